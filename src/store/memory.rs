@@ -1,0 +1,178 @@
+//! Records in memory: for tests, and for servers whose sessions may die with the process.
+
+use std::collections::{BTreeSet, HashMap, hash_map::Entry};
+use std::fmt;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use super::{Commit, Cursor, IndexKey, Page, Record, RecordKey, Select, StoreError, TokenStore};
+use crate::time::Timestamp;
+
+/// Enough that two threads seldom meet.
+const SHARDS: usize = 64;
+
+/// A [`TokenStore`] in memory. Its futures are ready at once; nothing outlives the process.
+pub struct MemoryStore {
+    /// By key. Within a commit this lock is held while the two below are taken, never the other way round.
+    records: [Mutex<HashMap<RecordKey, Record>>; SHARDS],
+    indexes: [Mutex<HashMap<IndexKey, BTreeSet<RecordKey>>>; SHARDS],
+    expiries: Mutex<BTreeSet<(Timestamp, RecordKey)>>,
+}
+
+impl Default for MemoryStore {
+    fn default() -> Self {
+        Self {
+            records: std::array::from_fn(|_| Mutex::default()),
+            indexes: std::array::from_fn(|_| Mutex::default()),
+            expiries: Mutex::default(),
+        }
+    }
+}
+
+impl MemoryStore {
+    /// An empty store.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// How many records there are, expired ones included.
+    pub fn len(&self) -> usize {
+        self.records.iter().map(|shard| lock(shard).len()).sum()
+    }
+
+    /// Whether there are no records.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    fn records(&self, key: RecordKey) -> MutexGuard<'_, HashMap<RecordKey, Record>> {
+        lock(&self.records[shard(key.as_bytes())])
+    }
+
+    fn index(&self, index: IndexKey) -> MutexGuard<'_, HashMap<IndexKey, BTreeSet<RecordKey>>> {
+        lock(&self.indexes[shard(index.as_bytes())])
+    }
+
+    /// Bring the index keys and the expiry from what `old` had to what `new` has; untouched where they are the same, as in
+    /// every ordinary rotation.
+    fn reindex(&self, key: RecordKey, old: Option<&Record>, new: Option<&Record>) {
+        let of = |record: Option<&Record>| record.map(|r| (r.indexes.clone(), r.expires_at));
+        if let (Some(old), Some(new)) = (old, new)
+            && old.indexes == new.indexes
+            && old.expires_at == new.expires_at
+        {
+            return;
+        }
+        if let Some((indexes, expires_at)) = of(old) {
+            lock(&self.expiries).remove(&(expires_at, key));
+            for index in indexes {
+                if let Entry::Occupied(mut keys) = self.index(index).entry(index) {
+                    keys.get_mut().remove(&key);
+                    if keys.get().is_empty() {
+                        keys.remove();
+                    }
+                }
+            }
+        }
+        if let Some((indexes, expires_at)) = of(new) {
+            lock(&self.expiries).insert((expires_at, key));
+            for index in indexes {
+                self.index(index).entry(index).or_default().insert(key);
+            }
+        }
+    }
+
+    fn swap(&self, record: Record) -> Commit {
+        let mut shard = self.records(record.key);
+        match shard.entry(record.key) {
+            Entry::Vacant(entry) if record.version == 1 => {
+                self.reindex(record.key, None, Some(&record));
+                entry.insert(record);
+                Commit::Apply
+            }
+            Entry::Occupied(mut entry) if entry.get().version.checked_add(1) == Some(record.version) => {
+                self.reindex(record.key, Some(entry.get()), Some(&record));
+                entry.insert(record);
+                Commit::Apply
+            }
+            _ => Commit::Conflict,
+        }
+    }
+
+    fn page(&self, select: Select, after: Option<Cursor>, limit: usize) -> Page {
+        // The cursor is the last key seen. Shards follow the leading bits of the key, so they are in key order too.
+        let after = after.and_then(|c| c.as_bytes().try_into().ok()).map(RecordKey::from_bytes);
+        let behind = |key: &RecordKey| after.is_none_or(|after| *key > after);
+        let keys: Vec<RecordKey> = match select {
+            Select::Index(index) => {
+                let keys = self.index(index);
+                keys.get(&index).into_iter().flatten().copied().filter(behind).take(limit).collect()
+            }
+            Select::All => {
+                let first = after.map_or(0, |key| shard(key.as_bytes()));
+                let mut keys = Vec::new();
+                for shard in &self.records[first..] {
+                    let mut more: Vec<_> = lock(shard).keys().copied().filter(behind).collect();
+                    more.sort_unstable();
+                    more.truncate(limit - keys.len());
+                    keys.append(&mut more);
+                    if keys.len() == limit {
+                        break;
+                    }
+                }
+                keys
+            }
+        };
+        let next = keys.last().filter(|_| keys.len() == limit).map(|key| Cursor::new(*key.as_bytes()));
+        Page::new(keys.into_iter().filter_map(|key| self.records(key).get(&key).cloned()).collect(), next)
+    }
+
+    fn remove_expired(&self, now: Timestamp, limit: usize) -> usize {
+        let expired: Vec<_> =
+            lock(&self.expiries).iter().take_while(|(at, _)| *at <= now).take(limit).map(|(_, key)| *key).collect();
+        let mut removed = 0;
+        for key in expired {
+            let mut shard = self.records(key);
+            if let Entry::Occupied(entry) = shard.entry(key)
+                && entry.get().expires_at <= now
+            {
+                self.reindex(key, Some(entry.get()), None);
+                entry.remove();
+                removed += 1;
+            }
+        }
+        removed
+    }
+}
+
+impl TokenStore for MemoryStore {
+    async fn get(&self, key: RecordKey) -> Result<Option<Record>, StoreError> {
+        Ok(self.records(key).get(&key).cloned())
+    }
+
+    async fn commit(&self, record: Record) -> Result<Commit, StoreError> {
+        Ok(self.swap(record))
+    }
+
+    async fn list(&self, select: Select, after: Option<Cursor>, limit: usize) -> Result<Page, StoreError> {
+        Ok(self.page(select, after, limit.max(1)))
+    }
+
+    async fn purge(&self, now: Timestamp, limit: usize) -> Result<usize, StoreError> {
+        Ok(self.remove_expired(now, limit.max(1)))
+    }
+}
+
+impl fmt::Debug for MemoryStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("MemoryStore").field("len", &self.len()).finish_non_exhaustive()
+    }
+}
+
+/// No operation panics while it holds a lock, so a poisoned one still guards sound data.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn shard(key: &[u8; 16]) -> usize {
+    usize::from(key[0]) * SHARDS / 256
+}
