@@ -1,0 +1,231 @@
+//! What happened, for whoever watches over it: family, client, reason and time, never a token.
+
+use std::sync::Arc;
+
+use crate::family::{FamilyId, RevocationReason, TokenFamily};
+use crate::policy::OnReuse;
+use crate::response::ErrorCode;
+use crate::time::Timestamp;
+
+/// What was done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Action {
+    /// An authorization code was issued.
+    Authorize,
+    /// Tokens were issued without a code.
+    Issue,
+    /// An authorization code was redeemed.
+    Redeem,
+    /// A refresh token was rotated.
+    Rotate,
+    /// A refresh token was used and kept, since the policy does not rotate it.
+    Keep,
+    /// A spent token was answered with its successor: a lost response, or parallel requests.
+    Retry,
+    /// A token ahead of the store was believed, and rotated.
+    FastForward,
+    /// A request was refused; nothing has changed.
+    Deny,
+    /// A spent token was presented, and this is what followed.
+    Reuse(OnReuse),
+    /// A family was revoked.
+    Revoke(RevocationReason),
+    /// Expired records were deleted.
+    #[non_exhaustive]
+    Purge {
+        /// How many.
+        count: usize,
+    },
+    /// Records were moved to the primary key.
+    #[non_exhaustive]
+    Rekey {
+        /// How many.
+        count: usize,
+    },
+    /// A maintenance run failed and will be tried again.
+    Fail,
+}
+
+impl Action {
+    /// A stable name for logs and metrics.
+    pub fn as_str(&self) -> &'static str {
+        match self {
+            Self::Authorize => "authorize",
+            Self::Issue => "issue",
+            Self::Redeem => "redeem",
+            Self::Rotate => "rotate",
+            Self::Keep => "keep",
+            Self::Retry => "retry",
+            Self::FastForward => "fast_forward",
+            Self::Deny => "deny",
+            Self::Reuse(OnReuse::RevokeFamily) => "reuse_revoke_family",
+            Self::Reuse(OnReuse::RejectOnly) => "reuse_reject_only",
+            Self::Reuse(OnReuse::RevokeSubject) => "reuse_revoke_subject",
+            Self::Revoke(_) => "revoke",
+            Self::Purge { .. } => "purge",
+            Self::Rekey { .. } => "rekey",
+            Self::Fail => "fail",
+        }
+    }
+}
+
+/// The fine-grained reason of an act. It goes into the audit event and nowhere else: on the wire most of these are the one
+/// `invalid_grant`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Reason {
+    /// Not a token of this kind, or not of this deployment.
+    Malformed,
+    /// The right form and guard, and a wrong MAC.
+    Forged,
+    /// No such family, or one that was purged.
+    UnknownFamily,
+    /// Presented by another client than it was issued to.
+    WrongClient,
+    /// Presented without the key or fingerprint that the family is bound to.
+    WrongBinding,
+    /// The code verifier does not match the challenge.
+    WrongVerifier,
+    /// The redirect URI is not the one of the authorization request.
+    WrongRedirect,
+    /// The family was revoked before.
+    Revoked(RevocationReason),
+    /// The code's lifetime is over.
+    CodeExpired,
+    /// The token was not used for too long.
+    IdleExpired,
+    /// The family's absolute lifetime is over, or so nearly over that no access token would be of use.
+    AbsoluteExpired,
+    /// The access token has expired.
+    AccessExpired,
+    /// The previous token, after the leeway.
+    SpentToken,
+    /// A token from before the previous one: it cannot be a retry.
+    SpentAncestor,
+    /// The previous token, more often than the policy's retry limit.
+    RetryLimit,
+    /// The previous token, after the leeway, while its successor was never seen.
+    LostResponse,
+    /// A spent token whose own idle lifetime is over.
+    StaleToken,
+    /// A genuine token that the store does not know of yet: the store is older than the token.
+    AheadOfStore,
+    /// An access token from before the last rotation, which the policy does not accept.
+    Superseded,
+    /// More scope than was granted.
+    ScopeExceeded,
+    /// A resource that was not granted.
+    ResourceNotGranted,
+    /// The application's check withdrew the grant.
+    GrantWithdrawn,
+    /// 2⁶⁴ rotations.
+    Exhausted,
+}
+
+impl Reason {
+    /// The coarse code that a client gets to see (RFC 6749 §5.2, RFC 8707 §2).
+    pub fn code(&self) -> ErrorCode {
+        match self {
+            Self::ScopeExceeded => ErrorCode::InvalidScope,
+            Self::ResourceNotGranted => ErrorCode::InvalidTarget,
+            _ => ErrorCode::InvalidGrant,
+        }
+    }
+}
+
+/// One act, on one family or on the store as a whole.
+///
+/// It carries no token and nothing that a token could be made from. The subject is in it for those who investigate; it is
+/// personal data, and the `tracing` feature leaves it out.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct AuditEvent {
+    /// When.
+    pub at: Timestamp,
+    /// What.
+    pub action: Action,
+    /// Why, where the action alone does not say.
+    pub reason: Option<Reason>,
+    /// On which family.
+    pub family: Option<FamilyId>,
+    /// The generation that the family has after it.
+    pub generation: Option<u64>,
+    /// The client that the family was granted to, or that made the request if no family was found.
+    pub client_id: Option<Arc<str>>,
+    /// The subject of the family.
+    pub subject: Option<Arc<str>>,
+}
+
+impl AuditEvent {
+    pub(crate) fn new(at: Timestamp, action: Action) -> Self {
+        Self { at, action, reason: None, family: None, generation: None, client_id: None, subject: None }
+    }
+
+    pub(crate) fn on_family(at: Timestamp, action: Action, family: &TokenFamily) -> Self {
+        Self {
+            family: Some(family.id),
+            generation: Some(family.generation),
+            client_id: Some(Arc::clone(&family.grant.client_id)),
+            subject: Some(Arc::clone(&family.grant.subject)),
+            ..Self::new(at, action)
+        }
+    }
+
+    pub(crate) fn because(self, reason: Reason) -> Self {
+        Self { reason: Some(reason), ..self }
+    }
+}
+
+/// Where audit events go.
+///
+/// An event is handed over right after its act was committed. The call must not block for long: hand the event to a queue.
+pub trait AuditSink: Send + Sync {
+    /// Take note of `event`.
+    fn record(&self, event: &AuditEvent);
+}
+
+impl<F: Fn(&AuditEvent) + Send + Sync> AuditSink for F {
+    fn record(&self, event: &AuditEvent) {
+        self(event);
+    }
+}
+
+/// A sink that forgets: the default.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct NoAudit;
+
+impl AuditSink for NoAudit {
+    fn record(&self, _: &AuditEvent) {}
+}
+
+/// Writes every event as a structured `tracing` event with the target `mcp_token_lifecycle::audit`: reuse at level `WARN`,
+/// everything else at `INFO`.
+#[cfg(feature = "tracing")]
+#[derive(Clone, Copy, Debug, Default)]
+pub struct TracingAudit;
+
+#[cfg(feature = "tracing")]
+impl AuditSink for TracingAudit {
+    fn record(&self, event: &AuditEvent) {
+        macro_rules! emit {
+            ($level:expr) => {
+                tracing::event!(
+                    target: "mcp_token_lifecycle::audit",
+                    $level,
+                    at = %event.at,
+                    action = event.action.as_str(),
+                    detail = ?event.action,
+                    reason = event.reason.map(tracing::field::debug),
+                    family = event.family.map(tracing::field::display),
+                    generation = event.generation,
+                    client_id = event.client_id.as_deref(),
+                )
+            };
+        }
+        match event.action {
+            Action::Reuse(_) => emit!(tracing::Level::WARN),
+            _ => emit!(tracing::Level::INFO),
+        }
+    }
+}

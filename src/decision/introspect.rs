@@ -1,0 +1,53 @@
+//! Whether a token is live, as the store has it now.
+
+use super::{Context, Decision, Verdict};
+use crate::audit::Reason;
+use crate::family::{Status, TokenFamily};
+use crate::policy::{OnAhead, OnSuperseded};
+use crate::token::{AccessClaims, Genuine};
+
+/// Decide whether the access token with these authentic `claims` is live.
+///
+/// Where the policy has a lost-response window, the first sight of a generation's access token is written down, since it
+/// shows that the response arrived.
+pub fn live(family: &TokenFamily, claims: &AccessClaims, cx: &Context<'_>) -> Decision {
+    let policy = cx.policies.policy(family.grant.client_id());
+    let lifetimes = cx.policies.lifetimes(&family.grant);
+    let reason = match family.status {
+        Status::Revoked { reason, .. } => Some(Reason::Revoked(reason)),
+        Status::Active if cx.now >= family.absolute_end(&lifetimes) => Some(Reason::AbsoluteExpired),
+        Status::Active if cx.now >= claims.expires_at => Some(Reason::AccessExpired),
+        Status::Active if claims.generation > family.generation && policy.on_ahead == OnAhead::Reject => {
+            Some(Reason::AheadOfStore)
+        }
+        Status::Active
+            if claims.generation < family.generation && policy.on_superseded == OnSuperseded::Reject =>
+        {
+            Some(Reason::Superseded)
+        }
+        Status::Active => None,
+    };
+    if let Some(reason) = reason {
+        return Decision::deny(family, reason, cx.now);
+    }
+    let unseen = policy.lost_response_window.is_some() && claims.generation == family.generation && !family.confirmed;
+    let write = unseen.then(|| TokenFamily { confirmed: true, ..family.clone() });
+    Decision { write, verdict: Verdict::Accept, event: None }
+}
+
+/// Decide whether the refresh token `token` is live: the current one of a family that is neither revoked nor expired.
+pub fn introspect_refresh(family: &TokenFamily, token: &Genuine, cx: &Context<'_>) -> Decision {
+    let lifetimes = cx.policies.lifetimes(&family.grant);
+    let reason = match family.status {
+        Status::Revoked { reason, .. } => Some(Reason::Revoked(reason)),
+        Status::Active if cx.now >= family.absolute_end(&lifetimes) => Some(Reason::AbsoluteExpired),
+        Status::Active if token.generation() > family.generation => Some(Reason::AheadOfStore),
+        Status::Active if !token.is_current(family) => Some(Reason::SpentToken),
+        Status::Active if cx.now >= family.idle_end(&lifetimes) => Some(Reason::IdleExpired),
+        Status::Active => None,
+    };
+    match reason {
+        Some(reason) => Decision::deny(family, reason, cx.now),
+        None => Decision { write: None, verdict: Verdict::Accept, event: None },
+    }
+}

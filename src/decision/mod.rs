@@ -1,0 +1,85 @@
+//! The decisions: pure functions from what is and what is asked to what is to be written, answered and reported.
+//!
+//! No clock, no randomness, no I/O: state, request, policies and time come in as values. The order of the checks is the
+//! security argument. Format, guard and MAC come before ([`Presented`](crate::Presented), [`Genuine`](crate::Genuine));
+//! then client, then binding; up to there nothing is written, and every refusal looks the same from outside. Only then
+//! the family's status, its end, and the generation decide.
+//!
+//! | presented *g*, current *G* | condition | act |
+//! |---|---|---|
+//! | *g* = *G* | the policy rotates | `Rotate` (`Redeem` for a code) |
+//! | *g* = *G* | the policy does not rotate | `Keep` |
+//! | *g* = *G* − 1 | within the leeway, retry limit not reached | `Retry`: the same successor |
+//! | *g* = *G* − 1 | within the lost-response window, successor never seen | `Retry` |
+//! | *g* < *G* otherwise | the token's own idle life not over | `Reuse` |
+//! | *g* < *G* otherwise | the token's own idle life over | `Deny` |
+//! | *g* > *G* | genuine, ahead of the store | `Deny`, or `FastForward` |
+//! | any | the family is revoked or expired | `Deny` |
+
+mod introspect;
+mod issue;
+mod redeem;
+mod refresh;
+mod revoke;
+mod rotation;
+
+pub use self::introspect::{introspect_refresh, live};
+pub use self::issue::{Issue, issue};
+pub use self::redeem::{Redemption, redeem};
+pub use self::refresh::refresh;
+pub use self::revoke::{revoke, revoke_by_token};
+pub use self::rotation::Ask;
+
+use crate::audit::{Action, AuditEvent, Reason};
+use crate::family::TokenFamily;
+use crate::keyring::KeyId;
+use crate::policy::PolicySet;
+use crate::response::ErrorCode;
+use crate::time::Timestamp;
+
+/// The circumstances under which a decision is made.
+#[derive(Clone, Copy, Debug)]
+#[allow(clippy::exhaustive_structs, reason = "made by whoever calls a decision function")]
+pub struct Context<'a> {
+    /// The policies in force now.
+    pub policies: &'a PolicySet,
+    /// The key that a new token is made with.
+    pub key_id: KeyId,
+    /// The time.
+    pub now: Timestamp,
+}
+
+/// What to do, in this order: seal what is to be issued, write, report, answer. If the write meets a conflict nothing has
+/// happened: load again and decide again.
+#[derive(Debug)]
+#[must_use = "a denial can carry a write: a revocation must not be lost"]
+#[non_exhaustive]
+pub struct Decision {
+    /// The family's next state, if it changes.
+    pub write: Option<TokenFamily>,
+    /// What to answer.
+    pub verdict: Verdict,
+    /// What to report, once the write is done.
+    pub event: Option<AuditEvent>,
+}
+
+/// What to answer.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Verdict {
+    /// Tokens.
+    Issue(Issue),
+    /// The token is live, or the revocation is done.
+    Accept,
+    /// A refusal.
+    Deny(ErrorCode),
+    /// Every family of the subject is to be revoked, then the write done; then a refusal.
+    RevokeSubject(ErrorCode),
+}
+
+impl Decision {
+    fn deny(family: &TokenFamily, reason: Reason, now: Timestamp) -> Self {
+        let event = AuditEvent::on_family(now, Action::Deny, family).because(reason);
+        Self { write: None, verdict: Verdict::Deny(reason.code()), event: Some(event) }
+    }
+}

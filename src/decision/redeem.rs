@@ -1,0 +1,46 @@
+//! An authorization code is presented at the token endpoint (OAuth 2.1 §4.1.3): rotation 0 → 1.
+
+use super::rotation::{Ask, Presentation};
+use super::{Context, Decision};
+use crate::audit::Reason;
+use crate::family::TokenFamily;
+use crate::token::Genuine;
+
+/// What a client proves when it redeems a code.
+#[derive(Clone, Copy)]
+#[allow(clippy::exhaustive_structs, reason = "made by whoever calls a decision function")]
+pub struct Redemption<'a> {
+    /// The PKCE code verifier (RFC 7636 §4.5).
+    pub code_verifier: &'a str,
+    /// The redirect URI of the authorization request.
+    pub redirect_uri: &'a str,
+}
+
+impl std::fmt::Debug for Redemption<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Redemption(..)")
+    }
+}
+
+/// Decide on the redemption of `code`, which was authenticated against `family`.
+///
+/// Verifier and redirect URI count as part of the binding, so nobody without them can spend a code. They are known until the
+/// first refresh. A code that turns up after that is reuse, within the code's lifetime.
+pub fn redeem(
+    family: &TokenFamily,
+    code: &Genuine,
+    proof: &Redemption<'_>,
+    ask: &Ask<'_>,
+    cx: &Context<'_>,
+) -> Decision {
+    let presentation = Presentation::new(family, code, ask, cx);
+    let matches = match &family.code {
+        Some(check) if !check.matches_verifier(proof.code_verifier) => Err(Reason::WrongVerifier),
+        Some(check) if !check.matches_redirect(proof.redirect_uri) => Err(Reason::WrongRedirect),
+        _ => Ok(()),
+    };
+    match ask.may_present(family).and(matches) {
+        Err(reason) => presentation.deny(reason),
+        Ok(()) => presentation.decide(),
+    }
+}

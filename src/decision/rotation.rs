@@ -1,0 +1,189 @@
+//! The generation table: what a genuine token of the right client leads to.
+
+use std::cmp::Ordering;
+
+use super::{Context, Decision, Issue, Verdict};
+use crate::audit::{Action, AuditEvent, Reason};
+use crate::client::{Binding, Client};
+use crate::family::{RevocationReason, Status, TokenFamily};
+use crate::grant::{Resource, Scope};
+use crate::policy::{Lifetimes, OnAhead, OnReuse, RotationPolicy};
+use crate::token::Genuine;
+
+/// Who asks, and for what.
+#[derive(Clone, Copy, Debug)]
+#[allow(clippy::exhaustive_structs, reason = "made by whoever calls a decision function")]
+pub struct Ask<'a> {
+    /// The client, which the application has identified and authenticated.
+    pub client: &'a Client,
+    /// What the request proves to be bound to.
+    pub binding: Option<&'a Binding>,
+    /// A narrower scope for the access token; `None` for all that was granted.
+    pub scope: Option<&'a Scope>,
+    /// The resources for the access token; none for all that were granted.
+    pub resources: &'a [Resource],
+}
+
+impl Ask<'_> {
+    /// Whether the token may be looked at any further. Nothing is written where this refuses.
+    pub(super) fn may_present(&self, family: &TokenFamily) -> Result<(), Reason> {
+        if self.client.id() != family.grant.client_id() {
+            Err(Reason::WrongClient)
+        } else if !Binding::satisfies(self.binding, family.binding.as_ref()) {
+            Err(Reason::WrongBinding)
+        } else {
+            Ok(())
+        }
+    }
+}
+
+/// One presentation of one token, with everything that bears on it.
+pub(super) struct Presentation<'a> {
+    pub(super) family: &'a TokenFamily,
+    pub(super) token: &'a Genuine,
+    pub(super) ask: &'a Ask<'a>,
+    pub(super) cx: &'a Context<'a>,
+    policy: &'a RotationPolicy,
+    lifetimes: Lifetimes,
+}
+
+impl<'a> Presentation<'a> {
+    pub(super) fn new(
+        family: &'a TokenFamily,
+        token: &'a Genuine,
+        ask: &'a Ask<'a>,
+        cx: &'a Context<'a>,
+    ) -> Self {
+        let policy = cx.policies.policy(family.grant.client_id());
+        Self { family, token, ask, cx, policy, lifetimes: cx.policies.lifetimes(&family.grant) }
+    }
+
+    /// The decision, once client and binding are known to be right.
+    pub(super) fn decide(&self) -> Decision {
+        let decision = match self.family.status {
+            Status::Revoked { reason, .. } => Err(Reason::Revoked(reason)),
+            Status::Active if self.cx.now >= self.family.absolute_end(&self.lifetimes) => Err(Reason::AbsoluteExpired),
+            Status::Active if self.token.is_current(self.family) => self.current(),
+            Status::Active => match self.token.generation().cmp(&self.family.generation) {
+                Ordering::Less => self.spent(),
+                // Of the same generation and yet another token: from a future that the store has forgotten.
+                Ordering::Equal | Ordering::Greater => self.ahead(),
+            },
+        };
+        decision.unwrap_or_else(|reason| self.deny(reason))
+    }
+
+    pub(super) fn deny(&self, reason: Reason) -> Decision {
+        Decision::deny(self.family, reason, self.cx.now)
+    }
+
+    /// g = G.
+    fn current(&self) -> Result<Decision, Reason> {
+        let is_code = self.family.generation == 0;
+        if self.cx.now >= self.family.idle_end(&self.lifetimes) {
+            return Err(if is_code { Reason::CodeExpired } else { Reason::IdleExpired });
+        }
+        if is_code {
+            self.issue(Action::Redeem, None, Some(self.rotated()?))
+        } else if self.policy.rotates(self.ask.client, self.family.binding.as_ref()) {
+            self.issue(Action::Rotate, None, Some(self.rotated()?))
+        } else {
+            // Several uses in one second need one write.
+            let used = TokenFamily { used_at: self.cx.now, confirmed: true, ..self.family.clone() };
+            let changed = used.used_at != self.family.used_at || !self.family.confirmed;
+            self.issue(Action::Keep, None, changed.then_some(used))
+        }
+    }
+
+    /// g < G.
+    fn spent(&self) -> Result<Decision, Reason> {
+        let is_previous = self.token.generation().checked_add(1) == Some(self.family.generation);
+        let elapsed = self.family.since_rotation(self.cx.now);
+        let in_leeway = elapsed < self.policy.reuse_leeway;
+        let in_window = self.policy.lost_response_window.is_some_and(|window| elapsed < window) && !self.family.confirmed;
+        let below_limit = self.policy.retry_limit.is_none_or(|limit| self.family.retries < limit);
+        if is_previous && (in_leeway || in_window) && below_limit {
+            let counted = TokenFamily { retries: self.family.retries.saturating_add(1), ..self.family.clone() };
+            let reason = (!in_leeway).then_some(Reason::LostResponse);
+            return self.issue(Action::Retry, reason, self.policy.retry_limit.map(|_| counted));
+        }
+        let own_life = if self.token.generation() == 0 { self.lifetimes.code } else { self.lifetimes.idle };
+        if self.cx.now >= self.token.issued_at().saturating_add(own_life) {
+            return Err(Reason::StaleToken);
+        }
+        Ok(self.reuse(match (is_previous, below_limit) {
+            (true, true) => Reason::SpentToken,
+            (true, false) => Reason::RetryLimit,
+            (false, _) => Reason::SpentAncestor,
+        }))
+    }
+
+    fn reuse(&self, reason: Reason) -> Decision {
+        let Decision { verdict: _, event: _, write } = super::revoke(self.family, RevocationReason::Reuse, self.cx);
+        let act = self.policy.on_reuse;
+        let event = AuditEvent::on_family(self.cx.now, Action::Reuse(act), self.family).because(reason);
+        let (write, verdict) = match act {
+            OnReuse::RevokeFamily => (write, Verdict::Deny(reason.code())),
+            OnReuse::RevokeSubject => (write, Verdict::RevokeSubject(reason.code())),
+            OnReuse::RejectOnly => (None, Verdict::Deny(reason.code())),
+        };
+        Decision { write, verdict, event: Some(event) }
+    }
+
+    /// g > G.
+    fn ahead(&self) -> Result<Decision, Reason> {
+        let idle_end = self.token.issued_at().saturating_add(self.lifetimes.idle);
+        match self.policy.on_ahead {
+            OnAhead::Reject => Err(Reason::AheadOfStore),
+            OnAhead::FastForward if self.cx.now >= idle_end => Err(Reason::IdleExpired),
+            OnAhead::FastForward => {
+                let caught_up = TokenFamily { generation: self.token.generation(), ..self.family.clone() };
+                let next = rotated(&caught_up, self.ask, self.cx)?;
+                self.issue(Action::FastForward, Some(Reason::AheadOfStore), Some(next))
+            }
+        }
+    }
+
+    fn rotated(&self) -> Result<TokenFamily, Reason> {
+        rotated(self.family, self.ask, self.cx)
+    }
+
+    /// Issue tokens, with `write` as the next state if there is one. A refusal here consumes nothing.
+    fn issue(&self, action: Action, reason: Option<Reason>, write: Option<TokenFamily>) -> Result<Decision, Reason> {
+        let grant = &self.family.grant;
+        let scope = match self.ask.scope {
+            Some(asked) if !grant.scope.includes(asked) => return Err(Reason::ScopeExceeded),
+            Some(asked) if !asked.as_str().is_empty() => asked,
+            _ => &grant.scope,
+        };
+        let audience = match self.ask.resources {
+            [] => &grant.resources[..],
+            asked if asked.iter().all(|resource| grant.resources.contains(resource)) => asked,
+            _ => return Err(Reason::ResourceNotGranted),
+        };
+        let family = write.as_ref().unwrap_or(self.family).clone();
+        let event = AuditEvent { reason, ..AuditEvent::on_family(self.cx.now, action, &family) };
+        let issue = Issue { retry: action == Action::Retry, ..Issue::new(family, scope, audience, self.cx) };
+        if issue.lifetime < self.policy.min_access {
+            return Err(Reason::AbsoluteExpired);
+        }
+        Ok(Decision { write, verdict: Verdict::Issue(issue), event: Some(event) })
+    }
+}
+
+/// The family one generation on.
+fn rotated(family: &TokenFamily, ask: &Ask<'_>, cx: &Context<'_>) -> Result<TokenFamily, Reason> {
+    let generation = family.generation.checked_add(1).ok_or(Reason::Exhausted)?;
+    Ok(TokenFamily {
+        generation,
+        rotated_at: cx.now,
+        used_at: cx.now,
+        retries: 0,
+        confirmed: false,
+        key_id: cx.key_id,
+        // The first request that proves a key binds the family to it (RFC 9449 §5).
+        binding: family.binding.or(if generation == 1 { ask.binding.copied() } else { None }),
+        code: if generation == 1 { family.code } else { None },
+        ..family.clone()
+    })
+}

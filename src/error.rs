@@ -1,0 +1,89 @@
+//! Server-side faults, and nothing else: what a client did wrong is an answer, not an error.
+
+use std::error::Error as StdError;
+use std::fmt;
+
+use crate::entropy::EntropyError;
+use crate::keyring::KeyId;
+use crate::store::StoreError;
+
+/// Why the server could not carry out a request. Answer 503 with [`ErrorResponse::unavailable`]: the request has not been
+/// refused, and the client loses nothing by trying again with the same token.
+///
+/// [`ErrorResponse::unavailable`]: crate::ErrorResponse::unavailable
+#[derive(Debug)]
+pub struct Error {
+    kind: ErrorKind,
+    source: Option<Box<dyn StdError + Send + Sync>>,
+}
+
+/// What kind of fault it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ErrorKind {
+    /// The store did not answer; nothing was written.
+    StoreUnavailable,
+    /// The store did not confirm a write, which may have happened. A retry finds out.
+    StoreUncertain,
+    /// There is no randomness.
+    Entropy,
+    /// A record does not open: it was altered, or swapped with another.
+    CorruptRecord,
+    /// A record or the token to derive was made with a key that is not in the keyring.
+    UnknownKey(KeyId),
+    /// Too many others wrote the same record at the same time.
+    Contention,
+    /// The application's [`GrantCheck`](crate::GrantCheck) failed.
+    GrantCheck,
+}
+
+impl Error {
+    pub(crate) fn new(kind: ErrorKind) -> Self {
+        Self { kind, source: None }
+    }
+
+    pub(crate) fn grant_check(source: Box<dyn StdError + Send + Sync>) -> Self {
+        Self { kind: ErrorKind::GrantCheck, source: Some(source) }
+    }
+
+    /// What kind of fault it is.
+    pub fn kind(&self) -> ErrorKind {
+        self.kind
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.kind {
+            ErrorKind::StoreUnavailable => f.write_str("the token store is unavailable"),
+            ErrorKind::StoreUncertain => f.write_str("the token store did not confirm a write"),
+            ErrorKind::Entropy => f.write_str("the random source failed"),
+            ErrorKind::CorruptRecord => f.write_str("a token record does not open"),
+            ErrorKind::UnknownKey(id) => write!(f, "key {id} is not in the keyring"),
+            ErrorKind::Contention => f.write_str("too many concurrent writes of one token family"),
+            ErrorKind::GrantCheck => f.write_str("the grant could not be checked"),
+        }
+    }
+}
+
+impl StdError for Error {
+    fn source(&self) -> Option<&(dyn StdError + 'static)> {
+        self.source.as_ref().map(|source| &**source as &(dyn StdError + 'static))
+    }
+}
+
+impl From<StoreError> for Error {
+    fn from(error: StoreError) -> Self {
+        let (kind, source) = match error {
+            StoreError::Unavailable(source) => (ErrorKind::StoreUnavailable, source),
+            StoreError::Uncertain(source) => (ErrorKind::StoreUncertain, source),
+        };
+        Self { kind, source: Some(source) }
+    }
+}
+
+impl From<EntropyError> for Error {
+    fn from(error: EntropyError) -> Self {
+        Self { kind: ErrorKind::Entropy, source: Some(Box::new(error)) }
+    }
+}

@@ -1,0 +1,296 @@
+//! The token family: one grant, one counter, one secret, one fate.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use zeroize::Zeroizing;
+
+use crate::client::Binding;
+use crate::grant::Grant;
+use crate::hex::Hex;
+use crate::keyring::KeyId;
+use crate::policy::Lifetimes;
+use crate::store::RecordKey;
+use crate::time::Timestamp;
+
+/// The name of a family: 128 random bits. It is no secret; logs and audit events carry it.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct FamilyId([u8; 16]);
+
+impl FamilyId {
+    /// The id with these bytes.
+    pub const fn from_bytes(bytes: [u8; 16]) -> Self {
+        Self(bytes)
+    }
+
+    /// Its bytes.
+    pub const fn as_bytes(&self) -> &[u8; 16] {
+        &self.0
+    }
+
+    /// The key that the family's record is stored under.
+    pub const fn record_key(self) -> RecordKey {
+        RecordKey::from_bytes(self.0)
+    }
+}
+
+/// 32 lower-case hexadecimal digits.
+impl fmt::Display for FamilyId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        Hex(&self.0).fmt(f)
+    }
+}
+
+impl fmt::Debug for FamilyId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "FamilyId({self})")
+    }
+}
+
+/// Whether a family lives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Status {
+    /// Its tokens are good until they expire.
+    Active,
+    /// It is a tombstone: none of its tokens is ever accepted again.
+    #[non_exhaustive]
+    Revoked {
+        /// Since when.
+        at: Timestamp,
+        /// Why.
+        reason: RevocationReason,
+    },
+}
+
+/// Why a family was revoked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum RevocationReason {
+    /// A spent token was presented: someone holds a copy.
+    Reuse,
+    /// The client revoked a token (RFC 7009).
+    Token,
+    /// This one session was ended, by the user or an administrator.
+    Session,
+    /// Every family of the subject was revoked.
+    Subject,
+    /// Every family of the client was revoked.
+    Client,
+}
+
+impl RevocationReason {
+    pub(crate) fn to_byte(self) -> u8 {
+        match self {
+            Self::Reuse => 1,
+            Self::Token => 2,
+            Self::Session => 3,
+            Self::Subject => 4,
+            Self::Client => 5,
+        }
+    }
+
+    pub(crate) fn from_byte(byte: u8) -> Option<Self> {
+        [Self::Reuse, Self::Token, Self::Session, Self::Subject, Self::Client].into_iter().find(|r| r.to_byte() == byte)
+    }
+}
+
+/// What the redemption of an authorization code has to match.
+#[derive(Clone, Copy)]
+pub(crate) struct CodeCheck {
+    /// SHA-256 of the code verifier (RFC 7636 §4.2, `S256`).
+    pub(crate) challenge: [u8; 32],
+    /// SHA-256 of the redirect URI.
+    pub(crate) redirect: [u8; 32],
+}
+
+/// All tokens descended from one grant, as one record of constant size.
+///
+/// An authorization code is its generation 0, each refresh token the next; a token is *current* when its generation is the
+/// family's. The industry's word for it is in no RFC: RFC 9700 §4.14.2 speaks of the refresh tokens "associated with the
+/// authorization grant".
+#[derive(Clone)]
+pub struct TokenFamily {
+    pub(crate) id: FamilyId,
+    pub(crate) grant: Arc<Grant>,
+    pub(crate) generation: u64,
+    pub(crate) created_at: Timestamp,
+    /// When the current generation was issued; its token says the same.
+    pub(crate) rotated_at: Timestamp,
+    /// Last successful use of the current token: where the idle lifetime begins.
+    pub(crate) used_at: Timestamp,
+    pub(crate) absolute_expires_at: Timestamp,
+    pub(crate) status: Status,
+    pub(crate) secret: Zeroizing<[u8; 32]>,
+    /// Kept until the first refresh has shown that the redemption's response arrived.
+    pub(crate) code: Option<CodeCheck>,
+    pub(crate) binding: Option<Binding>,
+    /// How often the previous token was answered with the current one.
+    pub(crate) retries: u32,
+    /// Whether the current generation is known to have reached the client.
+    pub(crate) confirmed: bool,
+    /// The key that the current token was made with.
+    pub(crate) key_id: KeyId,
+}
+
+impl TokenFamily {
+    /// A family that begins with an authorization code (generation 0).
+    pub(crate) fn begin(
+        random: FamilyRandom,
+        grant: Grant,
+        code: CodeCheck,
+        binding: Option<Binding>,
+        lifetimes: &Lifetimes,
+        key_id: KeyId,
+        now: Timestamp,
+    ) -> Self {
+        Self {
+            id: random.id,
+            grant: Arc::new(grant),
+            generation: 0,
+            created_at: now,
+            rotated_at: now,
+            used_at: now,
+            absolute_expires_at: now.saturating_add(lifetimes.absolute),
+            status: Status::Active,
+            secret: random.secret,
+            code: Some(code),
+            binding,
+            retries: 0,
+            confirmed: false,
+            key_id,
+        }
+    }
+
+    /// A family that begins with a refresh token (generation 1), without a code.
+    pub(crate) fn begin_without_code(
+        random: FamilyRandom,
+        grant: Grant,
+        binding: Option<Binding>,
+        lifetimes: &Lifetimes,
+        key_id: KeyId,
+        now: Timestamp,
+    ) -> Self {
+        let code = CodeCheck { challenge: [0; 32], redirect: [0; 32] };
+        Self { generation: 1, code: None, ..Self::begin(random, grant, code, binding, lifetimes, key_id, now) }
+    }
+
+    /// Its name.
+    pub fn id(&self) -> FamilyId {
+        self.id
+    }
+
+    /// What the user consented to.
+    pub fn grant(&self) -> &Grant {
+        &self.grant
+    }
+
+    /// How many times it has rotated. A code is 0, the first refresh token 1.
+    pub fn generation(&self) -> u64 {
+        self.generation
+    }
+
+    /// When the user logged in. Rotation never changes it.
+    pub fn created_at(&self) -> Timestamp {
+        self.created_at
+    }
+
+    /// When the current token was issued.
+    pub fn rotated_at(&self) -> Timestamp {
+        self.rotated_at
+    }
+
+    /// When its refresh token or code was last used with success.
+    pub fn last_used_at(&self) -> Timestamp {
+        self.used_at
+    }
+
+    /// When it ends, whatever happens. Rotation never extends it.
+    pub fn absolute_expires_at(&self) -> Timestamp {
+        self.absolute_expires_at
+    }
+
+    /// Active or revoked.
+    pub fn status(&self) -> Status {
+        self.status
+    }
+
+    /// What it is bound to.
+    pub fn binding(&self) -> Option<&Binding> {
+        self.binding.as_ref()
+    }
+
+    /// The end of its absolute lifetime: what it began with, or what the policy says now if that is sooner.
+    pub(crate) fn absolute_end(&self, lifetimes: &Lifetimes) -> Timestamp {
+        self.absolute_expires_at.min(self.created_at.saturating_add(lifetimes.absolute))
+    }
+
+    /// When the current token dies of disuse: a code of its own short lifetime, a refresh token of the idle lifetime.
+    pub(crate) fn idle_end(&self, lifetimes: &Lifetimes) -> Timestamp {
+        self.used_at.saturating_add(if self.generation == 0 { lifetimes.code } else { lifetimes.idle })
+    }
+
+    /// Whether it is active and neither idle nor past its end.
+    pub(crate) fn is_live(&self, lifetimes: &Lifetimes, now: Timestamp) -> bool {
+        self.status == Status::Active && now < self.absolute_end(lifetimes).min(self.idle_end(lifetimes))
+    }
+
+    /// From when on its record may be purged. A tombstone stays until the absolute end. A living family goes after its idle
+    /// end, rounded up to a 16th of the idle lifetime, so that the expiry index is not rewritten by every rotation.
+    pub(crate) fn purge_at(&self, lifetimes: &Lifetimes) -> Timestamp {
+        let end = match self.status {
+            Status::Revoked { .. } => return self.absolute_expires_at,
+            Status::Active => self.idle_end(lifetimes).as_unix(),
+        };
+        let step = if self.generation == 0 { 1 } else { (lifetimes.idle.as_secs() / 16).max(1) };
+        Timestamp::from_unix(end.div_ceil(step).saturating_mul(step)).min(self.absolute_expires_at)
+    }
+
+    /// How long it has been since the current token was issued.
+    pub(crate) fn since_rotation(&self, now: Timestamp) -> Duration {
+        now.since(self.rotated_at)
+    }
+}
+
+/// Names what is secret by leaving it out; the destructuring makes a new field a decision.
+impl fmt::Debug for TokenFamily {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            id,
+            grant,
+            generation,
+            created_at,
+            rotated_at,
+            used_at,
+            absolute_expires_at,
+            status,
+            secret: _,
+            code: _,
+            binding,
+            retries,
+            confirmed,
+            key_id,
+        } = self;
+        f.debug_struct("TokenFamily")
+            .field("id", id)
+            .field("grant", grant)
+            .field("generation", generation)
+            .field("created_at", created_at)
+            .field("rotated_at", rotated_at)
+            .field("used_at", used_at)
+            .field("absolute_expires_at", absolute_expires_at)
+            .field("status", status)
+            .field("binding", binding)
+            .field("retries", retries)
+            .field("confirmed", confirmed)
+            .field("key_id", key_id)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The random part of a new family.
+pub(crate) struct FamilyRandom {
+    pub(crate) id: FamilyId,
+    pub(crate) secret: Zeroizing<[u8; 32]>,
+}

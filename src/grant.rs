@@ -1,0 +1,242 @@
+//! What the user consented to: subject, client, scope, resources.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+
+/// A set of scope tokens (RFC 6749 §3.3), kept sorted and without repetition.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Scope(Arc<str>);
+
+impl Scope {
+    /// Parse a space-separated list; its order and repetitions do not matter. The empty string is the empty scope.
+    ///
+    /// # Errors
+    ///
+    /// [`GrantError::Scope`] for a character outside `%x21 / %x23-5B / %x5D-7E`.
+    pub fn parse(text: &str) -> Result<Self, GrantError> {
+        let allowed = |byte: u8| matches!(byte, b'!' | b'#'..=b'[' | b']'..=b'~');
+        let mut tokens: Vec<&str> = text.split(' ').filter(|token| !token.is_empty()).collect();
+        if !tokens.iter().all(|token| token.bytes().all(allowed)) {
+            return Err(GrantError::Scope);
+        }
+        tokens.sort_unstable();
+        tokens.dedup();
+        Ok(Self(tokens.join(" ").into()))
+    }
+
+    /// The tokens, separated by single spaces.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// The tokens one by one, in order.
+    pub fn iter(&self) -> impl Iterator<Item = &str> {
+        self.0.split(' ').filter(|token| !token.is_empty())
+    }
+
+    /// Whether `token` is among them.
+    pub fn contains(&self, token: &str) -> bool {
+        self.iter().any(|t| t == token)
+    }
+
+    /// Whether every token of `other` is among them.
+    pub fn includes(&self, other: &Scope) -> bool {
+        other.iter().all(|token| self.contains(token))
+    }
+
+    /// Text that an earlier [`Scope::parse`] made.
+    pub(crate) fn from_canonical(text: &str) -> Self {
+        Self(text.into())
+    }
+}
+
+impl fmt::Display for Scope {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// The URI of a protected resource (RFC 8707 §2): what a client asks for, and the audience of what it gets.
+///
+/// Scheme and host are in lower case and a lone `/` as path is dropped, so that the spellings that clients use compare
+/// equal; everything else is compared byte for byte.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Resource(Arc<str>);
+
+impl Resource {
+    /// Parse an absolute URI without a fragment, such as `https://mcp.example.com/mcp`.
+    ///
+    /// # Errors
+    ///
+    /// [`GrantError::Resource`].
+    pub fn parse(uri: &str) -> Result<Self, GrantError> {
+        let (scheme, rest) = uri.split_once("://").ok_or(GrantError::Resource)?;
+        let scheme_fits = scheme.starts_with(|c: char| c.is_ascii_alphabetic())
+            && scheme.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'+' | b'-' | b'.'));
+        let printable = rest.bytes().all(|b| b.is_ascii_graphic() && !matches!(b, b'#' | b'"' | b'<' | b'>' | b'\\'));
+        let (host, path) = rest.split_at(rest.find(['/', '?']).unwrap_or(rest.len()));
+        if !scheme_fits || !printable || host.is_empty() || host.contains('@') {
+            return Err(GrantError::Resource);
+        }
+        let path = if path == "/" { "" } else { path };
+        Ok(Self(format!("{}://{}{path}", scheme.to_ascii_lowercase(), host.to_ascii_lowercase()).into()))
+    }
+
+    /// The URI.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// Text that an earlier [`Resource::parse`] made.
+    pub(crate) fn from_canonical(text: &str) -> Self {
+        Self(text.into())
+    }
+}
+
+impl fmt::Display for Resource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// What the user consented to. Every token of a family stands for its grant and never for more.
+///
+/// ```
+/// use mcp_token_lifecycle::{Grant, Resource, Scope};
+///
+/// let grant = Grant::new(
+///     "user-4711",
+///     "https://client.example/metadata.json",
+///     Scope::parse("mcp:read mcp:write")?,
+///     Resource::parse("https://mcp.example.com/mcp")?,
+/// )?
+/// .with_claim("tenant", "acme")?;
+/// assert_eq!(grant.scope().as_str(), "mcp:read mcp:write");
+/// # Ok::<(), mcp_token_lifecycle::GrantError>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Grant {
+    pub(crate) subject: Arc<str>,
+    pub(crate) client_id: Arc<str>,
+    pub(crate) scope: Scope,
+    pub(crate) resources: Vec<Resource>,
+    pub(crate) claims: BTreeMap<String, String>,
+}
+
+impl Grant {
+    /// The most bytes that subject, client id, scope, resources and claims may have together.
+    pub const MAX_BYTES: usize = 2048;
+
+    /// A grant by `subject` to `client_id`, of `scope` at `resource`.
+    ///
+    /// # Errors
+    ///
+    /// [`GrantError::Empty`] for an empty subject or client id, [`GrantError::Control`] for control characters in them,
+    /// [`GrantError::TooLong`] if it all adds up to more than [`Grant::MAX_BYTES`].
+    pub fn new(
+        subject: impl Into<Arc<str>>,
+        client_id: impl Into<Arc<str>>,
+        scope: Scope,
+        resource: Resource,
+    ) -> Result<Self, GrantError> {
+        let (subject, client_id) = (subject.into(), client_id.into());
+        if subject.is_empty() || client_id.is_empty() {
+            return Err(GrantError::Empty);
+        }
+        if subject.chars().chain(client_id.chars()).any(char::is_control) {
+            return Err(GrantError::Control);
+        }
+        Self { subject, client_id, scope, resources: vec![resource], claims: BTreeMap::new() }.within_limit()
+    }
+
+    /// The same grant, for one more resource.
+    ///
+    /// # Errors
+    ///
+    /// [`GrantError::TooLong`].
+    pub fn with_resource(mut self, resource: Resource) -> Result<Self, GrantError> {
+        if !self.resources.contains(&resource) {
+            self.resources.push(resource);
+        }
+        self.within_limit()
+    }
+
+    /// The same grant with a claim of the application's own, such as a tenant or `auth_time`. It stays with the family
+    /// through every rotation and is in every [`AccessClaims`](crate::AccessClaims).
+    ///
+    /// # Errors
+    ///
+    /// [`GrantError::TooLong`]; [`GrantError::ReservedClaim`] for a name that introspection uses (RFC 7662 §2.2).
+    pub fn with_claim(mut self, name: impl Into<String>, value: impl Into<String>) -> Result<Self, GrantError> {
+        const RESERVED: [&str; 13] = [
+            "active", "scope", "client_id", "username", "token_type", "exp", "iat", "nbf", "sub", "aud", "iss", "jti",
+            "cnf",
+        ];
+        let name = name.into();
+        if RESERVED.contains(&name.as_str()) {
+            return Err(GrantError::ReservedClaim);
+        }
+        self.claims.insert(name, value.into());
+        self.within_limit()
+    }
+
+    fn within_limit(self) -> Result<Self, GrantError> {
+        let resources: usize = self.resources.iter().map(|r| r.as_str().len() + 1).sum();
+        let claims: usize = self.claims.iter().map(|(name, value)| name.len() + value.len() + 4).sum();
+        let bytes = self.subject.len() + self.client_id.len() + self.scope.as_str().len() + resources + claims;
+        if bytes > Self::MAX_BYTES { Err(GrantError::TooLong { bytes }) } else { Ok(self) }
+    }
+
+    /// The user: an identifier that is never reassigned.
+    pub fn subject(&self) -> &str {
+        &self.subject
+    }
+
+    /// The client that acts for the user.
+    pub fn client_id(&self) -> &str {
+        &self.client_id
+    }
+
+    /// The most a token of this grant may do.
+    pub fn scope(&self) -> &Scope {
+        &self.scope
+    }
+
+    /// Where tokens of this grant may be used; at least one resource.
+    pub fn resources(&self) -> &[Resource] {
+        &self.resources
+    }
+
+    /// The application's own claims.
+    pub fn claims(&self) -> &BTreeMap<String, String> {
+        &self.claims
+    }
+}
+
+/// Why a scope, a resource or a grant was refused.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum GrantError {
+    /// A scope with a character that RFC 6749 §3.3 does not allow.
+    #[error("a scope token has a character that is not allowed")]
+    Scope,
+    /// Not an absolute URI, or one with a fragment or user information.
+    #[error("a resource must be an absolute URI without a fragment")]
+    Resource,
+    /// No subject or no client id.
+    #[error("subject and client id must not be empty")]
+    Empty,
+    /// A control character in the subject or the client id.
+    #[error("subject and client id must not have control characters")]
+    Control,
+    /// A claim with a name that has a meaning of its own.
+    #[error("this claim name is reserved")]
+    ReservedClaim,
+    /// More than a token can carry.
+    #[error("the grant has {bytes} bytes, more than {}", Grant::MAX_BYTES)]
+    TooLong {
+        /// Its size.
+        bytes: usize,
+    },
+}

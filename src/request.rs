@@ -1,0 +1,88 @@
+//! What a client asks, as the strings it sent and the facts the application has checked.
+
+use std::fmt;
+
+use crate::client::{Binding, Client};
+use crate::grant::Grant;
+use crate::token::CodeChallenge;
+
+/// An approved authorization request: the user has logged in and consented to `grant`.
+#[derive(Debug)]
+#[must_use]
+pub struct AuthorizeRequest<'a> {
+    pub(crate) grant: Grant,
+    pub(crate) challenge: CodeChallenge,
+    pub(crate) redirect_uri: &'a str,
+    pub(crate) binding: Option<Binding>,
+}
+
+impl<'a> AuthorizeRequest<'a> {
+    /// A code for `grant`, to be redeemed by whoever can answer `challenge` and names the same `redirect_uri`.
+    ///
+    /// The redirect URI must be one that is registered for the client: the application has checked that, by exact
+    /// comparison (OAuth 2.1 §2.3.1).
+    pub fn new(grant: Grant, challenge: CodeChallenge, redirect_uri: &'a str) -> Self {
+        Self { grant, challenge, redirect_uri, binding: None }
+    }
+
+    /// Only the holder of this key may redeem the code (RFC 9449 §10, `dpop_jkt`), or only a session with this fingerprint.
+    pub fn binding(self, binding: Binding) -> Self {
+        Self { binding: Some(binding), ..self }
+    }
+}
+
+macro_rules! token_request {
+    ($(#[$doc:meta])* $name:ident { $($(#[$field_doc:meta])* $field:ident),+ }) => {
+        $(#[$doc])*
+        #[derive(Clone)]
+        #[must_use]
+        pub struct $name<'a> {
+            pub(crate) client: &'a Client,
+            $(pub(crate) $field: &'a str,)+
+            pub(crate) scope: Option<&'a str>,
+            pub(crate) resources: Vec<&'a str>,
+            pub(crate) binding: Option<Binding>,
+        }
+
+        impl<'a> $name<'a> {
+            /// A request by `client`, which the application has identified and authenticated, with the parameters as sent.
+            pub fn new(client: &'a Client, $($field: &'a str),+) -> Self {
+                Self { client, $($field,)+ scope: None, resources: Vec::new(), binding: None }
+            }
+
+            /// A narrower scope for the access token. The grant, and so the next refresh, stays as wide as it was
+            /// (RFC 6749 §6).
+            pub fn scope(self, scope: &'a str) -> Self {
+                Self { scope: Some(scope), ..self }
+            }
+
+            /// A resource for the access token, out of those granted (RFC 8707 §2.2). Call it again for each one more.
+            pub fn resource(mut self, uri: &'a str) -> Self {
+                self.resources.push(uri);
+                self
+            }
+
+            /// What the request proves to be bound to.
+            pub fn binding(self, binding: Binding) -> Self {
+                Self { binding: Some(binding), ..self }
+            }
+        }
+
+        /// Shows the client and leaves out every parameter.
+        impl fmt::Debug for $name<'_> {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.debug_struct(stringify!($name)).field("client", self.client).finish_non_exhaustive()
+            }
+        }
+    };
+}
+
+token_request! {
+    /// A token request with `grant_type=authorization_code` (OAuth 2.1 §4.1.3).
+    RedeemRequest { code, redirect_uri, code_verifier }
+}
+
+token_request! {
+    /// A token request with `grant_type=refresh_token` (OAuth 2.1 §4.3).
+    RefreshRequest { refresh_token }
+}

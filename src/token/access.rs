@@ -1,0 +1,214 @@
+//! Access tokens: sealed claims that nobody but a holder of the access key can read.
+//!
+//! `mcpat_ ‖ base64url(version ‖ key id ‖ nonce ‖ XChaCha20-Poly1305(claims))`, prefix and header as associated data.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+
+use base64ct::{Base64UrlUnpadded, Encoding};
+use serde::{Deserialize, Serialize};
+use zeroize::Zeroizing;
+
+use super::{ACCESS, VERSION};
+use crate::client::Binding;
+use crate::crypto::Aead;
+use crate::family::FamilyId;
+use crate::grant::{Grant, Resource, Scope};
+use crate::keyring::{AccessKey, AccessKeys, KeyId};
+use crate::time::Timestamp;
+use crate::verifier::VerifyError;
+
+const HEADER: usize = 1 + 4;
+const OVERHEAD: usize = HEADER + Aead::NONCE + Aead::TAG;
+/// Claims beyond the strings of the grant: identifiers, numbers, a binding, length prefixes.
+const MAX_CLAIMS: usize = Grant::MAX_BYTES + 256;
+const MAX_BYTES: usize = OVERHEAD + MAX_CLAIMS;
+const MAX_CHARS: usize = (MAX_BYTES * 4).div_ceil(3);
+
+/// What an access token says, once it has been verified.
+#[derive(Clone, PartialEq, Eq)]
+pub struct AccessClaims {
+    pub(crate) family: FamilyId,
+    pub(crate) generation: u64,
+    pub(crate) subject: Arc<str>,
+    pub(crate) client_id: Arc<str>,
+    pub(crate) scope: Scope,
+    pub(crate) audience: Vec<Resource>,
+    pub(crate) issued_at: Timestamp,
+    pub(crate) expires_at: Timestamp,
+    pub(crate) binding: Option<Binding>,
+    pub(crate) claims: BTreeMap<String, String>,
+}
+
+impl AccessClaims {
+    /// The family it belongs to.
+    pub fn family(&self) -> FamilyId {
+        self.family
+    }
+
+    /// The generation it was issued with.
+    pub fn generation(&self) -> u64 {
+        self.generation
+    }
+
+    /// The user (`sub`).
+    pub fn subject(&self) -> &str {
+        &self.subject
+    }
+
+    /// The client that acts for the user.
+    pub fn client_id(&self) -> &str {
+        &self.client_id
+    }
+
+    /// What it allows.
+    pub fn scope(&self) -> &Scope {
+        &self.scope
+    }
+
+    /// Where it may be used (`aud`).
+    pub fn audience(&self) -> &[Resource] {
+        &self.audience
+    }
+
+    /// When it was issued (`iat`).
+    pub fn issued_at(&self) -> Timestamp {
+        self.issued_at
+    }
+
+    /// When it expires (`exp`).
+    pub fn expires_at(&self) -> Timestamp {
+        self.expires_at
+    }
+
+    /// What its holder must prove (`cnf`).
+    pub fn binding(&self) -> Option<&Binding> {
+        self.binding.as_ref()
+    }
+
+    /// The application's own claims, from [`Grant::with_claim`].
+    pub fn claims(&self) -> &BTreeMap<String, String> {
+        &self.claims
+    }
+}
+
+impl fmt::Debug for AccessClaims {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { family, generation, subject, client_id, scope, audience, issued_at, expires_at, binding, claims } =
+            self;
+        f.debug_struct("AccessClaims")
+            .field("family", family)
+            .field("generation", generation)
+            .field("subject", subject)
+            .field("client_id", client_id)
+            .field("scope", scope)
+            .field("audience", audience)
+            .field("issued_at", issued_at)
+            .field("expires_at", expires_at)
+            .field("binding", binding)
+            .field("claims", claims)
+            .finish()
+    }
+}
+
+/// The claims on the wire, borrowed, so that reading them allocates nothing.
+#[derive(Serialize, Deserialize)]
+pub(crate) struct WireClaims<'a> {
+    family: [u8; 16],
+    generation: u64,
+    issued_at: u64,
+    pub(crate) expires_at: u64,
+    #[serde(borrow)]
+    subject: &'a str,
+    client_id: &'a str,
+    pub(crate) scope: &'a str,
+    /// Separated by spaces, of which a URI has none.
+    pub(crate) audience: &'a str,
+    binding: Option<(u8, [u8; 32])>,
+    /// The application's claims in an encoding of their own: empty if there are none.
+    claims: &'a [u8],
+}
+
+impl WireClaims<'_> {
+    /// What the holder must prove, if anything.
+    pub(crate) fn binding(&self) -> Result<Option<Binding>, VerifyError> {
+        match self.binding {
+            None => Ok(None),
+            // A kind that this version does not know must not pass for no binding.
+            Some((kind, bytes)) => Binding::from_parts(kind, bytes).map(Some).ok_or(VerifyError::Invalid),
+        }
+    }
+
+    pub(crate) fn to_owned(&self) -> Option<AccessClaims> {
+        let claims = if self.claims.is_empty() { BTreeMap::new() } else { postcard::from_bytes(self.claims).ok()? };
+        Some(AccessClaims {
+            family: FamilyId::from_bytes(self.family),
+            generation: self.generation,
+            subject: self.subject.into(),
+            client_id: self.client_id.into(),
+            scope: Scope::from_canonical(self.scope),
+            audience: self.audience.split(' ').map(Resource::from_canonical).collect(),
+            issued_at: Timestamp::from_unix(self.issued_at),
+            expires_at: Timestamp::from_unix(self.expires_at),
+            binding: self.binding().ok()?,
+            claims,
+        })
+    }
+}
+
+fn associated_data(header: &[u8; HEADER]) -> [u8; ACCESS.len() + HEADER] {
+    let mut ad = [0; ACCESS.len() + HEADER];
+    ad[..ACCESS.len()].copy_from_slice(ACCESS.as_bytes());
+    ad[ACCESS.len()..].copy_from_slice(header);
+    ad
+}
+
+/// The access token for `claims`. `None` if they are larger than any token may be.
+pub(crate) fn seal(claims: &AccessClaims, key: &AccessKey, nonce: &[u8; 24]) -> Option<Zeroizing<String>> {
+    let audience = claims.audience.iter().map(Resource::as_str).collect::<Vec<_>>().join(" ");
+    let wire = WireClaims {
+        family: *claims.family.as_bytes(),
+        generation: claims.generation,
+        issued_at: claims.issued_at.as_unix(),
+        expires_at: claims.expires_at.as_unix(),
+        subject: &claims.subject,
+        client_id: &claims.client_id,
+        scope: claims.scope.as_str(),
+        audience: &audience,
+        binding: claims.binding.map(Binding::to_parts),
+        claims: &if claims.claims.is_empty() { Vec::new() } else { postcard::to_allocvec(&claims.claims).ok()? },
+    };
+    let mut header = [VERSION; HEADER];
+    header[1..].copy_from_slice(&key.id.to_bytes());
+    let mut bytes = Vec::with_capacity(512);
+    bytes.extend_from_slice(&header);
+    bytes.extend_from_slice(nonce);
+    let mut bytes = postcard::to_extend(&wire, bytes).ok()?;
+    key.aead.seal(nonce, &associated_data(&header), &mut bytes, HEADER + Aead::NONCE)?;
+    if bytes.len() > MAX_BYTES {
+        return None;
+    }
+    super::to_text(ACCESS, &bytes)
+}
+
+/// Open `text` and hand its claims to `read`. `None` unless it is authentic; nothing is allocated for that.
+pub(crate) fn open<T>(text: &str, keys: &AccessKeys, read: impl FnOnce(&WireClaims<'_>) -> T) -> Option<T> {
+    let chars = text.strip_prefix(ACCESS)?;
+    if chars.len() > MAX_CHARS {
+        return None;
+    }
+    let mut buffer = [0; MAX_BYTES];
+    let length = Base64UrlUnpadded::decode(chars, &mut buffer).ok()?.len();
+    let bytes = buffer.get_mut(..length)?;
+    let (header, rest) = bytes.split_first_chunk_mut::<HEADER>()?;
+    let (nonce, sealed) = rest.split_first_chunk_mut::<{ Aead::NONCE }>()?;
+    let [version, key_id @ ..] = *header;
+    if version != VERSION {
+        return None;
+    }
+    let key = keys.get(KeyId::from_bytes(key_id))?;
+    let claims = key.aead.open(nonce, &associated_data(header), sealed)?;
+    let (wire, rest) = postcard::take_from_bytes(claims).ok()?;
+    rest.is_empty().then(|| read(&wire))
+}

@@ -1,0 +1,172 @@
+//! Refresh tokens, and authorization codes as their generation 0: derived from the family, never stored.
+//!
+//! `prefix ‖ base64url(version ‖ key id ‖ family id ‖ generation ‖ issued at ‖ guard ‖ MAC)`: 78 bytes, a multiple of three,
+//! so that 104 characters spell it in exactly one way.
+
+use std::fmt;
+
+use base64ct::{Base64UrlUnpadded, Encoding};
+use zeroize::Zeroizing;
+
+use super::{CODE, REFRESH, VERSION};
+use crate::crypto::equal;
+use crate::family::{FamilyId, TokenFamily};
+use crate::keyring::{KeyId, KeySet, Keyring};
+use crate::time::Timestamp;
+
+const BODY: usize = 1 + 4 + 16 + 8 + 8;
+const GUARD: usize = 9;
+const MAC: usize = 32;
+const BYTES: usize = BODY + GUARD + MAC;
+const CHARS: usize = BYTES / 3 * 4;
+
+/// What a token says of itself before anything of it is believed.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Body {
+    key_id: KeyId,
+    family: FamilyId,
+    generation: u64,
+    issued_at: Timestamp,
+}
+
+impl Body {
+    /// What the current token of `family` says.
+    fn current(family: &TokenFamily) -> Self {
+        let TokenFamily { key_id, id, generation, rotated_at, .. } = family;
+        Self { key_id: *key_id, family: *id, generation: *generation, issued_at: *rotated_at }
+    }
+
+    /// The prefix keeps codes and refresh tokens apart.
+    fn prefix(&self) -> &'static str {
+        if self.generation == 0 { CODE } else { REFRESH }
+    }
+
+    fn to_bytes(self) -> [u8; BODY] {
+        let mut bytes = [VERSION; BODY];
+        bytes[1..5].copy_from_slice(&self.key_id.to_bytes());
+        bytes[5..21].copy_from_slice(self.family.as_bytes());
+        bytes[21..29].copy_from_slice(&self.generation.to_be_bytes());
+        bytes[29..].copy_from_slice(&self.issued_at.to_bytes());
+        bytes
+    }
+
+    fn parse(bytes: &[u8; BODY]) -> Option<Self> {
+        let (version, rest) = bytes.split_first()?;
+        let (key_id, rest) = rest.split_first_chunk()?;
+        let (family, rest) = rest.split_first_chunk()?;
+        let (generation, rest) = rest.split_first_chunk()?;
+        let body = Self {
+            key_id: KeyId::from_bytes(*key_id),
+            family: FamilyId::from_bytes(*family),
+            generation: u64::from_be_bytes(*generation),
+            issued_at: Timestamp::from_bytes(rest.try_into().ok()?),
+        };
+        (*version == VERSION).then_some(body)
+    }
+
+    fn guard(&self, keys: &KeySet, bytes: &[u8; BODY]) -> [u8; GUARD] {
+        let mut guard = [0; GUARD];
+        guard.copy_from_slice(&keys.guard.tag(&[self.prefix().as_bytes(), bytes])[..GUARD]);
+        guard
+    }
+
+    fn mac(&self, keys: &KeySet, bytes: &[u8; BODY], family_secret: &[u8; 32]) -> [u8; MAC] {
+        keys.refresh.tag(&[self.prefix().as_bytes(), bytes, family_secret])
+    }
+}
+
+/// The text of the current token of `family`: always the same for the same family, so that a retry gets what was lost.
+/// `None` if the key it was made with has been dropped.
+pub(crate) fn derive(family: &TokenFamily, keyring: &Keyring) -> Option<Zeroizing<String>> {
+    let body = Body::current(family);
+    let keys = keyring.get(body.key_id)?;
+    let head = body.to_bytes();
+    let mut bytes = Zeroizing::new([0; BYTES]);
+    bytes[..BODY].copy_from_slice(&head);
+    bytes[BODY..BODY + GUARD].copy_from_slice(&body.guard(keys, &head));
+    bytes[BODY + GUARD..].copy_from_slice(&body.mac(keys, &head, &family.secret));
+    super::to_text(body.prefix(), bytes.as_ref())
+}
+
+/// A refresh token or authorization code that has the right form and guard, and is still to be authenticated.
+pub struct Presented {
+    body: Body,
+    mac: Zeroizing<[u8; MAC]>,
+}
+
+impl Presented {
+    /// Parse a refresh token. `None` for anything that this keyring cannot have made; no store was asked for that.
+    pub fn refresh_token(text: &str, keyring: &Keyring) -> Option<Self> {
+        Self::any(text, keyring).filter(|presented| presented.body.generation > 0)
+    }
+
+    /// Parse an authorization code, likewise.
+    pub fn code(text: &str, keyring: &Keyring) -> Option<Self> {
+        Self::any(text, keyring).filter(|presented| presented.body.generation == 0)
+    }
+
+    /// Parse either.
+    pub fn any(text: &str, keyring: &Keyring) -> Option<Self> {
+        let chars = text.strip_prefix(REFRESH).or_else(|| text.strip_prefix(CODE))?;
+        if chars.len() != CHARS {
+            return None;
+        }
+        let mut bytes = Zeroizing::new([0; BYTES]);
+        Base64UrlUnpadded::decode(chars, bytes.as_mut()).ok()?;
+        let (head, rest) = bytes.split_first_chunk()?;
+        let (guard, mac) = rest.split_first_chunk::<GUARD>()?;
+        let body = Body::parse(head)?;
+        let right = text.starts_with(body.prefix()) && equal(guard, &body.guard(keyring.get(body.key_id)?, head));
+        right.then_some(Self { body, mac: Zeroizing::new(mac.try_into().ok()?) })
+    }
+
+    /// The family it claims to belong to: the one to load.
+    pub fn family(&self) -> FamilyId {
+        self.body.family
+    }
+
+    /// Check it against the family that was loaded. `None` if it is forged.
+    pub fn authenticate(&self, family: &TokenFamily, keyring: &Keyring) -> Option<Genuine> {
+        let keys = keyring.get(self.body.key_id)?;
+        let mac = self.body.mac(keys, &self.body.to_bytes(), &family.secret);
+        (self.body.family == family.id && equal(&mac, self.mac.as_ref())).then_some(Genuine(self.body))
+    }
+}
+
+impl fmt::Debug for Presented {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Presented").field("family", &self.body.family).finish_non_exhaustive()
+    }
+}
+
+/// A token that was made for its family: what the decisions take. Only [`Presented::authenticate`] makes one.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct Genuine(Body);
+
+impl Genuine {
+    /// Its generation.
+    pub fn generation(&self) -> u64 {
+        self.0.generation
+    }
+
+    /// When it was issued.
+    pub fn issued_at(&self) -> Timestamp {
+        self.0.issued_at
+    }
+
+    /// Whether it is, to the last bit, the current token of `family`.
+    pub(crate) fn is_current(&self, family: &TokenFamily) -> bool {
+        self.0 == Body::current(family)
+    }
+}
+
+impl fmt::Debug for Genuine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Body { key_id: _, family, generation, issued_at } = &self.0;
+        f.debug_struct("Genuine")
+            .field("family", family)
+            .field("generation", generation)
+            .field("issued_at", issued_at)
+            .finish_non_exhaustive()
+    }
+}

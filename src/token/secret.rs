@@ -1,0 +1,45 @@
+//! The tokens as they are handed out: secret strings.
+
+use std::fmt;
+
+use zeroize::Zeroizing;
+
+macro_rules! secret_string {
+    ($(#[$doc:meta])* $name:ident) => {
+        $(#[$doc])*
+        ///
+        /// Zeroized on drop, shown as `(..)` by `Debug`; [`expose`](Self::expose) is the only way to the text.
+        pub struct $name(Zeroizing<String>);
+
+        impl $name {
+            pub(crate) fn new(text: Zeroizing<String>) -> Self {
+                Self(text)
+            }
+
+            /// The text, for the response to the client: never for a log, an error or a URL that is logged.
+            pub fn expose(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl fmt::Debug for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(concat!(stringify!($name), "(..)"))
+            }
+        }
+    };
+}
+
+secret_string! {
+    /// A sealed access token: `mcpat_` and about 300 characters.
+    AccessToken
+}
+secret_string! {
+    /// A refresh token: `mcprt_` and 104 characters.
+    RefreshToken
+}
+secret_string! {
+    /// An authorization code: `mcpac_` and 104 characters.
+    #[doc(alias = "code")]
+    AuthorizationCode
+}

@@ -1,0 +1,162 @@
+//! What the integration tests share: a clock to turn by hand, an audit that remembers, an issuer made of both.
+#![allow(dead_code, reason = "each test binary uses a part of it")]
+
+use std::future::Future;
+use std::pin::pin;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+use std::task::{Context, Poll, Wake, Waker};
+use std::thread::Thread;
+use std::time::Duration;
+
+use mcp_token_lifecycle::{
+    Answer, AuditEvent, AuditSink, AuthorizeRequest, Client, Clock, CodeChallenge, Error, ErrorCode, Grant, KeyId,
+    Keyring, MasterKey, MemoryStore, PolicySet, RedeemRequest, RefreshRequest, Resource, Scope, Timestamp, TokenIssuer,
+    TokenResponse, TokenStore,
+};
+
+pub const START: u64 = 1_800_000_000;
+pub const RESOURCE: &str = "https://mcp.example.com/mcp";
+pub const REDIRECT: &str = "http://127.0.0.1:7777/callback";
+pub const VERIFIER: &str = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk";
+
+/// A clock that moves when it is told to.
+#[derive(Clone)]
+pub struct TestClock(Arc<AtomicU64>);
+
+impl Default for TestClock {
+    fn default() -> Self {
+        Self(Arc::new(AtomicU64::new(START)))
+    }
+}
+
+impl TestClock {
+    pub fn advance(&self, by: Duration) {
+        self.0.fetch_add(by.as_secs(), Ordering::SeqCst);
+    }
+
+    pub fn set(&self, to: Timestamp) {
+        self.0.store(to.as_unix(), Ordering::SeqCst);
+    }
+}
+
+impl Clock for TestClock {
+    fn now(&self) -> Timestamp {
+        Timestamp::from_unix(self.0.load(Ordering::SeqCst))
+    }
+}
+
+/// An audit that remembers.
+#[derive(Clone, Default)]
+pub struct TestAudit(Arc<Mutex<Vec<AuditEvent>>>);
+
+impl AuditSink for TestAudit {
+    fn record(&self, event: &AuditEvent) {
+        self.0.lock().unwrap().push(event.clone());
+    }
+}
+
+impl TestAudit {
+    pub fn events(&self) -> Vec<AuditEvent> {
+        self.0.lock().unwrap().clone()
+    }
+
+    /// What came since the last call.
+    pub fn take(&self) -> Vec<AuditEvent> {
+        std::mem::take(&mut self.0.lock().unwrap())
+    }
+}
+
+pub fn keyring() -> Keyring {
+    Keyring::new(KeyId::new(1), MasterKey::from_bytes([7; 32]))
+}
+
+pub fn scope(text: &str) -> Scope {
+    Scope::parse(text).unwrap()
+}
+
+pub fn resource() -> Resource {
+    Resource::parse(RESOURCE).unwrap()
+}
+
+pub fn client() -> Client {
+    Client::public("client-1")
+}
+
+pub fn grant() -> Grant {
+    grant_of("user-1", "client-1")
+}
+
+pub fn grant_of(subject: &str, client_id: &str) -> Grant {
+    Grant::new(subject, client_id, scope("mcp:read mcp:write"), resource()).unwrap()
+}
+
+/// An issuer with everything that a test wants to turn or look at.
+pub struct Bench<S> {
+    pub issuer: TokenIssuer<S>,
+    pub clock: TestClock,
+    pub audit: TestAudit,
+}
+
+pub fn bench(policies: impl Into<PolicySet>) -> Bench<MemoryStore> {
+    bench_on(MemoryStore::new(), keyring(), policies)
+}
+
+pub fn bench_on<S: TokenStore>(store: S, keyring: Keyring, policies: impl Into<PolicySet>) -> Bench<S> {
+    let (clock, audit) = (TestClock::default(), TestAudit::default());
+    let issuer = TokenIssuer::new(store, keyring)
+        .with_policies(policies)
+        .with_clock(clock.clone())
+        .with_audit(audit.clone());
+    Bench { issuer, clock, audit }
+}
+
+impl<S: TokenStore> Bench<S> {
+    pub fn pass(&self, seconds: u64) {
+        self.clock.advance(Duration::from_secs(seconds));
+    }
+
+    /// A login with a code, redeemed at once.
+    pub fn login(&self) -> TokenResponse {
+        let code = self.code();
+        self.redeem(&code).unwrap()
+    }
+
+    pub fn code(&self) -> String {
+        let challenge = CodeChallenge::of_verifier(VERIFIER);
+        let request = AuthorizeRequest::new(grant(), challenge, REDIRECT);
+        block_on(self.issuer.authorize(request)).unwrap().expose().to_owned()
+    }
+
+    pub fn redeem(&self, code: &str) -> Result<TokenResponse, ErrorCode> {
+        verdict(block_on(self.issuer.redeem(&RedeemRequest::new(&client(), code, REDIRECT, VERIFIER))))
+    }
+
+    /// A refresh by the client of the fixture, as a server without faults answers it.
+    pub fn refresh(&self, token: &str) -> Result<TokenResponse, ErrorCode> {
+        verdict(block_on(self.issuer.refresh(&RefreshRequest::new(&client(), token))))
+    }
+}
+
+/// The answer of a server without faults.
+pub fn verdict(answer: Result<Answer, Error>) -> Result<TokenResponse, ErrorCode> {
+    answer.expect("no fault of the server").into_result().map_err(|response| response.error)
+}
+
+/// Drive a future on this thread.
+pub fn block_on<F: Future>(future: F) -> F::Output {
+    struct Unpark(Thread);
+    impl Wake for Unpark {
+        fn wake(self: Arc<Self>) {
+            self.0.unpark();
+        }
+    }
+    let waker = Waker::from(Arc::new(Unpark(std::thread::current())));
+    let mut future = pin!(future);
+    loop {
+        match future.as_mut().poll(&mut Context::from_waker(&waker)) {
+            Poll::Ready(output) => return output,
+            Poll::Pending => std::thread::park(),
+        }
+    }
+}
