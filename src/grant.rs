@@ -170,7 +170,18 @@ impl Grant {
     /// [`GrantError::TooLong`]; [`GrantError::ReservedClaim`] for a name that introspection uses (RFC 7662 §2.2).
     pub fn with_claim(mut self, name: impl Into<String>, value: impl Into<String>) -> Result<Self, GrantError> {
         const RESERVED: [&str; 13] = [
-            "active", "scope", "client_id", "username", "token_type", "exp", "iat", "nbf", "sub", "aud", "iss", "jti",
+            "active",
+            "scope",
+            "client_id",
+            "username",
+            "token_type",
+            "exp",
+            "iat",
+            "nbf",
+            "sub",
+            "aud",
+            "iss",
+            "jti",
             "cnf",
         ];
         let name = name.into();

@@ -214,9 +214,9 @@ impl<S: TokenStore> TokenIssuer<S> {
         };
         let cx = self.context();
         let lifetimes = self.policies.lifetimes(&family.grant);
-        let live = presented.authenticate(&family, &self.keyring).is_some_and(|token| {
-            matches!(decision::introspect_refresh(&family, &token, &cx).verdict, Verdict::Accept)
-        });
+        let live = presented
+            .authenticate(&family, &self.keyring)
+            .is_some_and(|token| matches!(decision::introspect_refresh(&family, &token, &cx).verdict, Verdict::Accept));
         if !live {
             return Ok(IntrospectionResponse::Inactive);
         }

@@ -147,7 +147,11 @@ impl AccessKeys {
     pub fn export(&self) -> Zeroizing<String> {
         let mut text = Zeroizing::new(String::new());
         for key in &self.0 {
-            text.push_str(&format!("{}:{}\n", key.id, Zeroizing::new(Base64::encode_string(key.bytes.as_ref())).as_str()));
+            text.push_str(&format!(
+                "{}:{}\n",
+                key.id,
+                Zeroizing::new(Base64::encode_string(key.bytes.as_ref())).as_str()
+            ));
         }
         text
     }

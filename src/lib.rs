@@ -1,4 +1,17 @@
 //! wip
+#![warn(missing_docs, missing_debug_implementations, unreachable_pub)]
+#![warn(clippy::exhaustive_enums)]
+#![deny(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::unreachable,
+    clippy::todo,
+    clippy::unimplemented,
+    clippy::dbg_macro,
+    clippy::print_stdout,
+    clippy::print_stderr
+)]
 mod audit;
 mod client;
 mod crypto;

@@ -458,7 +458,10 @@ impl PolicySet {
         if self.scopes.is_empty() {
             return lifetimes;
         }
-        scope.iter().filter_map(|token| self.scopes.get(token)).fold(lifetimes, |lifetimes, limit| lifetimes.min(*limit))
+        scope
+            .iter()
+            .filter_map(|token| self.scopes.get(token))
+            .fold(lifetimes, |lifetimes, limit| lifetimes.min(*limit))
     }
 }
 

@@ -147,10 +147,8 @@ pub(crate) fn seal(
     nonce: &[u8; Aead::NONCE],
 ) -> Result<Record, Error> {
     let corrupt = || Error::new(ErrorKind::CorruptRecord);
-    let indexes = vec![
-        keys.index(SUBJECT_INDEX, family.grant.subject()),
-        keys.index(CLIENT_INDEX, family.grant.client_id()),
-    ];
+    let indexes =
+        vec![keys.index(SUBJECT_INDEX, family.grant.subject()), keys.index(CLIENT_INDEX, family.grant.client_id())];
     let mut record = Record::new(family.id.record_key(), version, expires_at, indexes, Vec::with_capacity(512));
     let mut header = [VERSION; HEADER];
     header[1..].copy_from_slice(&keys.id.to_bytes());

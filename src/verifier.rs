@@ -89,12 +89,7 @@ impl AccessVerifier {
     /// # Errors
     ///
     /// The first of them that does not hold.
-    pub fn verify(
-        &self,
-        token: &str,
-        expect: &Expectation<'_>,
-        now: Timestamp,
-    ) -> Result<AccessClaims, VerifyError> {
+    pub fn verify(&self, token: &str, expect: &Expectation<'_>, now: Timestamp) -> Result<AccessClaims, VerifyError> {
         access::open(token, &self.keys, |claims| {
             if now.as_unix() >= claims.expires_at {
                 return Err(VerifyError::Expired);

@@ -20,9 +20,7 @@ pub fn live(family: &TokenFamily, claims: &AccessClaims, cx: &Context<'_>) -> De
         Status::Active if claims.generation > family.generation && policy.on_ahead == OnAhead::Reject => {
             Some(Reason::AheadOfStore)
         }
-        Status::Active
-            if claims.generation < family.generation && policy.on_superseded == OnSuperseded::Reject =>
-        {
+        Status::Active if claims.generation < family.generation && policy.on_superseded == OnSuperseded::Reject => {
             Some(Reason::Superseded)
         }
         Status::Active => None,

@@ -39,7 +39,6 @@ use crate::time::Timestamp;
 
 /// The circumstances under which a decision is made.
 #[derive(Clone, Copy, Debug)]
-#[allow(clippy::exhaustive_structs, reason = "made by whoever calls a decision function")]
 pub struct Context<'a> {
     /// The policies in force now.
     pub policies: &'a PolicySet,
@@ -66,6 +65,7 @@ pub struct Decision {
 /// What to answer.
 #[derive(Debug)]
 #[non_exhaustive]
+#[allow(clippy::large_enum_variant, reason = "made once and taken apart at once")]
 pub enum Verdict {
     /// Tokens.
     Issue(Issue),

@@ -8,7 +8,6 @@ use crate::token::Genuine;
 
 /// What a client proves when it redeems a code.
 #[derive(Clone, Copy)]
-#[allow(clippy::exhaustive_structs, reason = "made by whoever calls a decision function")]
 pub struct Redemption<'a> {
     /// The PKCE code verifier (RFC 7636 §4.5).
     pub code_verifier: &'a str,

@@ -20,12 +20,7 @@ pub fn revoke(family: &TokenFamily, reason: RevocationReason, cx: &Context<'_>) 
 ///
 /// A family with a sender constraint is revoked only with the proof, since a copied token alone must not change anything.
 /// A fingerprint is not asked for: whoever logs out from another network still logs out.
-pub fn revoke_by_token(
-    family: &TokenFamily,
-    client: &Client,
-    binding: Option<&Binding>,
-    cx: &Context<'_>,
-) -> Decision {
+pub fn revoke_by_token(family: &TokenFamily, client: &Client, binding: Option<&Binding>, cx: &Context<'_>) -> Decision {
     let required = family.binding.filter(Binding::is_sender_constraint);
     if client.id() != family.grant.client_id() {
         Decision::deny(family, Reason::WrongClient, cx.now)

@@ -12,7 +12,6 @@ use crate::token::Genuine;
 
 /// Who asks, and for what.
 #[derive(Clone, Copy, Debug)]
-#[allow(clippy::exhaustive_structs, reason = "made by whoever calls a decision function")]
 pub struct Ask<'a> {
     /// The client, which the application has identified and authenticated.
     pub client: &'a Client,
@@ -48,12 +47,7 @@ pub(super) struct Presentation<'a> {
 }
 
 impl<'a> Presentation<'a> {
-    pub(super) fn new(
-        family: &'a TokenFamily,
-        token: &'a Genuine,
-        ask: &'a Ask<'a>,
-        cx: &'a Context<'a>,
-    ) -> Self {
+    pub(super) fn new(family: &'a TokenFamily, token: &'a Genuine, ask: &'a Ask<'a>, cx: &'a Context<'a>) -> Self {
         let policy = cx.policies.policy(family.grant.client_id());
         Self { family, token, ask, cx, policy, lifetimes: cx.policies.lifetimes(&family.grant) }
     }
@@ -100,7 +94,8 @@ impl<'a> Presentation<'a> {
         let is_previous = self.token.generation().checked_add(1) == Some(self.family.generation);
         let elapsed = self.family.since_rotation(self.cx.now);
         let in_leeway = elapsed < self.policy.reuse_leeway;
-        let in_window = self.policy.lost_response_window.is_some_and(|window| elapsed < window) && !self.family.confirmed;
+        let in_window =
+            self.policy.lost_response_window.is_some_and(|window| elapsed < window) && !self.family.confirmed;
         let below_limit = self.policy.retry_limit.is_none_or(|limit| self.family.retries < limit);
         if is_previous && (in_leeway || in_window) && below_limit {
             let counted = TokenFamily { retries: self.family.retries.saturating_add(1), ..self.family.clone() };

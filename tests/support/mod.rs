@@ -104,10 +104,8 @@ pub fn bench(policies: impl Into<PolicySet>) -> Bench<MemoryStore> {
 
 pub fn bench_on<S: TokenStore>(store: S, keyring: Keyring, policies: impl Into<PolicySet>) -> Bench<S> {
     let (clock, audit) = (TestClock::default(), TestAudit::default());
-    let issuer = TokenIssuer::new(store, keyring)
-        .with_policies(policies)
-        .with_clock(clock.clone())
-        .with_audit(audit.clone());
+    let issuer =
+        TokenIssuer::new(store, keyring).with_policies(policies).with_clock(clock.clone()).with_audit(audit.clone());
     Bench { issuer, clock, audit }
 }
 
