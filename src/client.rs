@@ -3,6 +3,8 @@
 use std::fmt;
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
 use crate::crypto::equal;
 
 /// A client that the application has identified and, if it is confidential, authenticated. Making one is that statement.
@@ -47,7 +49,8 @@ impl Client {
 /// What a family is tied to: an opaque 32-byte thumbprint that the application computes anew for every request.
 ///
 /// A family with a binding accepts only requests with the same one. Compared in constant time.
-#[derive(Clone, Copy)]
+// Tokens and records name the variants by position: only ever append.
+#[derive(Clone, Copy, Serialize, Deserialize)]
 #[non_exhaustive]
 pub enum Binding {
     /// SHA-256 thumbprint of the key of a verified DPoP proof (RFC 9449 §6.1, `jkt`).
@@ -65,23 +68,6 @@ impl Binding {
         !matches!(self, Self::Fingerprint(_))
     }
 
-    pub(crate) fn to_parts(self) -> (u8, [u8; 32]) {
-        match self {
-            Self::DpopKey(bytes) => (1, bytes),
-            Self::Certificate(bytes) => (2, bytes),
-            Self::Fingerprint(bytes) => (3, bytes),
-        }
-    }
-
-    pub(crate) fn from_parts(kind: u8, bytes: [u8; 32]) -> Option<Self> {
-        match kind {
-            1 => Some(Self::DpopKey(bytes)),
-            2 => Some(Self::Certificate(bytes)),
-            3 => Some(Self::Fingerprint(bytes)),
-            _ => None,
-        }
-    }
-
     /// Whether a request with the binding `presented` satisfies `required`.
     pub(crate) fn satisfies(presented: Option<&Self>, required: Option<&Self>) -> bool {
         match (required, presented) {
@@ -94,8 +80,12 @@ impl Binding {
 
 impl PartialEq for Binding {
     fn eq(&self, other: &Self) -> bool {
-        let ((kind, bytes), (other_kind, other_bytes)) = (self.to_parts(), other.to_parts());
-        kind == other_kind && equal(&bytes, &other_bytes)
+        match (self, other) {
+            (Self::DpopKey(a), Self::DpopKey(b))
+            | (Self::Certificate(a), Self::Certificate(b))
+            | (Self::Fingerprint(a), Self::Fingerprint(b)) => equal(a, b),
+            _ => false,
+        }
     }
 }
 

@@ -50,6 +50,11 @@ impl Error {
     pub fn kind(&self) -> ErrorKind {
         self.kind
     }
+
+    /// Whether other records may well be fine.
+    pub(crate) fn is_about_one_record(&self) -> bool {
+        matches!(self.kind, ErrorKind::CorruptRecord | ErrorKind::UnknownKey(_))
+    }
 }
 
 impl fmt::Display for Error {

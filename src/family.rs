@@ -2,11 +2,12 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::time::Duration;
 
-use zeroize::Zeroizing;
+use serde::{Deserialize, Serialize};
+use zeroize::{Zeroize, ZeroizeOnDrop};
 
 use crate::client::Binding;
+use crate::decision::Context;
 use crate::grant::Grant;
 use crate::hex::Hex;
 use crate::keyring::KeyId;
@@ -49,7 +50,8 @@ impl fmt::Debug for FamilyId {
 }
 
 /// Whether a family lives.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+// Records name the variants by position: only ever append.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[non_exhaustive]
 pub enum Status {
     /// Its tokens are good until they expire.
@@ -65,7 +67,8 @@ pub enum Status {
 }
 
 /// Why a family was revoked.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+// Records name the variants by position: only ever append.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[non_exhaustive]
 pub enum RevocationReason {
     /// A spent token was presented: someone holds a copy.
@@ -80,24 +83,8 @@ pub enum RevocationReason {
     Client,
 }
 
-impl RevocationReason {
-    pub(crate) fn to_byte(self) -> u8 {
-        match self {
-            Self::Reuse => 1,
-            Self::Token => 2,
-            Self::Session => 3,
-            Self::Subject => 4,
-            Self::Client => 5,
-        }
-    }
-
-    pub(crate) fn from_byte(byte: u8) -> Option<Self> {
-        [Self::Reuse, Self::Token, Self::Session, Self::Subject, Self::Client].into_iter().find(|r| r.to_byte() == byte)
-    }
-}
-
 /// What the redemption of an authorization code has to match.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Serialize, Deserialize)]
 pub(crate) struct CodeCheck {
     /// SHA-256 of the code verifier (RFC 7636 §4.2, `S256`).
     pub(crate) challenge: [u8; 32],
@@ -105,12 +92,38 @@ pub(crate) struct CodeCheck {
     pub(crate) redirect: [u8; 32],
 }
 
+/// 32 random bytes that every token of the family is made with, and that no token shows.
+#[derive(Clone, Serialize, Deserialize, Zeroize, ZeroizeOnDrop)]
+pub(crate) struct FamilySecret([u8; 32]);
+
+impl FamilySecret {
+    pub(crate) fn new(bytes: [u8; 32]) -> Self {
+        Self(bytes)
+    }
+
+    pub(crate) fn as_bytes(&self) -> &[u8; 32] {
+        &self.0
+    }
+}
+
+impl fmt::Debug for CodeCheck {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("CodeCheck(..)")
+    }
+}
+
+impl fmt::Debug for FamilySecret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("FamilySecret(..)")
+    }
+}
+
 /// All tokens descended from one grant, as one record of constant size.
 ///
 /// An authorization code is its generation 0, each refresh token the next; a token is *current* when its generation is the
 /// family's. The industry's word for it is in no RFC: RFC 9700 §4.14.2 speaks of the refresh tokens "associated with the
 /// authorization grant".
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub struct TokenFamily {
     pub(crate) id: FamilyId,
     pub(crate) grant: Arc<Grant>,
@@ -122,7 +135,7 @@ pub struct TokenFamily {
     pub(crate) used_at: Timestamp,
     pub(crate) absolute_expires_at: Timestamp,
     pub(crate) status: Status,
-    pub(crate) secret: Zeroizing<[u8; 32]>,
+    pub(crate) secret: FamilySecret,
     /// Kept until the first refresh has shown that the redemption's response arrived.
     pub(crate) code: Option<CodeCheck>,
     pub(crate) binding: Option<Binding>,
@@ -135,45 +148,30 @@ pub struct TokenFamily {
 }
 
 impl TokenFamily {
-    /// A family that begins with an authorization code (generation 0).
+    /// A new family: with a code to redeem it begins at generation 0, without one at generation 1.
     pub(crate) fn begin(
-        random: FamilyRandom,
+        (id, secret): (FamilyId, FamilySecret),
         grant: Grant,
-        code: CodeCheck,
+        code: Option<CodeCheck>,
         binding: Option<Binding>,
-        lifetimes: &Lifetimes,
-        key_id: KeyId,
-        now: Timestamp,
+        cx: &Context<'_>,
     ) -> Self {
         Self {
-            id: random.id,
+            id,
+            absolute_expires_at: cx.now.saturating_add(cx.policies.lifetimes(&grant).absolute),
             grant: Arc::new(grant),
-            generation: 0,
-            created_at: now,
-            rotated_at: now,
-            used_at: now,
-            absolute_expires_at: now.saturating_add(lifetimes.absolute),
+            generation: if code.is_some() { 0 } else { 1 },
+            created_at: cx.now,
+            rotated_at: cx.now,
+            used_at: cx.now,
             status: Status::Active,
-            secret: random.secret,
-            code: Some(code),
+            secret,
+            code,
             binding,
             retries: 0,
             confirmed: false,
-            key_id,
+            key_id: cx.key_id,
         }
-    }
-
-    /// A family that begins with a refresh token (generation 1), without a code.
-    pub(crate) fn begin_without_code(
-        random: FamilyRandom,
-        grant: Grant,
-        binding: Option<Binding>,
-        lifetimes: &Lifetimes,
-        key_id: KeyId,
-        now: Timestamp,
-    ) -> Self {
-        let code = CodeCheck { challenge: [0; 32], redirect: [0; 32] };
-        Self { generation: 1, code: None, ..Self::begin(random, grant, code, binding, lifetimes, key_id, now) }
     }
 
     /// Its name.
@@ -246,51 +244,4 @@ impl TokenFamily {
         let step = if self.generation == 0 { 1 } else { (lifetimes.idle.as_secs() / 16).max(1) };
         Timestamp::from_unix(end.div_ceil(step).saturating_mul(step)).min(self.absolute_expires_at)
     }
-
-    /// How long it has been since the current token was issued.
-    pub(crate) fn since_rotation(&self, now: Timestamp) -> Duration {
-        now.since(self.rotated_at)
-    }
-}
-
-/// Names what is secret by leaving it out; the destructuring makes a new field a decision.
-impl fmt::Debug for TokenFamily {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self {
-            id,
-            grant,
-            generation,
-            created_at,
-            rotated_at,
-            used_at,
-            absolute_expires_at,
-            status,
-            secret: _,
-            code: _,
-            binding,
-            retries,
-            confirmed,
-            key_id,
-        } = self;
-        f.debug_struct("TokenFamily")
-            .field("id", id)
-            .field("grant", grant)
-            .field("generation", generation)
-            .field("created_at", created_at)
-            .field("rotated_at", rotated_at)
-            .field("used_at", used_at)
-            .field("absolute_expires_at", absolute_expires_at)
-            .field("status", status)
-            .field("binding", binding)
-            .field("retries", retries)
-            .field("confirmed", confirmed)
-            .field("key_id", key_id)
-            .finish_non_exhaustive()
-    }
-}
-
-/// The random part of a new family.
-pub(crate) struct FamilyRandom {
-    pub(crate) id: FamilyId,
-    pub(crate) secret: Zeroizing<[u8; 32]>,
 }

@@ -12,7 +12,7 @@ use crate::crypto::Aead;
 use crate::decision::{self, Ask, Context, Decision, Issue, Redemption, Verdict};
 use crate::entropy::{Entropy, OsEntropy, random};
 use crate::error::{Error, ErrorKind};
-use crate::family::{FamilyId, FamilyRandom, TokenFamily};
+use crate::family::{CodeCheck, FamilyId, FamilySecret, TokenFamily};
 use crate::grant::{Grant, GrantError, Resource, Scope};
 use crate::keyring::Keyring;
 use crate::policy::PolicySet;
@@ -25,7 +25,10 @@ use crate::token::{AccessClaims, AccessToken, AuthorizationCode, Genuine, Presen
 use crate::verifier::{AccessVerifier, Expectation, VerifyError};
 
 /// How often a write is decided anew after it met a conflict. Each conflict means that somebody else's write went through.
-const MAX_ATTEMPTS: usize = 128;
+pub(crate) const MAX_ATTEMPTS: usize = 128;
+
+/// Records a page: enough to make round trips rare, little enough to hold.
+pub(crate) const PAGE: usize = 256;
 
 /// The application's last word before tokens are issued: is the grant still good? It may ask a user database.
 ///
@@ -131,9 +134,8 @@ impl<S: TokenStore> TokenIssuer<S> {
     pub async fn authorize(&self, request: AuthorizeRequest<'_>) -> Result<AuthorizationCode, Error> {
         let AuthorizeRequest { grant, challenge, redirect_uri, binding } = request;
         let cx = self.context();
-        let check = crate::family::CodeCheck::new(challenge, redirect_uri);
-        let lifetimes = self.policies.lifetimes(&grant);
-        let family = TokenFamily::begin(self.new_family()?, grant, check, binding, &lifetimes, cx.key_id, cx.now);
+        let check = CodeCheck::new(challenge, redirect_uri);
+        let family = TokenFamily::begin(self.new_family()?, grant, Some(check), binding, &cx);
         let code = AuthorizationCode::new(self.derive(&family)?);
         self.insert(&family).await?;
         self.report(AuditEvent::on_family(cx.now, Action::Authorize, &family));
@@ -143,9 +145,7 @@ impl<S: TokenStore> TokenIssuer<S> {
     /// Begin a family with tokens at once, for an application that has its own way to log in.
     pub async fn issue(&self, grant: Grant, binding: Option<Binding>) -> Result<TokenResponse, Error> {
         let cx = self.context();
-        let lifetimes = self.policies.lifetimes(&grant);
-        let random = self.new_family()?;
-        let family = TokenFamily::begin_without_code(random, grant, binding, &lifetimes, cx.key_id, cx.now);
+        let family = TokenFamily::begin(self.new_family()?, grant, None, binding, &cx);
         let response = self.respond(decision::issue(&family, &cx), cx.now)?;
         self.insert(&family).await?;
         self.report(AuditEvent::on_family(cx.now, Action::Issue, &family));
@@ -157,7 +157,7 @@ impl<S: TokenStore> TokenIssuer<S> {
         let RedeemRequest { client, code, redirect_uri, code_verifier, scope, resources, binding } = request;
         let wants = match Wants::parse(*scope, resources) {
             Ok(wants) => wants,
-            Err(reason) => return Ok(self.refuse(reason, client)),
+            Err(reason) => return Ok(self.refuse(reason, client, None)),
         };
         let proof = Redemption { code_verifier, redirect_uri };
         let ask = wants.ask(client, binding.as_ref());
@@ -172,7 +172,7 @@ impl<S: TokenStore> TokenIssuer<S> {
         let RefreshRequest { client, refresh_token, scope, resources, binding } = request;
         let wants = match Wants::parse(*scope, resources) {
             Ok(wants) => wants,
-            Err(reason) => return Ok(self.refuse(reason, client)),
+            Err(reason) => return Ok(self.refuse(reason, client, None)),
         };
         let ask = wants.ask(client, binding.as_ref());
         self.exchange(Presented::refresh_token(refresh_token, &self.keyring), &ask, |family, token, cx| {
@@ -216,7 +216,7 @@ impl<S: TokenStore> TokenIssuer<S> {
         let lifetimes = self.policies.lifetimes(&family.grant);
         let live = presented
             .authenticate(&family, &self.keyring)
-            .is_some_and(|token| matches!(decision::introspect_refresh(&family, &token, &cx).verdict, Verdict::Accept));
+            .is_some_and(|token| decision::introspect_refresh(&family, &token, &cx).verdict);
         if !live {
             return Ok(IntrospectionResponse::Inactive);
         }
@@ -243,7 +243,7 @@ impl<S: TokenStore> TokenIssuer<S> {
                 continue;
             }
             event.into_iter().for_each(|event| self.report(event));
-            return Ok(matches!(verdict, Verdict::Accept));
+            return Ok(verdict);
         }
         Err(Error::new(ErrorKind::Contention))
     }
@@ -255,13 +255,13 @@ impl<S: TokenStore> TokenIssuer<S> {
         ask: &Ask<'_>,
         decide: impl Fn(&TokenFamily, &Genuine, &Context<'_>) -> Decision,
     ) -> Result<Answer, Error> {
-        let Some(presented) = presented else { return Ok(self.refuse(Reason::Malformed, ask.client)) };
+        let Some(presented) = presented else { return Ok(self.refuse(Reason::Malformed, ask.client, None)) };
         for _ in 0..MAX_ATTEMPTS {
             let Some(found) = self.load(presented.family()).await? else {
-                return Ok(self.refuse(Reason::UnknownFamily, ask.client));
+                return Ok(self.refuse(Reason::UnknownFamily, ask.client, Some(presented.family())));
             };
             let Some(token) = presented.authenticate(&found.family, &self.keyring) else {
-                return Ok(self.refuse(Reason::Forged, ask.client));
+                return Ok(self.refuse(Reason::Forged, ask.client, Some(presented.family())));
             };
             let cx = self.context();
             let decision = decide(&found.family, &token, &cx);
@@ -284,7 +284,7 @@ impl<S: TokenStore> TokenIssuer<S> {
         let answer = match verdict {
             Verdict::Issue(issue) => {
                 if self.standing(&issue.family, ask.client).await? == Standing::Withdrawn {
-                    return Ok(Some(self.refuse(Reason::GrantWithdrawn, ask.client)));
+                    return Ok(Some(self.refuse(Reason::GrantWithdrawn, ask.client, Some(found.family.id))));
                 }
                 // Everything that can fail comes before the commit, so that a failure consumes nothing.
                 Answer::Issue(self.respond(issue, cx.now)?)
@@ -295,7 +295,6 @@ impl<S: TokenStore> TokenIssuer<S> {
                 Answer::Deny(ErrorResponse::new(code))
             }
             Verdict::Deny(code) => Answer::Deny(ErrorResponse::new(code)),
-            Verdict::Accept => return Err(Error::new(ErrorKind::Contention)),
         };
         if let Some(next) = write
             && self.replace(found, &next).await? == Commit::Conflict
@@ -344,10 +343,10 @@ impl<S: TokenStore> TokenIssuer<S> {
         self.audit.record(&event);
     }
 
-    /// Refuse a request that found no family.
-    pub(crate) fn refuse(&self, reason: Reason, client: &Client) -> Answer {
+    /// Refuse a request without a decision; `family` is the one that the token claims to belong to.
+    pub(crate) fn refuse(&self, reason: Reason, client: &Client, family: Option<FamilyId>) -> Answer {
         let event = AuditEvent::new(self.clock.now(), Action::Deny).because(reason);
-        self.report(AuditEvent { client_id: Some(client.id().into()), ..event });
+        self.report(AuditEvent { client_id: Some(client.id().into()), family, ..event });
         Answer::Deny(ErrorResponse::new(reason.code()))
     }
 
@@ -381,10 +380,8 @@ impl<S: TokenStore> TokenIssuer<S> {
         refresh::derive(family, &self.keyring).ok_or_else(|| Error::new(ErrorKind::UnknownKey(family.key_id)))
     }
 
-    fn new_family(&self) -> Result<FamilyRandom, Error> {
-        let mut secret = Zeroizing::new([0; 32]);
-        self.entropy.fill(secret.as_mut())?;
-        Ok(FamilyRandom { id: FamilyId::from_bytes(random(&*self.entropy)?), secret })
+    fn new_family(&self) -> Result<(FamilyId, FamilySecret), Error> {
+        Ok((FamilyId::from_bytes(random(&*self.entropy)?), FamilySecret::new(random(&*self.entropy)?)))
     }
 }
 

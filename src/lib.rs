@@ -12,6 +12,7 @@
     clippy::print_stdout,
     clippy::print_stderr
 )]
+mod access_keys;
 mod audit;
 mod client;
 mod crypto;
@@ -22,8 +23,8 @@ mod family;
 mod grant;
 mod hex;
 mod issuer;
-mod key_source;
 mod keyring;
+mod master_key;
 mod policy;
 mod record;
 mod request;
@@ -32,8 +33,10 @@ mod sessions;
 mod store;
 mod time;
 mod token;
+mod upkeep;
 mod verifier;
 
+pub use self::access_keys::AccessKeys;
 pub use self::audit::*;
 pub use self::client::*;
 pub use self::entropy::{Entropy, EntropyError, OsEntropy};
@@ -41,7 +44,8 @@ pub use self::error::{Error, ErrorKind};
 pub use self::family::{FamilyId, RevocationReason, Status, TokenFamily};
 pub use self::grant::{Grant, GrantError, Resource, Scope};
 pub use self::issuer::{GrantCheck, Standing, TokenIssuer};
-pub use self::keyring::{AccessKeys, KeyId, Keyring, KeyringError, MasterKey};
+pub use self::keyring::{KeyId, Keyring};
+pub use self::master_key::{KeyringError, MasterKey};
 pub use self::policy::*;
 pub use self::request::*;
 pub use self::response::*;

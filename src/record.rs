@@ -8,12 +8,12 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
-use zeroize::{Zeroize, Zeroizing};
+use zeroize::Zeroize;
 
 use crate::client::Binding;
 use crate::crypto::Aead;
 use crate::error::{Error, ErrorKind};
-use crate::family::{CodeCheck, FamilyId, RevocationReason, Status, TokenFamily};
+use crate::family::{CodeCheck, FamilyId, FamilySecret, Status, TokenFamily};
 use crate::grant::{Grant, Resource, Scope};
 use crate::keyring::{KeyId, KeySet, Keyring};
 use crate::store::Record;
@@ -36,10 +36,10 @@ struct Stored<'a> {
     rotated_at: Timestamp,
     used_at: Timestamp,
     absolute_expires_at: Timestamp,
-    revoked: Option<(Timestamp, u8)>,
-    secret: [u8; 32],
-    code: Option<([u8; 32], [u8; 32])>,
-    binding: Option<(u8, [u8; 32])>,
+    status: Status,
+    secret: FamilySecret,
+    code: Option<CodeCheck>,
+    binding: Option<Binding>,
     retries: u32,
     confirmed: bool,
     key_id: u32,
@@ -53,48 +53,29 @@ struct Stored<'a> {
 
 impl<'a> Stored<'a> {
     fn of(family: &'a TokenFamily) -> Self {
-        let TokenFamily {
-            id: _,
-            grant,
-            generation,
-            created_at,
-            rotated_at,
-            used_at,
-            absolute_expires_at,
-            status,
-            secret,
-            code,
-            binding,
-            retries,
-            confirmed,
-            key_id,
-        } = family;
-        let Grant { subject, client_id, scope, resources, claims } = &**grant;
+        let grant = &*family.grant;
         Self {
-            generation: *generation,
-            created_at: *created_at,
-            rotated_at: *rotated_at,
-            used_at: *used_at,
-            absolute_expires_at: *absolute_expires_at,
-            revoked: match status {
-                Status::Active => None,
-                Status::Revoked { at, reason } => Some((*at, reason.to_byte())),
-            },
-            secret: **secret,
-            code: code.map(|code| (code.challenge, code.redirect)),
-            binding: binding.map(Binding::to_parts),
-            retries: *retries,
-            confirmed: *confirmed,
-            key_id: key_id.get(),
-            subject,
-            client_id,
-            scope: scope.as_str(),
-            resources: resources.iter().map(Resource::as_str).collect(),
-            claims: Cow::Borrowed(claims),
+            generation: family.generation,
+            created_at: family.created_at,
+            rotated_at: family.rotated_at,
+            used_at: family.used_at,
+            absolute_expires_at: family.absolute_expires_at,
+            status: family.status,
+            secret: family.secret.clone(),
+            code: family.code,
+            binding: family.binding,
+            retries: family.retries,
+            confirmed: family.confirmed,
+            key_id: family.key_id.get(),
+            subject: grant.subject(),
+            client_id: grant.client_id(),
+            scope: grant.scope().as_str(),
+            resources: grant.resources().iter().map(Resource::as_str).collect(),
+            claims: Cow::Borrowed(grant.claims()),
         }
     }
 
-    fn into_family(self, id: FamilyId) -> Option<TokenFamily> {
+    fn into_family(self, id: FamilyId) -> TokenFamily {
         let grant = Grant {
             subject: self.subject.into(),
             client_id: self.client_id.into(),
@@ -102,15 +83,7 @@ impl<'a> Stored<'a> {
             resources: self.resources.into_iter().map(Resource::from_canonical).collect(),
             claims: self.claims.into_owned(),
         };
-        let status = match self.revoked {
-            None => Status::Active,
-            Some((at, reason)) => Status::Revoked { at, reason: RevocationReason::from_byte(reason)? },
-        };
-        let binding = match self.binding {
-            None => None,
-            Some((kind, bytes)) => Some(Binding::from_parts(kind, bytes)?),
-        };
-        Some(TokenFamily {
+        TokenFamily {
             id,
             grant: Arc::new(grant),
             generation: self.generation,
@@ -118,14 +91,14 @@ impl<'a> Stored<'a> {
             rotated_at: self.rotated_at,
             used_at: self.used_at,
             absolute_expires_at: self.absolute_expires_at,
-            status,
-            secret: Zeroizing::new(self.secret),
-            code: self.code.map(|(challenge, redirect)| CodeCheck { challenge, redirect }),
-            binding,
+            status: self.status,
+            secret: self.secret,
+            code: self.code,
+            binding: self.binding,
             retries: self.retries,
             confirmed: self.confirmed,
             key_id: KeyId::new(self.key_id),
-        })
+        }
     }
 }
 
@@ -184,9 +157,10 @@ pub(crate) fn open(mut record: Record, keyring: &Keyring) -> Result<Found, Error
     let sealed_with = KeyId::from_bytes(key_id);
     let keys = keyring.get(sealed_with).ok_or_else(|| Error::new(ErrorKind::UnknownKey(sealed_with)))?;
     let stored = keys.record.open(nonce, &associated_data(&record, header), sealed).ok_or_else(corrupt)?;
-    let family = postcard::from_bytes(stored)
+    let family = postcard::take_from_bytes::<Stored<'_>>(stored)
         .ok()
-        .and_then(|stored: Stored<'_>| stored.into_family(FamilyId::from_bytes(*record.key.as_bytes())));
+        .filter(|(_, rest)| rest.is_empty())
+        .map(|(stored, _)| stored.into_family(FamilyId::from_bytes(*record.key.as_bytes())));
     stored.zeroize();
     Ok(Found { family: family.ok_or_else(corrupt)?, version: record.version, sealed_with })
 }

@@ -1,25 +1,16 @@
-//! The issuer's other half: revocation, a user's sessions, and the upkeep of the store.
+//! The issuer's other half: revocation, by token, by session, by subject, by client.
 
 use std::collections::BTreeMap;
-use std::future::Future;
-use std::time::Duration;
 
-use crate::audit::{Action, AuditEvent, Reason};
+use crate::audit::Reason;
 use crate::client::{Binding, Client};
 use crate::decision::{self, Decision};
-use crate::entropy::random;
 use crate::error::{Error, ErrorKind};
 use crate::family::{FamilyId, RevocationReason, Status, TokenFamily};
-use crate::issuer::TokenIssuer;
+use crate::issuer::{MAX_ATTEMPTS, PAGE, TokenIssuer};
 use crate::record::{self, CLIENT_INDEX, Found, SUBJECT_INDEX};
-use crate::store::{Commit, Record, RecordKey, Select, TokenStore};
+use crate::store::{Commit, Select, TokenStore};
 use crate::token::Presented;
-
-/// Records a page: enough to make round trips rare, little enough to hold.
-const PAGE: usize = 256;
-
-/// As in the issuer.
-const MAX_ATTEMPTS: usize = 128;
 
 impl<S: TokenStore> TokenIssuer<S> {
     /// Revoke the family of `token`, whatever kind of token it is and however old, if it is genuine and was issued to
@@ -30,7 +21,7 @@ impl<S: TokenStore> TokenIssuer<S> {
         let presented = Presented::any(token, &self.keyring);
         let access = if presented.is_none() { self.verifier.open(token) } else { None };
         let Some(id) = presented.as_ref().map(Presented::family).or(access.map(|claims| claims.family())) else {
-            let _denied = self.refuse(Reason::Malformed, client);
+            let _denied = self.refuse(Reason::Malformed, client, None);
             return Ok(());
         };
         let genuine = |family: &TokenFamily| {
@@ -42,7 +33,7 @@ impl<S: TokenStore> TokenIssuer<S> {
             })
             .await?;
         if !found {
-            let _denied = self.refuse(Reason::UnknownFamily, client);
+            let _denied = self.refuse(Reason::UnknownFamily, client, Some(id));
         }
         Ok(())
     }
@@ -75,6 +66,7 @@ impl<S: TokenStore> TokenIssuer<S> {
         self.revoke_listed(SUBJECT_INDEX, subject, RevocationReason::Reuse, Some(family.id)).await.map(drop)
     }
 
+    /// Whatever stands in the way of one family does not save the others; it is what the error is about in the end.
     async fn revoke_listed(
         &self,
         index: &str,
@@ -83,60 +75,63 @@ impl<S: TokenStore> TokenIssuer<S> {
         except: Option<FamilyId>,
     ) -> Result<usize, Error> {
         let mut count = 0;
-        loop {
-            let listed = self.list(index, value).await?;
-            let alive = listed.values().filter(|f| f.status == Status::Active && Some(f.id) != except);
-            let ids: Vec<FamilyId> = alive.map(|family| family.id).collect();
-            if ids.is_empty() {
-                return Ok(count);
+        for _ in 0..MAX_ATTEMPTS {
+            let (families, fault) = self.list(index, value).await?;
+            let alive = families.values().filter(|f| f.status == Status::Active && Some(f.id) != except);
+            let alive: Vec<FamilyId> = alive.map(|family| family.id).collect();
+            if alive.is_empty() {
+                return fault.map_or(Ok(count), Err);
             }
-            for id in ids {
+            for id in alive {
                 self.transition(id, |family| Some(decision::revoke(family, reason, &self.context()))).await?;
                 count += 1;
             }
         }
+        Err(Error::new(ErrorKind::Contention))
     }
 
     /// The families of `subject` that are alive, the newest first.
     pub async fn list_families(&self, subject: &str) -> Result<Vec<TokenFamily>, Error> {
         let now = self.clock.now();
-        let mut families: Vec<_> = self.list(SUBJECT_INDEX, subject).await?.into_values().collect();
-        families.retain(|f| f.generation > 0 && f.is_live(&self.policies.lifetimes(&f.grant), now));
+        let (families, fault) = self.list(SUBJECT_INDEX, subject).await?;
+        let is_live = |f: &TokenFamily| f.generation > 0 && f.is_live(&self.policies.lifetimes(&f.grant), now);
+        let mut families: Vec<_> = families.into_values().filter(is_live).collect();
         families.sort_by_key(|family| std::cmp::Reverse(family.created_at));
-        Ok(families)
+        fault.map_or(Ok(families), Err)
     }
 
-    /// All families listed under `value`, by id.
-    async fn list(&self, index: &str, value: &str) -> Result<BTreeMap<FamilyId, TokenFamily>, Error> {
-        let mut families = BTreeMap::new();
+    /// All families listed under `value`, by id, and what kept one from being read.
+    async fn list(&self, index: &str, value: &str) -> Result<(BTreeMap<FamilyId, TokenFamily>, Option<Error>), Error> {
+        let (mut families, mut fault) = (BTreeMap::new(), None);
         // Retired keys first: a family that moves to the primary key meanwhile is then met there.
         for keys in self.keyring.retired_then_primary() {
-            let select = Select::Index(keys.index(index, value));
+            let index = keys.index(index, value);
             let mut after = None;
             loop {
-                let page = self.store.list(select, after, PAGE).await?;
-                for record in page.records {
-                    let family = record::open(record, &self.keyring)?.family;
-                    let is = match index {
-                        SUBJECT_INDEX => family.grant.subject(),
-                        _ => family.grant.client_id(),
-                    };
-                    if is == value {
-                        families.insert(family.id, family);
+                let page = self.store.list(Select::Index(index), after, PAGE).await?;
+                // The seal vouches for the index keys of a record; the store's word alone would not do.
+                for record in page.records.into_iter().filter(|record| record.indexes.contains(&index)) {
+                    match record::open(record, &self.keyring) {
+                        Ok(Found { family, .. }) => drop(families.insert(family.id, family)),
+                        Err(error) => fault = Some(error),
                     }
                 }
-                match page.next {
-                    Some(next) => after = Some(next),
-                    None => break,
+                after = page.next;
+                if after.is_none() {
+                    break;
                 }
             }
         }
-        Ok(families)
+        Ok((families, fault))
     }
 
     /// Load the family, decide, commit, report, until there is no conflict. `false` if there is no such family or `decide`
     /// does not want it.
-    async fn transition(&self, id: FamilyId, decide: impl Fn(&TokenFamily) -> Option<Decision>) -> Result<bool, Error> {
+    async fn transition(
+        &self,
+        id: FamilyId,
+        decide: impl Fn(&TokenFamily) -> Option<Decision<()>>,
+    ) -> Result<bool, Error> {
         for _ in 0..MAX_ATTEMPTS {
             let Some(found) = self.load(id).await? else { return Ok(false) };
             let Some(Decision { write, event, .. }) = decide(&found.family) else { return Ok(false) };
@@ -147,76 +142,6 @@ impl<S: TokenStore> TokenIssuer<S> {
             }
             event.into_iter().for_each(|event| self.report(event));
             return Ok(true);
-        }
-        Err(Error::new(ErrorKind::Contention))
-    }
-
-    /// Delete what has expired. Returns how many records were deleted.
-    pub async fn purge(&self) -> Result<usize, Error> {
-        let mut count = 0;
-        loop {
-            let purged = self.store.purge(self.clock.now(), PAGE).await?;
-            count += purged;
-            if purged < PAGE {
-                break;
-            }
-        }
-        self.report(AuditEvent::new(self.clock.now(), Action::Purge { count }));
-        Ok(count)
-    }
-
-    /// Purge now and then for ever, on whatever runtime `sleep` belongs to: `issuer.purge_every(hour, tokio::time::sleep)`.
-    ///
-    /// A run that fails is reported to the audit as [`Action::Fail`], and the next one tries again.
-    pub async fn purge_every<F: Future<Output = ()>>(&self, interval: Duration, sleep: impl Fn(Duration) -> F) {
-        loop {
-            if self.purge().await.is_err() {
-                self.report(AuditEvent::new(self.clock.now(), Action::Fail));
-            }
-            sleep(interval).await;
-        }
-    }
-
-    /// Seal every record with the primary key that is still sealed with a retired one. Returns how many were.
-    ///
-    /// It may run while requests are served, and again after it was cut off. Tokens in the hands of clients are not touched:
-    /// keep the retired key until the last of them has been rotated or has expired.
-    pub async fn rekey(&self) -> Result<usize, Error> {
-        let mut count = 0;
-        let mut after = None;
-        loop {
-            let page = self.store.list(Select::All, after, PAGE).await?;
-            for record in page.records {
-                if record::key_id(&record) != Some(self.keyring.primary_id()) {
-                    count += usize::from(self.rekey_record(record).await?);
-                }
-            }
-            match page.next {
-                Some(next) => after = Some(next),
-                None => break,
-            }
-        }
-        self.report(AuditEvent::new(self.clock.now(), Action::Rekey { count }));
-        Ok(count)
-    }
-
-    async fn rekey_record(&self, record: Record) -> Result<bool, Error> {
-        let key: RecordKey = record.key;
-        let mut current = Some(record);
-        for _ in 0..MAX_ATTEMPTS {
-            let Some(record) = current else { return Ok(false) };
-            let expires_at = record.expires_at;
-            let Found { family, version, sealed_with } = record::open(record, &self.keyring)?;
-            if sealed_with == self.keyring.primary_id() {
-                return Ok(false);
-            }
-            let nonce = random(&*self.entropy)?;
-            let version = version.saturating_add(1);
-            let resealed = record::seal(&family, version, expires_at, self.keyring.primary(), &nonce)?;
-            if self.store.commit(resealed).await? == Commit::Apply {
-                return Ok(true);
-            }
-            current = self.store.get(key).await?;
         }
         Err(Error::new(ErrorKind::Contention))
     }

@@ -1,8 +1,9 @@
 //! The per-request path: is this access token good here and now?
 
+use crate::access_keys::AccessKeys;
 use crate::client::Binding;
 use crate::grant::{Resource, Scope};
-use crate::keyring::{AccessKeys, Keyring};
+use crate::keyring::Keyring;
 use crate::time::Timestamp;
 use crate::token::{AccessClaims, access};
 
@@ -97,7 +98,7 @@ impl AccessVerifier {
             if !claims.audience.split(' ').any(|resource| resource == expect.resource.as_str()) {
                 return Err(VerifyError::Audience);
             }
-            if !Binding::satisfies(expect.binding, claims.binding()?.as_ref()) {
+            if !Binding::satisfies(expect.binding, claims.binding.as_ref()) {
                 return Err(VerifyError::Binding);
             }
             let has = |needed| claims.scope.split(' ').any(|token| token == needed);

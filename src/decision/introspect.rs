@@ -1,6 +1,6 @@
 //! Whether a token is live, as the store has it now.
 
-use super::{Context, Decision, Verdict};
+use super::{Context, Decision};
 use crate::audit::Reason;
 use crate::family::{Status, TokenFamily};
 use crate::policy::{OnAhead, OnSuperseded};
@@ -10,7 +10,7 @@ use crate::token::{AccessClaims, Genuine};
 ///
 /// Where the policy has a lost-response window, the first sight of a generation's access token is written down, since it
 /// shows that the response arrived.
-pub fn live(family: &TokenFamily, claims: &AccessClaims, cx: &Context<'_>) -> Decision {
+pub fn live(family: &TokenFamily, claims: &AccessClaims, cx: &Context<'_>) -> Decision<bool> {
     let policy = cx.policies.policy(family.grant.client_id());
     let lifetimes = cx.policies.lifetimes(&family.grant);
     let reason = match family.status {
@@ -26,15 +26,15 @@ pub fn live(family: &TokenFamily, claims: &AccessClaims, cx: &Context<'_>) -> De
         Status::Active => None,
     };
     if let Some(reason) = reason {
-        return Decision::deny(family, reason, cx.now);
+        return Decision::refuse(false, family, reason, cx.now);
     }
     let unseen = policy.lost_response_window.is_some() && claims.generation == family.generation && !family.confirmed;
     let write = unseen.then(|| TokenFamily { confirmed: true, ..family.clone() });
-    Decision { write, verdict: Verdict::Accept, event: None }
+    Decision { write, verdict: true, event: None }
 }
 
 /// Decide whether the refresh token `token` is live: the current one of a family that is neither revoked nor expired.
-pub fn introspect_refresh(family: &TokenFamily, token: &Genuine, cx: &Context<'_>) -> Decision {
+pub fn introspect_refresh(family: &TokenFamily, token: &Genuine, cx: &Context<'_>) -> Decision<bool> {
     let lifetimes = cx.policies.lifetimes(&family.grant);
     let reason = match family.status {
         Status::Revoked { reason, .. } => Some(Reason::Revoked(reason)),
@@ -45,7 +45,7 @@ pub fn introspect_refresh(family: &TokenFamily, token: &Genuine, cx: &Context<'_
         Status::Active => None,
     };
     match reason {
-        Some(reason) => Decision::deny(family, reason, cx.now),
-        None => Decision { write: None, verdict: Verdict::Accept, event: None },
+        Some(reason) => Decision::refuse(false, family, reason, cx.now),
+        None => Decision { write: None, verdict: true, event: None },
     }
 }

@@ -53,33 +53,32 @@ pub struct Context<'a> {
 #[derive(Debug)]
 #[must_use = "a denial can carry a write: a revocation must not be lost"]
 #[non_exhaustive]
-pub struct Decision {
+pub struct Decision<T = Verdict> {
     /// The family's next state, if it changes.
     pub write: Option<TokenFamily>,
     /// What to answer.
-    pub verdict: Verdict,
+    pub verdict: T,
     /// What to report, once the write is done.
     pub event: Option<AuditEvent>,
 }
 
-/// What to answer.
+/// What to answer to a token request.
 #[derive(Debug)]
 #[non_exhaustive]
 #[allow(clippy::large_enum_variant, reason = "made once and taken apart at once")]
 pub enum Verdict {
     /// Tokens.
     Issue(Issue),
-    /// The token is live, or the revocation is done.
-    Accept,
     /// A refusal.
     Deny(ErrorCode),
     /// Every family of the subject is to be revoked, then the write done; then a refusal.
     RevokeSubject(ErrorCode),
 }
 
-impl Decision {
-    fn deny(family: &TokenFamily, reason: Reason, now: Timestamp) -> Self {
+impl<T> Decision<T> {
+    /// Nothing changes, and the reason is reported.
+    fn refuse(verdict: T, family: &TokenFamily, reason: Reason, now: Timestamp) -> Self {
         let event = AuditEvent::on_family(now, Action::Deny, family).because(reason);
-        Self { write: None, verdict: Verdict::Deny(reason.code()), event: Some(event) }
+        Self { write: None, verdict, event: Some(event) }
     }
 }

@@ -1,31 +1,35 @@
 //! A family is revoked: by one of its tokens (RFC 7009), by session, by subject, by client, or for reuse.
 
-use super::{Context, Decision, Verdict};
+use super::{Context, Decision};
 use crate::audit::{Action, AuditEvent, Reason};
 use crate::client::{Binding, Client};
 use crate::family::{RevocationReason, Status, TokenFamily};
 
 /// Revoke `family` for `reason`. One that is revoked already stays as it is.
-pub fn revoke(family: &TokenFamily, reason: RevocationReason, cx: &Context<'_>) -> Decision {
+pub fn revoke(family: &TokenFamily, reason: RevocationReason, cx: &Context<'_>) -> Decision<()> {
     if let Status::Revoked { reason, .. } = family.status {
-        let event = AuditEvent::on_family(cx.now, Action::Deny, family).because(Reason::Revoked(reason));
-        return Decision { write: None, verdict: Verdict::Accept, event: Some(event) };
+        return Decision::refuse((), family, Reason::Revoked(reason), cx.now);
     }
     let revoked = TokenFamily { status: Status::Revoked { at: cx.now, reason }, code: None, ..family.clone() };
     let event = AuditEvent::on_family(cx.now, Action::Revoke(reason), &revoked);
-    Decision { write: Some(revoked), verdict: Verdict::Accept, event: Some(event) }
+    Decision { write: Some(revoked), verdict: (), event: Some(event) }
 }
 
 /// Revoke `family` because `client` presented one of its genuine tokens, of whatever generation and age.
 ///
 /// A family with a sender constraint is revoked only with the proof, since a copied token alone must not change anything.
 /// A fingerprint is not asked for: whoever logs out from another network still logs out.
-pub fn revoke_by_token(family: &TokenFamily, client: &Client, binding: Option<&Binding>, cx: &Context<'_>) -> Decision {
+pub fn revoke_by_token(
+    family: &TokenFamily,
+    client: &Client,
+    binding: Option<&Binding>,
+    cx: &Context<'_>,
+) -> Decision<()> {
     let required = family.binding.filter(Binding::is_sender_constraint);
     if client.id() != family.grant.client_id() {
-        Decision::deny(family, Reason::WrongClient, cx.now)
+        Decision::refuse((), family, Reason::WrongClient, cx.now)
     } else if !Binding::satisfies(binding, required.as_ref()) {
-        Decision::deny(family, Reason::WrongBinding, cx.now)
+        Decision::refuse((), family, Reason::WrongBinding, cx.now)
     } else {
         revoke(family, RevocationReason::Token, cx)
     }

@@ -68,7 +68,7 @@ impl<'a> Presentation<'a> {
     }
 
     pub(super) fn deny(&self, reason: Reason) -> Decision {
-        Decision::deny(self.family, reason, self.cx.now)
+        Decision::refuse(Verdict::Deny(reason.code()), self.family, reason, self.cx.now)
     }
 
     /// g = G.
@@ -92,7 +92,7 @@ impl<'a> Presentation<'a> {
     /// g < G.
     fn spent(&self) -> Result<Decision, Reason> {
         let is_previous = self.token.generation().checked_add(1) == Some(self.family.generation);
-        let elapsed = self.family.since_rotation(self.cx.now);
+        let elapsed = self.cx.now.since(self.family.rotated_at);
         let in_leeway = elapsed < self.policy.reuse_leeway;
         let in_window =
             self.policy.lost_response_window.is_some_and(|window| elapsed < window) && !self.family.confirmed;
@@ -114,7 +114,7 @@ impl<'a> Presentation<'a> {
     }
 
     fn reuse(&self, reason: Reason) -> Decision {
-        let Decision { verdict: _, event: _, write } = super::revoke(self.family, RevocationReason::Reuse, self.cx);
+        let write = super::revoke(self.family, RevocationReason::Reuse, self.cx).write;
         let act = self.policy.on_reuse;
         let event = AuditEvent::on_family(self.cx.now, Action::Reuse(act), self.family).because(reason);
         let (write, verdict) = match act {
@@ -159,7 +159,7 @@ impl<'a> Presentation<'a> {
         let family = write.as_ref().unwrap_or(self.family).clone();
         let event = AuditEvent { reason, ..AuditEvent::on_family(self.cx.now, action, &family) };
         let issue = Issue { retry: action == Action::Retry, ..Issue::new(family, scope, audience, self.cx) };
-        if issue.lifetime < self.policy.min_access {
+        if issue.absolute < self.policy.min_access {
             return Err(Reason::AbsoluteExpired);
         }
         Ok(Decision { write, verdict: Verdict::Issue(issue), event: Some(event) })

@@ -3,7 +3,6 @@
 //! `mcpat_ ‖ base64url(version ‖ key id ‖ nonce ‖ XChaCha20-Poly1305(claims))`, prefix and header as associated data.
 
 use std::collections::BTreeMap;
-use std::fmt;
 use std::sync::Arc;
 
 use base64ct::{Base64UrlUnpadded, Encoding};
@@ -11,13 +10,13 @@ use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
 use super::{ACCESS, VERSION};
+use crate::access_keys::{AccessKey, AccessKeys};
 use crate::client::Binding;
 use crate::crypto::Aead;
 use crate::family::FamilyId;
 use crate::grant::{Grant, Resource, Scope};
-use crate::keyring::{AccessKey, AccessKeys, KeyId};
+use crate::keyring::KeyId;
 use crate::time::Timestamp;
-use crate::verifier::VerifyError;
 
 const HEADER: usize = 1 + 4;
 const OVERHEAD: usize = HEADER + Aead::NONCE + Aead::TAG;
@@ -27,7 +26,7 @@ const MAX_BYTES: usize = OVERHEAD + MAX_CLAIMS;
 const MAX_CHARS: usize = (MAX_BYTES * 4).div_ceil(3);
 
 /// What an access token says, once it has been verified.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AccessClaims {
     pub(crate) family: FamilyId,
     pub(crate) generation: u64,
@@ -93,25 +92,6 @@ impl AccessClaims {
     }
 }
 
-impl fmt::Debug for AccessClaims {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { family, generation, subject, client_id, scope, audience, issued_at, expires_at, binding, claims } =
-            self;
-        f.debug_struct("AccessClaims")
-            .field("family", family)
-            .field("generation", generation)
-            .field("subject", subject)
-            .field("client_id", client_id)
-            .field("scope", scope)
-            .field("audience", audience)
-            .field("issued_at", issued_at)
-            .field("expires_at", expires_at)
-            .field("binding", binding)
-            .field("claims", claims)
-            .finish()
-    }
-}
-
 /// The claims on the wire, borrowed, so that reading them allocates nothing.
 #[derive(Serialize, Deserialize)]
 pub(crate) struct WireClaims<'a> {
@@ -125,21 +105,12 @@ pub(crate) struct WireClaims<'a> {
     pub(crate) scope: &'a str,
     /// Separated by spaces, of which a URI has none.
     pub(crate) audience: &'a str,
-    binding: Option<(u8, [u8; 32])>,
+    pub(crate) binding: Option<Binding>,
     /// The application's claims in an encoding of their own: empty if there are none.
     claims: &'a [u8],
 }
 
 impl WireClaims<'_> {
-    /// What the holder must prove, if anything.
-    pub(crate) fn binding(&self) -> Result<Option<Binding>, VerifyError> {
-        match self.binding {
-            None => Ok(None),
-            // A kind that this version does not know must not pass for no binding.
-            Some((kind, bytes)) => Binding::from_parts(kind, bytes).map(Some).ok_or(VerifyError::Invalid),
-        }
-    }
-
     pub(crate) fn to_owned(&self) -> Option<AccessClaims> {
         let claims = if self.claims.is_empty() { BTreeMap::new() } else { postcard::from_bytes(self.claims).ok()? };
         Some(AccessClaims {
@@ -151,7 +122,7 @@ impl WireClaims<'_> {
             audience: self.audience.split(' ').map(Resource::from_canonical).collect(),
             issued_at: Timestamp::from_unix(self.issued_at),
             expires_at: Timestamp::from_unix(self.expires_at),
-            binding: self.binding().ok()?,
+            binding: self.binding,
             claims,
         })
     }
@@ -176,7 +147,7 @@ pub(crate) fn seal(claims: &AccessClaims, key: &AccessKey, nonce: &[u8; 24]) -> 
         client_id: &claims.client_id,
         scope: claims.scope.as_str(),
         audience: &audience,
-        binding: claims.binding.map(Binding::to_parts),
+        binding: claims.binding,
         claims: &if claims.claims.is_empty() { Vec::new() } else { postcard::to_allocvec(&claims.claims).ok()? },
     };
     let mut header = [VERSION; HEADER];

@@ -10,7 +10,7 @@ use zeroize::Zeroizing;
 
 use super::{CODE, REFRESH, VERSION};
 use crate::crypto::equal;
-use crate::family::{FamilyId, TokenFamily};
+use crate::family::{FamilyId, FamilySecret, TokenFamily};
 use crate::keyring::{KeyId, KeySet, Keyring};
 use crate::time::Timestamp;
 
@@ -70,8 +70,8 @@ impl Body {
         guard
     }
 
-    fn mac(&self, keys: &KeySet, bytes: &[u8; BODY], family_secret: &[u8; 32]) -> [u8; MAC] {
-        keys.refresh.tag(&[self.prefix().as_bytes(), bytes, family_secret])
+    fn mac(&self, keys: &KeySet, bytes: &[u8; BODY], secret: &FamilySecret) -> [u8; MAC] {
+        keys.refresh.tag(&[self.prefix().as_bytes(), bytes, secret.as_bytes()])
     }
 }
 

@@ -1,11 +1,96 @@
-//! Loading a [`Keyring`] from text, from a file, from the environment.
+//! Master keys, and where they are loaded from: bytes, text, a file, the environment.
 
+use std::fmt;
 use std::path::Path;
 
 use base64ct::{Base64, Encoding};
 use zeroize::Zeroizing;
 
-use crate::keyring::{KeyId, Keyring, KeyringError, MasterKey};
+use crate::entropy::{EntropyError, OsEntropy, random};
+use crate::keyring::{KeyId, Keyring};
+
+/// 32 random bytes from which every key in use is derived. Zeroized on drop.
+pub struct MasterKey(Zeroizing<[u8; 32]>);
+
+impl MasterKey {
+    /// The key with these bytes, which must be uniformly random: not a password.
+    pub fn from_bytes(bytes: [u8; 32]) -> Self {
+        Self(Zeroizing::new(bytes))
+    }
+
+    /// The key with these bytes.
+    ///
+    /// # Errors
+    ///
+    /// [`KeyringError::Length`] unless there are 32.
+    pub fn from_slice(bytes: &[u8]) -> Result<Self, KeyringError> {
+        let bytes = bytes.try_into().map_err(|_| KeyringError::Length { found: bytes.len() })?;
+        Ok(Self(Zeroizing::new(bytes)))
+    }
+
+    /// A new key from the operating system's random source.
+    ///
+    /// # Errors
+    ///
+    /// When the random source fails.
+    pub fn generate() -> Result<Self, EntropyError> {
+        random(&OsEntropy).map(Self::from_bytes)
+    }
+
+    pub(crate) fn as_bytes(&self) -> &[u8; 32] {
+        &self.0
+    }
+
+    /// The key in Base64, as [`Keyring::parse`] reads it: for whoever has to store it, and for nobody else.
+    pub fn to_base64(&self) -> Zeroizing<String> {
+        Zeroizing::new(Base64::encode_string(self.0.as_ref()))
+    }
+}
+
+impl fmt::Debug for MasterKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("MasterKey(..)")
+    }
+}
+
+/// Why a [`Keyring`] could not be made. No variant carries key material.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum KeyringError {
+    /// A key that is not 32 bytes long.
+    #[error("a key must be 32 bytes long, this one has {found}")]
+    Length {
+        /// Its length in bytes.
+        found: usize,
+    },
+    /// There is no key.
+    #[error("there is no key in the keyring")]
+    NoKey,
+    /// Two keys go by one id.
+    #[error("key id {0} is there twice")]
+    DuplicateId(KeyId),
+    /// One key goes by two ids: a rotation that did not change anything.
+    #[error("keys {0} and {1} are the same key")]
+    DuplicateKey(KeyId, KeyId),
+    /// An entry that is not `id:base64`.
+    #[error("entry {entry} is not of the form id:base64")]
+    Malformed {
+        /// Which entry, counted from 1.
+        entry: usize,
+    },
+    /// The environment variable is not set, or not Unicode.
+    #[error("the environment variable {0} is not set")]
+    NoVariable(String),
+    /// The key file may be read by others than its owner.
+    #[error("the key file is open to others (mode {mode:o}): it must be 600 or 400")]
+    Permissions {
+        /// The permission bits found.
+        mode: u32,
+    },
+    /// The key file could not be read.
+    #[error("the key file could not be read")]
+    Io(#[from] std::io::Error),
+}
 
 /// The entries of a keyring text, in order.
 pub(crate) fn entries(text: &str) -> Result<Vec<(KeyId, MasterKey)>, KeyringError> {

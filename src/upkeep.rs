@@ -1,0 +1,87 @@
+//! The upkeep of the store: purging what has expired, moving records to a new key.
+
+use std::future::Future;
+use std::time::Duration;
+
+use crate::audit::{Action, AuditEvent};
+use crate::entropy::random;
+use crate::error::{Error, ErrorKind};
+use crate::issuer::{MAX_ATTEMPTS, PAGE, TokenIssuer};
+use crate::record::{self, Found};
+use crate::store::{Commit, Record, RecordKey, Select, TokenStore};
+
+impl<S: TokenStore> TokenIssuer<S> {
+    /// Delete what has expired. Returns how many records were deleted.
+    pub async fn purge(&self) -> Result<usize, Error> {
+        let mut count = 0;
+        loop {
+            let purged = self.store.purge(self.clock.now(), PAGE).await?;
+            count += purged;
+            if purged < PAGE {
+                break;
+            }
+        }
+        self.report(AuditEvent::new(self.clock.now(), Action::Purge { count }));
+        Ok(count)
+    }
+
+    /// Purge now and then for ever, on whatever runtime `sleep` belongs to: `issuer.purge_every(hour, tokio::time::sleep)`.
+    ///
+    /// A run that fails is reported to the audit as [`Action::Fail`], and the next one tries again.
+    pub async fn purge_every<F: Future<Output = ()>>(&self, interval: Duration, sleep: impl Fn(Duration) -> F) {
+        loop {
+            if self.purge().await.is_err() {
+                self.report(AuditEvent::new(self.clock.now(), Action::Fail));
+            }
+            sleep(interval).await;
+        }
+    }
+
+    /// Seal every record with the primary key that is still sealed with a retired one. Returns how many were.
+    ///
+    /// It may run while requests are served, and again after it was cut off. Tokens in the hands of clients are not touched:
+    /// keep the retired key until the last of them has been rotated or has expired. A record that does not open does not
+    /// hold up the others; it is what the error is about in the end.
+    pub async fn rekey(&self) -> Result<usize, Error> {
+        let (mut count, mut after, mut fault) = (0, None, None);
+        loop {
+            let page = self.store.list(Select::All, after, PAGE).await?;
+            for record in page.records {
+                if record::key_id(&record) != Some(self.keyring.primary_id()) {
+                    match self.rekey_record(record).await {
+                        Ok(moved) => count += usize::from(moved),
+                        Err(error) if error.is_about_one_record() => fault = Some(error),
+                        Err(error) => return Err(error),
+                    }
+                }
+            }
+            after = page.next;
+            if after.is_none() {
+                break;
+            }
+        }
+        self.report(AuditEvent::new(self.clock.now(), Action::Rekey { count }));
+        fault.map_or(Ok(count), Err)
+    }
+
+    async fn rekey_record(&self, record: Record) -> Result<bool, Error> {
+        let key: RecordKey = record.key;
+        let mut current = Some(record);
+        for _ in 0..MAX_ATTEMPTS {
+            let Some(record) = current else { return Ok(false) };
+            let expires_at = record.expires_at;
+            let Found { family, version, sealed_with } = record::open(record, &self.keyring)?;
+            if sealed_with == self.keyring.primary_id() {
+                return Ok(false);
+            }
+            let nonce = random(&*self.entropy)?;
+            let version = version.saturating_add(1);
+            let resealed = record::seal(&family, version, expires_at, self.keyring.primary(), &nonce)?;
+            if self.store.commit(resealed).await? == Commit::Apply {
+                return Ok(true);
+            }
+            current = self.store.get(key).await?;
+        }
+        Err(Error::new(ErrorKind::Contention))
+    }
+}
