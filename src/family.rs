@@ -9,43 +9,21 @@ use zeroize::{Zeroize, ZeroizeOnDrop};
 use crate::client::Binding;
 use crate::decision::Context;
 use crate::grant::Grant;
-use crate::hex::Hex;
+use crate::id::id128;
 use crate::keyring::KeyId;
 use crate::policy::Lifetimes;
 use crate::store::RecordKey;
 use crate::time::Timestamp;
 
-/// The name of a family: 128 random bits. It is no secret; logs and audit events carry it.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct FamilyId([u8; 16]);
+id128! {
+    /// The name of a family: 128 random bits. It is no secret; logs and audit events carry it.
+    FamilyId
+}
 
 impl FamilyId {
-    /// The id with these bytes.
-    pub const fn from_bytes(bytes: [u8; 16]) -> Self {
-        Self(bytes)
-    }
-
-    /// Its bytes.
-    pub const fn as_bytes(&self) -> &[u8; 16] {
-        &self.0
-    }
-
     /// The key that the family's record is stored under.
     pub const fn record_key(self) -> RecordKey {
-        RecordKey::from_bytes(self.0)
-    }
-}
-
-/// 32 lower-case hexadecimal digits.
-impl fmt::Display for FamilyId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        Hex(&self.0).fmt(f)
-    }
-}
-
-impl fmt::Debug for FamilyId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "FamilyId({self})")
+        RecordKey::from_bytes(*self.as_bytes())
     }
 }
 

@@ -1,6 +1,5 @@
 //! Load, decide, commit, respond: the only asynchronous code of the core.
 
-use std::error::Error as StdError;
 use std::fmt;
 use std::sync::Arc;
 
@@ -13,47 +12,23 @@ use crate::decision::{self, Ask, Context, Decision, Issue, Redemption, Verdict};
 use crate::entropy::{Entropy, OsEntropy, random};
 use crate::error::{Error, ErrorKind};
 use crate::family::{CodeCheck, FamilyId, FamilySecret, TokenFamily};
-use crate::grant::{Grant, GrantError, Resource, Scope};
+use crate::grant::Grant;
+use crate::grant_check::{GrantCheck, Standing};
 use crate::keyring::Keyring;
 use crate::policy::PolicySet;
 use crate::record::{self, Found};
-use crate::request::{AuthorizeRequest, RedeemRequest, RefreshRequest};
-use crate::response::{Answer, ErrorResponse, IntrospectionResponse, TokenResponse, TokenType};
-use crate::store::{BoxFuture, Commit, TokenStore};
+use crate::request::{AuthorizeRequest, RedeemRequest, RefreshRequest, Wants};
+use crate::response::{Answer, ErrorResponse, TokenResponse, TokenType};
+use crate::store::{Commit, TokenStore};
 use crate::time::{Clock, SystemClock, Timestamp};
-use crate::token::{AccessClaims, AccessToken, AuthorizationCode, Genuine, Presented, RefreshToken, access, refresh};
-use crate::verifier::{AccessVerifier, Expectation, VerifyError};
+use crate::token::{AccessToken, AuthorizationCode, Genuine, Presented, RefreshToken, access, refresh};
+use crate::verifier::AccessVerifier;
 
 /// How often a write is decided anew after it met a conflict. Each conflict means that somebody else's write went through.
 pub(crate) const MAX_ATTEMPTS: usize = 128;
 
 /// Records a page: enough to make round trips rare, little enough to hold.
 pub(crate) const PAGE: usize = 256;
-
-/// The application's last word before tokens are issued: is the grant still good? It may ask a user database.
-///
-/// It is asked after everything else has been checked and before anything is written: a refusal consumes nothing, and neither
-/// does a failure.
-pub trait GrantCheck: Send + Sync {
-    /// Whether `client` still may act on the family's grant.
-    ///
-    /// An error means that it could not be found out: the client is told to try again.
-    fn check<'a>(
-        &'a self,
-        family: &'a TokenFamily,
-        client: &'a Client,
-    ) -> BoxFuture<'a, Result<Standing, Box<dyn StdError + Send + Sync>>>;
-}
-
-/// What a [`GrantCheck`] found.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Standing {
-    /// The grant is good.
-    Good,
-    /// The user is disabled, the consent withdrawn, the client no longer allowed.
-    Withdrawn,
-}
 
 /// Issues, rotates, revokes and introspects tokens on a store of the application's choice.
 ///
@@ -179,73 +154,6 @@ impl<S: TokenStore> TokenIssuer<S> {
             decision::refresh(family, token, &ask, cx)
         })
         .await
-    }
-
-    /// Verify an access token and that its family still lives: one read of the store.
-    ///
-    /// # Errors
-    ///
-    /// The outer result is a fault of the server, the inner one the refusal.
-    pub async fn verify_live(
-        &self,
-        token: &str,
-        expect: &Expectation<'_>,
-    ) -> Result<Result<AccessClaims, VerifyError>, Error> {
-        let claims = match self.verifier.verify(token, expect, self.clock.now()) {
-            Ok(claims) => claims,
-            Err(error) => return Ok(Err(error)),
-        };
-        Ok(if self.is_live(&claims).await? { Ok(claims) } else { Err(VerifyError::Revoked) })
-    }
-
-    /// Introspect an access or refresh token (RFC 7662).
-    ///
-    /// The application authorises the caller first (§2.1) and, if the caller is a resource server, looks at `aud`.
-    pub async fn introspect(&self, token: &str) -> Result<IntrospectionResponse, Error> {
-        if let Some(claims) = self.verifier.open(token) {
-            let live = self.is_live(&claims).await?;
-            return Ok(if live { IntrospectionResponse::Access(claims) } else { IntrospectionResponse::Inactive });
-        }
-        let Some(presented) = Presented::refresh_token(token, &self.keyring) else {
-            return Ok(IntrospectionResponse::Inactive);
-        };
-        let Some(Found { family, .. }) = self.load(presented.family()).await? else {
-            return Ok(IntrospectionResponse::Inactive);
-        };
-        let cx = self.context();
-        let lifetimes = self.policies.lifetimes(&family.grant);
-        let live = presented
-            .authenticate(&family, &self.keyring)
-            .is_some_and(|token| decision::introspect_refresh(&family, &token, &cx).verdict);
-        if !live {
-            return Ok(IntrospectionResponse::Inactive);
-        }
-        Ok(IntrospectionResponse::Refresh {
-            subject: family.grant.subject().to_owned(),
-            client_id: family.grant.client_id().to_owned(),
-            scope: family.grant.scope().clone(),
-            expires_at: family.idle_end(&lifetimes).min(family.absolute_end(&lifetimes)).as_unix(),
-            issued_at: family.rotated_at.as_unix(),
-        })
-    }
-
-    async fn is_live(&self, claims: &AccessClaims) -> Result<bool, Error> {
-        for _ in 0..MAX_ATTEMPTS {
-            let Some(found) = self.load(claims.family).await? else {
-                let event = AuditEvent::new(self.clock.now(), Action::Deny).because(Reason::UnknownFamily);
-                self.report(AuditEvent { family: Some(claims.family), ..event });
-                return Ok(false);
-            };
-            let Decision { write, verdict, event } = decision::live(&found.family, claims, &self.context());
-            if let Some(next) = write
-                && self.replace(&found, &next).await? == Commit::Conflict
-            {
-                continue;
-            }
-            event.into_iter().for_each(|event| self.report(event));
-            return Ok(verdict);
-        }
-        Err(Error::new(ErrorKind::Contention))
     }
 
     /// Load, authenticate, decide, commit, respond; again from the start if the commit met a conflict.
@@ -392,23 +300,5 @@ impl<S: fmt::Debug> fmt::Debug for TokenIssuer<S> {
             .field("keyring", &self.keyring)
             .field("policies", &self.policies)
             .finish_non_exhaustive()
-    }
-}
-
-/// Scope and resources as asked for, parsed.
-struct Wants {
-    scope: Option<Scope>,
-    resources: Vec<Resource>,
-}
-
-impl Wants {
-    fn parse(scope: Option<&str>, resources: &[&str]) -> Result<Self, Reason> {
-        let scope = scope.map(Scope::parse).transpose().map_err(|_| Reason::ScopeExceeded)?;
-        let resources: Result<_, GrantError> = resources.iter().map(|uri| Resource::parse(uri)).collect();
-        Ok(Self { scope, resources: resources.map_err(|_| Reason::ResourceNotGranted)? })
-    }
-
-    fn ask<'a>(&'a self, client: &'a Client, binding: Option<&'a Binding>) -> Ask<'a> {
-        Ask { client, binding, scope: self.scope.as_ref(), resources: &self.resources }
     }
 }

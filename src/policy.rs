@@ -243,91 +243,56 @@ impl RotationPolicy {
 #[must_use = "a builder does nothing until it is built"]
 pub struct RotationPolicyBuilder(RotationPolicy);
 
-impl RotationPolicyBuilder {
+macro_rules! setters {
+    ($($(#[$doc:meta])* $name:ident($value:ident: $type:ty) => $($field:ident).+;)+) => {
+        impl RotationPolicyBuilder {
+            $(
+                $(#[$doc])*
+                pub const fn $name(mut self, $value: $type) -> Self {
+                    self.0.$($field).+ = $value;
+                    self
+                }
+            )+
+        }
+    };
+}
+
+setters! {
     /// Lifetime of an access token. The default is 30 minutes.
-    pub const fn access_lifetime(mut self, lifetime: Duration) -> Self {
-        self.0.lifetimes.access = lifetime;
-        self
-    }
-
+    access_lifetime(lifetime: Duration) => lifetimes.access;
     /// Lifetime of a refresh token that is not used. The default is 14 days.
-    pub const fn idle_lifetime(mut self, lifetime: Duration) -> Self {
-        self.0.lifetimes.idle = lifetime;
-        self
-    }
-
+    idle_lifetime(lifetime: Duration) => lifetimes.idle;
     /// Lifetime of the whole family, never extended. The default is 90 days.
-    pub const fn absolute_lifetime(mut self, lifetime: Duration) -> Self {
-        self.0.lifetimes.absolute = lifetime;
-        self
-    }
-
+    absolute_lifetime(lifetime: Duration) => lifetimes.absolute;
     /// Lifetime of an authorization code, at most ten minutes (OAuth 2.1 §4.1.2). The default is one minute.
-    pub const fn code_lifetime(mut self, lifetime: Duration) -> Self {
-        self.0.lifetimes.code = lifetime;
-        self
-    }
-
+    code_lifetime(lifetime: Duration) => lifetimes.code;
     /// When less than this is left of the family, no access token is issued any more. The default is 5 seconds.
-    pub const fn min_access_lifetime(mut self, lifetime: Duration) -> Self {
-        self.0.min_access = lifetime;
-        self
-    }
-
+    min_access_lifetime(lifetime: Duration) => min_access;
     /// By how many percent at most, at random, an access token's life is shortened; 50 at most, 5 by default. It keeps a
     /// thief from refreshing forever inside the victim's leeway.
-    pub const fn jitter_percent(mut self, percent: u8) -> Self {
-        self.0.jitter_percent = percent;
-        self
-    }
-
+    jitter_percent(percent: u8) => jitter_percent;
     /// Whether refresh tokens rotate. The default is [`Rotation::Always`].
-    pub const fn rotation(mut self, rotation: Rotation) -> Self {
-        self.0.rotation = rotation;
-        self
-    }
-
+    rotation(rotation: Rotation) => rotation;
     /// How long after a rotation the spent token is answered with its successor again, counted from the rotation and never
     /// extended. The default is 30 seconds; zero means strict single use.
-    pub const fn reuse_leeway(mut self, leeway: Duration) -> Self {
-        self.0.reuse_leeway = leeway;
-        self
-    }
-
+    reuse_leeway(leeway: Duration) => reuse_leeway;
     /// How often a spent token may be answered with its successor. The default, `None`, counts nothing, so that a retry
     /// costs no write.
-    pub const fn retry_limit(mut self, limit: Option<u32>) -> Self {
-        self.0.retry_limit = limit;
-        self
-    }
-
+    retry_limit(limit: Option<u32>) => retry_limit;
     /// How long after a rotation the spent token is still answered with its successor if nothing shows that the successor
     /// ever arrived. The default, `None`, is not to.
     ///
     /// A live check or an introspection of the successor's access token shows it; both cost one write per rotation then.
-    pub const fn lost_response_window(mut self, window: Option<Duration>) -> Self {
-        self.0.lost_response_window = window;
-        self
-    }
-
+    lost_response_window(window: Option<Duration>) => lost_response_window;
     /// What reuse leads to. The default is [`OnReuse::RevokeFamily`].
-    pub const fn on_reuse(mut self, act: OnReuse) -> Self {
-        self.0.on_reuse = act;
-        self
-    }
-
+    on_reuse(act: OnReuse) => on_reuse;
     /// What becomes of a token ahead of the store. The default is [`OnAhead::Reject`].
-    pub const fn on_ahead(mut self, act: OnAhead) -> Self {
-        self.0.on_ahead = act;
-        self
-    }
-
+    on_ahead(act: OnAhead) => on_ahead;
     /// What a live check says of access tokens from before the last rotation. The default is [`OnSuperseded::Accept`].
-    pub const fn on_superseded(mut self, act: OnSuperseded) -> Self {
-        self.0.on_superseded = act;
-        self
-    }
+    on_superseded(act: OnSuperseded) => on_superseded;
+}
 
+impl RotationPolicyBuilder {
     /// The policy.
     ///
     /// # Errors
@@ -338,28 +303,21 @@ impl RotationPolicyBuilder {
         let Lifetimes { access, idle, absolute, code } = policy.lifetimes;
         let shortest = access.min(idle).min(absolute).min(code).min(policy.min_access);
         let window = policy.lost_response_window.unwrap_or(policy.reuse_leeway);
-        if shortest < Duration::from_secs(1) {
-            Err(PolicyError::TooShort)
-        } else if policy.min_access > access {
-            Err(PolicyError::MinAccessBeyondAccess)
-        } else if access > DAY {
-            Err(PolicyError::AccessTooLong)
-        } else if access > idle {
-            Err(PolicyError::AccessBeyondIdle)
-        } else if idle > absolute {
-            Err(PolicyError::IdleBeyondAbsolute)
-        } else if code > 10 * MINUTE {
-            Err(PolicyError::CodeTooLong)
-        } else if policy.jitter_percent > 50 {
-            Err(PolicyError::TooMuchJitter)
-        } else if policy.reuse_leeway > HOUR {
-            Err(PolicyError::LeewayTooLong)
-        } else if window < policy.reuse_leeway || window > idle {
-            Err(PolicyError::WindowOutOfRange)
-        } else if policy.retry_limit == Some(0) {
-            Err(PolicyError::NoRetry)
-        } else {
-            Ok(policy)
+        let broken = [
+            (shortest < Duration::from_secs(1), PolicyError::TooShort),
+            (policy.min_access > access, PolicyError::MinAccessBeyondAccess),
+            (access > DAY, PolicyError::AccessTooLong),
+            (access > idle, PolicyError::AccessBeyondIdle),
+            (idle > absolute, PolicyError::IdleBeyondAbsolute),
+            (code > 10 * MINUTE, PolicyError::CodeTooLong),
+            (policy.jitter_percent > 50, PolicyError::TooMuchJitter),
+            (policy.reuse_leeway > HOUR, PolicyError::LeewayTooLong),
+            (window < policy.reuse_leeway || window > idle, PolicyError::WindowOutOfRange),
+            (policy.retry_limit == Some(0), PolicyError::NoRetry),
+        ];
+        match broken.into_iter().find(|(broken, _)| *broken) {
+            Some((_, error)) => Err(error),
+            None => Ok(policy),
         }
     }
 }

@@ -2,8 +2,10 @@
 
 use std::fmt;
 
+use crate::audit::Reason;
 use crate::client::{Binding, Client};
-use crate::grant::Grant;
+use crate::decision::Ask;
+use crate::grant::{Grant, GrantError, Resource, Scope};
 use crate::token::CodeChallenge;
 
 /// An approved authorization request: the user has logged in and consented to `grant`.
@@ -85,4 +87,22 @@ token_request! {
 token_request! {
     /// A token request with `grant_type=refresh_token` (OAuth 2.1 §4.3).
     RefreshRequest { refresh_token }
+}
+
+/// Scope and resources as asked for, parsed.
+pub(crate) struct Wants {
+    scope: Option<Scope>,
+    resources: Vec<Resource>,
+}
+
+impl Wants {
+    pub(crate) fn parse(scope: Option<&str>, resources: &[&str]) -> Result<Self, Reason> {
+        let scope = scope.map(Scope::parse).transpose().map_err(|_| Reason::ScopeExceeded)?;
+        let resources: Result<_, GrantError> = resources.iter().map(|uri| Resource::parse(uri)).collect();
+        Ok(Self { scope, resources: resources.map_err(|_| Reason::ResourceNotGranted)? })
+    }
+
+    pub(crate) fn ask<'a>(&'a self, client: &'a Client, binding: Option<&'a Binding>) -> Ask<'a> {
+        Ask { client, binding, scope: self.scope.as_ref(), resources: &self.resources }
+    }
 }

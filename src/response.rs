@@ -6,9 +6,10 @@ use std::fmt;
 use base64ct::{Base64UrlUnpadded, Encoding};
 use serde::ser::{Serialize, SerializeMap, Serializer};
 
+use crate::claims::AccessClaims;
 use crate::client::Binding;
 use crate::grant::Scope;
-use crate::token::{AccessClaims, AccessToken, RefreshToken};
+use crate::token::{AccessToken, RefreshToken};
 
 /// What the issuer answers to a client. Deny is an ordinary answer; a fault of the server is an [`Error`](crate::Error).
 #[derive(Debug)]

@@ -1,11 +1,12 @@
 //! The per-request path: is this access token good here and now?
 
 use crate::access_keys::AccessKeys;
+use crate::claims::AccessClaims;
 use crate::client::Binding;
 use crate::grant::{Resource, Scope};
 use crate::keyring::Keyring;
 use crate::time::Timestamp;
-use crate::token::{AccessClaims, access};
+use crate::token::access;
 
 /// What an access token must be good for.
 #[derive(Clone, Copy, Debug)]

@@ -2,9 +2,10 @@
 
 use super::{Context, Decision};
 use crate::audit::Reason;
+use crate::claims::AccessClaims;
 use crate::family::{Status, TokenFamily};
 use crate::policy::{OnAhead, OnSuperseded};
-use crate::token::{AccessClaims, Genuine};
+use crate::token::Genuine;
 
 /// Decide whether the access token with these authentic `claims` is live.
 ///

@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use super::Context;
+use crate::claims::AccessClaims;
 use crate::family::TokenFamily;
 use crate::grant::{Resource, Scope};
 use crate::time::Timestamp;
-use crate::token::AccessClaims;
 
 /// The first tokens of a family that begins without a code.
 pub fn issue(family: &TokenFamily, cx: &Context<'_>) -> Issue {

@@ -14,50 +14,16 @@ pub use self::memory::MemoryStore;
 #[cfg(feature = "redb")]
 pub use self::redb::RedbStore;
 
+use crate::id::id128;
 use crate::time::Timestamp;
 
-/// The name of a record: 16 bytes that say nothing about what is in it.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct RecordKey([u8; 16]);
-
-impl RecordKey {
-    /// The key with these bytes.
-    pub const fn from_bytes(bytes: [u8; 16]) -> Self {
-        Self(bytes)
-    }
-
-    /// The bytes to store it under.
-    pub const fn as_bytes(&self) -> &[u8; 16] {
-        &self.0
-    }
+id128! {
+    /// The name of a record: 16 bytes that say nothing about what is in it.
+    RecordKey
 }
-
-/// A blind index key: a keyed hash, so that the store can group records by subject or client without learning either.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct IndexKey([u8; 16]);
-
-impl IndexKey {
-    /// The index key with these bytes.
-    pub const fn from_bytes(bytes: [u8; 16]) -> Self {
-        Self(bytes)
-    }
-
-    /// The bytes to index by.
-    pub const fn as_bytes(&self) -> &[u8; 16] {
-        &self.0
-    }
-}
-
-impl fmt::Debug for RecordKey {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "RecordKey({})", crate::hex::Hex(&self.0))
-    }
-}
-
-impl fmt::Debug for IndexKey {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "IndexKey({})", crate::hex::Hex(&self.0))
-    }
+id128! {
+    /// A blind index key: a keyed hash, so that the store can group records by subject or client without learning either.
+    IndexKey
 }
 
 /// One row: everything a store ever sees of a token family.

@@ -3,7 +3,6 @@
 //! `mcpat_ ‖ base64url(version ‖ key id ‖ nonce ‖ XChaCha20-Poly1305(claims))`, prefix and header as associated data.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
 use base64ct::{Base64UrlUnpadded, Encoding};
 use serde::{Deserialize, Serialize};
@@ -11,6 +10,7 @@ use zeroize::Zeroizing;
 
 use super::{ACCESS, VERSION};
 use crate::access_keys::{AccessKey, AccessKeys};
+use crate::claims::AccessClaims;
 use crate::client::Binding;
 use crate::crypto::Aead;
 use crate::family::FamilyId;
@@ -24,73 +24,6 @@ const OVERHEAD: usize = HEADER + Aead::NONCE + Aead::TAG;
 const MAX_CLAIMS: usize = Grant::MAX_BYTES + 256;
 const MAX_BYTES: usize = OVERHEAD + MAX_CLAIMS;
 const MAX_CHARS: usize = (MAX_BYTES * 4).div_ceil(3);
-
-/// What an access token says, once it has been verified.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct AccessClaims {
-    pub(crate) family: FamilyId,
-    pub(crate) generation: u64,
-    pub(crate) subject: Arc<str>,
-    pub(crate) client_id: Arc<str>,
-    pub(crate) scope: Scope,
-    pub(crate) audience: Vec<Resource>,
-    pub(crate) issued_at: Timestamp,
-    pub(crate) expires_at: Timestamp,
-    pub(crate) binding: Option<Binding>,
-    pub(crate) claims: BTreeMap<String, String>,
-}
-
-impl AccessClaims {
-    /// The family it belongs to.
-    pub fn family(&self) -> FamilyId {
-        self.family
-    }
-
-    /// The generation it was issued with.
-    pub fn generation(&self) -> u64 {
-        self.generation
-    }
-
-    /// The user (`sub`).
-    pub fn subject(&self) -> &str {
-        &self.subject
-    }
-
-    /// The client that acts for the user.
-    pub fn client_id(&self) -> &str {
-        &self.client_id
-    }
-
-    /// What it allows.
-    pub fn scope(&self) -> &Scope {
-        &self.scope
-    }
-
-    /// Where it may be used (`aud`).
-    pub fn audience(&self) -> &[Resource] {
-        &self.audience
-    }
-
-    /// When it was issued (`iat`).
-    pub fn issued_at(&self) -> Timestamp {
-        self.issued_at
-    }
-
-    /// When it expires (`exp`).
-    pub fn expires_at(&self) -> Timestamp {
-        self.expires_at
-    }
-
-    /// What its holder must prove (`cnf`).
-    pub fn binding(&self) -> Option<&Binding> {
-        self.binding.as_ref()
-    }
-
-    /// The application's own claims, from [`Grant::with_claim`].
-    pub fn claims(&self) -> &BTreeMap<String, String> {
-        &self.claims
-    }
-}
 
 /// The claims on the wire, borrowed, so that reading them allocates nothing.
 #[derive(Serialize, Deserialize)]

@@ -8,7 +8,6 @@ mod secret;
 use base64ct::{Base64UrlUnpadded, Encoding};
 use zeroize::Zeroizing;
 
-pub use self::access::AccessClaims;
 pub use self::code::{ChallengeError, CodeChallenge};
 pub use self::refresh::{Genuine, Presented};
 pub use self::secret::{AccessToken, AuthorizationCode, RefreshToken};

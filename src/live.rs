@@ -1,0 +1,81 @@
+//! Whether a token is live as the store has it now: the live check and introspection.
+
+use crate::audit::{Action, AuditEvent, Reason};
+use crate::claims::AccessClaims;
+use crate::decision::{self, Decision};
+use crate::error::{Error, ErrorKind};
+use crate::issuer::{MAX_ATTEMPTS, TokenIssuer};
+use crate::record::Found;
+use crate::response::IntrospectionResponse;
+use crate::store::{Commit, TokenStore};
+use crate::token::Presented;
+use crate::verifier::{Expectation, VerifyError};
+
+impl<S: TokenStore> TokenIssuer<S> {
+    /// Verify an access token and that its family still lives: one read of the store.
+    ///
+    /// # Errors
+    ///
+    /// The outer result is a fault of the server, the inner one the refusal.
+    pub async fn verify_live(
+        &self,
+        token: &str,
+        expect: &Expectation<'_>,
+    ) -> Result<Result<AccessClaims, VerifyError>, Error> {
+        let claims = match self.verifier.verify(token, expect, self.clock.now()) {
+            Ok(claims) => claims,
+            Err(error) => return Ok(Err(error)),
+        };
+        Ok(if self.is_live(&claims).await? { Ok(claims) } else { Err(VerifyError::Revoked) })
+    }
+
+    /// Introspect an access or refresh token (RFC 7662).
+    ///
+    /// The application authorises the caller first (§2.1) and, if the caller is a resource server, looks at `aud`.
+    pub async fn introspect(&self, token: &str) -> Result<IntrospectionResponse, Error> {
+        if let Some(claims) = self.verifier.open(token) {
+            let live = self.is_live(&claims).await?;
+            return Ok(if live { IntrospectionResponse::Access(claims) } else { IntrospectionResponse::Inactive });
+        }
+        let Some(presented) = Presented::refresh_token(token, &self.keyring) else {
+            return Ok(IntrospectionResponse::Inactive);
+        };
+        let Some(Found { family, .. }) = self.load(presented.family()).await? else {
+            return Ok(IntrospectionResponse::Inactive);
+        };
+        let cx = self.context();
+        let lifetimes = self.policies.lifetimes(&family.grant);
+        let live = presented
+            .authenticate(&family, &self.keyring)
+            .is_some_and(|token| decision::introspect_refresh(&family, &token, &cx).verdict);
+        if !live {
+            return Ok(IntrospectionResponse::Inactive);
+        }
+        Ok(IntrospectionResponse::Refresh {
+            subject: family.grant.subject().to_owned(),
+            client_id: family.grant.client_id().to_owned(),
+            scope: family.grant.scope().clone(),
+            expires_at: family.idle_end(&lifetimes).min(family.absolute_end(&lifetimes)).as_unix(),
+            issued_at: family.rotated_at.as_unix(),
+        })
+    }
+
+    async fn is_live(&self, claims: &AccessClaims) -> Result<bool, Error> {
+        for _ in 0..MAX_ATTEMPTS {
+            let Some(found) = self.load(claims.family).await? else {
+                let event = AuditEvent::new(self.clock.now(), Action::Deny).because(Reason::UnknownFamily);
+                self.report(AuditEvent { family: Some(claims.family), ..event });
+                return Ok(false);
+            };
+            let Decision { write, verdict, event } = decision::live(&found.family, claims, &self.context());
+            if let Some(next) = write
+                && self.replace(&found, &next).await? == Commit::Conflict
+            {
+                continue;
+            }
+            event.into_iter().for_each(|event| self.report(event));
+            return Ok(verdict);
+        }
+        Err(Error::new(ErrorKind::Contention))
+    }
+}
