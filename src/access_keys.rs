@@ -11,7 +11,7 @@ use crate::master_key::{KeyringError, entries};
 
 /// The key that access tokens are sealed with: enough to verify them, and of no use for anything else.
 ///
-/// Made by [`Keyring::access_keys`]. A resource server that holds it can open and mint access tokens, because the cipher is
+/// Made by [`Keyring::access_keys`](crate::Keyring::access_keys). A resource server that holds it can open and mint access tokens, because the cipher is
 /// symmetric; it can mint no refresh token, open no record and compute no index key.
 pub struct AccessKeys(Vec<AccessKey>);
 
@@ -42,7 +42,7 @@ impl AccessKeys {
         self.0.iter().find(|key| key.id == id)
     }
 
-    /// As text, for the resource server: the format of [`Keyring::parse`].
+    /// As text, for the resource server: the format of [`Keyring::parse`](crate::Keyring::parse).
     pub fn export(&self) -> Zeroizing<String> {
         let mut text = Zeroizing::new(String::new());
         for key in &self.0 {
@@ -59,7 +59,7 @@ impl AccessKeys {
     ///
     /// # Errors
     ///
-    /// As [`Keyring::parse`].
+    /// As [`Keyring::parse`](crate::Keyring::parse).
     pub fn parse(text: &str) -> Result<Self, KeyringError> {
         let mut keys = Vec::<AccessKey>::new();
         for (id, key) in entries(text)? {

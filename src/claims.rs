@@ -69,7 +69,7 @@ impl AccessClaims {
         self.binding.as_ref()
     }
 
-    /// The application's own claims, from [`Grant::with_claim`].
+    /// The application's own claims, from [`Grant::with_claim`](crate::Grant::with_claim).
     pub fn claims(&self) -> &BTreeMap<String, String> {
         &self.claims
     }
