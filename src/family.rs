@@ -114,7 +114,7 @@ pub struct TokenFamily {
     pub(crate) absolute_expires_at: Timestamp,
     pub(crate) status: Status,
     pub(crate) secret: FamilySecret,
-    /// Kept until the first refresh has shown that the redemption's response arrived.
+    /// Kept as long as the code could be presented.
     pub(crate) code: Option<CodeCheck>,
     pub(crate) binding: Option<Binding>,
     /// How often the previous token was answered with the current one.

@@ -23,8 +23,8 @@ impl std::fmt::Debug for Redemption<'_> {
 
 /// Decide on the redemption of `code`, which was authenticated against `family`.
 ///
-/// Verifier and redirect URI count as part of the binding, so nobody without them can spend a code. They are known until the
-/// first refresh. A code that turns up after that is reuse, within the code's lifetime.
+/// Verifier and redirect URI count as part of the binding, so nobody without them can spend a code, nor kill a session by
+/// replaying one. Whoever has them and redeems twice is answered as for any token: a retry inside the leeway, reuse after.
 pub fn redeem(
     family: &TokenFamily,
     code: &Genuine,
@@ -34,9 +34,10 @@ pub fn redeem(
 ) -> Decision {
     let presentation = Presentation::new(family, code, ask, cx);
     let matches = match &family.code {
+        None => Err(Reason::CodeExpired),
         Some(check) if !check.matches_verifier(proof.code_verifier) => Err(Reason::WrongVerifier),
         Some(check) if !check.matches_redirect(proof.redirect_uri) => Err(Reason::WrongRedirect),
-        _ => Ok(()),
+        Some(_) => Ok(()),
     };
     match ask.may_present(family).and(matches) {
         Err(reason) => presentation.deny(reason),

@@ -10,7 +10,7 @@ pub fn revoke(family: &TokenFamily, reason: RevocationReason, cx: &Context<'_>) 
     if let Status::Revoked { reason, .. } = family.status {
         return Decision::refuse((), family, Reason::Revoked(reason), cx.now);
     }
-    let revoked = TokenFamily { status: Status::Revoked { at: cx.now, reason }, code: None, ..family.clone() };
+    let revoked = TokenFamily { status: Status::Revoked { at: cx.now, reason }, ..family.clone() };
     let event = AuditEvent::on_family(cx.now, Action::Revoke(reason), &revoked);
     Decision { write: Some(revoked), verdict: (), event: Some(event) }
 }

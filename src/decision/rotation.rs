@@ -78,9 +78,9 @@ impl<'a> Presentation<'a> {
             return Err(if is_code { Reason::CodeExpired } else { Reason::IdleExpired });
         }
         if is_code {
-            self.issue(Action::Redeem, None, Some(self.rotated()?))
+            self.issue(Action::Redeem, None, Some(self.rotated(self.family)?))
         } else if self.policy.rotates(self.ask.client, self.family.binding.as_ref()) {
-            self.issue(Action::Rotate, None, Some(self.rotated()?))
+            self.issue(Action::Rotate, None, Some(self.rotated(self.family)?))
         } else {
             // Several uses in one second need one write.
             let used = TokenFamily { used_at: self.cx.now, confirmed: true, ..self.family.clone() };
@@ -133,14 +133,29 @@ impl<'a> Presentation<'a> {
             OnAhead::FastForward if self.cx.now >= idle_end => Err(Reason::IdleExpired),
             OnAhead::FastForward => {
                 let caught_up = TokenFamily { generation: self.token.generation(), ..self.family.clone() };
-                let next = rotated(&caught_up, self.ask, self.cx)?;
+                let next = self.rotated(&caught_up)?;
                 self.issue(Action::FastForward, Some(Reason::AheadOfStore), Some(next))
             }
         }
     }
 
-    fn rotated(&self) -> Result<TokenFamily, Reason> {
-        rotated(self.family, self.ask, self.cx)
+    /// `family` one generation on.
+    fn rotated(&self, family: &TokenFamily) -> Result<TokenFamily, Reason> {
+        let Context { now, key_id, .. } = *self.cx;
+        let generation = family.generation.checked_add(1).ok_or(Reason::Exhausted)?;
+        Ok(TokenFamily {
+            generation,
+            rotated_at: now,
+            used_at: now,
+            retries: 0,
+            confirmed: false,
+            key_id,
+            // The first request that proves a key binds the family to it (RFC 9449 §5).
+            binding: family.binding.or(if generation == 1 { self.ask.binding.copied() } else { None }),
+            // Kept as long as the code could come back: without the verifier it must not do anything then either.
+            code: family.code.filter(|_| now < family.created_at.saturating_add(self.lifetimes.code)),
+            ..family.clone()
+        })
     }
 
     /// Issue tokens, with `write` as the next state if there is one. A refusal here consumes nothing.
@@ -164,21 +179,4 @@ impl<'a> Presentation<'a> {
         }
         Ok(Decision { write, verdict: Verdict::Issue(issue), event: Some(event) })
     }
-}
-
-/// The family one generation on.
-fn rotated(family: &TokenFamily, ask: &Ask<'_>, cx: &Context<'_>) -> Result<TokenFamily, Reason> {
-    let generation = family.generation.checked_add(1).ok_or(Reason::Exhausted)?;
-    Ok(TokenFamily {
-        generation,
-        rotated_at: cx.now,
-        used_at: cx.now,
-        retries: 0,
-        confirmed: false,
-        key_id: cx.key_id,
-        // The first request that proves a key binds the family to it (RFC 9449 §5).
-        binding: family.binding.or(if generation == 1 { ask.binding.copied() } else { None }),
-        code: if generation == 1 { family.code } else { None },
-        ..family.clone()
-    })
 }
