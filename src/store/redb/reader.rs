@@ -25,7 +25,7 @@ pub(super) fn run(engine: &Engine, queue: &Mutex<Receiver<Read>>) {
         let mut waiting = jobs.drain(..);
         let outcome = engine.run(|database| {
             let snapshot = Snapshot::of(database)?;
-            while let Some(job) = waiting.next() {
+            for job in waiting.by_ref() {
                 job.answer(&snapshot)?;
             }
             Ok(())
