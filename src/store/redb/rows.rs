@@ -51,11 +51,14 @@ fn write<T>(database: &Database, change: impl FnOnce(&mut Tables<'_>) -> Result<
 }
 
 /// Compare and swap each record in turn, all in one transaction. A malformed row fails only the record it meets.
-pub(super) fn swap_all(database: &Database, records: &[Record]) -> Result<Vec<Result<Commit, Fault>>, Fault> {
+pub(super) fn swap_all(
+    database: &Database,
+    records: impl Iterator<Item = Record>,
+) -> Result<Vec<Result<Commit, Fault>>, Fault> {
     write(database, |tables| {
-        let mut outcomes = Vec::with_capacity(records.len());
+        let mut outcomes = Vec::new();
         for record in records {
-            match tables.swap(record) {
+            match tables.swap(&record) {
                 Err(fault) if fault.is_of_engine() => return Err(fault),
                 outcome => outcomes.push(outcome),
             }

@@ -1,7 +1,7 @@
 //! The one thread that writes: whatever waits goes into one transaction and shares one sync.
 
 use std::collections::VecDeque;
-use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::sync::mpsc::Receiver;
 use std::time::{Duration, Instant};
 
 use super::engine::Engine;
@@ -31,8 +31,6 @@ struct Purge {
 struct Writer<'e> {
     engine: &'e Engine,
     queue: Receiver<Write>,
-    records: Vec<Record>,
-    replies: Vec<Reply<Commit>>,
     purges: VecDeque<Purge>,
     /// How many shared the last transaction, and how long to wait for as many again.
     company: usize,
@@ -41,69 +39,29 @@ struct Writer<'e> {
 
 /// Work until the queue is closed and empty.
 pub(super) fn run(engine: &Engine, queue: Receiver<Write>) {
-    let mut writer = Writer {
-        engine,
-        queue,
-        records: Vec::new(),
-        replies: Vec::new(),
-        purges: VecDeque::new(),
-        company: 0,
-        patience: Duration::ZERO,
-    };
-    while writer.gather() {
-        writer.commit();
+    let mut writer = Writer { engine, queue, purges: VecDeque::new(), company: 0, patience: Duration::ZERO };
+    loop {
+        // Sleep only if there is nothing to do.
+        let job = if writer.purges.is_empty() { writer.queue.recv().ok() } else { writer.queue.try_recv().ok() };
+        match job {
+            Some(Write::Commit { record, reply }) => writer.commit(record, reply),
+            Some(Write::Purge { now, limit, reply }) => writer.accept(now, limit, reply),
+            None if writer.purges.is_empty() => return,
+            None => {}
+        }
         writer.purge();
     }
 }
 
 impl Writer<'_> {
-    /// Take what waits; sleep only if there is nothing to do. False at the end.
-    fn gather(&mut self) -> bool {
-        if self.purges.is_empty() {
-            match self.queue.recv() {
-                Ok(job) => self.accept(job),
-                Err(_) => return false,
-            }
-        }
-        // Those who were just answered come back within a moment; a sync without them would make them wait for two.
-        let patient_until = Instant::now() + self.patience;
-        while self.records.len() < BATCH {
-            let wait = match self.records.len() {
-                1.. if self.records.len() < self.company => patient_until.saturating_duration_since(Instant::now()),
-                _ => Duration::ZERO,
-            };
-            match self.queue.recv_timeout(wait) {
-                Ok(job) => self.accept(job),
-                Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => break,
-            }
-        }
-        true
-    }
-
-    fn accept(&mut self, job: Write) {
-        match job {
-            Write::Commit { record, reply } => {
-                self.records.push(record);
-                self.replies.push(reply);
-            }
-            Write::Purge { now, limit, reply } => {
-                self.purges.push_back(Purge { now, limit: limit.max(1), removed: 0, reply });
-            }
-        }
-    }
-
-    fn commit(&mut self) {
-        if self.records.is_empty() {
-            return;
-        }
+    fn commit(&mut self, first: Record, reply: Reply<Commit>) {
         let begun = Instant::now();
-        let outcome = self.engine.run(|database| rows::swap_all(database, &self.records));
-        (self.company, self.patience) = (self.records.len(), begun.elapsed() / 8);
-        self.records.clear();
-        let replies = self.replies.drain(..);
+        let mut replies = vec![reply];
+        let outcome = self.engine.run(|database| rows::swap_all(database, self.batch(first, &mut replies)));
+        (self.company, self.patience) = (replies.len(), begun.elapsed() / 8);
         match outcome {
             Ok(outcomes) => {
-                for (reply, outcome) in replies.zip(outcomes) {
+                for (reply, outcome) in replies.into_iter().zip(outcomes) {
                     let _ = reply.send(outcome.map_err(StoreError::from));
                 }
             }
@@ -113,6 +71,33 @@ impl Writer<'_> {
                 }
             }
         }
+    }
+
+    /// `first` and what else comes in time: the transaction takes them while they arrive.
+    fn batch(&mut self, first: Record, replies: &mut Vec<Reply<Commit>>) -> impl Iterator<Item = Record> {
+        // Those who were just answered come back within a moment; a sync without them would make them wait for two.
+        let patient_until = Instant::now() + self.patience;
+        let more = std::iter::from_fn(move || {
+            while replies.len() < BATCH {
+                let wait = match replies.len() < self.company {
+                    true => patient_until.saturating_duration_since(Instant::now()),
+                    false => Duration::ZERO,
+                };
+                match self.queue.recv_timeout(wait).ok()? {
+                    Write::Commit { record, reply } => {
+                        replies.push(reply);
+                        return Some(record);
+                    }
+                    Write::Purge { now, limit, reply } => self.accept(now, limit, reply),
+                }
+            }
+            None
+        });
+        std::iter::once(first).chain(more)
+    }
+
+    fn accept(&mut self, now: Timestamp, limit: usize, reply: Reply<usize>) {
+        self.purges.push_back(Purge { now, limit: limit.max(1), removed: 0, reply });
     }
 
     /// One step of the first purge, so that commits get their turn before the next.
