@@ -59,6 +59,8 @@ pub(super) enum Fault {
     Commit(#[source] Arc<redb::Error>),
     #[error("the storage engine panicked")]
     Panic,
+    #[error("the file was closed: {0}")]
+    Closed(#[source] Arc<Fault>),
     #[error("the file could not be opened again")]
     Reopen(#[source] Arc<RedbOpenError>),
     #[error("a row is malformed: {0}")]
@@ -122,11 +124,11 @@ enum State {
     Open(Database),
     /// Closed after a failure. Whoever comes next opens it, if it is time.
     Closed {
-        cause: Fault,
+        cause: Arc<Fault>,
         retry_at: Instant,
     },
     /// A sync may have failed: never again in this process.
-    Halted(Fault),
+    Halted(Arc<Fault>),
 }
 
 impl Engine {
@@ -154,8 +156,10 @@ impl Engine {
             let state = self.state.read().unwrap_or_else(PoisonError::into_inner);
             match &*state {
                 State::Open(_) => return Ok(state),
-                State::Halted(fault) => return Err(fault.clone()),
-                State::Closed { cause, retry_at } if Instant::now() < *retry_at => return Err(cause.clone()),
+                State::Halted(cause) => return Err(Fault::Closed(cause.clone())),
+                State::Closed { cause, retry_at } if Instant::now() < *retry_at => {
+                    return Err(Fault::Closed(cause.clone()));
+                }
                 State::Closed { .. } => {}
             }
             drop(state);
@@ -163,7 +167,10 @@ impl Engine {
             if matches!(&*state, State::Closed { retry_at, .. } if Instant::now() >= *retry_at) {
                 *state = match (self.open)() {
                     Ok(database) => State::Open(database),
-                    Err(e) => State::Closed { cause: Fault::Reopen(Arc::new(e)), retry_at: Instant::now() + RETRY },
+                    Err(e) => {
+                        let cause = Arc::new(Fault::Reopen(Arc::new(e)));
+                        State::Closed { cause, retry_at: Instant::now() + RETRY }
+                    }
                 };
             }
         }
@@ -173,9 +180,9 @@ impl Engine {
     fn close(&self, fault: &Fault) {
         let mut state = self.state.write().unwrap_or_else(PoisonError::into_inner);
         let next = if fault.may_be_failed_sync() {
-            State::Halted(fault.clone())
+            State::Halted(Arc::new(fault.clone()))
         } else if matches!(*state, State::Open(_)) {
-            State::Closed { cause: fault.clone(), retry_at: Instant::now() }
+            State::Closed { cause: Arc::new(fault.clone()), retry_at: Instant::now() }
         } else {
             return;
         };

@@ -4,7 +4,9 @@ mod contract;
 mod crash;
 mod disk;
 mod failure;
+mod file;
 
+use std::fmt;
 use std::future::Future;
 use std::pin::pin;
 use std::sync::Arc;
@@ -30,6 +32,23 @@ fn block_on<F: Future>(future: F) -> F::Output {
             Poll::Pending => thread::park(),
         }
     }
+}
+
+/// Wait for all of `futures`, polled in order so that they wait together.
+fn join_all<F: Future>(futures: impl IntoIterator<Item = F>) -> Vec<F::Output> {
+    let mut futures: Vec<_> = futures.into_iter().map(|future| (Box::pin(future), None)).collect();
+    block_on(std::future::poll_fn(|cx| {
+        for (future, output) in &mut futures {
+            if output.is_none() {
+                *output = match future.as_mut().poll(cx) {
+                    Poll::Ready(output) => Some(output),
+                    Poll::Pending => None,
+                };
+            }
+        }
+        if futures.iter().all(|(_, output)| output.is_some()) { Poll::Ready(()) } else { Poll::Pending }
+    }));
+    futures.into_iter().filter_map(|(_, output)| output).collect()
 }
 
 fn key(n: u64) -> RecordKey {
