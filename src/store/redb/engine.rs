@@ -2,10 +2,10 @@
 
 use std::error::Error as StdError;
 use std::fs::{self, File, OpenOptions};
+use std::hash::{BuildHasher, RandomState};
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
-use std::process;
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 use std::time::{Duration, Instant};
 
@@ -195,7 +195,8 @@ impl Engine {
 pub(super) fn create_missing(path: &Path) -> Result<(), RedbOpenError> {
     if !path.try_exists()? {
         let mut draft = path.as_os_str().to_owned();
-        draft.push(format!(".{}.new", process::id()));
+        // A name of its own: another process may be at it, or have crashed over it.
+        draft.push(format!(".{:016x}.new", RandomState::new().hash_one(())));
         let draft = PathBuf::from(draft);
         let linked = create(&draft).and_then(|()| match fs::hard_link(&draft, path) {
             Err(e) if e.kind() == io::ErrorKind::AlreadyExists => Ok(()),

@@ -13,6 +13,19 @@ fn the_second_to_open_is_told_so() {
     RedbStore::open(&path).unwrap();
 }
 
+#[test]
+fn of_many_that_create_the_file_one_opens_it() {
+    for _ in 0..10 {
+        let (_dir, path) = temporary();
+        let opened = thread::scope(|scope| {
+            let threads: Vec<_> = (0..8).map(|_| scope.spawn(|| RedbStore::open(&path))).collect();
+            threads.into_iter().map(|thread| thread.join().unwrap()).collect::<Vec<_>>()
+        });
+        let refused = opened.iter().filter(|opened| matches!(opened, Err(RedbOpenError::AlreadyOpen))).count();
+        assert_eq!((refused, opened.iter().flatten().count()), (7, 1), "{opened:?}");
+    }
+}
+
 #[cfg(unix)]
 #[test]
 fn a_new_file_is_private_and_alone() {
