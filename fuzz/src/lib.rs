@@ -6,12 +6,14 @@ use std::sync::atomic::{AtomicU8, Ordering};
 use std::task::{Context, Poll, Waker};
 
 use mcp_token_lifecycle::{
-    AuthorizeRequest, CodeChallenge, Entropy, EntropyError, Grant, KeyId, Keyring, MasterKey, MemoryStore, Resource,
-    Scope, Timestamp, TokenIssuer,
+    AuthorizeRequest, Client, CodeChallenge, Entropy, EntropyError, Grant, KeyId, Keyring, MasterKey, MemoryStore,
+    RedeemRequest, Resource, Scope, Timestamp, TokenIssuer,
 };
 
 pub const NOW: Timestamp = Timestamp::from_unix(1_800_000_000);
 pub const SUBJECT: &str = "user-1";
+const REDIRECT: &str = "http://127.0.0.1:7777/callback";
+const VERIFIER: &str = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk";
 
 /// A primary and a retired key.
 pub fn keyring() -> Keyring {
@@ -44,11 +46,13 @@ pub fn issuer() -> TokenIssuer<MemoryStore> {
     TokenIssuer::new(MemoryStore::new(), keyring()).with_clock(|| NOW).with_entropy(Counter::default())
 }
 
-/// A code and, of another family, a refresh token and an access token.
+/// A code, redeemed, so that its family is listed; and, of another family, a refresh token and an access token.
 pub fn tokens(issuer: &TokenIssuer<MemoryStore>) -> [String; 3] {
-    let challenge = CodeChallenge::of_verifier("dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk");
-    let request = AuthorizeRequest::new(grant(), challenge, "http://127.0.0.1:7777/callback");
+    let request = AuthorizeRequest::new(grant(), CodeChallenge::of_verifier(VERIFIER), REDIRECT);
     let code = ready(issuer.authorize(request)).unwrap();
+    let client = Client::public("client-1");
+    let redeemed = ready(issuer.redeem(&RedeemRequest::new(&client, code.expose(), REDIRECT, VERIFIER))).unwrap();
+    redeemed.into_result().unwrap();
     let tokens = ready(issuer.issue(grant(), None)).unwrap();
     [code.expose(), tokens.refresh_token.expose(), tokens.access_token.expose()].map(str::to_owned)
 }

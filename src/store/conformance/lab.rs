@@ -21,7 +21,7 @@ pub(super) struct Lab {
 
 impl Lab {
     /// More pages than any listing here needs, even with empty ones among them.
-    const MAX_PAGES: usize = 20_000;
+    pub(super) const MAX_PAGES: usize = 20_000;
 
     pub(super) fn open(
         open: &dyn Fn() -> BoxFuture<'static, Arc<dyn DynTokenStore>>,

@@ -1,5 +1,8 @@
 //! Many writers at once, on real threads.
 
+use std::thread;
+use std::time::Duration;
+
 use super::lab::{Checked, Lab, index, key, next, record};
 use crate::store::{Commit, Record, Select};
 use crate::time::Timestamp;
@@ -52,6 +55,8 @@ pub(super) fn increment_race(lab: &Lab) -> Checked {
     let increment = || {
         for _ in 0..ATTEMPTS {
             let found = lab.get(key(1))?.ok_or("the counter is gone")?;
+            // A while, so that others come in between.
+            thread::sleep(Duration::from_micros(100));
             let payload = (counter(&found)? + 1).to_be_bytes().to_vec();
             if lab.commit(&Record { payload, ..next(&found) })? == Commit::Apply {
                 return Ok(());
