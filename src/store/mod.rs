@@ -1,5 +1,7 @@
 //! The storage contract: records under compare-and-swap, and the stores that ship with the crate.
 
+#[cfg(feature = "conformance")]
+pub mod conformance;
 mod dynamic;
 mod memory;
 #[cfg(feature = "redb")]

@@ -1,0 +1,199 @@
+//! A fresh store and the means to experiment on it: blocking calls, races, sample records.
+
+use std::any::Any;
+use std::collections::BTreeMap;
+use std::future::Future;
+use std::sync::{Arc, Barrier};
+use std::thread;
+
+use crate::store::{BoxFuture, Commit, Cursor, DynTokenStore, IndexKey, Page, Record, RecordKey, Select, StoreError};
+use crate::time::Timestamp;
+
+/// `Err` says what went wrong.
+pub(super) type Checked<T = ()> = Result<T, String>;
+
+pub(super) type BlockOn = dyn Fn(BoxFuture<'_, ()>) + Send + Sync;
+
+pub(super) struct Lab {
+    store: Arc<dyn DynTokenStore>,
+    block_on: Arc<BlockOn>,
+}
+
+impl Lab {
+    /// More pages than any listing here needs, even with empty ones among them.
+    pub(super) const MAX_PAGES: usize = 20_000;
+
+    pub(super) fn open(
+        open: &dyn Fn() -> BoxFuture<'static, Arc<dyn DynTokenStore>>,
+        block_on: Arc<BlockOn>,
+    ) -> Checked<Self> {
+        let store = drive(&*block_on, open())?;
+        Ok(Self { store, block_on })
+    }
+
+    /// Drive a future of the store to its end, on this thread.
+    pub(super) fn wait<T: Send>(&self, future: impl Future<Output = T> + Send) -> Checked<T> {
+        drive(&*self.block_on, future)
+    }
+
+    fn ask<T: Send>(&self, what: &str, future: BoxFuture<'_, Result<T, StoreError>>) -> Checked<T> {
+        self.wait(future)?.map_err(|error| match &error {
+            StoreError::Unavailable(source) | StoreError::Uncertain(source) => {
+                format!("{what} failed: {error}: {source}")
+            }
+        })
+    }
+
+    pub(super) fn commit_future(&self, record: &Record) -> BoxFuture<'_, Result<Commit, StoreError>> {
+        self.store.commit_dyn(record.clone())
+    }
+
+    pub(super) fn get(&self, key: RecordKey) -> Checked<Option<Record>> {
+        self.ask("get", self.store.get_dyn(key))
+    }
+
+    pub(super) fn commit(&self, record: &Record) -> Checked<Commit> {
+        self.ask("commit", self.commit_future(record))
+    }
+
+    pub(super) fn purge(&self, now: u64, limit: usize) -> Checked<usize> {
+        self.ask("purge", self.store.purge_dyn(Timestamp::from_unix(now), limit))
+    }
+
+    pub(super) fn page(&self, select: Select, after: Option<Cursor>, limit: usize) -> Checked<Page> {
+        let page = self.ask("list", self.store.list_dyn(select, after, limit))?;
+        ensure!(page.records.len() <= limit, "list gave {} records for a limit of {limit}", page.records.len());
+        Ok(page)
+    }
+
+    /// A listing from the first page to the last, by key.
+    pub(super) fn list(&self, select: Select, limit: usize) -> Checked<BTreeMap<RecordKey, Record>> {
+        let (mut found, mut after) = (BTreeMap::new(), None);
+        for _ in 0..Self::MAX_PAGES {
+            let page = self.page(select, after, limit)?;
+            found.extend(page.records.into_iter().map(|record| (record.key, record)));
+            after = page.next;
+            if after.is_none() {
+                return Ok(found);
+            }
+        }
+        Err(format!("a listing of {select:?} with a limit of {limit} has no end"))
+    }
+
+    /// Commit what must be accepted.
+    pub(super) fn apply(&self, record: &Record) -> Checked {
+        let commit = self.commit(record)?;
+        ensure!(commit == Commit::Apply, "a conflict for {record:?}, which nothing stands against");
+        Ok(())
+    }
+
+    /// Commit what must be turned away.
+    pub(super) fn refuse(&self, record: &Record) -> Checked {
+        let commit = self.commit(record)?;
+        ensure!(commit == Commit::Conflict, "no conflict for {record:?}");
+        Ok(())
+    }
+
+    /// `record` is there in all its parts.
+    pub(super) fn holds(&self, record: &Record) -> Checked {
+        match self.get(record.key)? {
+            Some(found) => same(&found, record),
+            None => Err(format!("{record:?} is not there")),
+        }
+    }
+
+    /// Nothing is under `key`.
+    pub(super) fn lacks(&self, key: RecordKey) -> Checked {
+        let found = self.get(key)?;
+        ensure!(found.is_none(), "{found:?} is there, and should not be");
+        Ok(())
+    }
+
+    /// The listing is exactly `records`, in all their parts.
+    pub(super) fn lists(&self, select: Select, limit: usize, records: &[Record]) -> Checked {
+        let mut found = self.list(select, limit)?;
+        for record in records {
+            let found = found.remove(&record.key);
+            same(
+                &found.ok_or_else(|| format!("{select:?} with a limit of {limit} does not list {record:?}"))?,
+                record,
+            )?;
+        }
+        match found.into_values().next() {
+            Some(record) => Err(format!("{select:?} lists {record:?}, and should not")),
+            None => Ok(()),
+        }
+    }
+
+    /// The results of `work` on so many threads that all begin at once.
+    pub(super) fn race<T: Send>(&self, threads: usize, work: impl Fn(usize) -> Checked<T> + Sync) -> Checked<Vec<T>> {
+        let barrier = Barrier::new(threads);
+        thread::scope(|scope| {
+            let run = |number| {
+                let (barrier, work) = (&barrier, &work);
+                move || {
+                    barrier.wait();
+                    work(number)
+                }
+            };
+            let handles: Vec<_> = (0..threads).map(|number| scope.spawn(run(number))).collect();
+            let joined: Vec<_> = handles.into_iter().map(|handle| handle.join()).collect();
+            joined.into_iter().map(|result| result.unwrap_or_else(|panic| Err(panic_message(&*panic)))).collect()
+        })
+    }
+
+    /// The result of `work` on another thread.
+    pub(super) fn elsewhere<T: Send>(&self, work: impl Fn() -> Checked<T> + Sync) -> Checked<T> {
+        self.race(1, |_| work())?.pop().ok_or_else(|| "no result".to_owned())
+    }
+}
+
+fn drive<T: Send>(block_on: &BlockOn, future: impl Future<Output = T> + Send) -> Checked<T> {
+    let mut output = None;
+    block_on(Box::pin(async { output = Some(future.await) }));
+    output.ok_or_else(|| "the driver returned before the future was done".to_owned())
+}
+
+pub(super) fn panic_message(panic: &(dyn Any + Send)) -> String {
+    let text = panic.downcast_ref::<&str>().copied().or_else(|| panic.downcast_ref::<String>().map(String::as_str));
+    format!("panicked: {}", text.unwrap_or("with a value that is no text"))
+}
+
+/// `found` is `expected` in all its parts.
+pub(super) fn same(found: &Record, expected: &Record) -> Checked {
+    if found == expected {
+        return Ok(());
+    }
+    let inside = if found.payload == expected.payload { "" } else { "; the payloads differ" };
+    Err(format!("found {found:?} instead of {expected:?}{inside}"))
+}
+
+/// Far in the future, and as late as a signed 64-bit column can say.
+pub(super) const FAR: Timestamp = Timestamp::from_unix(i64::MAX as u64);
+
+/// The `n`th key; neighbours in number are far apart in order.
+pub(super) fn key(n: u64) -> RecordKey {
+    RecordKey::from_bytes(spread(n))
+}
+
+/// The `n`th index key.
+pub(super) fn index(n: u64) -> IndexKey {
+    IndexKey::from_bytes(spread(!n))
+}
+
+fn spread(n: u64) -> [u8; 16] {
+    // Odd, so that no two numbers meet.
+    let n = n.wrapping_mul(0x9E37_79B9_7F4A_7C15);
+    (u128::from(n) << 64 | u128::from(!n)).to_be_bytes()
+}
+
+/// The `n`th record: version 1, under no index, without end.
+pub(super) fn record(n: u64) -> Record {
+    Record::new(key(n), 1, FAR, Vec::new(), format!("record {n}").into_bytes())
+}
+
+/// What comes after `record`: the same with the next version and another payload.
+pub(super) fn next(record: &Record) -> Record {
+    let version = record.version + 1;
+    Record { version, payload: format!("version {version}").into_bytes(), ..record.clone() }
+}

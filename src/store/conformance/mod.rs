@@ -1,0 +1,139 @@
+//! The checks that any [`TokenStore`](crate::TokenStore) must pass, for those who write one.
+//!
+//! One test is enough. Every check gets a fresh store, so the function given to [`Suite::new`] has to make an empty one each
+//! time; races run on real threads, which share that store.
+//!
+//! ```
+//! use mcp_token_lifecycle::{MemoryStore, conformance::Suite};
+//!
+//! # // In a project of one's own this function has the attribute #[test].
+//! fn my_store_conforms() {
+//!     Suite::new(|| async { MemoryStore::new() }).run().assert_ok();
+//! }
+//! # my_store_conforms();
+//! ```
+//!
+//! A store that needs a runtime gets it from [`Suite::with_block_on`]; with tokio:
+//!
+//! ```text
+//! let runtime = tokio::runtime::Runtime::new()?;
+//! Suite::new(|| async { MyStore::fresh().await })
+//!     .with_block_on(move |future| runtime.block_on(future))
+//!     .run()
+//!     .assert_ok();
+//! ```
+//!
+//! # The checks
+//!
+//! | name | what the contract says |
+//! |---|---|
+//! | `empty_store` | Where nothing was written, nothing is found, listed or purged. |
+//! | `parts_kept` | All five parts of a record come back exactly as given. |
+//! | `parts_replaced` | A replacement leaves nothing of the record it replaces. |
+//! | `keys_apart` | Records under different keys have nothing to do with each other. |
+//! | `insert_once` | An insertion where a record is already meets a conflict and changes nothing. |
+//! | `replace_previous_only` | Only the version right after the stored one replaces it; any other meets a conflict and changes nothing. |
+//! | `replace_absent` | Where there is no record only version 1 is written: no upsert. |
+//! | `version_chain` | A record can be replaced any number of times. |
+//! | `list_all` | A listing of all returns every record, in pages no larger than asked for. |
+//! | `list_index` | A listing by index returns every record that carries the index key, and no other. |
+//! | `index_moves` | A record is listed under the index keys of its current version only. |
+//! | `list_across_changes` | A record that is there from the first page to the last is returned, whatever comes and goes between the pages. |
+//! | `list_during_inserts` | A record that is there from the first page to the last is returned, whatever is inserted meanwhile. |
+//! | `purge_boundary` | Purged is what expires at or before the given instant, and nothing else. |
+//! | `purge_limit` | A purge deletes as many as it says, at most the limit, and fewer only if none is left. |
+//! | `purge_indexes` | A purged record is in no listing. |
+//! | `purged_key` | A purged key is free again, for version 1 only. |
+//! | `expiry_moves` | A purge goes by the expiry of the current version. |
+//! | `read_your_writes` | A read begun after a commit was acknowledged sees that commit, on any thread. |
+//! | `insert_race` | Of several insertions of one key at once exactly one is applied. |
+//! | `replace_race` | Of several replacements of one version at once exactly one is applied. |
+//! | `increment_race` | No update is lost among writers that read, change and commit until they succeed. |
+//! | `index_race` | After a race the index keys and the expiry are those of the winner. |
+//! | `purge_race` | A record that is replaced during a purge by one that expires later survives, or the replacement meets a conflict. |
+//! | `dropped_commit` | A commit whose future is dropped leaves its whole effect or none. |
+
+macro_rules! ensure {
+    ($condition:expr, $($message:tt)+) => {
+        if !$condition {
+            return Err(format!($($message)+));
+        }
+    };
+}
+
+mod cancellation;
+mod driver;
+mod lab;
+mod listing;
+mod purging;
+mod races;
+mod records;
+mod report;
+mod suite;
+mod visibility;
+
+pub use self::report::{Outcome, Report};
+pub use self::suite::Suite;
+
+use self::lab::{Checked, Lab};
+
+/// One thing that a store must do.
+struct Check {
+    name: &'static str,
+    contract: &'static str,
+    run: fn(&Lab) -> Checked,
+}
+
+macro_rules! checks {
+    ($($module:ident :: $name:ident: $contract:literal,)+) => {
+        const CHECKS: &[Check] =
+            &[$(Check { name: stringify!($name), contract: $contract, run: $module::$name }),+];
+    };
+}
+
+checks! {
+    records::empty_store: "Where nothing was written, nothing is found, listed or purged.",
+    records::parts_kept: "All five parts of a record come back exactly as given.",
+    records::parts_replaced: "A replacement leaves nothing of the record it replaces.",
+    records::keys_apart: "Records under different keys have nothing to do with each other.",
+    records::insert_once: "An insertion where a record is already meets a conflict and changes nothing.",
+    records::replace_previous_only:
+        "Only the version right after the stored one replaces it; any other meets a conflict and changes nothing.",
+    records::replace_absent: "Where there is no record only version 1 is written: no upsert.",
+    records::version_chain: "A record can be replaced any number of times.",
+    listing::list_all: "A listing of all returns every record, in pages no larger than asked for.",
+    listing::list_index: "A listing by index returns every record that carries the index key, and no other.",
+    listing::index_moves: "A record is listed under the index keys of its current version only.",
+    listing::list_across_changes:
+        "A record that is there from the first page to the last is returned, whatever comes and goes between the pages.",
+    listing::list_during_inserts:
+        "A record that is there from the first page to the last is returned, whatever is inserted meanwhile.",
+    purging::purge_boundary: "Purged is what expires at or before the given instant, and nothing else.",
+    purging::purge_limit: "A purge deletes as many as it says, at most the limit, and fewer only if none is left.",
+    purging::purge_indexes: "A purged record is in no listing.",
+    purging::purged_key: "A purged key is free again, for version 1 only.",
+    purging::expiry_moves: "A purge goes by the expiry of the current version.",
+    visibility::read_your_writes: "A read begun after a commit was acknowledged sees that commit, on any thread.",
+    races::insert_race: "Of several insertions of one key at once exactly one is applied.",
+    races::replace_race: "Of several replacements of one version at once exactly one is applied.",
+    races::increment_race: "No update is lost among writers that read, change and commit until they succeed.",
+    races::index_race: "After a race the index keys and the expiry are those of the winner.",
+    races::purge_race:
+        "A record that is replaced during a purge by one that expires later survives, or the replacement meets a conflict.",
+    cancellation::dropped_commit: "A commit whose future is dropped leaves its whole effect or none.",
+}
+
+#[cfg(test)]
+mod tests {
+    use super::CHECKS;
+
+    #[test]
+    fn the_documentation_lists_every_check() {
+        let rows: Vec<_> = include_str!("mod.rs")
+            .lines()
+            .filter_map(|line| line.strip_prefix("//! | `")?.strip_suffix(" |"))
+            .collect();
+        let checks: Vec<_> = CHECKS.iter().map(|check| format!("{}` | {}", check.name, check.contract)).collect();
+        assert_eq!(rows, checks);
+    }
+}

@@ -1,0 +1,139 @@
+//! Many writers at once, on real threads.
+
+use std::thread;
+use std::time::Duration;
+
+use super::lab::{Checked, Lab, index, key, next, record};
+use crate::store::{Commit, Record, Select};
+use crate::time::Timestamp;
+
+/// The one thread whose commit was applied.
+fn winner(commits: &[Commit]) -> Checked<usize> {
+    let mut winners = commits.iter().enumerate().filter(|(_, commit)| **commit == Commit::Apply).map(|(at, _)| at);
+    let (first, others) = (winners.next(), winners.count());
+    let first = first.ok_or_else(|| format!("none of {} commits at once was applied", commits.len()))?;
+    ensure!(others == 0, "{} of {} commits at once were applied", others + 1, commits.len());
+    Ok(first)
+}
+
+/// `record` as written by `thread`.
+fn signed(record: Record, thread: usize) -> Record {
+    Record { payload: format!("by thread {thread}").into_bytes(), ..record }
+}
+
+pub(super) fn insert_race(lab: &Lab) -> Checked {
+    for n in 0..40 {
+        let commits = lab.race(16, |thread| lab.commit(&signed(record(n), thread)))?;
+        lab.holds(&signed(record(n), winner(&commits)?))?;
+    }
+    Ok(())
+}
+
+pub(super) fn replace_race(lab: &Lab) -> Checked {
+    const THREADS: usize = 64;
+    let mut current = record(1);
+    lab.apply(&current)?;
+    while current.version <= 50 {
+        current = next(&current);
+        let commits = lab.race(THREADS, |thread| lab.commit(&signed(current.clone(), thread)))?;
+        current = signed(current, winner(&commits).map_err(|error| format!("to the same version {error}"))?);
+        lab.holds(&current)?;
+    }
+    Ok(())
+}
+
+pub(super) fn increment_race(lab: &Lab) -> Checked {
+    const THREADS: usize = 16;
+    const INCREMENTS: usize = 20;
+    /// More than all others together can get in the way.
+    const ATTEMPTS: usize = 2 * THREADS * INCREMENTS;
+    let counter = |record: &Record| -> Checked<u64> {
+        let bytes = record.payload.as_slice().try_into().map_err(|_| format!("a payload nobody wrote: {record:?}"))?;
+        Ok(u64::from_be_bytes(bytes))
+    };
+    lab.apply(&Record { payload: vec![0; 8], ..record(1) })?;
+    let increment = || {
+        for _ in 0..ATTEMPTS {
+            let found = lab.get(key(1))?.ok_or("the counter is gone")?;
+            // A while, so that others come in between.
+            thread::sleep(Duration::from_micros(100));
+            let payload = (counter(&found)? + 1).to_be_bytes().to_vec();
+            if lab.commit(&Record { payload, ..next(&found) })? == Commit::Apply {
+                return Ok(());
+            }
+        }
+        Err(format!("{ATTEMPTS} conflicts in a row, more than there were writes"))
+    };
+    lab.race(THREADS, |_| (0..INCREMENTS).try_for_each(|_| increment()))?;
+    let end = lab.get(key(1))?.ok_or("the counter is gone")?;
+    let (count, writes) = (counter(&end)?, (THREADS * INCREMENTS) as u64);
+    ensure!(count == writes, "the counter is at {count} after {writes} increments");
+    ensure!(end.version == writes + 1, "version {} after {writes} replacements", end.version);
+    Ok(())
+}
+
+pub(super) fn index_race(lab: &Lab) -> Checked {
+    const THREADS: usize = 8;
+    const NOW: u64 = 100;
+    for n in 0..30 {
+        let first = Record { indexes: vec![index(1000 + n)], ..record(n) };
+        lab.apply(&first)?;
+        // Every second one expires at once.
+        let version = |thread: usize| {
+            let expires_at = if thread % 2 == 0 { first.expires_at } else { Timestamp::from_unix(NOW) };
+            Record { indexes: vec![index(thread as u64), index(50)], expires_at, ..next(&first) }
+        };
+        let commits = lab.race(THREADS, |thread| lab.commit(&version(thread)))?;
+        let winner = winner(&commits)?;
+        lab.holds(&version(winner))?;
+        lab.lists(Select::Index(index(1000 + n)), 10, &[])?;
+        for thread in 0..THREADS {
+            let listed = lab.list(Select::Index(index(thread as u64)), 10)?.contains_key(&first.key);
+            ensure!(listed == (thread == winner), "thread {winner} won; index of thread {thread}: listed = {listed}");
+        }
+        let purged = lab.purge(NOW, 10)?;
+        ensure!(purged == winner % 2, "thread {winner} won, and a purge by its expiry deleted {purged}");
+    }
+    Ok(())
+}
+
+pub(super) fn purge_race(lab: &Lab) -> Checked {
+    const NOW: u64 = 100;
+    const KEYS: usize = 4;
+    const PURGERS: usize = 2;
+    for round in 0..60 {
+        let expired = |thread: usize| {
+            let expires_at = Timestamp::from_unix(NOW);
+            Record { expires_at, indexes: vec![index(1)], ..record((round * KEYS + thread) as u64) }
+        };
+        let renewed = |thread: usize| Record { expires_at: record(0).expires_at, ..next(&expired(thread)) };
+        (0..KEYS).try_for_each(|thread| lab.apply(&expired(thread)))?;
+        let results = lab.race(KEYS + PURGERS, |thread| {
+            if thread < KEYS {
+                Ok(usize::from(lab.commit(&renewed(thread))? == Commit::Apply))
+            } else {
+                lab.purge(NOW, 2 * KEYS)
+            }
+        })?;
+        let (renewals, purges) = results.split_at(KEYS);
+        let listed = lab.list(Select::Index(index(1)), 100)?;
+        for (thread, applied) in renewals.iter().enumerate() {
+            let renewed = renewed(thread);
+            if *applied == 1 {
+                lab.holds(&renewed).map_err(|error| format!("replaced during a purge: {error}"))?;
+                ensure!(
+                    listed.get(&renewed.key) == Some(&renewed),
+                    "replaced during a purge and not listed: {renewed:?}"
+                );
+            } else {
+                lab.lacks(renewed.key).map_err(|error| format!("a conflict during a purge: {error}"))?;
+                ensure!(!listed.contains_key(&renewed.key), "purged and still listed: {:?}", renewed.key);
+            }
+        }
+        let (kept, purged): (usize, usize) = (renewals.iter().sum(), purges.iter().sum());
+        ensure!(kept + purged == KEYS, "{purged} purged and {kept} renewed of {KEYS} records");
+        let left = lab.purge(NOW, KEYS)?;
+        ensure!(left == 0, "{left} records were left by a purge that deleted fewer than it might");
+    }
+    Ok(())
+}

@@ -1,0 +1,131 @@
+//! The conformance kit: the stores of this crate pass, and stores with a fault fail where they should.
+
+#[path = "support/broken.rs"]
+mod broken;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::{Context, Waker};
+use std::time::Duration;
+
+use broken::{Broken, Fault};
+use mcp_token_lifecycle::conformance::{Report, Suite};
+use mcp_token_lifecycle::{DynTokenStore, MemoryStore};
+
+#[test]
+fn memory_store_conforms() {
+    let report = Suite::new(|| async { MemoryStore::new() }).run();
+    println!("{report}");
+    report.assert_ok();
+}
+
+#[test]
+fn a_store_chosen_at_run_time_conforms() {
+    Suite::new(|| async { Arc::new(MemoryStore::new()) as Arc<dyn DynTokenStore> }).run().assert_ok();
+}
+
+// The store in a file goes here: a fresh temporary directory per store, kept for as long as the store lives.
+
+fn run(fault: Fault) -> Report {
+    Suite::new(move || async move { Broken::new(fault) }).run()
+}
+
+#[test]
+fn without_a_fault_the_test_store_conforms() {
+    run(Fault::None).assert_ok();
+}
+
+/// A store with `fault` fails these checks, at least.
+fn fails(fault: Fault, checks: &[&str]) {
+    let report = run(fault);
+    println!("{fault:?}\n{report}");
+    assert!(!report.is_ok());
+    for name in checks {
+        assert!(report.failures().any(|outcome| outcome.name == *name), "{fault:?} passed {name}");
+    }
+}
+
+macro_rules! broken_stores {
+    ($($name:ident: $fault:ident fails $($check:ident),+;)+) => {
+        $(#[test]
+        fn $name() {
+            fails(Fault::$fault, &[$(stringify!($check)),+]);
+        })+
+    };
+}
+
+broken_stores! {
+    check_then_write: CheckThenWrite fails insert_race, replace_race, increment_race;
+    lost_update: LostUpdate fails insert_once, replace_previous_only, replace_race, increment_race;
+    upsert: Upsert fails replace_absent, purged_key, purge_race;
+    stale_read: StaleRead fails read_your_writes;
+    acknowledges_before_it_writes: AckFirst fails read_your_writes, parts_kept;
+    purge_ignores_expiry_changes: FirstExpiry fails expiry_moves, purge_race;
+    purge_in_two_steps: PurgeInTwoSteps fails purge_race;
+    list_forgets_index_moves: FirstIndexes fails index_moves, index_race;
+    sorts_the_indexes: SortedIndexes fails parts_kept;
+    truncates_the_payload: Truncate fails parts_kept, parts_replaced;
+    pages_by_offset: OffsetPaging fails list_across_changes;
+    half_a_commit: HalfCommit fails dropped_commit;
+    conflict_as_error: ErrorOnConflict fails insert_once, replace_previous_only, replace_race;
+    panics: Panic fails replace_previous_only;
+}
+
+#[test]
+fn a_panic_is_reported() {
+    let report = run(Fault::Panic);
+    let failure = report.failures().next().and_then(|outcome| outcome.failure.as_deref());
+    assert_eq!(failure, Some("panicked: attempt to subtract with overflow"));
+}
+
+#[test]
+fn a_panic_in_a_race_is_reported() {
+    let calls = AtomicUsize::new(0);
+    let suite = Suite::new(|| async { MemoryStore::new() }).with_block_on(move |mut future| {
+        // The first call makes the store; those after it come from the threads of the race.
+        assert_eq!(calls.fetch_add(1, Ordering::Relaxed), 0, "in a race");
+        assert!(future.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_ready());
+    });
+    let report = suite.only(["insert_race"]).run();
+    assert!(report.failures().any(|outcome| outcome.failure.as_ref().unwrap().contains("in a race")), "{report}");
+}
+
+#[test]
+fn a_driver_that_gives_up_is_reported() {
+    let report =
+        Suite::new(|| async { MemoryStore::new() }).with_block_on(|future| drop(future)).only(["list_all"]).run();
+    assert!(report.to_string().contains("the driver returned before the future was done"), "{report}");
+}
+
+#[test]
+fn a_store_that_hangs_is_reported() {
+    let suite = Suite::new(|| async { Broken::new(Fault::Hang) });
+    let report = suite.with_time_limit(Duration::from_millis(200)).only(["list_all"]).run();
+    assert!(report.to_string().contains("not done after 200ms"), "{report}");
+}
+
+#[test]
+fn every_future_goes_through_the_driver_that_was_given() {
+    let driven = Arc::new(AtomicUsize::new(0));
+    let count = Arc::clone(&driven);
+    let suite = Suite::new(|| async { MemoryStore::new() }).with_block_on(move |mut future| {
+        count.fetch_add(1, Ordering::Relaxed);
+        assert!(future.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_ready());
+    });
+    suite.only(["version_chain"]).run().assert_ok();
+    // One for the store; insert, then a refusal, a commit and a read for each of the other 299 versions.
+    assert_eq!(driven.load(Ordering::Relaxed), 1 + 1 + 3 * 299);
+}
+
+#[test]
+fn a_name_that_no_check_has_fails() {
+    let report = Suite::new(|| async { MemoryStore::new() }).only(["list_al"]).run();
+    assert!(!report.is_ok());
+    assert!(report.to_string().contains("there is no such check"), "{report}");
+}
+
+#[test]
+#[should_panic(expected = "contract: All five parts of a record come back exactly as given.")]
+fn assert_ok_says_what_the_contract_is() {
+    run(Fault::Truncate).assert_ok();
+}
