@@ -79,7 +79,10 @@ impl<'a> Presentation<'a> {
         }
         if is_code {
             self.issue(Action::Redeem, None, Some(self.rotated()?))
-        } else if self.policy.rotates(self.ask.client, self.family.binding.as_ref()) {
+        } else if self.policy.rotates(self.ask.client, self.family.binding.as_ref())
+            // A token that is kept for good must not keep its key from being dropped.
+            || self.family.key_id != self.cx.key_id
+        {
             self.issue(Action::Rotate, None, Some(self.rotated()?))
         } else {
             // Several uses in one second need one write.
