@@ -192,7 +192,9 @@ impl<S: TokenStore> TokenIssuer<S> {
         let answer = match verdict {
             Verdict::Issue(issue) => {
                 if self.standing(&issue.family, ask.client).await? == Standing::Withdrawn {
-                    return Ok(Some(self.refuse(Reason::GrantWithdrawn, ask.client, Some(found.family.id))));
+                    let event = AuditEvent::on_family(cx.now, Action::Deny, &found.family);
+                    self.report(event.because(Reason::GrantWithdrawn));
+                    return Ok(Some(Answer::Deny(ErrorResponse::new(Reason::GrantWithdrawn.code()))));
                 }
                 // Everything that can fail comes before the commit, so that a failure consumes nothing.
                 Answer::Issue(self.respond(issue, cx.now)?)

@@ -79,7 +79,10 @@ impl<'a> Presentation<'a> {
         }
         if is_code {
             self.issue(Action::Redeem, None, Some(self.rotated(self.family)?))
-        } else if self.policy.rotates(self.ask.client, self.family.binding.as_ref()) {
+        } else if self.policy.rotates(self.ask.client, self.family.binding.as_ref())
+            // A token that is kept for good must not keep its key from being dropped.
+            || self.family.key_id != self.cx.key_id
+        {
             self.issue(Action::Rotate, None, Some(self.rotated(self.family)?))
         } else {
             // Several uses in one second need one write.
@@ -96,8 +99,9 @@ impl<'a> Presentation<'a> {
         let in_leeway = elapsed < self.policy.reuse_leeway;
         let in_window =
             self.policy.lost_response_window.is_some_and(|window| elapsed < window) && !self.family.confirmed;
+        let is_idle = self.cx.now >= self.family.idle_end(&self.lifetimes);
         let below_limit = self.policy.retry_limit.is_none_or(|limit| self.family.retries < limit);
-        if is_previous && (in_leeway || in_window) && below_limit {
+        if is_previous && (in_leeway || in_window) && below_limit && !is_idle {
             let counted = TokenFamily { retries: self.family.retries.saturating_add(1), ..self.family.clone() };
             let reason = (!in_leeway).then_some(Reason::LostResponse);
             return self.issue(Action::Retry, reason, self.policy.retry_limit.map(|_| counted));

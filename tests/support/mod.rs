@@ -1,19 +1,26 @@
 //! What the integration tests share: a clock to turn by hand, an audit that remembers, an issuer made of both.
 #![allow(dead_code, reason = "each test binary uses a part of it")]
 
+pub mod flaky;
+pub mod forge;
+
 use std::future::Future;
 use std::pin::pin;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Barrier, Mutex};
 use std::task::{Context, Poll, Wake, Waker};
 use std::thread::Thread;
 use std::time::Duration;
 
 use mcp_token_lifecycle::{
-    Answer, AuditEvent, AuditSink, AuthorizeRequest, Client, Clock, CodeChallenge, Error, ErrorCode, Grant, KeyId,
-    Keyring, MasterKey, MemoryStore, PolicySet, RedeemRequest, RefreshRequest, Resource, Scope, Timestamp, TokenIssuer,
-    TokenResponse, TokenStore,
+    AccessClaims, Answer, AuditEvent, AuditSink, AuthorizeRequest, Client, Clock, CodeChallenge, Error, ErrorCode,
+    ErrorKind, Expectation, FamilyId, Grant, IntrospectionResponse, KeyId, Keyring, MasterKey, MemoryStore, PolicySet,
+    Reason, RedeemRequest, RefreshRequest, Resource, RotationPolicy, RotationPolicyBuilder, Scope, Timestamp,
+    TokenIssuer, TokenResponse, TokenStore, VerifyError,
 };
+
+#[allow(unused_imports, reason = "each test binary uses a part of it")]
+pub use self::flaky::{Fault, FlakyStore, Op};
 
 pub const START: u64 = 1_800_000_000;
 pub const RESOURCE: &str = "https://mcp.example.com/mcp";
@@ -157,4 +164,89 @@ pub fn block_on<F: Future>(future: F) -> F::Output {
             Poll::Pending => std::thread::park(),
         }
     }
+}
+
+impl<S: TokenStore> Bench<S> {
+    /// The same deployment on another server: its own issuer, the same clock and audit.
+    pub fn twin<T: TokenStore>(&self, store: T, keyring: Keyring, policies: impl Into<PolicySet>) -> Bench<T> {
+        let (clock, audit) = (self.clock.clone(), self.audit.clone());
+        let issuer = TokenIssuer::new(store, keyring)
+            .with_policies(policies)
+            .with_clock(clock.clone())
+            .with_audit(audit.clone());
+        Bench { issuer, clock, audit }
+    }
+
+    /// A login without a code.
+    pub fn begin(&self, grant: Grant) -> TokenResponse {
+        block_on(self.issuer.issue(grant, None)).expect("no fault of the server")
+    }
+
+    pub fn ask(&self, request: RefreshRequest<'_>) -> Result<TokenResponse, ErrorCode> {
+        verdict(block_on(self.issuer.refresh(&request)))
+    }
+
+    /// A refresh on a server that may be at fault.
+    pub fn attempt(&self, token: &str) -> Result<Result<TokenResponse, ErrorCode>, ErrorKind> {
+        let answer = block_on(self.issuer.refresh(&RefreshRequest::new(&client(), token)));
+        answer.map(|answer| answer.into_result().map_err(|response| response.error)).map_err(|error| error.kind())
+    }
+
+    /// What a live check says of the access token.
+    pub fn live(&self, response: &TokenResponse) -> Result<AccessClaims, VerifyError> {
+        let here = resource();
+        block_on(self.issuer.verify_live(response.access_token.expose(), &Expectation::resource(&here)))
+            .expect("no fault of the server")
+    }
+
+    pub fn claims(&self, response: &TokenResponse) -> AccessClaims {
+        let here = resource();
+        let verifier = self.issuer.verifier();
+        verifier.verify(response.access_token.expose(), &Expectation::resource(&here), self.clock.now()).unwrap()
+    }
+
+    pub fn family(&self, response: &TokenResponse) -> FamilyId {
+        self.claims(response).family()
+    }
+
+    pub fn introspect(&self, token: &str) -> IntrospectionResponse {
+        block_on(self.issuer.introspect(token)).expect("no fault of the server")
+    }
+
+    pub fn revoke(&self, client: &Client, token: &str) {
+        block_on(self.issuer.revoke(client, token, None)).expect("no fault of the server");
+    }
+
+    /// What was reported since the last call, in short.
+    pub fn told(&self) -> Vec<(&'static str, Option<Reason>)> {
+        self.audit.take().iter().map(|event| (event.action.as_str(), event.reason)).collect()
+    }
+}
+
+pub fn rt(response: &TokenResponse) -> &str {
+    response.refresh_token.expose()
+}
+
+pub fn policy(set: impl FnOnce(RotationPolicyBuilder) -> RotationPolicyBuilder) -> RotationPolicy {
+    set(RotationPolicy::builder().jitter_percent(0)).build().unwrap()
+}
+
+pub const fn seconds(count: u64) -> Duration {
+    Duration::from_secs(count)
+}
+
+/// `count` threads that all start at once.
+pub fn simultaneously<T: Send>(count: usize, act: impl Fn(usize) -> T + Sync) -> Vec<T> {
+    let barrier = Barrier::new(count);
+    std::thread::scope(|scope| {
+        let start = |number| {
+            let (act, barrier) = (&act, &barrier);
+            scope.spawn(move || {
+                barrier.wait();
+                act(number)
+            })
+        };
+        let threads: Vec<_> = (0..count).map(start).collect();
+        threads.into_iter().map(|thread| thread.join().expect("no thread panics")).collect()
+    })
 }

@@ -1,0 +1,319 @@
+//! Policies: what the builder refuses, what each preset means, and which lifetime wins.
+
+mod support;
+
+use std::time::Duration;
+
+use mcp_token_lifecycle::{
+    Binding, Client, Entropy, EntropyError, ErrorCode, ErrorKind, MemoryStore, OnReuse, PolicyError, PolicySet, Reason,
+    RefreshRequest, RotationPolicy, RotationPolicyBuilder, ScopeLimit, TokenResponse, VerifyError,
+};
+use support::*;
+
+const MINUTE: u64 = 60;
+const HOUR: u64 = 60 * MINUTE;
+const DAY: u64 = 24 * HOUR;
+
+fn build(set: impl FnOnce(RotationPolicyBuilder) -> RotationPolicyBuilder) -> Result<RotationPolicy, PolicyError> {
+    set(RotationPolicy::builder()).build()
+}
+
+#[test]
+fn the_builder_names_every_contradiction() {
+    let nothing = Duration::from_millis(999);
+    for too_short in [
+        build(|p| p.access_lifetime(nothing)),
+        build(|p| p.idle_lifetime(nothing)),
+        build(|p| p.absolute_lifetime(nothing)),
+        build(|p| p.code_lifetime(nothing)),
+        build(|p| p.min_access_lifetime(nothing)),
+    ] {
+        assert_eq!(too_short, Err(PolicyError::TooShort));
+    }
+    assert_eq!(
+        build(|p| p.min_access_lifetime(seconds(HOUR)).access_lifetime(seconds(HOUR - 1))),
+        Err(PolicyError::MinAccessBeyondAccess)
+    );
+    assert_eq!(build(|p| p.access_lifetime(seconds(DAY + 1))), Err(PolicyError::AccessTooLong));
+    assert_eq!(build(|p| p.idle_lifetime(seconds(30 * MINUTE - 1))), Err(PolicyError::AccessBeyondIdle));
+    assert_eq!(build(|p| p.absolute_lifetime(seconds(14 * DAY - 1))), Err(PolicyError::IdleBeyondAbsolute));
+    assert_eq!(build(|p| p.code_lifetime(seconds(601))), Err(PolicyError::CodeTooLong));
+    assert_eq!(build(|p| p.jitter_percent(51)), Err(PolicyError::TooMuchJitter));
+    assert_eq!(build(|p| p.reuse_leeway(seconds(HOUR + 1))), Err(PolicyError::LeewayTooLong));
+    assert_eq!(build(|p| p.lost_response_window(Some(seconds(29)))), Err(PolicyError::WindowOutOfRange));
+    assert_eq!(build(|p| p.lost_response_window(Some(seconds(14 * DAY + 1)))), Err(PolicyError::WindowOutOfRange));
+    assert_eq!(
+        build(|p| p.access_lifetime(seconds(60)).idle_lifetime(seconds(120)).reuse_leeway(seconds(121))),
+        Err(PolicyError::WindowOutOfRange),
+        "a leeway longer than the token lives"
+    );
+    assert_eq!(build(|p| p.retry_limit(Some(0))), Err(PolicyError::NoRetry));
+}
+
+#[test]
+fn the_builder_takes_every_bound_itself() {
+    for fits in [
+        build(|p| p.access_lifetime(seconds(DAY))),
+        build(|p| p.min_access_lifetime(seconds(30 * MINUTE))),
+        build(|p| p.idle_lifetime(seconds(30 * MINUTE))),
+        build(|p| p.absolute_lifetime(seconds(14 * DAY))),
+        build(|p| p.code_lifetime(seconds(600))),
+        build(|p| p.jitter_percent(50)),
+        build(|p| p.jitter_percent(0)),
+        build(|p| p.reuse_leeway(seconds(HOUR))),
+        build(|p| p.reuse_leeway(seconds(0))),
+        build(|p| p.lost_response_window(Some(seconds(30)))),
+        build(|p| p.lost_response_window(Some(seconds(14 * DAY)))),
+        build(|p| p.retry_limit(Some(1))),
+    ] {
+        assert!(fits.is_ok(), "{fits:?}");
+    }
+}
+
+#[test]
+fn every_preset_is_valid_and_says_what_its_table_says() {
+    let table = [
+        (RotationPolicy::strict(), 15 * MINUTE, 7 * DAY, 30 * DAY, 0),
+        (RotationPolicy::standard(), 30 * MINUTE, 14 * DAY, 90 * DAY, 30),
+        (RotationPolicy::shared_credential(), 30 * MINUTE, 14 * DAY, 90 * DAY, 120),
+        (RotationPolicy::reusable(), 30 * MINUTE, 14 * DAY, 90 * DAY, 30),
+        (RotationPolicy::background_agent(), 10 * MINUTE, 30 * DAY, 90 * DAY, 30),
+    ];
+    for (preset, access, idle, absolute, leeway) in table {
+        assert_eq!(preset.to_builder().build(), Ok(preset));
+        let lifetimes = preset.lifetimes();
+        assert_eq!(lifetimes.access, seconds(access));
+        assert_eq!(lifetimes.idle, seconds(idle));
+        assert_eq!(lifetimes.absolute, seconds(absolute));
+        assert_eq!(lifetimes.code, seconds(60));
+        assert_eq!(preset.reuse_leeway(), seconds(leeway));
+    }
+    assert_eq!(RotationPolicy::default(), RotationPolicy::standard());
+}
+
+/// Whether the spent token of a family is answered `after` so many seconds.
+fn answered(policy: RotationPolicy, after: u64) -> bool {
+    let bench = bench(policy);
+    let first = bench.login();
+    bench.refresh(rt(&first)).unwrap();
+    bench.pass(after);
+    bench.refresh(rt(&first)).is_ok()
+}
+
+#[test]
+fn the_presets_differ_in_how_long_a_spent_token_is_answered() {
+    for (policy, longest) in [
+        (RotationPolicy::standard(), Some(29)),
+        (RotationPolicy::background_agent(), Some(29)),
+        (RotationPolicy::reusable(), Some(29)),
+        (RotationPolicy::shared_credential(), Some(DAY - 1)),
+        (RotationPolicy::strict(), None),
+    ] {
+        if let Some(longest) = longest {
+            assert!(answered(policy, longest));
+        }
+        assert!(!answered(policy, longest.map_or(0, |longest| longest + 1)));
+    }
+}
+
+#[test]
+fn the_reusable_preset_keeps_the_token_of_whom_no_thief_can_be_and_rotates_all_others() {
+    let (public, confidential) = (Client::public("client-1"), Client::confidential("client-1"));
+    let (key, certificate, fingerprint) =
+        (Binding::DpopKey([1; 32]), Binding::Certificate([1; 32]), Binding::Fingerprint([1; 32]));
+    let kept = |policy: RotationPolicy, client: &Client, binding: Option<Binding>| {
+        let bench = bench(policy);
+        let first = block_on(bench.issuer.issue(grant(), binding)).unwrap();
+        bench.pass(HOUR);
+        let request = RefreshRequest::new(client, rt(&first));
+        let request = if let Some(binding) = binding { request.binding(binding) } else { request };
+        rt(&bench.ask(request).unwrap()) == rt(&first)
+    };
+    let reusable = RotationPolicy::reusable();
+    assert!(kept(reusable, &confidential, None));
+    assert!(kept(reusable, &public, Some(key)));
+    assert!(kept(reusable, &public, Some(certificate)));
+    assert!(!kept(reusable, &public, None));
+    assert!(!kept(reusable, &public, Some(fingerprint)), "a fingerprint is no proof");
+    assert!(!kept(RotationPolicy::standard(), &confidential, Some(key)));
+}
+
+#[test]
+fn a_reusable_token_slides_with_its_use_and_dies_of_disuse() {
+    let bench = bench(RotationPolicy::reusable());
+    let (first, client) = (bench.login(), Client::confidential("client-1"));
+    let ask = || bench.ask(RefreshRequest::new(&client, rt(&first)));
+    for _ in 0..3 {
+        bench.pass(14 * DAY - 1);
+        assert_eq!(ask().unwrap().refresh_token_timeout, 14 * DAY);
+    }
+    bench.told();
+    bench.pass(14 * DAY);
+    assert_eq!(ask().unwrap_err(), ErrorCode::InvalidGrant);
+    assert_eq!(bench.told(), [("deny", Some(Reason::IdleExpired))]);
+}
+
+#[test]
+fn several_uses_of_a_reusable_token_in_one_second_cost_one_write() {
+    let store = FlakyStore::new(MemoryStore::new());
+    let bench = bench_on(store, keyring(), RotationPolicy::reusable());
+    let (first, client) = (bench.login(), Client::confidential("client-1"));
+    bench.pass(60);
+    bench.issuer.store().operations();
+    for _ in 0..3 {
+        assert_eq!(rt(&bench.ask(RefreshRequest::new(&client, rt(&first))).unwrap()), rt(&first));
+    }
+    let commits = bench.issuer.store().operations().into_iter().filter(|op| *op == Op::Commit).count();
+    assert_eq!(commits, 1);
+}
+
+#[test]
+fn of_the_lifetimes_of_client_and_scopes_the_shortest_wins() {
+    let policies = PolicySet::new(policy(|p| p))
+        .with_client("agent", RotationPolicy::background_agent().to_builder().jitter_percent(0).build().unwrap())
+        .with_scope("mcp:write", ScopeLimit::access(seconds(15 * MINUTE)).and_idle(seconds(DAY)))
+        .with_scope("mcp:admin", ScopeLimit::access(seconds(HOUR)).and_absolute(seconds(2 * DAY)));
+    let bench = bench(policies);
+    let issue = |client, scopes| {
+        let grant = mcp_token_lifecycle::Grant::new("user-1", client, scope(scopes), resource()).unwrap();
+        let response = bench.begin(grant);
+        (response.expires_in, response.refresh_token_timeout, response.authorization_expires_in)
+    };
+    assert_eq!(issue("client-1", "mcp:read"), (30 * MINUTE, 14 * DAY, 90 * DAY));
+    assert_eq!(issue("client-1", "mcp:read mcp:write"), (15 * MINUTE, DAY, 90 * DAY));
+    assert_eq!(issue("client-1", "mcp:admin"), (30 * MINUTE, 2 * DAY, 2 * DAY), "a limit does not lengthen");
+    assert_eq!(issue("client-1", "mcp:admin mcp:write"), (15 * MINUTE, DAY, 2 * DAY));
+    assert_eq!(issue("agent", "mcp:read"), (10 * MINUTE, 30 * DAY, 90 * DAY));
+    assert_eq!(issue("agent", "mcp:write"), (10 * MINUTE, DAY, 90 * DAY));
+}
+
+#[test]
+fn an_access_token_without_the_limited_scope_lives_as_long_as_any() {
+    let limit = ScopeLimit::access(seconds(300));
+    let bench = bench(PolicySet::new(policy(|p| p)).with_scope("mcp:write", limit));
+    let (first, client) = (bench.login(), client());
+    assert_eq!(first.expires_in, 300);
+    let narrowed = bench.ask(RefreshRequest::new(&client, rt(&first)).scope("mcp:read")).unwrap();
+    assert_eq!(narrowed.expires_in, 1800);
+    assert_eq!(bench.refresh(rt(&narrowed)).unwrap().expires_in, 300);
+}
+
+#[test]
+fn a_scopes_absolute_limit_ends_the_family() {
+    let limit = ScopeLimit::access(seconds(300)).and_absolute(seconds(HOUR));
+    let bench = bench(PolicySet::new(RotationPolicy::standard()).with_scope("mcp:write", limit));
+    let first = bench.login();
+    bench.pass(HOUR - 10);
+    let second = bench.refresh(rt(&first)).unwrap();
+    assert_eq!(second.expires_in, 10);
+    bench.pass(10);
+    assert_eq!(bench.refresh(rt(&second)).unwrap_err(), ErrorCode::InvalidGrant);
+}
+
+/// Randomness that is the same byte over and over.
+struct Constant(u8);
+
+impl Entropy for Constant {
+    fn fill(&self, bytes: &mut [u8]) -> Result<(), EntropyError> {
+        bytes.fill(self.0);
+        Ok(())
+    }
+}
+
+fn lifetime(percent: u8, random: u8) -> u64 {
+    let mut bench = bench(policy(|p| p.jitter_percent(percent)));
+    bench.issuer = bench.issuer.with_entropy(Constant(random));
+    let first = bench.begin(grant());
+    let claims = bench.claims(&first);
+    assert_eq!(claims.expires_at().since(claims.issued_at()), seconds(first.expires_in));
+    first.expires_in
+}
+
+#[test]
+fn jitter_shortens_an_access_token_by_its_percentage_at_most_and_never_lengthens_it() {
+    assert_eq!(lifetime(5, 0), 1800);
+    assert_eq!(lifetime(5, 0xff), 1710);
+    assert_eq!(lifetime(50, 0xff), 900);
+    assert_eq!(lifetime(50, 0x80), 1349, "a bit more than half of it");
+    assert_eq!(lifetime(0, 0xff), 1800);
+}
+
+#[test]
+fn jitter_differs_from_one_refresh_to_the_next() {
+    let bench = bench(RotationPolicy::standard());
+    let mut current = bench.login();
+    let mut seen = std::collections::BTreeSet::new();
+    for _ in 0..200 {
+        current = bench.refresh(rt(&current)).unwrap();
+        seen.insert(current.expires_in);
+    }
+    assert!(seen.iter().all(|lifetime| (1710..=1800).contains(lifetime)), "{seen:?}");
+    assert!(seen.len() > 20, "{seen:?}");
+    assert!(seen.first() < Some(&1740) && seen.last() > Some(&1770), "{seen:?}");
+}
+
+/// A theft at client-1 while the user is logged in elsewhere too.
+fn theft(act: OnReuse) -> (Bench<MemoryStore>, Vec<TokenResponse>) {
+    let bench = bench(policy(|p| p.on_reuse(act)));
+    let first = bench.login();
+    let second = bench.refresh(rt(&first)).unwrap();
+    let elsewhere = bench.begin(grant_of("user-1", "client-2"));
+    let neighbour = bench.begin(grant_of("user-2", "client-1"));
+    bench.pass(60);
+    bench.told();
+    assert_eq!(bench.refresh(rt(&first)).unwrap_err(), ErrorCode::InvalidGrant);
+    (bench, vec![second, elsewhere, neighbour])
+}
+
+#[test]
+fn reuse_costs_the_family_or_every_login_of_the_subject_or_nothing() {
+    for (act, alive) in [
+        (OnReuse::RejectOnly, [true, true, true]),
+        (OnReuse::RevokeFamily, [false, true, true]),
+        (OnReuse::RevokeSubject, [false, false, true]),
+    ] {
+        let (bench, tokens) = theft(act);
+        let live: Vec<_> = tokens.iter().map(|token| bench.live(token).is_ok()).collect();
+        assert_eq!(live, alive, "{act:?}");
+    }
+}
+
+#[test]
+fn after_revoke_subject_one_event_tells_of_the_reuse_and_one_of_each_other_family() {
+    let (bench, _) = theft(OnReuse::RevokeSubject);
+    assert_eq!(bench.told(), [("revoke", None), ("reuse_revoke_subject", Some(Reason::SpentToken))]);
+}
+
+#[test]
+fn when_revoke_subject_is_cut_off_the_spent_token_sets_it_off_again() {
+    // A read, a listing, a read and a write for the other family, a listing, and the family's own write.
+    for step in 0..6 {
+        let policies = policy(|p| p.on_reuse(OnReuse::RevokeSubject));
+        let bench = bench_on(FlakyStore::new(MemoryStore::new()), keyring(), policies);
+        let first = bench.login();
+        let second = bench.refresh(rt(&first)).unwrap();
+        let elsewhere = bench.begin(grant_of("user-1", "client-2"));
+        bench.pass(60);
+        bench.issuer.store().fail_after(step, Fault::Unavailable);
+        assert_eq!(bench.attempt(rt(&first)).unwrap_err(), ErrorKind::StoreUnavailable, "step {step}");
+        assert!(bench.live(&second).is_ok(), "its own family comes last");
+        assert_eq!(bench.live(&elsewhere).is_ok(), step < 4, "step {step}");
+        assert_eq!(bench.refresh(rt(&first)).unwrap_err(), ErrorCode::InvalidGrant);
+        assert_eq!(bench.live(&elsewhere), Err(VerifyError::Revoked));
+        assert_eq!(bench.live(&second), Err(VerifyError::Revoked));
+    }
+}
+
+#[test]
+fn a_clients_own_policy_decides_about_its_rotation_and_leeway() {
+    let policies = PolicySet::new(RotationPolicy::standard()).with_client("client-1", RotationPolicy::strict());
+    let bench = bench(policies);
+    let first = bench.login();
+    bench.refresh(rt(&first)).unwrap();
+    assert_eq!(bench.refresh(rt(&first)).unwrap_err(), ErrorCode::InvalidGrant);
+    let other = bench.begin(grant_of("user-1", "client-2"));
+    let client = Client::public("client-2");
+    let again = || bench.ask(RefreshRequest::new(&client, rt(&other)));
+    assert!(!again().unwrap().retry);
+    assert!(again().unwrap().retry);
+}

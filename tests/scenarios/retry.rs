@@ -1,0 +1,265 @@
+use mcp_token_lifecycle::{
+    Client, ErrorCode, ErrorKind, Expectation, MemoryStore, OnSuperseded, Reason, RefreshRequest, Resource,
+    RotationPolicy, VerifyError,
+};
+
+use crate::support::*;
+
+const OTHER: &str = "https://other.example.com/mcp";
+
+#[test]
+fn s14_lost_response_gets_the_same_successor() {
+    let bench = bench(RotationPolicy::standard());
+    let first = bench.login();
+    let second = bench.refresh(rt(&first)).unwrap();
+    bench.pass(29);
+    let again = bench.refresh(rt(&first)).unwrap();
+    assert_eq!(rt(&again), rt(&second));
+    assert!(again.retry && !second.retry);
+    assert_ne!(again.access_token.expose(), second.access_token.expose(), "the access token is made for this request");
+    assert!(bench.live(&again).is_ok());
+}
+
+#[test]
+fn s15_the_applications_side_effect_runs_once_per_rotation() {
+    let bench = bench(RotationPolicy::standard());
+    let first = bench.login();
+    let answers: Vec<_> = (0..5).map(|_| bench.refresh(rt(&first)).unwrap()).collect();
+    assert_eq!(answers.iter().filter(|answer| !answer.retry).count(), 1);
+}
+
+fn two_resources() -> mcp_token_lifecycle::Grant {
+    grant().with_resource(Resource::parse(OTHER).unwrap()).unwrap()
+}
+
+#[test]
+fn s16_a_retry_may_name_scopes_and_resources_in_another_order() {
+    let bench = bench(RotationPolicy::standard());
+    let first = bench.begin(two_resources());
+    let client = client();
+    let ask = |scope, one, two| {
+        bench.ask(RefreshRequest::new(&client, rt(&first)).scope(scope).resource(one).resource(two)).unwrap()
+    };
+    let second = ask("mcp:read mcp:write", RESOURCE, OTHER);
+    let again = ask("mcp:write  mcp:read", OTHER, RESOURCE);
+    assert!(again.retry);
+    assert_eq!(rt(&again), rt(&second));
+    assert_eq!(again.scope, second.scope);
+}
+
+#[test]
+fn s17_a_retry_for_another_resource_gets_a_token_for_that_one_alone() {
+    let bench = bench(RotationPolicy::standard());
+    let first = bench.begin(two_resources());
+    let client = client();
+    bench.ask(RefreshRequest::new(&client, rt(&first)).resource(RESOURCE)).unwrap();
+    let again = bench.ask(RefreshRequest::new(&client, rt(&first)).resource(OTHER)).unwrap();
+    assert!(again.retry);
+    let (here, other) = (resource(), Resource::parse(OTHER).unwrap());
+    let verify = |at| {
+        let verifier = bench.issuer.verifier();
+        verifier.verify(
+            again.access_token.expose(),
+            &Expectation::resource(at),
+            mcp_token_lifecycle::Clock::now(&bench.clock),
+        )
+    };
+    assert_eq!(verify(&here), Err(VerifyError::Audience));
+    assert_eq!(verify(&other).unwrap().audience(), [other]);
+}
+
+#[test]
+fn s18_a_retry_does_not_extend_the_leeway() {
+    let bench = bench(RotationPolicy::standard());
+    let first = bench.login();
+    bench.refresh(rt(&first)).unwrap();
+    bench.pass(20);
+    assert!(bench.refresh(rt(&first)).unwrap().retry);
+    bench.pass(9);
+    assert!(bench.refresh(rt(&first)).unwrap().retry, "second 29 of 30");
+    bench.told();
+    bench.pass(1);
+    assert_eq!(bench.refresh(rt(&first)).unwrap_err(), ErrorCode::InvalidGrant);
+    assert_eq!(bench.told(), [("reuse_revoke_family", Some(Reason::SpentToken))]);
+}
+
+#[test]
+fn s19_without_leeway_a_spent_token_is_refused_in_the_same_second() {
+    let bench = bench(RotationPolicy::strict());
+    let first = bench.login();
+    bench.refresh(rt(&first)).unwrap();
+    assert_eq!(bench.refresh(rt(&first)).unwrap_err(), ErrorCode::InvalidGrant);
+}
+
+#[test]
+fn s20_the_leeway_does_not_reach_beyond_the_familys_end() {
+    let bench =
+        bench(policy(|p| p.absolute_lifetime(seconds(100)).idle_lifetime(seconds(100)).access_lifetime(seconds(50))));
+    let first = bench.login();
+    bench.pass(90);
+    bench.refresh(rt(&first)).unwrap();
+    bench.told();
+    bench.pass(10);
+    assert_eq!(bench.refresh(rt(&first)).unwrap_err(), ErrorCode::InvalidGrant);
+    assert_eq!(bench.told(), [("deny", Some(Reason::AbsoluteExpired))]);
+}
+
+#[test]
+fn s20_the_leeway_does_not_reach_beyond_the_successors_idle_life() {
+    use mcp_token_lifecycle::{PolicySet, ScopeLimit};
+    let limit = ScopeLimit::access(seconds(300)).and_idle(seconds(3600));
+    let bench = bench(PolicySet::new(RotationPolicy::shared_credential()).with_scope("mcp:write", limit));
+    let first = bench.login();
+    let second = bench.refresh(rt(&first)).unwrap();
+    bench.pass(3600);
+    bench.told();
+    assert_eq!(bench.refresh(rt(&second)).unwrap_err(), ErrorCode::InvalidGrant);
+    assert_eq!(bench.refresh(rt(&first)).unwrap_err(), ErrorCode::InvalidGrant);
+    assert_eq!(bench.told(), [("deny", Some(Reason::IdleExpired)), ("deny", Some(Reason::StaleToken))]);
+}
+
+#[test]
+fn s21_a_successor_that_nobody_has_seen_is_handed_out_again_for_a_day() {
+    let bench = bench(RotationPolicy::shared_credential());
+    let first = bench.login();
+    let second = bench.refresh(rt(&first)).unwrap();
+    bench.pass(24 * 60 * 60 - 1);
+    bench.told();
+    let again = bench.refresh(rt(&first)).unwrap();
+    assert_eq!(rt(&again), rt(&second));
+    assert_eq!(bench.told(), [("retry", Some(Reason::LostResponse))]);
+    bench.pass(1);
+    assert_eq!(bench.refresh(rt(&first)).unwrap_err(), ErrorCode::InvalidGrant);
+}
+
+#[test]
+fn s21_without_the_window_a_lost_response_is_reuse() {
+    let bench = bench(RotationPolicy::standard());
+    let first = bench.login();
+    bench.refresh(rt(&first)).unwrap();
+    bench.pass(60 * 60);
+    assert_eq!(bench.refresh(rt(&first)).unwrap_err(), ErrorCode::InvalidGrant);
+}
+
+#[test]
+fn s22_once_the_successors_access_token_was_seen_the_window_is_shut() {
+    let bench = bench(RotationPolicy::shared_credential());
+    let first = bench.login();
+    let second = bench.refresh(rt(&first)).unwrap();
+    bench.live(&second).unwrap();
+    bench.pass(119);
+    assert!(bench.refresh(rt(&first)).unwrap().retry, "the short leeway is still open");
+    bench.pass(1);
+    assert_eq!(bench.refresh(rt(&first)).unwrap_err(), ErrorCode::InvalidGrant);
+    assert_eq!(bench.refresh(rt(&second)).unwrap_err(), ErrorCode::InvalidGrant);
+}
+
+#[test]
+fn s22_an_introspection_shuts_the_window_too() {
+    let bench = bench(RotationPolicy::shared_credential());
+    let first = bench.login();
+    let second = bench.refresh(rt(&first)).unwrap();
+    assert!(bench.introspect(second.access_token.expose()).is_active());
+    bench.pass(600);
+    assert_eq!(bench.refresh(rt(&first)).unwrap_err(), ErrorCode::InvalidGrant);
+}
+
+#[test]
+fn s22_the_old_access_token_says_nothing_about_the_new_response() {
+    let bench = bench(RotationPolicy::shared_credential());
+    let first = bench.login();
+    bench.refresh(rt(&first)).unwrap();
+    bench.live(&first).unwrap();
+    bench.pass(600);
+    assert!(bench.refresh(rt(&first)).unwrap().retry);
+}
+
+#[test]
+fn s23_once_the_successor_was_used_its_predecessor_is_refused() {
+    let bench = bench(RotationPolicy::shared_credential());
+    let first = bench.login();
+    let second = bench.refresh(rt(&first)).unwrap();
+    let third = bench.refresh(rt(&second)).unwrap();
+    bench.told();
+    assert_eq!(bench.refresh(rt(&first)).unwrap_err(), ErrorCode::InvalidGrant);
+    assert_eq!(bench.told(), [("reuse_revoke_family", Some(Reason::SpentAncestor))]);
+    assert_eq!(bench.refresh(rt(&third)).unwrap_err(), ErrorCode::InvalidGrant);
+}
+
+#[test]
+fn s24_the_fourth_retry_beyond_a_limit_of_three_is_reuse() {
+    let bench = bench(policy(|p| p.retry_limit(Some(3))));
+    let first = bench.login();
+    let second = bench.refresh(rt(&first)).unwrap();
+    for _ in 0..3 {
+        assert_eq!(rt(&bench.refresh(rt(&first)).unwrap()), rt(&second));
+    }
+    bench.told();
+    assert_eq!(bench.refresh(rt(&first)).unwrap_err(), ErrorCode::InvalidGrant);
+    assert_eq!(bench.told(), [("reuse_revoke_family", Some(Reason::RetryLimit))]);
+    assert_eq!(bench.refresh(rt(&second)).unwrap_err(), ErrorCode::InvalidGrant);
+}
+
+#[test]
+fn s24_the_limit_counts_anew_for_every_generation() {
+    let bench = bench(policy(|p| p.retry_limit(Some(1))));
+    let mut current = bench.login();
+    for _ in 0..3 {
+        let next = bench.refresh(rt(&current)).unwrap();
+        assert!(bench.refresh(rt(&current)).unwrap().retry);
+        current = next;
+    }
+    assert_eq!(bench.claims(&current).generation(), 4);
+}
+
+#[test]
+fn s25_the_state_for_a_retry_is_the_rotations_own_write() {
+    let bench = bench_on(FlakyStore::new(MemoryStore::new()), keyring(), RotationPolicy::standard());
+    let store = bench.issuer.store();
+    let first = bench.login();
+    store.operations();
+    let second = bench.refresh(rt(&first)).unwrap();
+    assert_eq!(store.operations(), [Op::Get, Op::Commit]);
+    store.fail_every(Op::Commit, Fault::Unavailable);
+    assert_eq!(rt(&bench.refresh(rt(&first)).unwrap()), rt(&second), "a retry needs no write at all");
+}
+
+#[test]
+fn s25_a_retry_that_cannot_be_counted_is_a_fault_and_the_rotation_stands() {
+    let policies = policy(|p| p.retry_limit(Some(1)));
+    let bench = bench_on(FlakyStore::new(MemoryStore::new()), keyring(), policies);
+    let first = bench.login();
+    let second = bench.refresh(rt(&first)).unwrap();
+    bench.issuer.store().fail_every(Op::Commit, Fault::Unavailable);
+    assert_eq!(bench.attempt(rt(&first)).unwrap_err(), ErrorKind::StoreUnavailable);
+    bench.issuer.store().heal();
+    assert_eq!(rt(&bench.refresh(rt(&first)).unwrap()), rt(&second));
+    assert!(!bench.refresh(rt(&second)).unwrap().retry);
+}
+
+#[test]
+fn s26_the_policy_decides_whether_the_old_access_token_dies_with_the_rotation() {
+    for (act, outcome) in [(OnSuperseded::Accept, Ok(())), (OnSuperseded::Reject, Err(VerifyError::Revoked))] {
+        let bench = bench(policy(|p| p.on_superseded(act)));
+        let first = bench.login();
+        assert!(bench.live(&first).is_ok());
+        let second = bench.refresh(rt(&first)).unwrap();
+        assert_eq!(bench.live(&first).map(drop), outcome);
+        assert_eq!(bench.introspect(first.access_token.expose()).is_active(), outcome.is_ok());
+        let again = bench.refresh(rt(&first)).unwrap();
+        assert!(bench.live(&second).is_ok() && bench.live(&again).is_ok(), "both of the successor live");
+    }
+}
+
+#[test]
+fn s14_a_retry_by_another_client_is_refused_and_changes_nothing() {
+    let bench = bench(RotationPolicy::standard());
+    let first = bench.login();
+    let second = bench.refresh(rt(&first)).unwrap();
+    let thief = Client::public("client-2");
+    bench.told();
+    let answer = bench.ask(RefreshRequest::new(&thief, rt(&first)));
+    assert_eq!(answer.unwrap_err(), ErrorCode::InvalidGrant);
+    assert_eq!(bench.told(), [("deny", Some(Reason::WrongClient))]);
+    assert!(!bench.refresh(rt(&second)).unwrap().retry);
+}
