@@ -1,5 +1,6 @@
 //! What an application writes around the issuer: the OAuth endpoints, and a check in front of its own routes.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use axum::extract::rejection::RawFormRejection;
@@ -99,8 +100,8 @@ impl App {
         if params.get("response_type") != Some("code") {
             return Err("unsupported_response_type");
         }
-        let challenge = params.get("code_challenge").ok_or("invalid_request")?;
-        let method = params.get("code_challenge_method").ok_or("invalid_request")?;
+        let challenge = params.get("code_challenge").zip(params.get("code_challenge_method"));
+        let (challenge, method) = challenge.ok_or("invalid_request")?;
         let challenge = CodeChallenge::parse(challenge, method).map_err(|_| "invalid_request")?;
         let scope = params.get("scope").map_or(Ok(self.all.clone()), Scope::parse).map_err(|_| "invalid_scope")?;
         if !self.all.includes(&scope) {
@@ -175,10 +176,8 @@ impl Params {
         let invalid = || ErrorResponse::new(ErrorCode::InvalidRequest);
         let RawForm(bytes) = form.map_err(|_| invalid())?;
         let mut params: Vec<_> = form_urlencoded::parse(&bytes).into_owned().collect();
-        let twice = |(i, (name, _)): (usize, &(String, String))| {
-            name != "resource" && params[..i].iter().any(|(other, _)| other == name)
-        };
-        if params.iter().enumerate().any(twice) {
+        let mut names = HashSet::new();
+        if params.iter().any(|(name, _)| name != "resource" && !names.insert(name)) {
             return Err(invalid().into());
         }
         params.retain(|(_, value)| !value.is_empty());
@@ -215,7 +214,7 @@ impl From<ErrorResponse> for Refusal {
 
 impl From<Error> for Refusal {
     fn from(fault: Error) -> Self {
-        eprintln!("fault: {fault}");
+        eprintln!("{fault:?}");
         Self(ErrorResponse::unavailable())
     }
 }
@@ -232,7 +231,7 @@ impl IntoResponse for Refusal {
 enum Challenge {
     NoToken,
     Refused(VerifyError),
-    Unavailable,
+    Unavailable(Refusal),
 }
 
 impl From<VerifyError> for Challenge {
@@ -243,15 +242,14 @@ impl From<VerifyError> for Challenge {
 
 impl From<Error> for Challenge {
     fn from(fault: Error) -> Self {
-        eprintln!("fault: {fault}");
-        Self::Unavailable
+        Self::Unavailable(fault.into())
     }
 }
 
 impl IntoResponse for Challenge {
     fn into_response(self) -> Response {
         let (status, challenge) = match self {
-            Self::Unavailable => return Refusal(ErrorResponse::unavailable()).into_response(),
+            Self::Unavailable(refusal) => return refusal.into_response(),
             Self::NoToken => (401, "Bearer".to_owned()),
             Self::Refused(refused) => (refused.status(), format!("Bearer error=\"{}\"", refused.as_str())),
         };
