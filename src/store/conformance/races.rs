@@ -80,7 +80,7 @@ pub(super) fn index_race(lab: &Lab) -> Checked {
         lab.apply(&first)?;
         // Every second one expires at once.
         let version = |thread: usize| {
-            let expires_at = if thread % 2 == 0 { first.expires_at } else { Timestamp::from_unix(NOW) };
+            let expires_at = if thread % 2 == 1 { Timestamp::from_unix(NOW) } else { first.expires_at };
             Record { indexes: vec![index(thread as u64), index(50)], expires_at, ..next(&first) }
         };
         let commits = lab.race(THREADS, |thread| lab.commit(&version(thread)))?;
