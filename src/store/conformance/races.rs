@@ -102,23 +102,28 @@ pub(super) fn purge_race(lab: &Lab) -> Checked {
     const KEYS: usize = 4;
     const PURGERS: usize = 2;
     for round in 0..60 {
-        let expired = |thread: usize| {
+        let expired = |role: usize| {
             let expires_at = Timestamp::from_unix(NOW);
-            Record { expires_at, indexes: vec![index(1)], ..record((round * KEYS + thread) as u64) }
+            Record { expires_at, indexes: vec![index(1)], ..record((round * KEYS + role) as u64) }
         };
-        let renewed = |thread: usize| Record { expires_at: record(0).expires_at, ..next(&expired(thread)) };
-        (0..KEYS).try_for_each(|thread| lab.apply(&expired(thread)))?;
-        let results = lab.race(KEYS + PURGERS, |thread| {
-            if thread < KEYS {
-                Ok(usize::from(lab.commit(&renewed(thread))? == Commit::Apply))
+        let renewed = |role: usize| Record { expires_at: record(0).expires_at, ..next(&expired(role)) };
+        (0..KEYS).try_for_each(|role| lab.apply(&expired(role)))?;
+        let mut results = lab.race(KEYS + PURGERS, |thread| {
+            // The thread that comes last often goes first, so each role is the last in its turn.
+            let role = (thread + round) % (KEYS + PURGERS);
+            let count = if role < KEYS {
+                usize::from(lab.commit(&renewed(role))? == Commit::Apply)
             } else {
-                lab.purge(NOW, 2 * KEYS)
-            }
+                lab.purge(NOW, 2 * KEYS)?
+            };
+            Ok((role, count))
         })?;
-        let (renewals, purges) = results.split_at(KEYS);
+        results.sort_unstable();
+        let counts: Vec<usize> = results.into_iter().map(|(_, count)| count).collect();
+        let (renewals, purges) = counts.split_at(KEYS);
         let listed = lab.list(Select::Index(index(1)), 100)?;
-        for (thread, applied) in renewals.iter().enumerate() {
-            let renewed = renewed(thread);
+        for (role, applied) in renewals.iter().enumerate() {
+            let renewed = renewed(role);
             if *applied == 1 {
                 lab.holds(&renewed).map_err(|error| format!("replaced during a purge: {error}"))?;
                 ensure!(
