@@ -1,7 +1,7 @@
 //! Drives a future on the calling thread, for stores that need no runtime.
 
 use std::sync::Arc;
-use std::task::{Context, Poll, Wake, Waker};
+use std::task::{Context, Wake, Waker};
 use std::thread::{self, Thread};
 
 use crate::store::BoxFuture;
@@ -17,7 +17,7 @@ impl Wake for Unpark {
 pub(super) fn park_and_poll(mut future: BoxFuture<'_, ()>) {
     let waker = Waker::from(Arc::new(Unpark(thread::current())));
     let mut cx = Context::from_waker(&waker);
-    while let Poll::Pending = future.as_mut().poll(&mut cx) {
+    while future.as_mut().poll(&mut cx).is_pending() {
         thread::park();
     }
 }

@@ -13,15 +13,8 @@
 //! # my_store_conforms();
 //! ```
 //!
-//! A store that needs a runtime gets it from [`Suite::with_block_on`]; with tokio:
-//!
-//! ```text
-//! let runtime = tokio::runtime::Runtime::new()?;
-//! Suite::new(|| async { MyStore::fresh().await })
-//!     .with_block_on(move |future| runtime.block_on(future))
-//!     .run()
-//!     .assert_ok();
-//! ```
+//! A store that needs a runtime gets it from [`Suite::with_block_on`]: with tokio, that is
+//! `.with_block_on(move |future| runtime.block_on(future))` with a `runtime` that lives as long as the suite.
 //!
 //! # The checks
 //!

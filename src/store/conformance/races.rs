@@ -1,9 +1,11 @@
 //! Many writers at once, on real threads.
 
+use std::cmp::Reverse;
+use std::collections::BTreeSet;
 use std::thread;
 use std::time::Duration;
 
-use super::lab::{Checked, Lab, index, key, next, record};
+use super::lab::{Checked, FAR, Lab, index, key, next, record};
 use crate::store::{Commit, Record, Select};
 use crate::time::Timestamp;
 
@@ -80,7 +82,7 @@ pub(super) fn index_race(lab: &Lab) -> Checked {
         lab.apply(&first)?;
         // Every second one expires at once.
         let version = |thread: usize| {
-            let expires_at = if thread % 2 == 0 { first.expires_at } else { Timestamp::from_unix(NOW) };
+            let expires_at = if thread % 2 == 1 { Timestamp::from_unix(NOW) } else { first.expires_at };
             Record { indexes: vec![index(thread as u64), index(50)], expires_at, ..next(&first) }
         };
         let commits = lab.race(THREADS, |thread| lab.commit(&version(thread)))?;
@@ -99,41 +101,48 @@ pub(super) fn index_race(lab: &Lab) -> Checked {
 
 pub(super) fn purge_race(lab: &Lab) -> Checked {
     const NOW: u64 = 100;
-    const KEYS: usize = 4;
+    const RENEWERS: usize = 4;
     const PURGERS: usize = 2;
-    for round in 0..60 {
-        let expired = |thread: usize| {
-            let expires_at = Timestamp::from_unix(NOW);
-            Record { expires_at, indexes: vec![index(1)], ..record((round * KEYS + thread) as u64) }
-        };
-        let renewed = |thread: usize| Record { expires_at: record(0).expires_at, ..next(&expired(thread)) };
-        (0..KEYS).try_for_each(|thread| lab.apply(&expired(thread)))?;
-        let results = lab.race(KEYS + PURGERS, |thread| {
-            if thread < KEYS {
-                Ok(usize::from(lab.commit(&renewed(thread))? == Commit::Apply))
-            } else {
-                lab.purge(NOW, 2 * KEYS)
+    const RECORDS: u64 = 32;
+    let renewed = |expired: &Record| Record { expires_at: FAR, ..next(expired) };
+    for round in 0..40 {
+        let expires_at = Timestamp::from_unix(NOW);
+        let numbers = round * RECORDS..(round + 1) * RECORDS;
+        let mut expired: Vec<_> =
+            numbers.map(|n| Record { expires_at, indexes: vec![index(1)], ..record(n) }).collect();
+        expired.iter().try_for_each(|record| lab.apply(record))?;
+        // A purge is likely to go by rising keys, so that this comes upon it halfway.
+        expired.sort_by_key(|record| Reverse(record.key));
+        let results = lab.race(RENEWERS + PURGERS, |thread| {
+            // The thread that comes last often goes first, so each role is the last in its turn.
+            let role = (thread + round as usize) % (RENEWERS + PURGERS);
+            if role >= RENEWERS {
+                return Ok((Vec::new(), lab.purge(NOW, expired.len())?));
             }
+            let mut kept = Vec::new();
+            for record in expired.iter().skip(role).step_by(RENEWERS) {
+                if lab.commit(&renewed(record))? == Commit::Apply {
+                    kept.push(record.key);
+                }
+            }
+            Ok((kept, 0))
         })?;
-        let (renewals, purges) = results.split_at(KEYS);
+        let purged: usize = results.iter().map(|(_, purged)| purged).sum();
+        let kept: BTreeSet<_> = results.into_iter().flat_map(|(kept, _)| kept).collect();
         let listed = lab.list(Select::Index(index(1)), 100)?;
-        for (thread, applied) in renewals.iter().enumerate() {
-            let renewed = renewed(thread);
-            if *applied == 1 {
-                lab.holds(&renewed).map_err(|error| format!("replaced during a purge: {error}"))?;
-                ensure!(
-                    listed.get(&renewed.key) == Some(&renewed),
-                    "replaced during a purge and not listed: {renewed:?}"
-                );
+        for record in &expired {
+            let in_listing = listed.contains_key(&record.key);
+            if kept.contains(&record.key) {
+                lab.holds(&renewed(record)).map_err(|error| format!("replaced during a purge: {error}"))?;
+                ensure!(in_listing, "replaced during a purge and not listed: {record:?}");
             } else {
-                lab.lacks(renewed.key).map_err(|error| format!("a conflict during a purge: {error}"))?;
-                ensure!(!listed.contains_key(&renewed.key), "purged and still listed: {:?}", renewed.key);
+                lab.lacks(record.key).map_err(|error| format!("a conflict during a purge: {error}"))?;
+                ensure!(!in_listing, "purged and still listed: {record:?}");
             }
         }
-        let (kept, purged): (usize, usize) = (renewals.iter().sum(), purges.iter().sum());
-        ensure!(kept + purged == KEYS, "{purged} purged and {kept} renewed of {KEYS} records");
-        let left = lab.purge(NOW, KEYS)?;
-        ensure!(left == 0, "{left} records were left by a purge that deleted fewer than it might");
+        ensure!(kept.len() + purged == expired.len(), "{purged} purged, {} replaced of {RECORDS} records", kept.len());
+        let left = lab.purge(NOW, 1)?;
+        ensure!(left == 0, "a purge that deleted fewer than it might has left some");
     }
     Ok(())
 }

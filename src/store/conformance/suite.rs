@@ -13,7 +13,7 @@ use crate::store::{BoxFuture, DynTokenStore, TokenStore};
 
 type Open = dyn Fn() -> BoxFuture<'static, Arc<dyn DynTokenStore>> + Send + Sync;
 
-/// The checks of [this module](self), to be run on one kind of store.
+/// The checks of [this module](super), to be run on one kind of store.
 #[must_use = "nothing happens before `run`"]
 pub struct Suite {
     open: Arc<Open>,
