@@ -79,7 +79,10 @@ pub struct RedbStore {
 }
 
 impl RedbStore {
-    /// Open the store in the file `path`, creating it if there is none. Blocks; a large file left by a crash takes a while.
+    /// Open the store in the file `path`, creating it if there is none.
+    ///
+    /// Blocks: the whole file is read and its checksums verified, which takes seconds for a million records. A file that was
+    /// altered is refused rather than trusted.
     pub fn open(path: impl AsRef<Path>) -> Result<Self, RedbOpenError> {
         let path = path.as_ref().to_owned();
         engine::create_missing(&path)?;

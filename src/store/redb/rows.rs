@@ -14,7 +14,8 @@ use crate::time::Timestamp;
 /// Record key → [`encode`]d record. The name carries the version of the layout.
 const RECORDS: TableDefinition<&[u8; 16], &[u8]> = TableDefinition::new("mcp-token-lifecycle/1/records");
 
-/// Index key, record key. Smaller pages than a multimap's for the usual few records per key, and a listing can go on anywhere.
+/// Index key, record key. A multimap's pages would be up to a third smaller, but it cannot go on in the middle of a key: each
+/// page of a client's listing would walk over all those before.
 const INDEXES: TableDefinition<&[u8; 32], ()> = TableDefinition::new("mcp-token-lifecycle/1/indexes");
 
 /// Expiry, record key: a purge reads from the front and stops at the first that lives.
