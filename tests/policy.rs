@@ -199,6 +199,15 @@ fn an_access_token_without_the_limited_scope_lives_as_long_as_any() {
 }
 
 #[test]
+fn a_scope_may_limit_access_tokens_to_less_than_what_is_worth_issuing_at_a_familys_end() {
+    let limit = ScopeLimit::access(seconds(3));
+    let bench = bench(PolicySet::new(policy(|p| p.min_access_lifetime(seconds(5)))).with_scope("mcp:write", limit));
+    let first = bench.login();
+    assert_eq!(first.expires_in, 3);
+    assert_eq!(bench.refresh(rt(&first)).unwrap().expires_in, 3);
+}
+
+#[test]
 fn a_scopes_absolute_limit_ends_the_family() {
     let limit = ScopeLimit::access(seconds(300)).and_absolute(seconds(HOUR));
     let bench = bench(PolicySet::new(RotationPolicy::standard()).with_scope("mcp:write", limit));

@@ -163,7 +163,7 @@ impl<'a> Presentation<'a> {
         let family = write.as_ref().unwrap_or(self.family).clone();
         let event = AuditEvent { reason, ..AuditEvent::on_family(self.cx.now, action, &family) };
         let issue = Issue { retry: action == Action::Retry, ..Issue::new(family, scope, audience, self.cx) };
-        if issue.lifetime < self.policy.min_access {
+        if issue.absolute < self.policy.min_access {
             return Err(Reason::AbsoluteExpired);
         }
         Ok(Decision { write, verdict: Verdict::Issue(issue), event: Some(event) })
