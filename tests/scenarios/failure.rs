@@ -190,6 +190,14 @@ fn s62_with_fast_forward_it_is_believed_and_the_family_goes_on_from_there() {
 }
 
 #[test]
+fn s62_with_fast_forward_a_token_whose_own_idle_life_is_over_is_not_believed() {
+    let (bench, tokens) = restored(policy(|p| p.on_ahead(OnAhead::FastForward)));
+    bench.pass(14 * 24 * 3600 - 60);
+    assert_eq!(bench.refresh(&tokens[3]).unwrap_err(), ErrorCode::InvalidGrant);
+    assert_eq!(bench.told(), [("deny", Some(Reason::IdleExpired))]);
+}
+
+#[test]
 fn s62_a_token_of_the_same_generation_from_a_forgotten_future_is_ahead_too() {
     let (bench, tokens) = restored(RotationPolicy::standard());
     let third = bench.refresh(&tokens[1]).unwrap();
