@@ -5,8 +5,8 @@ mod support;
 use std::time::Duration;
 
 use mcp_token_lifecycle::{
-    Binding, Client, Entropy, EntropyError, ErrorCode, ErrorKind, MemoryStore, OnReuse, PolicyError, PolicySet, Reason,
-    RefreshRequest, RotationPolicy, RotationPolicyBuilder, ScopeLimit, TokenResponse, VerifyError,
+    Binding, Client, Entropy, EntropyError, ErrorCode, ErrorKind, Grant, MemoryStore, OnReuse, PolicyError, PolicySet,
+    Reason, RefreshRequest, RotationPolicy, RotationPolicyBuilder, ScopeLimit, TokenResponse, VerifyError,
 };
 use support::*;
 
@@ -175,7 +175,7 @@ fn of_the_lifetimes_of_client_and_scopes_the_shortest_wins() {
         .with_scope("mcp:admin", ScopeLimit::access(seconds(HOUR)).and_absolute(seconds(2 * DAY)));
     let bench = bench(policies);
     let issue = |client, scopes| {
-        let grant = mcp_token_lifecycle::Grant::new("user-1", client, scope(scopes), resource()).unwrap();
+        let grant = Grant::new("user-1", client, scope(scopes), resource()).unwrap();
         let response = bench.begin(grant);
         (response.expires_in, response.refresh_token_timeout, response.authorization_expires_in)
     };

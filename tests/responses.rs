@@ -3,7 +3,7 @@
 mod support;
 
 use mcp_token_lifecycle::{
-    AuthorizeRequest, Binding, ChallengeError, CodeChallenge, ErrorCode, ErrorResponse, Expectation, GrantError,
+    AuthorizeRequest, Binding, ChallengeError, CodeChallenge, ErrorCode, ErrorResponse, Expectation, Grant, GrantError,
     MemoryStore, Reason, RedeemRequest, RefreshRequest, Resource, RotationPolicy, Scope, Timestamp, VerifyError,
 };
 use serde_json::{Value, json};
@@ -379,7 +379,6 @@ fn a_resource_is_an_absolute_uri_without_fragment_or_user() {
 
 #[test]
 fn a_grant_has_a_subject_a_client_no_reserved_claims_and_a_limit() {
-    use mcp_token_lifecycle::Grant;
     let new = |subject: &str, client: &str| Grant::new(subject, client, scope("a"), resource()).map(drop);
     assert_eq!(new("u", "c"), Ok(()));
     assert_eq!(new("", "c"), Err(GrantError::Empty));
@@ -394,7 +393,6 @@ fn a_grant_has_a_subject_a_client_no_reserved_claims_and_a_limit() {
 
 #[test]
 fn the_largest_grant_there_may_be_fits_into_a_token() {
-    use mcp_token_lifecycle::Grant;
     let bench = bench(RotationPolicy::standard());
     let size = |grant: &Grant, room| grant.clone().with_claim("c", "x".repeat(room)).is_ok();
     let base = grant();

@@ -6,11 +6,13 @@ use std::cell::Cell;
 use std::future::Future;
 use std::pin::pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Waker};
 
 use mcp_token_lifecycle::{
-    Action, Binding, Client, Clock, DynTokenStore, ErrorCode, FamilyId, MemoryStore, OnReuse, Reason, RefreshRequest,
-    RevocationReason, RotationPolicy, Status, TokenStore, VerifyError,
+    Action, Binding, Client, Clock, Commit, Cursor, DynTokenStore, ErrorCode, Expectation, FamilyId, MemoryStore,
+    OnReuse, Page, Reason, Record, RecordKey, RefreshRequest, RevocationReason, RotationPolicy, Select, Status,
+    StoreError, Timestamp, TokenStore, VerifyError,
 };
 use support::*;
 
@@ -305,7 +307,7 @@ fn every_future_of_the_issuer_may_move_between_threads() {
     let bench = bench(RotationPolicy::standard());
     let (first, client, here) = (bench.login(), client(), resource());
     let request = RefreshRequest::new(&client, rt(&first));
-    let expect = mcp_token_lifecycle::Expectation::resource(&here);
+    let expect = Expectation::resource(&here);
     let issuer = &bench.issuer;
     assert!(block_on(moves(issuer.verify_live(first.access_token.expose(), &expect))).unwrap().is_ok());
     assert!(block_on(moves(issuer.introspect(rt(&first)))).unwrap().is_active());
@@ -316,44 +318,28 @@ fn every_future_of_the_issuer_may_move_between_threads() {
     assert_eq!(block_on(moves(issuer.purge())).unwrap(), 0);
 }
 
-/// A future that is dropped at its first await leaves nothing behind.
 #[test]
 fn a_request_that_is_dropped_half_way_is_finished_by_its_retry() {
-    struct Stalled(MemoryStore, std::sync::atomic::AtomicBool);
+    struct Stalled(MemoryStore, AtomicBool);
     impl TokenStore for Stalled {
-        async fn get(
-            &self,
-            key: mcp_token_lifecycle::RecordKey,
-        ) -> Result<Option<mcp_token_lifecycle::Record>, mcp_token_lifecycle::StoreError> {
+        async fn get(&self, key: RecordKey) -> Result<Option<Record>, StoreError> {
             self.0.get(key).await
         }
-        async fn commit(
-            &self,
-            record: mcp_token_lifecycle::Record,
-        ) -> Result<mcp_token_lifecycle::Commit, mcp_token_lifecycle::StoreError> {
+        async fn commit(&self, record: Record) -> Result<Commit, StoreError> {
             let done = self.0.commit(record).await;
-            if self.1.load(std::sync::atomic::Ordering::SeqCst) {
+            if self.1.load(Ordering::SeqCst) {
                 std::future::pending::<()>().await;
             }
             done
         }
-        async fn list(
-            &self,
-            select: mcp_token_lifecycle::Select,
-            after: Option<mcp_token_lifecycle::Cursor>,
-            limit: usize,
-        ) -> Result<mcp_token_lifecycle::Page, mcp_token_lifecycle::StoreError> {
+        async fn list(&self, select: Select, after: Option<Cursor>, limit: usize) -> Result<Page, StoreError> {
             self.0.list(select, after, limit).await
         }
-        async fn purge(
-            &self,
-            now: mcp_token_lifecycle::Timestamp,
-            limit: usize,
-        ) -> Result<usize, mcp_token_lifecycle::StoreError> {
+        async fn purge(&self, now: Timestamp, limit: usize) -> Result<usize, StoreError> {
             self.0.purge(now, limit).await
         }
     }
-    let stall = |bench: &Bench<Stalled>, on| bench.issuer.store().1.store(on, std::sync::atomic::Ordering::SeqCst);
+    let stall = |bench: &Bench<Stalled>, on| bench.issuer.store().1.store(on, Ordering::SeqCst);
     let bench = bench_on(Stalled(MemoryStore::new(), false.into()), keyring(), RotationPolicy::standard());
     let (first, client) = (bench.login(), client());
     stall(&bench, true);
