@@ -17,7 +17,8 @@ pub enum Rotation {
     /// At every refresh.
     Always,
     /// Not for confidential clients and sender-constrained families, whose refresh token a thief cannot use; for all others
-    /// at every refresh, because a public client must have the one or the other (RFC 9700 §2.2.2).
+    /// at every refresh, because a public client must have the one or the other (RFC 9700 §2.2.2). When the primary key has
+    /// changed, each token rotates once.
     UnlessConstrained,
 }
 

@@ -5,8 +5,8 @@ mod support;
 use std::sync::Arc;
 
 use mcp_token_lifecycle::{
-    AccessKeys, AccessVerifier, Action, Clock, Commit, ErrorCode, ErrorKind, Expectation, KeyId, Keyring, KeyringError,
-    MasterKey, MemoryStore, Reason, Record, RotationPolicy, Select, TokenStore, VerifyError,
+    AccessKeys, AccessVerifier, Action, Clock, Commit, Entropy, EntropyError, ErrorCode, ErrorKind, Expectation, KeyId,
+    Keyring, KeyringError, MasterKey, MemoryStore, Reason, Record, RotationPolicy, Select, TokenStore, VerifyError,
 };
 use support::forge::{TestEntropy, key_id_of, tampered};
 use support::*;
@@ -328,8 +328,8 @@ fn an_access_token_with_any_byte_turned_is_invalid() {
 #[test]
 fn a_random_source_that_repeats_itself_is_a_fault_and_overwrites_nothing() {
     struct Stuck;
-    impl mcp_token_lifecycle::Entropy for Stuck {
-        fn fill(&self, bytes: &mut [u8]) -> Result<(), mcp_token_lifecycle::EntropyError> {
+    impl Entropy for Stuck {
+        fn fill(&self, bytes: &mut [u8]) -> Result<(), EntropyError> {
             bytes.fill(4);
             Ok(())
         }

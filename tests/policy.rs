@@ -5,8 +5,8 @@ mod support;
 use std::time::Duration;
 
 use mcp_token_lifecycle::{
-    Binding, Client, Entropy, EntropyError, ErrorCode, ErrorKind, MemoryStore, OnReuse, PolicyError, PolicySet, Reason,
-    RefreshRequest, RotationPolicy, RotationPolicyBuilder, ScopeLimit, TokenResponse, VerifyError,
+    Binding, Client, Entropy, EntropyError, ErrorCode, ErrorKind, Grant, MemoryStore, OnReuse, PolicyError, PolicySet,
+    Reason, RefreshRequest, RotationPolicy, RotationPolicyBuilder, ScopeLimit, TokenResponse, VerifyError,
 };
 use support::*;
 
@@ -175,7 +175,7 @@ fn of_the_lifetimes_of_client_and_scopes_the_shortest_wins() {
         .with_scope("mcp:admin", ScopeLimit::access(seconds(HOUR)).and_absolute(seconds(2 * DAY)));
     let bench = bench(policies);
     let issue = |client, scopes| {
-        let grant = mcp_token_lifecycle::Grant::new("user-1", client, scope(scopes), resource()).unwrap();
+        let grant = Grant::new("user-1", client, scope(scopes), resource()).unwrap();
         let response = bench.begin(grant);
         (response.expires_in, response.refresh_token_timeout, response.authorization_expires_in)
     };
@@ -196,6 +196,15 @@ fn an_access_token_without_the_limited_scope_lives_as_long_as_any() {
     let narrowed = bench.ask(RefreshRequest::new(&client, rt(&first)).scope("mcp:read")).unwrap();
     assert_eq!(narrowed.expires_in, 1800);
     assert_eq!(bench.refresh(rt(&narrowed)).unwrap().expires_in, 300);
+}
+
+#[test]
+fn a_scope_may_limit_access_tokens_to_less_than_what_is_worth_issuing_at_a_familys_end() {
+    let limit = ScopeLimit::access(seconds(3));
+    let bench = bench(PolicySet::new(policy(|p| p.min_access_lifetime(seconds(5)))).with_scope("mcp:write", limit));
+    let first = bench.login();
+    assert_eq!(first.expires_in, 3);
+    assert_eq!(bench.refresh(rt(&first)).unwrap().expires_in, 3);
 }
 
 #[test]

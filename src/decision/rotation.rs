@@ -134,6 +134,8 @@ impl<'a> Presentation<'a> {
         let idle_end = self.token.issued_at().saturating_add(self.lifetimes.idle);
         match self.policy.on_ahead {
             OnAhead::Reject => Err(Reason::AheadOfStore),
+            // Before its redemption a family does not know what it was bound to then.
+            OnAhead::FastForward if self.family.generation == 0 => Err(Reason::AheadOfStore),
             OnAhead::FastForward if self.cx.now >= idle_end => Err(Reason::IdleExpired),
             OnAhead::FastForward => {
                 let caught_up = TokenFamily { generation: self.token.generation(), ..self.family.clone() };

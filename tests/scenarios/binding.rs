@@ -2,8 +2,8 @@ use std::collections::HashSet;
 use std::sync::{Arc, Mutex};
 
 use mcp_token_lifecycle::{
-    AuthorizeRequest, Binding, BoxFuture, Client, CodeChallenge, ErrorCode, GrantCheck, MemoryStore, Reason,
-    RedeemRequest, RefreshRequest, RotationPolicy, Standing, TokenFamily, VerifyError,
+    AuthorizeRequest, Binding, BoxFuture, Client, Clock, CodeChallenge, ErrorCode, Expectation, GrantCheck,
+    MemoryStore, Reason, RedeemRequest, RefreshRequest, RotationPolicy, Standing, TokenFamily, VerifyError,
 };
 
 use crate::support::forge::{Forge, TestEntropy, bytes_of, tampered};
@@ -214,9 +214,9 @@ fn s40_a_bound_access_token_is_refused_without_its_key() {
     let first = block_on(bench.issuer.issue(grant(), Some(KEY))).unwrap();
     let here = resource();
     let verify = |binding: Option<&Binding>| {
-        let expect = mcp_token_lifecycle::Expectation::resource(&here);
+        let expect = Expectation::resource(&here);
         let expect = if let Some(binding) = binding { expect.binding(binding) } else { expect };
-        let now = mcp_token_lifecycle::Clock::now(&bench.clock);
+        let now = bench.clock.now();
         bench.issuer.verifier().verify(first.access_token.expose(), &expect, now).map(drop)
     };
     for wrong in wrong_bindings() {

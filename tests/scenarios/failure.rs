@@ -2,9 +2,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use mcp_token_lifecycle::{
-    AuthorizeRequest, BoxFuture, Client, CodeChallenge, Error, ErrorCode, ErrorKind, ErrorResponse, Expectation,
-    GrantCheck, KeyId, Keyring, MasterKey, MemoryStore, OnAhead, PolicySet, Reason, RedeemRequest, RefreshRequest,
-    Rotation, RotationPolicy, ScopeLimit, Standing, TokenFamily, VerifyError,
+    AuthorizeRequest, Binding, BoxFuture, Client, CodeChallenge, Error, ErrorCode, ErrorKind, ErrorResponse,
+    Expectation, GrantCheck, KeyId, Keyring, MasterKey, MemoryStore, OnAhead, PolicySet, Reason, RedeemRequest,
+    RefreshRequest, Rotation, RotationPolicy, ScopeLimit, Standing, TokenFamily, VerifyError,
 };
 
 use crate::support::forge::{TestEntropy, key_id_of};
@@ -190,6 +190,14 @@ fn s62_with_fast_forward_it_is_believed_and_the_family_goes_on_from_there() {
 }
 
 #[test]
+fn s62_with_fast_forward_a_token_whose_own_idle_life_is_over_is_not_believed() {
+    let (bench, tokens) = restored(policy(|p| p.on_ahead(OnAhead::FastForward)));
+    bench.pass(14 * 24 * 3600 - 60);
+    assert_eq!(bench.refresh(&tokens[3]).unwrap_err(), ErrorCode::InvalidGrant);
+    assert_eq!(bench.told(), [("deny", Some(Reason::IdleExpired))]);
+}
+
+#[test]
 fn s62_a_token_of_the_same_generation_from_a_forgotten_future_is_ahead_too() {
     let (bench, tokens) = restored(RotationPolicy::standard());
     let third = bench.refresh(&tokens[1]).unwrap();
@@ -199,6 +207,19 @@ fn s62_a_token_of_the_same_generation_from_a_forgotten_future_is_ahead_too() {
     assert_eq!(bench.refresh(&tokens[2]).unwrap_err(), ErrorCode::InvalidGrant);
     assert_eq!(bench.told(), [("deny", Some(Reason::AheadOfStore))]);
     assert!(bench.live(&third).is_ok());
+}
+
+#[test]
+fn s62_a_store_from_before_the_redemption_cannot_know_of_a_binding_and_believes_nothing() {
+    let forward = policy(|p| p.on_ahead(OnAhead::FastForward));
+    let (bench, client) = (flaky(forward), client());
+    let code = bench.code();
+    let redeem = RedeemRequest::new(&client, &code, REDIRECT, VERIFIER).binding(Binding::DpopKey([1; 32]));
+    let bound = verdict(block_on(bench.issuer.redeem(&redeem))).unwrap();
+    let restored = bench.twin(bench.issuer.store().backup(1), keyring(), forward);
+    bench.told();
+    assert_eq!(restored.refresh(rt(&bound)).unwrap_err(), ErrorCode::InvalidGrant, "a stolen token without its key");
+    assert_eq!(bench.told(), [("deny", Some(Reason::AheadOfStore))]);
 }
 
 #[test]

@@ -48,6 +48,20 @@ fn s48_the_sliding_lifetime_is_capped_by_the_absolute_one() {
 }
 
 #[test]
+fn s48_after_the_familys_end_a_spent_token_is_expired_and_no_theft() {
+    let bench = bench(short());
+    let first = bench.login();
+    bench.pass(500);
+    let second = bench.refresh(rt(&first)).unwrap();
+    bench.pass(100);
+    bench.refresh(rt(&second)).unwrap();
+    bench.pass(400);
+    bench.told();
+    assert_eq!(bench.refresh(rt(&second)).unwrap_err(), ErrorCode::InvalidGrant);
+    assert_eq!(bench.told(), [("deny", Some(Reason::AbsoluteExpired))]);
+}
+
+#[test]
 fn s49_rotation_does_not_move_the_absolute_end() {
     let bench = bench(short());
     let mut current = bench.login();

@@ -1,6 +1,6 @@
 use mcp_token_lifecycle::{
-    Client, ErrorCode, ErrorKind, Expectation, MemoryStore, OnSuperseded, Reason, RefreshRequest, Resource,
-    RotationPolicy, VerifyError,
+    Client, Clock, ErrorCode, ErrorKind, Expectation, Grant, MemoryStore, OnSuperseded, PolicySet, Reason,
+    RefreshRequest, Resource, RotationPolicy, ScopeLimit, VerifyError,
 };
 
 use crate::support::*;
@@ -28,7 +28,7 @@ fn s15_the_applications_side_effect_runs_once_per_rotation() {
     assert_eq!(answers.iter().filter(|answer| !answer.retry).count(), 1);
 }
 
-fn two_resources() -> mcp_token_lifecycle::Grant {
+fn two_resources() -> Grant {
     grant().with_resource(Resource::parse(OTHER).unwrap()).unwrap()
 }
 
@@ -58,11 +58,7 @@ fn s17_a_retry_for_another_resource_gets_a_token_for_that_one_alone() {
     let (here, other) = (resource(), Resource::parse(OTHER).unwrap());
     let verify = |at| {
         let verifier = bench.issuer.verifier();
-        verifier.verify(
-            again.access_token.expose(),
-            &Expectation::resource(at),
-            mcp_token_lifecycle::Clock::now(&bench.clock),
-        )
+        verifier.verify(again.access_token.expose(), &Expectation::resource(at), bench.clock.now())
     };
     assert_eq!(verify(&here), Err(VerifyError::Audience));
     assert_eq!(verify(&other).unwrap().audience(), [other]);
@@ -106,7 +102,6 @@ fn s20_the_leeway_does_not_reach_beyond_the_familys_end() {
 
 #[test]
 fn s20_the_leeway_does_not_reach_beyond_the_successors_idle_life() {
-    use mcp_token_lifecycle::{PolicySet, ScopeLimit};
     let limit = ScopeLimit::access(seconds(300)).and_idle(seconds(3600));
     let bench = bench(PolicySet::new(RotationPolicy::shared_credential()).with_scope("mcp:write", limit));
     let first = bench.login();
@@ -162,6 +157,17 @@ fn s22_an_introspection_shuts_the_window_too() {
     assert!(bench.introspect(second.access_token.expose()).is_active());
     bench.pass(600);
     assert_eq!(bench.refresh(rt(&first)).unwrap_err(), ErrorCode::InvalidGrant);
+}
+
+#[test]
+fn s22_the_window_opens_anew_with_every_rotation() {
+    let bench = bench(RotationPolicy::shared_credential());
+    let first = bench.login();
+    let second = bench.refresh(rt(&first)).unwrap();
+    bench.live(&second).unwrap();
+    let third = bench.refresh(rt(&second)).unwrap();
+    bench.pass(600);
+    assert_eq!(rt(&bench.refresh(rt(&second)).unwrap()), rt(&third));
 }
 
 #[test]

@@ -1,5 +1,6 @@
 use mcp_token_lifecycle::{
-    Action, ErrorCode, MemoryStore, OnReuse, Reason, RevocationReason, RotationPolicy, TokenResponse, VerifyError,
+    Action, ErrorCode, MemoryStore, OnReuse, Reason, RedeemRequest, RevocationReason, RotationPolicy, TokenResponse,
+    VerifyError,
 };
 
 use crate::support::*;
@@ -167,4 +168,15 @@ fn s36_a_code_that_comes_back_after_the_leeway_kills_what_it_led_to() {
     assert_eq!(bench.redeem(&code).unwrap_err(), ErrorCode::InvalidGrant);
     assert_eq!(bench.told(), [("reuse_revoke_family", Some(Reason::SpentToken))]);
     assert_dead(&bench, &[first]);
+}
+
+#[test]
+fn s36_after_the_first_refresh_a_code_counts_as_reuse_whatever_comes_with_it() {
+    let bench = bench(RotationPolicy::standard());
+    let (code, client) = (bench.code(), client());
+    let first = bench.redeem(&code).unwrap();
+    let second = bench.refresh(rt(&first)).unwrap();
+    let replay = RedeemRequest::new(&client, &code, "https://elsewhere.example", "");
+    assert_eq!(verdict(block_on(bench.issuer.redeem(&replay))).unwrap_err(), ErrorCode::InvalidGrant);
+    assert_dead(&bench, &[first, second]);
 }

@@ -1,10 +1,10 @@
 use mcp_token_lifecycle::{
-    Action, Client, ErrorCode, Reason, RevocationReason, RotationPolicy, TokenStore, VerifyError,
+    Action, Client, ErrorCode, Reason, RevocationReason, RotationPolicy, TokenResponse, TokenStore, VerifyError,
 };
 
 use crate::support::*;
 
-fn assert_dead<S: TokenStore>(bench: &Bench<S>, token: &mcp_token_lifecycle::TokenResponse) {
+fn assert_dead<S: TokenStore>(bench: &Bench<S>, token: &TokenResponse) {
     assert_eq!(bench.live(token), Err(VerifyError::Revoked));
     assert!(!bench.introspect(token.access_token.expose()).is_active());
     assert!(!bench.introspect(rt(token)).is_active());

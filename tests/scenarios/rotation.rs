@@ -2,7 +2,7 @@ use std::collections::HashSet;
 
 use mcp_token_lifecycle::{
     Client, ErrorCode, IntrospectionResponse, MemoryStore, OnAhead, Reason, RefreshRequest, RotationPolicy, Select,
-    TokenStore,
+    Timestamp, TokenResponse, TokenStore,
 };
 
 use crate::support::forge::{Forge, TestEntropy};
@@ -32,7 +32,7 @@ fn s01_every_one_of_three_hundred_rotations_works_and_the_record_does_not_grow()
 }
 
 /// A family at generation 1, and the means to make any token of it.
-fn forged(generation: u64) -> (Bench<MemoryStore>, mcp_token_lifecycle::TokenResponse, String) {
+fn forged(generation: u64) -> (Bench<MemoryStore>, TokenResponse, String) {
     let entropy = TestEntropy::default();
     let mut bench = bench(policy(|p| p.on_ahead(OnAhead::FastForward)));
     bench.issuer = bench.issuer.with_entropy(entropy.clone());
@@ -76,7 +76,7 @@ fn s02_a_made_up_counter_is_malformed_and_no_overflow() {
         key_id: 1,
         family: bench.family(&bench.begin(grant())),
         generation: u64::MAX,
-        issued_at: mcp_token_lifecycle::Timestamp::from_unix(u64::MAX),
+        issued_at: Timestamp::from_unix(u64::MAX),
         secret: [0; 32],
     };
     bench.told();

@@ -1,0 +1,356 @@
+//! A user's sessions, revocation, the audit trail, and the upkeep of the store.
+
+mod support;
+
+use std::cell::Cell;
+use std::future::Future;
+use std::pin::pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Waker};
+
+use mcp_token_lifecycle::{
+    Action, Binding, Client, Clock, Commit, Cursor, DynTokenStore, ErrorCode, Expectation, FamilyId, MemoryStore,
+    OnReuse, Page, Reason, Record, RecordKey, RefreshRequest, RevocationReason, RotationPolicy, Select, Status,
+    StoreError, Timestamp, TokenStore, VerifyError,
+};
+use support::*;
+
+#[test]
+fn a_subjects_families_are_listed_the_newest_first_and_nobody_elses() {
+    let bench = bench(RotationPolicy::standard());
+    let one = bench.login();
+    bench.pass(60);
+    let two = bench.begin(grant_of("user-1", "client-2"));
+    bench.begin(grant_of("user-2", "client-1"));
+    bench.code();
+    let families = block_on(bench.issuer.list_families("user-1")).unwrap();
+    let ids: Vec<_> = families.iter().map(|family| family.id()).collect();
+    assert_eq!(ids, [bench.family(&two), bench.family(&one)], "a code is no session yet");
+    assert_eq!(families[0].grant().client_id(), "client-2");
+    assert_eq!(families[1].created_at().as_unix(), START);
+    assert_eq!(families[1].status(), Status::Active);
+    assert_eq!(block_on(bench.issuer.list_families("user-3")).unwrap().len(), 0);
+}
+
+#[test]
+fn the_list_leaves_out_what_is_revoked_idle_or_over() {
+    let bench = bench(policy(|p| p.idle_lifetime(seconds(3600)).absolute_lifetime(seconds(7200))));
+    let list = || block_on(bench.issuer.list_families("user-1")).unwrap().len();
+    let (mut kept, revoked) = (bench.login(), bench.login());
+    bench.login();
+    assert_eq!(list(), 3);
+    bench.revoke(&client(), rt(&revoked));
+    assert_eq!(list(), 2);
+    bench.pass(1800);
+    kept = bench.refresh(rt(&kept)).unwrap();
+    bench.pass(1800);
+    assert_eq!(list(), 1);
+    kept = bench.refresh(rt(&kept)).unwrap();
+    bench.pass(3599);
+    assert_eq!(list(), 1);
+    bench.pass(1);
+    assert_eq!(list(), 0);
+    assert_eq!(bench.refresh(rt(&kept)).unwrap_err(), ErrorCode::InvalidGrant);
+}
+
+#[test]
+fn a_session_is_ended_by_its_own_subject_alone() {
+    let bench = bench(RotationPolicy::standard());
+    let first = bench.login();
+    let id = bench.family(&first);
+    bench.told();
+    assert!(!block_on(bench.issuer.revoke_family("user-2", id)).unwrap());
+    assert!(!block_on(bench.issuer.revoke_family("user-1", FamilyId::from_bytes([9; 16]))).unwrap());
+    assert_eq!(bench.told(), []);
+    assert!(bench.live(&first).is_ok());
+    assert!(block_on(bench.issuer.revoke_family("user-1", id)).unwrap());
+    let event = bench.audit.take().remove(0);
+    assert_eq!(event.action, Action::Revoke(RevocationReason::Session));
+    assert_eq!(bench.live(&first), Err(VerifyError::Revoked));
+    assert!(block_on(bench.issuer.revoke_family("user-1", id)).unwrap(), "once more is as good as once");
+}
+
+#[test]
+fn a_revoked_subject_loses_every_login_at_every_client_and_every_code() {
+    let bench = bench(RotationPolicy::standard());
+    let code = bench.code();
+    let tokens = [bench.login(), bench.login(), bench.begin(grant_of("user-1", "client-2"))];
+    let other = bench.begin(grant_of("user-2", "client-1"));
+    bench.told();
+    assert_eq!(block_on(bench.issuer.revoke_subject("user-1")).unwrap(), 4);
+    let events = bench.audit.take();
+    assert_eq!(events.len(), 4);
+    assert!(events.iter().all(|event| event.action == Action::Revoke(RevocationReason::Subject)));
+    tokens.iter().for_each(|token| assert_eq!(bench.live(token), Err(VerifyError::Revoked)));
+    assert_eq!(bench.redeem(&code).unwrap_err(), ErrorCode::InvalidGrant);
+    assert!(bench.live(&other).is_ok());
+    assert_eq!(block_on(bench.issuer.revoke_subject("user-1")).unwrap(), 0);
+    let again = bench.login();
+    assert!(bench.live(&again).is_ok(), "a new login is a new family");
+}
+
+#[test]
+fn the_audit_tells_a_session_from_login_to_logout_act_by_act() {
+    let bench = bench(RotationPolicy::standard());
+    let code = bench.code();
+    let first = bench.redeem(&code).unwrap();
+    bench.pass(60);
+    let second = bench.refresh(rt(&first)).unwrap();
+    bench.pass(10);
+    let _retried = bench.refresh(rt(&first)).unwrap();
+    let stranger = Client::public("client-2");
+    let _refused = bench.ask(RefreshRequest::new(&stranger, rt(&second)));
+    let own = client();
+    let _refused = bench.ask(RefreshRequest::new(&own, rt(&second)).scope("mcp:admin"));
+    let _live = bench.live(&second);
+    bench.revoke(&client(), rt(&second));
+    let _refused = bench.refresh(rt(&second));
+
+    let events = bench.audit.events();
+    let told: Vec<_> = events
+        .iter()
+        .map(|event| (event.at.as_unix() - START, event.action.as_str(), event.reason, event.generation.unwrap()))
+        .collect();
+    let logged_out = Some(Reason::Revoked(RevocationReason::Token));
+    assert_eq!(
+        told,
+        [
+            (0, "authorize", None, 0),
+            (0, "redeem", None, 1),
+            (60, "rotate", None, 2),
+            (70, "retry", None, 2),
+            (70, "deny", Some(Reason::WrongClient), 2),
+            (70, "deny", Some(Reason::ScopeExceeded), 2),
+            (70, "revoke", None, 2),
+            (70, "deny", logged_out, 2),
+        ]
+    );
+    let family = bench.family(&second);
+    for event in events {
+        assert_eq!(event.family, Some(family));
+        assert_eq!(event.subject.as_deref(), Some("user-1"));
+        assert_eq!(event.client_id.as_deref(), Some("client-1"), "whom it was granted to, not who asked");
+        let shown = format!("{event:?}");
+        for secret in [code.as_str(), rt(&first), rt(&second), second.access_token.expose()] {
+            assert!(!shown.contains(&secret[6..]), "no token in an event");
+        }
+    }
+}
+
+#[test]
+fn a_login_without_a_code_and_a_kept_token_have_acts_of_their_own() {
+    let bench = bench(RotationPolicy::reusable());
+    let first = bench.begin(grant());
+    let client = Client::confidential("client-1");
+    let _kept = bench.ask(RefreshRequest::new(&client, rt(&first))).unwrap();
+    assert_eq!(bench.told(), [("issue", None), ("keep", None)]);
+}
+
+#[test]
+fn a_request_that_finds_no_family_is_reported_with_the_client_that_made_it() {
+    let bench = bench(RotationPolicy::standard());
+    let _refused = bench.refresh("garbage");
+    let event = bench.audit.take().remove(0);
+    assert_eq!((event.action, event.reason), (Action::Deny, Some(Reason::Malformed)));
+    assert_eq!((event.client_id.as_deref(), event.family, event.subject), (Some("client-1"), None, None));
+}
+
+#[test]
+fn with_reject_only_every_presentation_is_reported() {
+    let bench = bench(policy(|p| p.on_reuse(OnReuse::RejectOnly)));
+    let first = bench.login();
+    bench.refresh(rt(&first)).unwrap();
+    bench.pass(60);
+    bench.told();
+    let _answers = simultaneously(8, |_| bench.refresh(rt(&first)).unwrap_err());
+    assert_eq!(bench.told(), [("reuse_reject_only", Some(Reason::SpentToken)); 8]);
+}
+
+#[test]
+fn revocation_takes_a_stale_expired_or_foreign_token_for_what_it_is() {
+    let bench = bench(RotationPolicy::standard());
+    let first = bench.login();
+    bench.pass(7200);
+    assert_eq!(bench.live(&first), Err(VerifyError::Expired));
+    let second = bench.refresh(rt(&first)).unwrap();
+    bench.told();
+    for garbage in ["", "garbage", "mcprt_AAAA"] {
+        bench.revoke(&client(), garbage);
+    }
+    assert_eq!(bench.told(), [("deny", Some(Reason::Malformed)); 3]);
+    assert!(bench.live(&second).is_ok());
+    bench.revoke(&client(), first.access_token.expose());
+    assert_eq!(bench.told(), [("revoke", None)], "an expired access token still names its family");
+    assert_eq!(bench.live(&second), Err(VerifyError::Revoked));
+}
+
+#[test]
+fn a_family_bound_to_a_key_is_revoked_with_the_proof_and_one_with_a_fingerprint_without() {
+    let bench = bench(RotationPolicy::standard());
+    let key = Binding::DpopKey([1; 32]);
+    let bound = block_on(bench.issuer.issue(grant(), Some(key))).unwrap();
+    bench.told();
+    bench.revoke(&client(), rt(&bound));
+    let other = Binding::DpopKey([2; 32]);
+    block_on(bench.issuer.revoke(&client(), rt(&bound), Some(&other))).unwrap();
+    assert_eq!(bench.told(), [("deny", Some(Reason::WrongBinding)); 2]);
+    block_on(bench.issuer.revoke(&client(), rt(&bound), Some(&key))).unwrap();
+    assert_eq!(bench.told(), [("revoke", None)]);
+
+    let fingerprint = Binding::Fingerprint([1; 32]);
+    let printed = block_on(bench.issuer.issue(grant(), Some(fingerprint))).unwrap();
+    bench.told();
+    bench.revoke(&client(), rt(&printed));
+    assert_eq!(bench.told(), [("revoke", None)]);
+}
+
+#[test]
+fn a_code_that_was_revoked_before_its_redemption_is_dead() {
+    let bench = bench(RotationPolicy::standard());
+    let code = bench.code();
+    bench.revoke(&client(), &code);
+    assert_eq!(bench.redeem(&code).unwrap_err(), ErrorCode::InvalidGrant);
+}
+
+#[test]
+fn a_purge_deletes_at_the_end_and_not_a_second_before() {
+    let bench = bench(policy(|p| p.access_lifetime(seconds(60)).idle_lifetime(seconds(1600))));
+    bench.code();
+    let first = bench.login();
+    let purge = || block_on(bench.issuer.purge()).unwrap();
+    bench.pass(59);
+    assert_eq!(purge(), 0);
+    bench.pass(1);
+    assert_eq!(purge(), 1);
+    bench.pass(1600 - 60 - 1);
+    assert_eq!(purge(), 0);
+    assert!(bench.introspect(rt(&first)).is_active(), "the last second of its idle life");
+    // The expiry of a living family is rounded up to a 16th of its idle lifetime.
+    bench.pass(1 + 100);
+    assert_eq!(purge(), 1);
+    assert!(bench.issuer.store().is_empty());
+}
+
+#[test]
+fn a_purge_goes_on_until_nothing_expired_is_left() {
+    let bench = bench(RotationPolicy::standard());
+    for _ in 0..600 {
+        bench.code();
+    }
+    bench.pass(60);
+    bench.audit.take();
+    assert_eq!(block_on(bench.issuer.purge()).unwrap(), 600);
+    assert!(matches!(bench.audit.take()[..], [ref event] if matches!(event.action, Action::Purge { count: 600, .. })));
+}
+
+#[test]
+fn the_purge_task_purges_after_every_sleep_and_outlives_a_failure() {
+    let bench = bench_on(FlakyStore::new(MemoryStore::new()), keyring(), RotationPolicy::standard());
+    bench.code();
+    bench.issuer.store().fail_after(1, Fault::Unavailable);
+    bench.told();
+    let sleeps = Cell::new(0);
+    let sleep = |interval| {
+        bench.clock.advance(interval);
+        sleeps.set(sleeps.get() + 1);
+        let last = sleeps.get() == 4;
+        async move {
+            if last {
+                std::future::pending::<()>().await;
+            }
+        }
+    };
+    let task = pin!(bench.issuer.purge_every(seconds(30), sleep));
+    assert!(task.poll(&mut Context::from_waker(Waker::noop())).is_pending());
+    let acts: Vec<_> = bench.audit.take().iter().map(|event| event.action).collect();
+    assert!(
+        matches!(
+            acts[..],
+            [
+                Action::Purge { count: 0, .. },
+                Action::Fail,
+                Action::Purge { count: 1, .. },
+                Action::Purge { count: 0, .. }
+            ]
+        ),
+        "{acts:?}"
+    );
+    assert_eq!(bench.clock.now().as_unix(), START + 120);
+}
+
+#[test]
+fn a_store_chosen_at_run_time_serves_an_issuer_in_another_thread() {
+    let stores: [Arc<dyn DynTokenStore>; 2] =
+        [Arc::new(MemoryStore::new()), Arc::new(FlakyStore::new(MemoryStore::new()))];
+    for store in stores {
+        let bench = bench_on(store, keyring(), RotationPolicy::standard());
+        let worked = std::thread::spawn(move || {
+            let first = bench.login();
+            let second = bench.refresh(rt(&first)).unwrap();
+            let again = bench.refresh(rt(&first)).unwrap();
+            assert_eq!(rt(&again), rt(&second));
+            assert_eq!(block_on(bench.issuer.list_families("user-1")).unwrap().len(), 1);
+            assert_eq!(block_on(bench.issuer.revoke_subject("user-1")).unwrap(), 1);
+            assert_eq!(block_on(bench.issuer.purge()).unwrap(), 0);
+            bench.live(&second)
+        });
+        assert_eq!(worked.join().unwrap(), Err(VerifyError::Revoked));
+    }
+}
+
+#[test]
+fn every_future_of_the_issuer_may_move_between_threads() {
+    fn moves<T: Send>(future: T) -> T {
+        future
+    }
+    let bench = bench(RotationPolicy::standard());
+    let (first, client, here) = (bench.login(), client(), resource());
+    let request = RefreshRequest::new(&client, rt(&first));
+    let expect = Expectation::resource(&here);
+    let issuer = &bench.issuer;
+    assert!(block_on(moves(issuer.verify_live(first.access_token.expose(), &expect))).unwrap().is_ok());
+    assert!(block_on(moves(issuer.introspect(rt(&first)))).unwrap().is_active());
+    assert!(block_on(moves(issuer.refresh(&request))).unwrap().into_result().is_ok());
+    assert!(block_on(moves(issuer.revoke_family("user-1", bench.family(&first)))).unwrap());
+    assert_eq!(block_on(moves(issuer.revoke_client("client-1"))).unwrap(), 0);
+    assert_eq!(block_on(moves(issuer.rekey())).unwrap(), 0);
+    assert_eq!(block_on(moves(issuer.purge())).unwrap(), 0);
+}
+
+#[test]
+fn a_request_that_is_dropped_half_way_is_finished_by_its_retry() {
+    struct Stalled(MemoryStore, AtomicBool);
+    impl TokenStore for Stalled {
+        async fn get(&self, key: RecordKey) -> Result<Option<Record>, StoreError> {
+            self.0.get(key).await
+        }
+        async fn commit(&self, record: Record) -> Result<Commit, StoreError> {
+            let done = self.0.commit(record).await;
+            if self.1.load(Ordering::SeqCst) {
+                std::future::pending::<()>().await;
+            }
+            done
+        }
+        async fn list(&self, select: Select, after: Option<Cursor>, limit: usize) -> Result<Page, StoreError> {
+            self.0.list(select, after, limit).await
+        }
+        async fn purge(&self, now: Timestamp, limit: usize) -> Result<usize, StoreError> {
+            self.0.purge(now, limit).await
+        }
+    }
+    let stall = |bench: &Bench<Stalled>, on| bench.issuer.store().1.store(on, Ordering::SeqCst);
+    let bench = bench_on(Stalled(MemoryStore::new(), false.into()), keyring(), RotationPolicy::standard());
+    let (first, client) = (bench.login(), client());
+    stall(&bench, true);
+    {
+        let request = RefreshRequest::new(&client, rt(&first));
+        let refresh = pin!(bench.issuer.refresh(&request));
+        assert!(refresh.poll(&mut Context::from_waker(Waker::noop())).is_pending());
+    }
+    stall(&bench, false);
+    let second = bench.refresh(rt(&first)).unwrap();
+    assert!(second.retry, "the write had happened");
+    assert_eq!(bench.claims(&second).generation(), 2);
+    assert!(!bench.refresh(rt(&second)).unwrap().retry);
+}
