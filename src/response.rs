@@ -107,6 +107,8 @@ pub enum ErrorCode {
     InvalidClient,
     /// The code or refresh token is not good, for whatever reason.
     InvalidGrant,
+    /// The `grant_type` is none of this server's. The application answers with it, before it asks the issuer.
+    UnsupportedGrantType,
     /// The scope exceeds what was granted. The token is not consumed.
     InvalidScope,
     /// The resource was not granted. The token is not consumed.
@@ -122,6 +124,7 @@ impl ErrorCode {
             Self::InvalidRequest => "invalid_request",
             Self::InvalidClient => "invalid_client",
             Self::InvalidGrant => "invalid_grant",
+            Self::UnsupportedGrantType => "unsupported_grant_type",
             Self::InvalidScope => "invalid_scope",
             Self::InvalidTarget => "invalid_target",
             Self::TemporarilyUnavailable => "temporarily_unavailable",
