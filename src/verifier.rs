@@ -59,6 +59,24 @@ pub enum VerifyError {
     Revoked,
 }
 
+impl VerifyError {
+    /// The value of `error` in the `WWW-Authenticate` challenge (RFC 6750 §3.1).
+    pub fn as_str(&self) -> &'static str {
+        match self {
+            Self::Scope => "insufficient_scope",
+            _ => "invalid_token",
+        }
+    }
+
+    /// The HTTP status to answer with.
+    pub fn status(&self) -> u16 {
+        match self {
+            Self::Scope => 403,
+            _ => 401,
+        }
+    }
+}
+
 /// Verifies access tokens offline: no store, no I/O, and no allocation but for the claims it returns.
 ///
 /// A revocation is not seen before the token expires; where that is too late use
