@@ -45,7 +45,8 @@ impl<S: TokenStore> DynTokenStore for S {
     }
 }
 
-impl TokenStore for dyn DynTokenStore {
+// For every lifetime: were it for `'static` alone, the issuer's futures could not be spawned (rust-lang/rust#130113).
+impl TokenStore for dyn DynTokenStore + '_ {
     fn get(&self, key: RecordKey) -> impl Future<Output = Result<Option<Record>, StoreError>> + Send {
         self.get_dyn(key)
     }
@@ -88,5 +89,24 @@ impl<S: TokenStore + ?Sized> TokenStore for Arc<S> {
 
     fn purge(&self, now: Timestamp, limit: usize) -> impl Future<Output = Result<usize, StoreError>> + Send {
         S::purge(self, now, limit)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{KeyId, Keyring, MasterKey, MemoryStore, TokenIssuer};
+
+    /// It is enough that this compiles.
+    #[test]
+    fn an_issuer_on_a_store_chosen_at_run_time_can_be_spawned() {
+        fn assert_spawnable(_: impl Future<Output: Send> + Send + 'static) {}
+        let store: Arc<dyn DynTokenStore> = Arc::new(MemoryStore::new());
+        let issuer = Arc::new(TokenIssuer::new(store, Keyring::new(KeyId::new(1), MasterKey::from_bytes([7; 32]))));
+        assert_spawnable({
+            let issuer = issuer.clone();
+            async move { issuer.revoke_subject("user").await }
+        });
+        assert_spawnable(async move { issuer.purge().await });
     }
 }
