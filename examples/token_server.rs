@@ -4,7 +4,9 @@
 //! meets its client once and exits. With `--file` sessions outlive a restart, given the same keys:
 //! `TOKEN_KEYS=1:$(openssl rand -base64 32)`.
 
+#[path = "token_server/app.rs"]
 mod app;
+#[path = "token_server/client.rs"]
 mod client;
 
 use std::error::Error;
