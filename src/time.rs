@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 /// A point in time: whole seconds since 1970-01-01T00:00:00Z, as in the `NumericDate` of RFC 7519 §2.
 ///
-/// All arithmetic saturates, so no input can overflow it.
+/// All arithmetic saturates, at zero and at `i64::MAX`, so that no input can overflow it and every database can hold it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Timestamp(u64);
@@ -25,7 +25,8 @@ impl Timestamp {
 
     /// This instant moved forward by the whole seconds of `duration`.
     pub const fn saturating_add(self, duration: Duration) -> Self {
-        Self(self.0.saturating_add(duration.as_secs()))
+        let sum = self.0.saturating_add(duration.as_secs());
+        Self(if sum > i64::MAX as u64 { i64::MAX as u64 } else { sum })
     }
 
     /// How long it is from `earlier` to this instant; zero if `earlier` is later.

@@ -127,20 +127,26 @@ impl MemoryStore {
     }
 
     fn remove_expired(&self, now: Timestamp, limit: usize) -> usize {
-        let expired: Vec<_> =
-            lock(&self.expiries).iter().take_while(|(at, _)| *at <= now).take(limit).map(|(_, key)| *key).collect();
         let mut removed = 0;
-        for key in expired {
-            let mut shard = self.records(key);
-            if let Entry::Occupied(entry) = shard.entry(key)
-                && entry.get().expires_at <= now
-            {
-                self.reindex(key, Some(entry.get()), None);
-                entry.remove();
-                removed += 1;
+        // Again from the start while some of those found were renewed before they could be removed.
+        loop {
+            let expired = |(at, _): &&(Timestamp, RecordKey)| *at <= now;
+            let keys: Vec<_> =
+                lock(&self.expiries).iter().take_while(expired).take(limit - removed).map(|(_, key)| *key).collect();
+            if keys.is_empty() {
+                return removed;
+            }
+            for key in keys {
+                let mut shard = self.records(key);
+                if let Entry::Occupied(entry) = shard.entry(key)
+                    && entry.get().expires_at <= now
+                {
+                    self.reindex(key, Some(entry.get()), None);
+                    entry.remove();
+                    removed += 1;
+                }
             }
         }
-        removed
     }
 }
 

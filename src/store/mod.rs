@@ -36,7 +36,7 @@ id128! {
 pub struct Record {
     /// The primary key.
     pub key: RecordKey,
-    /// 1 when first inserted, one more with every replacement.
+    /// 1 when first inserted, one more with every replacement. Neither it nor the expiry exceeds `i64::MAX`.
     pub version: u64,
     /// From this instant on the record may be purged. It may differ from one version to the next, in either direction.
     pub expires_at: Timestamp,
@@ -188,7 +188,8 @@ pub trait TokenStore: Send + Sync {
     /// A page of at most `limit` records (`limit` ≥ 1), beginning behind `after`.
     ///
     /// A record that is there from the first page to the last is returned at least once; one that comes or goes meanwhile may
-    /// be returned or not. Each record is as of some moment during the call.
+    /// be returned or not. Each record is as of some moment during the call; one that has just lost the index key may still be
+    /// among them.
     fn list(
         &self,
         select: Select,
