@@ -12,7 +12,7 @@ use std::future::Future;
 pub use self::dynamic::{BoxFuture, DynTokenStore};
 pub use self::memory::MemoryStore;
 #[cfg(feature = "redb")]
-pub use self::redb::RedbStore;
+pub use self::redb::{RedbOpenError, RedbStore};
 
 use crate::time::Timestamp;
 

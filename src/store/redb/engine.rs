@@ -1,0 +1,234 @@
+//! The open file: how it is created, and how it is opened again after a failure.
+
+use std::error::Error as StdError;
+use std::fs::{self, File, OpenOptions};
+use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::{Path, PathBuf};
+use std::process;
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
+use std::time::{Duration, Instant};
+
+use redb::{Database, DatabaseError, StorageError};
+
+use super::rows;
+use crate::store::StoreError;
+
+/// Memory for pages read and written. It is taken as it is needed, and redb's own default of 1 GiB is much for a library.
+const CACHE: usize = 128 << 20;
+
+/// A file that does not open is tried again after this long, not by every request.
+const RETRY: Duration = Duration::from_millis(200);
+
+/// Why [`RedbStore::open`](super::RedbStore::open) failed.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum RedbOpenError {
+    /// This or another process has the file open.
+    #[error("the token store file is already open")]
+    AlreadyOpen,
+    /// The file is something else than a token store, or one of a layout this version does not know.
+    #[error("the file is not a token store")]
+    NotAStore,
+    /// The file is a database, but damaged beyond what redb repairs.
+    #[error("the token store file is damaged")]
+    Damaged(#[source] Box<dyn StdError + Send + Sync>),
+    /// The operating system refused.
+    #[error("the token store file cannot be opened")]
+    Io(#[from] io::Error),
+}
+
+impl From<DatabaseError> for RedbOpenError {
+    fn from(error: DatabaseError) -> Self {
+        match error {
+            DatabaseError::DatabaseAlreadyOpen => Self::AlreadyOpen,
+            // redb's word for a wrong magic number.
+            DatabaseError::Storage(StorageError::Io(e)) if e.kind() == io::ErrorKind::InvalidData => Self::NotAStore,
+            DatabaseError::Storage(StorageError::Io(e)) => Self::Io(e),
+            other => Self::Damaged(other.into()),
+        }
+    }
+}
+
+/// Why an operation failed.
+#[derive(Clone, Debug, thiserror::Error)]
+pub(super) enum Fault {
+    #[error("the storage engine failed: {0}")]
+    Engine(#[source] Arc<redb::Error>),
+    #[error("the storage engine failed during a commit: {0}")]
+    Commit(#[source] Arc<redb::Error>),
+    #[error("the storage engine panicked")]
+    Panic,
+    #[error("the file could not be opened again")]
+    Reopen(#[source] Arc<RedbOpenError>),
+    #[error("a row is malformed: {0}")]
+    Row(&'static str),
+    #[error("too many index keys, or too large a payload")]
+    TooLarge,
+    #[error("too many operations are waiting")]
+    Overloaded,
+    #[error("the store's thread has ended")]
+    Stopped,
+}
+
+impl Fault {
+    pub(super) fn commit(error: redb::CommitError) -> Self {
+        Self::Commit(Arc::new(error.into()))
+    }
+
+    /// Whether the engine may be unusable now. A malformed row says nothing about the others.
+    pub(super) fn is_of_engine(&self) -> bool {
+        matches!(self, Self::Engine(_) | Self::Commit(_) | Self::Panic)
+    }
+
+    /// Whether a sync may have failed, after which the system's cache cannot be trusted. Running out of space, and a failure
+    /// that redb only passes on, come before the sync.
+    fn may_be_failed_sync(&self) -> bool {
+        use io::ErrorKind::{FileTooLarge, QuotaExceeded, StorageFull};
+        match self {
+            Self::Commit(error) => match &**error {
+                redb::Error::Io(e) => !matches!(e.kind(), StorageFull | QuotaExceeded | FileTooLarge),
+                _ => false,
+            },
+            _ => false,
+        }
+    }
+}
+
+impl<E: Into<redb::Error>> From<E> for Fault {
+    fn from(error: E) -> Self {
+        Self::Engine(Arc::new(error.into()))
+    }
+}
+
+impl From<Fault> for StoreError {
+    fn from(fault: Fault) -> Self {
+        match fault {
+            Fault::Commit(_) | Fault::Panic => Self::uncertain(fault),
+            _ => Self::unavailable(fault),
+        }
+    }
+}
+
+pub(super) type Opened = Result<Database, RedbOpenError>;
+
+/// The database, shared by all threads, and the one place where it is replaced.
+pub(super) struct Engine {
+    open: Box<dyn Fn() -> Opened + Send + Sync>,
+    state: RwLock<State>,
+}
+
+enum State {
+    Open(Database),
+    /// Closed after a failure. Whoever comes next opens it, if it is time.
+    Closed {
+        cause: Fault,
+        retry_at: Instant,
+    },
+    /// A sync may have failed: never again in this process.
+    Halted(Fault),
+}
+
+impl Engine {
+    pub(super) fn open(open: impl Fn() -> Opened + Send + Sync + 'static) -> Result<Self, RedbOpenError> {
+        let state = RwLock::new(State::Open(open()?));
+        Ok(Self { open: Box::new(open), state })
+    }
+
+    /// Do `work` on the database. If the engine fails, or panics over a damaged file, it is closed for the next caller to reopen.
+    pub(super) fn run<T>(&self, work: impl FnOnce(&Database) -> Result<T, Fault>) -> Result<T, Fault> {
+        let state = self.ready()?;
+        let State::Open(database) = &*state else { return Err(Fault::Stopped) };
+        let result = catch_unwind(AssertUnwindSafe(|| work(database))).unwrap_or(Err(Fault::Panic));
+        drop(state);
+        if let Err(fault) = &result
+            && fault.is_of_engine()
+        {
+            self.close(fault);
+        }
+        result
+    }
+
+    fn ready(&self) -> Result<RwLockReadGuard<'_, State>, Fault> {
+        loop {
+            let state = self.state.read().unwrap_or_else(PoisonError::into_inner);
+            match &*state {
+                State::Open(_) => return Ok(state),
+                State::Halted(fault) => return Err(fault.clone()),
+                State::Closed { cause, retry_at } if Instant::now() < *retry_at => return Err(cause.clone()),
+                State::Closed { .. } => {}
+            }
+            drop(state);
+            let mut state = self.state.write().unwrap_or_else(PoisonError::into_inner);
+            if matches!(&*state, State::Closed { retry_at, .. } if Instant::now() >= *retry_at) {
+                *state = match (self.open)() {
+                    Ok(database) => State::Open(database),
+                    Err(e) => State::Closed { cause: Fault::Reopen(Arc::new(e)), retry_at: Instant::now() + RETRY },
+                };
+            }
+        }
+    }
+
+    /// Waits until nobody uses the database, and so until its lock on the file can be released.
+    fn close(&self, fault: &Fault) {
+        let mut state = self.state.write().unwrap_or_else(PoisonError::into_inner);
+        let next = if fault.may_be_failed_sync() {
+            State::Halted(fault.clone())
+        } else if matches!(*state, State::Open(_)) {
+            State::Closed { cause: fault.clone(), retry_at: Instant::now() }
+        } else {
+            return;
+        };
+        let last = std::mem::replace(&mut *state, next);
+        let _ = catch_unwind(AssertUnwindSafe(|| drop(last)));
+    }
+}
+
+/// Create the file under another name and link it in place when it is complete, so that a crash leaves no half of one.
+pub(super) fn create_missing(path: &Path) -> Result<(), RedbOpenError> {
+    if !path.try_exists()? {
+        let mut draft = path.as_os_str().to_owned();
+        draft.push(format!(".{}.new", process::id()));
+        let draft = PathBuf::from(draft);
+        let linked = create(&draft).and_then(|()| match fs::hard_link(&draft, path) {
+            Err(e) if e.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+            // Not every file system has links.
+            Err(_) => Ok(fs::rename(&draft, path)?),
+            Ok(()) => Ok(()),
+        });
+        let _ = fs::remove_file(&draft);
+        linked?;
+    }
+    // Without this a crash may take the name away, and the acknowledged commits with it.
+    #[cfg(unix)]
+    File::open(path.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new(".")))?.sync_all()?;
+    Ok(())
+}
+
+fn create(path: &Path) -> Result<(), RedbOpenError> {
+    let mut options = OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options.open(path)?;
+    open_file(path).map(drop)
+}
+
+/// Open the file, which must exist.
+pub(super) fn open_file(path: &Path) -> Opened {
+    // redb's `create` would make one with the wrong mode.
+    fs::metadata(path)?;
+    open_with(|builder| builder.create(path))
+}
+
+pub(super) fn open_with(open: impl FnOnce(&redb::Builder) -> Result<Database, DatabaseError>) -> Opened {
+    let mut builder = Database::builder();
+    // Reads the whole file: a damaged one is refused here rather than trusted until someone meets the damage.
+    builder.set_cache_size(CACHE).set_check_integrity_on_open(true);
+    let opened = catch_unwind(AssertUnwindSafe(|| {
+        let database = open(&builder)?;
+        rows::prepare(&database)?;
+        Ok(database)
+    }));
+    opened.unwrap_or_else(|_| Err(RedbOpenError::Damaged("the storage engine panicked".into())))
+}

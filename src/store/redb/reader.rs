@@ -1,0 +1,69 @@
+//! The threads that read: whatever waits is answered from one snapshot.
+
+use std::sync::mpsc::Receiver;
+use std::sync::{Mutex, PoisonError};
+
+use super::engine::{Engine, Fault};
+use super::rows::Snapshot;
+use super::{Reply, StoreError};
+use crate::store::{Cursor, Page, Record, RecordKey, Select};
+
+/// The most reads one thread takes at once; it leaves the rest to the others.
+const BATCH: usize = 64;
+
+/// What the threads can be asked to do.
+pub(super) enum Read {
+    Get { key: RecordKey, reply: Reply<Option<Record>> },
+    List { select: Select, after: Option<Cursor>, limit: usize, reply: Reply<Page> },
+}
+
+/// Work until the queue is closed and empty.
+pub(super) fn run(engine: &Engine, queue: &Mutex<Receiver<Read>>) {
+    let mut jobs = Vec::new();
+    while gather(queue, &mut jobs) {
+        // Begun after the jobs were taken, so it has all that was acknowledged before they came.
+        let mut waiting = jobs.drain(..);
+        let outcome = engine.run(|database| {
+            let snapshot = Snapshot::of(database)?;
+            for job in waiting.by_ref() {
+                job.answer(&snapshot)?;
+            }
+            Ok(())
+        });
+        if let Err(fault) = outcome {
+            waiting.for_each(|job| job.refuse(fault.clone()));
+        }
+    }
+}
+
+/// Take what waits; sleep if there is nothing. False at the end.
+fn gather(queue: &Mutex<Receiver<Read>>, jobs: &mut Vec<Read>) -> bool {
+    let queue = queue.lock().unwrap_or_else(PoisonError::into_inner);
+    let Ok(first) = queue.recv() else { return false };
+    jobs.push(first);
+    jobs.extend(queue.try_iter().take(BATCH - 1));
+    true
+}
+
+impl Read {
+    /// Fails only when the engine does.
+    fn answer(self, snapshot: &Snapshot) -> Result<(), Fault> {
+        match self {
+            Self::Get { key, reply } => send(reply, snapshot.get(key)),
+            Self::List { select, after, limit, reply } => send(reply, snapshot.list(select, after.as_ref(), limit)),
+        }
+    }
+
+    fn refuse(self, fault: Fault) {
+        match self {
+            Self::Get { reply, .. } => drop(reply.send(Err(StoreError::unavailable(fault)))),
+            Self::List { reply, .. } => drop(reply.send(Err(StoreError::unavailable(fault)))),
+        }
+    }
+}
+
+fn send<T>(reply: Reply<T>, result: Result<T, Fault>) -> Result<(), Fault> {
+    let failed = result.as_ref().err().filter(|fault| fault.is_of_engine()).cloned();
+    let _ = reply.send(result.map_err(StoreError::unavailable));
+    failed.map_or(Ok(()), Err)
+}
