@@ -3,8 +3,8 @@
 //! `cargo bench` runs everything; `cargo bench -- verify size` only these groups; `cargo bench -- --quick` leaves out what
 //! takes long, for continuous integration. Groups: verify, refresh, store, size, durable.
 //!
-//! Whatever is compared is measured in turns of about a millisecond, and a ratio is the median of the ratios of
-//! neighbouring turns, so that a busy machine disturbs both sides alike.
+//! Whatever is compared is measured in turns of a fraction of a millisecond, and a ratio is the median of the ratios of
+//! neighbouring turns, so that a busy machine disturbs both sides alike, and most turns not at all.
 
 mod aead;
 mod durable;

@@ -14,23 +14,23 @@ use crate::rivals::oxide::Oxide;
 use crate::table::{Table, Target};
 
 pub fn run(table: &mut Table, quick: bool) {
-    let turn = Duration::from_millis(4);
+    let turn = Duration::from_micros(400);
     let small = 10_000;
     let mut ours = Deployment::new(MemoryStore::new(), small);
     let rotations = 100;
     ours.rotate();
     let info = measure(|| (0..rotations).for_each(|_| ours.rotate()));
-    compare(table, &mut ours, if quick { 60 } else { 300 }, turn);
+    compare(table, &mut ours, if quick { 300 } else { 2000 }, turn);
     table.figure("allocations in one `refresh`", format!("{}", info.count_total / rotations));
     if quick {
         return;
     }
     let mut many = Deployment::new(MemoryStore::new(), 1_000_000);
-    compare(table, &mut many, 150, turn);
+    compare(table, &mut many, 2000, turn);
     let mut race = Race::default();
     race.add("small", || ours.rotate());
     race.add("large", || many.rotate());
-    let times = race.run(300, turn);
+    let times = race.run(2000, turn);
     let case = "`refresh` among 10⁶ families ÷ among 10⁴";
     table.ratio(case, times.shown("large"), times.ratio("large", "small"), Target::AtMost(1.5));
 }

@@ -4,8 +4,8 @@ pub(crate) mod access;
 pub(crate) mod code;
 pub(crate) mod refresh;
 mod secret;
+mod text;
 
-use base64ct::{Base64UrlUnpadded, Encoding};
 use zeroize::Zeroizing;
 
 pub use self::access::AccessClaims;
@@ -22,12 +22,3 @@ pub(crate) const ACCESS: &str = "mcpat_";
 pub(crate) const REFRESH: &str = "mcprt_";
 /// Prefix of an authorization code.
 pub(crate) const CODE: &str = "mcpac_";
-
-/// `prefix` and the base64url of `bytes`, in one buffer that is zeroized on drop.
-fn to_text(prefix: &str, bytes: &[u8]) -> Option<Zeroizing<String>> {
-    let mut text = vec![0; prefix.len() + (bytes.len() * 4).div_ceil(3)];
-    let (head, chars) = text.split_at_mut(prefix.len());
-    head.copy_from_slice(prefix.as_bytes());
-    Base64UrlUnpadded::encode(bytes, chars).ok()?;
-    String::from_utf8(text).ok().map(Zeroizing::new)
-}
