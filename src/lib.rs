@@ -102,6 +102,7 @@
 )]
 mod access_keys;
 mod audit;
+mod base64url;
 mod claims;
 mod client;
 mod crypto;

@@ -4,12 +4,12 @@
 
 use std::collections::BTreeMap;
 
-use base64ct::{Base64UrlUnpadded, Encoding};
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
 use super::{ACCESS, VERSION};
 use crate::access_keys::{AccessKey, AccessKeys};
+use crate::base64url;
 use crate::claims::AccessClaims;
 use crate::client::Binding;
 use crate::crypto::Aead;
@@ -93,18 +93,17 @@ pub(crate) fn seal(claims: &AccessClaims, key: &AccessKey, nonce: &[u8; 24]) -> 
     if bytes.len() > MAX_BYTES {
         return None;
     }
-    super::to_text(ACCESS, &bytes)
+    base64url::encode_fast(ACCESS, &bytes)
 }
 
-/// Open `text` and hand its claims to `read`. `None` unless it is authentic; nothing is allocated for that.
-pub(crate) fn open<T>(text: &str, keys: &AccessKeys, read: impl FnOnce(&WireClaims<'_>) -> T) -> Option<T> {
-    let chars = text.strip_prefix(ACCESS)?;
+/// Open `token` and hand its claims to `read`. `None` unless it is authentic; nothing is allocated for that.
+pub(crate) fn open<T>(token: &str, keys: &AccessKeys, read: impl FnOnce(&WireClaims<'_>) -> T) -> Option<T> {
+    let chars = token.strip_prefix(ACCESS)?;
     if chars.len() > MAX_CHARS {
         return None;
     }
     let mut buffer = [0; MAX_BYTES];
-    let length = Base64UrlUnpadded::decode(chars, &mut buffer).ok()?.len();
-    let bytes = buffer.get_mut(..length)?;
+    let bytes = base64url::decode_fast(chars, &mut buffer)?;
     let (header, rest) = bytes.split_first_chunk_mut::<HEADER>()?;
     let (nonce, sealed) = rest.split_first_chunk_mut::<{ Aead::NONCE }>()?;
     let [version, key_id @ ..] = *header;

@@ -5,10 +5,10 @@
 
 use std::fmt;
 
-use base64ct::{Base64UrlUnpadded, Encoding};
 use zeroize::Zeroizing;
 
 use super::{CODE, REFRESH, VERSION};
+use crate::base64url;
 use crate::crypto::equal;
 use crate::family::{FamilyId, FamilySecret, TokenFamily};
 use crate::keyring::{KeyId, KeySet, Keyring};
@@ -85,7 +85,7 @@ pub(crate) fn derive(family: &TokenFamily, keyring: &Keyring) -> Option<Zeroizin
     bytes[..BODY].copy_from_slice(&head);
     bytes[BODY..BODY + GUARD].copy_from_slice(&body.guard(keys, &head));
     bytes[BODY + GUARD..].copy_from_slice(&body.mac(keys, &head, &family.secret));
-    super::to_text(body.prefix(), bytes.as_ref())
+    base64url::encode(body.prefix(), bytes.as_ref())
 }
 
 /// A refresh token or authorization code that has the right form and guard, and is still to be authenticated.
@@ -96,27 +96,27 @@ pub struct Presented {
 
 impl Presented {
     /// Parse a refresh token. `None` for anything that this keyring cannot have made; no store was asked for that.
-    pub fn refresh_token(text: &str, keyring: &Keyring) -> Option<Self> {
-        Self::any(text, keyring).filter(|presented| presented.body.generation > 0)
+    pub fn refresh_token(token: &str, keyring: &Keyring) -> Option<Self> {
+        Self::any(token, keyring).filter(|presented| presented.body.generation > 0)
     }
 
     /// Parse an authorization code, likewise.
-    pub fn code(text: &str, keyring: &Keyring) -> Option<Self> {
-        Self::any(text, keyring).filter(|presented| presented.body.generation == 0)
+    pub fn code(token: &str, keyring: &Keyring) -> Option<Self> {
+        Self::any(token, keyring).filter(|presented| presented.body.generation == 0)
     }
 
     /// Parse either.
-    pub fn any(text: &str, keyring: &Keyring) -> Option<Self> {
-        let chars = text.strip_prefix(REFRESH).or_else(|| text.strip_prefix(CODE))?;
+    pub fn any(token: &str, keyring: &Keyring) -> Option<Self> {
+        let chars = token.strip_prefix(REFRESH).or_else(|| token.strip_prefix(CODE))?;
         if chars.len() != CHARS {
             return None;
         }
         let mut bytes = Zeroizing::new([0; BYTES]);
-        Base64UrlUnpadded::decode(chars, bytes.as_mut()).ok()?;
+        base64url::decode(chars, bytes.as_mut())?;
         let (head, rest) = bytes.split_first_chunk()?;
         let (guard, mac) = rest.split_first_chunk::<GUARD>()?;
         let body = Body::parse(head)?;
-        let right = text.starts_with(body.prefix()) && equal(guard, &body.guard(keyring.get(body.key_id)?, head));
+        let right = token.starts_with(body.prefix()) && equal(guard, &body.guard(keyring.get(body.key_id)?, head));
         right.then_some(Self { body, mac: Zeroizing::new(mac.try_into().ok()?) })
     }
 

@@ -1,0 +1,48 @@
+//! Measures what the crate promises and prints one table.
+//!
+//! `cargo bench` runs everything; `cargo bench -- verify size` only these groups; `cargo bench -- --quick` leaves out what
+//! takes long, for continuous integration. Groups: verify, refresh, store, size, durable.
+//!
+//! Whatever is compared is measured in turns of a fraction of a millisecond, and a ratio is the median of the ratios of
+//! neighbouring turns, so that a busy machine disturbs both sides alike, and most turns not at all.
+
+mod aead;
+mod durable;
+mod fixture;
+mod measure;
+mod primitives;
+mod refresh;
+mod rivals;
+mod size;
+mod store;
+mod table;
+mod verify;
+
+use table::Table;
+
+const GROUPS: [(&str, fn(&mut Table, bool)); 5] = [
+    ("verify", verify::run),
+    ("refresh", refresh::run),
+    ("store", store::run),
+    ("size", size::run),
+    ("durable", durable::run),
+];
+
+fn main() {
+    // Cargo passes `--bench`, which means nothing here.
+    let arguments: Vec<String> = std::env::args().skip(1).filter(|argument| argument != "--bench").collect();
+    let quick = arguments.iter().any(|argument| argument == "--quick");
+    let chosen: Vec<&str> = arguments.iter().map(String::as_str).filter(|argument| *argument != "--quick").collect();
+    if let Some(unknown) = chosen.iter().find(|name| !GROUPS.iter().any(|(group, _)| group == *name)) {
+        eprintln!("there is no group {unknown}: choose from verify, refresh, store, size, durable");
+        std::process::exit(2);
+    }
+    let mut table = Table::default();
+    for (name, run) in GROUPS {
+        if chosen.is_empty() || chosen.contains(&name) {
+            eprintln!("measuring: {name}");
+            run(&mut table, quick);
+        }
+    }
+    println!("AEAD: {}; {} mode\n\n{table}", aead::NAME, if quick { "quick" } else { "full" });
+}

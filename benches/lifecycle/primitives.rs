@@ -1,0 +1,193 @@
+//! The primitives that one refresh cannot do without, on the same sizes: what `refresh` is measured against.
+//!
+//! In each round: the clock is read once; the refresh token is decoded; guard and MAC are computed for the token that came
+//! and for the one that goes; the record is fetched, opened and decoded; 52 random bytes are drawn, enough for two nonces
+//! and the jitter; the claims are encoded, sealed and spelled in base64url, and the next refresh token is too; the record
+//! is encoded, sealed and committed. Deciding, assembling and checking come on top and are what is measured.
+
+use std::hint::black_box;
+use std::time::SystemTime;
+
+use base64::Engine as _;
+use base64ct::{Base64UrlUnpadded, Encoding as _};
+use futures_executor::block_on;
+use hmac::{Hmac, KeyInit, Mac};
+use mcp_token_lifecycle::{Commit, MemoryStore, Record, RecordKey, TokenStore};
+use serde::{Deserialize, Serialize};
+use sha2::Sha256;
+
+use crate::aead::Bare;
+use crate::fixture::{AUDIENCE, CLIENT, SCOPE, SUBJECT, scattered};
+
+const BODY: usize = 37;
+const GUARD: usize = 9;
+const MAC: usize = 32;
+/// Version, key id and nonce in front of what is sealed.
+const HEAD: usize = 5 + 24;
+const TAG: usize = 16;
+
+/// A family as the library encodes it, field by field.
+#[derive(Serialize, Deserialize)]
+struct Family<'a> {
+    #[serde(with = "postcard::fixint::le")]
+    generation: u64,
+    times: [u64; 4],
+    revoked: Option<(u64, u8)>,
+    secret: [u8; 32],
+    code: Option<([u8; 32], [u8; 32])>,
+    binding: Option<(u8, [u8; 32])>,
+    retries: u32,
+    confirmed: bool,
+    key_id: u32,
+    #[serde(borrow)]
+    subject: &'a str,
+    client_id: &'a str,
+    scope: &'a str,
+    resources: Vec<&'a str>,
+    claims: Vec<(&'a str, &'a str)>,
+}
+
+/// The claims of an access token likewise.
+#[derive(Serialize, Deserialize)]
+struct Claims<'a> {
+    family: [u8; 16],
+    generation: u64,
+    issued_at: u64,
+    expires_at: u64,
+    subject: &'a str,
+    client_id: &'a str,
+    scope: &'a str,
+    audience: &'a str,
+    binding: Option<(u8, [u8; 32])>,
+    claims: &'a [u8],
+}
+
+pub struct Primitives {
+    store: MemoryStore,
+    keys: Vec<RecordKey>,
+    next: usize,
+    aead: Bare,
+    mac: Hmac<Sha256>,
+    refresh_token: String,
+    url_safe: base64::engine::Simd,
+}
+
+impl Primitives {
+    /// With as many records as `template` has, of the same size and with the same index keys.
+    pub fn new(template: &MemoryStore, keys: Vec<RecordKey>) -> Self {
+        let aead = Bare::new(&[1; 32]);
+        let store = MemoryStore::new();
+        for key in &keys {
+            let mut record = block_on(template.get(*key)).unwrap().unwrap();
+            record.version = 1;
+            record.payload = sealed(&aead, &encoded_family([0; 24]), &[0; 77]);
+            assert_eq!(block_on(store.commit(record)).unwrap(), Commit::Apply);
+        }
+        Self {
+            store,
+            keys,
+            next: 0,
+            aead,
+            mac: <Hmac<Sha256> as KeyInit>::new_from_slice(&[2; 32]).unwrap(),
+            refresh_token: Base64UrlUnpadded::encode_string(&[3; BODY + GUARD + MAC]),
+            url_safe: base64::engine::Simd::url_safe(base64::engine::general_purpose::NO_PAD),
+        }
+    }
+
+    pub fn payload_len() -> usize {
+        HEAD + encoded_family([0; 24]).len() + TAG
+    }
+
+    pub fn all(&mut self) -> usize {
+        black_box(SystemTime::now());
+        let mut token = [0; BODY + GUARD + MAC];
+        Base64UrlUnpadded::decode(black_box(&self.refresh_token), &mut token).unwrap();
+        let _guard = self.tag(6 + BODY);
+        let record = self.load();
+        let _mac = self.tag(6 + BODY + MAC);
+        let mut random = [0; 52];
+        getrandom::fill(&mut random).unwrap();
+        let access_token = self.access_token(random[..24].try_into().unwrap());
+        token[BODY..BODY + GUARD].copy_from_slice(&self.tag(6 + BODY)[..GUARD]);
+        token[BODY + GUARD..].copy_from_slice(&self.tag(6 + BODY + MAC));
+        let refresh_token = Base64UrlUnpadded::encode_string(&token);
+        self.save(record, random[24..48].try_into().unwrap());
+        access_token.len() + refresh_token.len()
+    }
+
+    fn tag(&self, bytes: usize) -> [u8; 32] {
+        let mut mac = self.mac.clone();
+        mac.update(black_box(&[4; 128][..bytes]));
+        mac.finalize().into_bytes().into()
+    }
+
+    fn load(&mut self) -> Record {
+        self.next = scattered(self.next, self.keys.len());
+        let mut record = block_on(self.store.get(self.keys[self.next])).unwrap().unwrap();
+        let (nonce, rest) = record.payload[5..].split_first_chunk_mut::<24>().unwrap();
+        let (ciphertext, tag) = rest.split_last_chunk_mut::<TAG>().unwrap();
+        self.aead.open(nonce, &[0; 77], ciphertext, tag);
+        black_box(postcard::from_bytes::<Family<'_>>(ciphertext).unwrap());
+        record
+    }
+
+    fn access_token(&self, nonce: &[u8; 24]) -> String {
+        let claims = Claims {
+            family: [5; 16],
+            generation: 7,
+            issued_at: 1_800_000_000,
+            expires_at: 1_800_001_800,
+            subject: SUBJECT,
+            client_id: CLIENT,
+            scope: SCOPE,
+            audience: AUDIENCE,
+            binding: None,
+            claims: &[],
+        };
+        let mut bytes = [0; 512];
+        let length = postcard::to_slice(black_box(&claims), &mut bytes[HEAD..]).unwrap().len();
+        let tag = self.aead.seal(nonce, &[0; 11], &mut bytes[HEAD..HEAD + length]);
+        bytes[HEAD + length..HEAD + length + TAG].copy_from_slice(&tag);
+        self.url_safe.encode(&bytes[..HEAD + length + TAG])
+    }
+
+    fn save(&self, mut record: Record, nonce: &[u8; 24]) {
+        record.version += 1;
+        let family = encoded_family(black_box([9; 24]));
+        let (plaintext, tag) = record.payload[HEAD..].split_last_chunk_mut::<TAG>().unwrap();
+        plaintext.copy_from_slice(&family);
+        *tag = self.aead.seal(nonce, &[0; 77], plaintext);
+        record.payload[5..HEAD].copy_from_slice(nonce);
+        assert_eq!(block_on(self.store.commit(record)).unwrap(), Commit::Apply);
+    }
+}
+
+fn encoded_family(varying: [u8; 24]) -> Vec<u8> {
+    let mut secret = [6; 32];
+    secret[..24].copy_from_slice(&varying);
+    let family = Family {
+        generation: 7,
+        times: [1_800_000_000; 4],
+        revoked: None,
+        secret,
+        code: None,
+        binding: None,
+        retries: 0,
+        confirmed: false,
+        key_id: 20_261_121,
+        subject: SUBJECT,
+        client_id: CLIENT,
+        scope: SCOPE,
+        resources: vec![AUDIENCE],
+        claims: Vec::new(),
+    };
+    postcard::to_extend(&family, Vec::with_capacity(512)).unwrap()
+}
+
+fn sealed(aead: &Bare, family: &[u8], ad: &[u8]) -> Vec<u8> {
+    let mut payload = vec![0; HEAD];
+    payload.extend_from_slice(family);
+    let tag = aead.seal(&[0; 24], ad, &mut payload[HEAD..]);
+    payload.extend_from_slice(&tag);
+    payload
+}

@@ -1,0 +1,6 @@
+//! What others do with the same claims and the same exchange, through their public interface.
+
+pub mod jwt;
+pub mod oauth_as;
+pub mod oxide;
+pub mod paseto;
