@@ -172,6 +172,10 @@ fn of_the_lifetimes_of_client_and_scopes_the_shortest_wins() {
     let policies = PolicySet::new(policy(|p| p))
         .with_client("agent", RotationPolicy::background_agent().to_builder().jitter_percent(0).build().unwrap())
         .with_scope("mcp:write", ScopeLimit::access(seconds(15 * MINUTE)).and_idle(seconds(DAY)))
+        .with_scope(
+            "mcp:wide",
+            ScopeLimit::access(seconds(DAY)).and_idle(seconds(99 * DAY)).and_absolute(seconds(99 * DAY)),
+        )
         .with_scope("mcp:admin", ScopeLimit::access(seconds(HOUR)).and_absolute(seconds(2 * DAY)));
     let bench = bench(policies);
     let issue = |client, scopes| {
@@ -182,6 +186,7 @@ fn of_the_lifetimes_of_client_and_scopes_the_shortest_wins() {
     assert_eq!(issue("client-1", "mcp:read"), (30 * MINUTE, 14 * DAY, 90 * DAY));
     assert_eq!(issue("client-1", "mcp:read mcp:write"), (15 * MINUTE, DAY, 90 * DAY));
     assert_eq!(issue("client-1", "mcp:admin"), (30 * MINUTE, 2 * DAY, 2 * DAY), "a limit does not lengthen");
+    assert_eq!(issue("client-1", "mcp:wide"), (30 * MINUTE, 14 * DAY, 90 * DAY), "nor does a generous one");
     assert_eq!(issue("client-1", "mcp:admin mcp:write"), (15 * MINUTE, DAY, 2 * DAY));
     assert_eq!(issue("agent", "mcp:read"), (10 * MINUTE, 30 * DAY, 90 * DAY));
     assert_eq!(issue("agent", "mcp:write"), (10 * MINUTE, DAY, 90 * DAY));

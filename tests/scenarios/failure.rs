@@ -288,11 +288,15 @@ fn s64_a_tightened_policy_holds_for_tokens_that_are_already_out() {
     assert_ne!(rt(&rotating.ask(RefreshRequest::new(&client, rt(&aged))).unwrap()), rt(&aged));
 
     let old = lenient.login();
-    lenient.pass(7200);
+    lenient.pass(3600);
+    let old = lenient.refresh(rt(&old)).unwrap();
+    lenient.pass(3600);
     let limit = ScopeLimit::access(seconds(60)).and_absolute(seconds(7200));
     let limited = PolicySet::new(RotationPolicy::standard()).with_scope("mcp:write", limit);
     let shortened = lenient.twin(store, keyring(), limited);
+    lenient.told();
     assert_eq!(shortened.refresh(rt(&old)).unwrap_err(), ErrorCode::InvalidGrant);
+    assert_eq!(lenient.told(), [("deny", Some(Reason::AbsoluteExpired))]);
     assert!(block_on(shortened.issuer.list_families("user-1")).unwrap().is_empty());
 }
 
