@@ -62,7 +62,11 @@ impl Action {
             Self::Reuse(OnReuse::RevokeFamily) => "reuse_revoke_family",
             Self::Reuse(OnReuse::RejectOnly) => "reuse_reject_only",
             Self::Reuse(OnReuse::RevokeSubject) => "reuse_revoke_subject",
-            Self::Revoke(_) => "revoke",
+            Self::Revoke(RevocationReason::Reuse) => "revoke_reuse",
+            Self::Revoke(RevocationReason::Token) => "revoke_token",
+            Self::Revoke(RevocationReason::Session) => "revoke_session",
+            Self::Revoke(RevocationReason::Subject) => "revoke_subject",
+            Self::Revoke(RevocationReason::Client) => "revoke_client",
             Self::Purge { .. } => "purge",
             Self::Rekey { .. } => "rekey",
             Self::Fail => "fail",
@@ -124,6 +128,39 @@ pub enum Reason {
 }
 
 impl Reason {
+    /// A stable name for logs and metrics.
+    pub fn as_str(&self) -> &'static str {
+        match self {
+            Self::Malformed => "malformed",
+            Self::Forged => "forged",
+            Self::UnknownFamily => "unknown_family",
+            Self::WrongClient => "wrong_client",
+            Self::WrongBinding => "wrong_binding",
+            Self::WrongVerifier => "wrong_verifier",
+            Self::WrongRedirect => "wrong_redirect",
+            Self::Revoked(RevocationReason::Reuse) => "revoked_reuse",
+            Self::Revoked(RevocationReason::Token) => "revoked_token",
+            Self::Revoked(RevocationReason::Session) => "revoked_session",
+            Self::Revoked(RevocationReason::Subject) => "revoked_subject",
+            Self::Revoked(RevocationReason::Client) => "revoked_client",
+            Self::CodeExpired => "code_expired",
+            Self::IdleExpired => "idle_expired",
+            Self::AbsoluteExpired => "absolute_expired",
+            Self::AccessExpired => "access_expired",
+            Self::SpentToken => "spent_token",
+            Self::SpentAncestor => "spent_ancestor",
+            Self::RetryLimit => "retry_limit",
+            Self::LostResponse => "lost_response",
+            Self::StaleToken => "stale_token",
+            Self::AheadOfStore => "ahead_of_store",
+            Self::Superseded => "superseded",
+            Self::ScopeExceeded => "scope_exceeded",
+            Self::ResourceNotGranted => "resource_not_granted",
+            Self::GrantWithdrawn => "grant_withdrawn",
+            Self::Exhausted => "exhausted",
+        }
+    }
+
     /// The coarse code that a client gets to see (RFC 6749 §5.2, RFC 8707 §2).
     pub fn code(&self) -> ErrorCode {
         match self {
@@ -179,7 +216,8 @@ impl AuditEvent {
 
 /// Where audit events go.
 ///
-/// An event is handed over right after its act was committed. The call must not block for long: hand the event to a queue.
+/// An event is handed over right after its act was committed, so of two requests that race the later act may be told first.
+/// The call must not block for long: hand the event to a queue.
 pub trait AuditSink: Send + Sync {
     /// Take note of `event`.
     fn record(&self, event: &AuditEvent);
@@ -215,8 +253,7 @@ impl AuditSink for TracingAudit {
                     $level,
                     at = %event.at,
                     action = event.action.as_str(),
-                    detail = ?event.action,
-                    reason = event.reason.map(tracing::field::debug),
+                    reason = event.reason.as_ref().map(Reason::as_str),
                     family = event.family.map(tracing::field::display),
                     generation = event.generation,
                     client_id = event.client_id.as_deref(),

@@ -134,7 +134,7 @@ impl<S: TokenStore> TokenIssuer<S> {
             Ok(wants) => wants,
             Err(reason) => return Ok(self.refuse(reason, client, None)),
         };
-        let proof = Redemption { code_verifier, redirect_uri };
+        let proof = Redemption { code_verifier, redirect_uri: *redirect_uri };
         let ask = wants.ask(client, binding.as_ref());
         self.exchange(Presented::code(code, &self.keyring), &ask, |family, token, cx| {
             decision::redeem(family, token, &proof, &ask, cx)

@@ -34,13 +34,13 @@ impl<'a> AuthorizeRequest<'a> {
 }
 
 macro_rules! token_request {
-    ($(#[$doc:meta])* $name:ident { $($(#[$field_doc:meta])* $field:ident),+ }) => {
+    ($(#[$doc:meta])* $name:ident { $($field:ident: $type:ty as $param:ty),+ }) => {
         $(#[$doc])*
         #[derive(Clone)]
         #[must_use]
         pub struct $name<'a> {
             pub(crate) client: &'a Client,
-            $(pub(crate) $field: &'a str,)+
+            $(pub(crate) $field: $type,)+
             pub(crate) scope: Option<&'a str>,
             pub(crate) resources: Vec<&'a str>,
             pub(crate) binding: Option<Binding>,
@@ -48,19 +48,24 @@ macro_rules! token_request {
 
         impl<'a> $name<'a> {
             /// A request by `client`, which the application has identified and authenticated, with the parameters as sent.
-            pub fn new(client: &'a Client, $($field: &'a str),+) -> Self {
-                Self { client, $($field,)+ scope: None, resources: Vec::new(), binding: None }
+            pub fn new(client: &'a Client, $($field: $param),+) -> Self {
+                Self { client, $($field: $field.into(),)+ scope: None, resources: Vec::new(), binding: None }
             }
 
             /// A narrower scope for the access token. The grant, and so the next refresh, stays as wide as it was
             /// (RFC 6749 §6).
-            pub fn scope(self, scope: &'a str) -> Self {
-                Self { scope: Some(scope), ..self }
+            pub fn scope(self, scope: impl Into<Option<&'a str>>) -> Self {
+                Self { scope: scope.into(), ..self }
             }
 
             /// A resource for the access token, out of those granted (RFC 8707 §2.2). Call it again for each one more.
-            pub fn resource(mut self, uri: &'a str) -> Self {
-                self.resources.push(uri);
+            pub fn resource(self, uri: &'a str) -> Self {
+                self.resources([uri])
+            }
+
+            /// Several of them.
+            pub fn resources(mut self, uris: impl IntoIterator<Item = &'a str>) -> Self {
+                self.resources.extend(uris);
                 self
             }
 
@@ -81,12 +86,19 @@ macro_rules! token_request {
 
 token_request! {
     /// A token request with `grant_type=authorization_code` (OAuth 2.1 §4.1.3).
-    RedeemRequest { code, redirect_uri, code_verifier }
+    ///
+    /// A `redirect_uri` that the client sent must be that of the authorization request, byte for byte. OAuth 2.0 clients send
+    /// one; OAuth 2.1 leaves it out of the token request, since the code verifier ties the code to the client already.
+    RedeemRequest {
+        code: &'a str as &'a str,
+        redirect_uri: Option<&'a str> as impl Into<Option<&'a str>>,
+        code_verifier: &'a str as &'a str
+    }
 }
 
 token_request! {
     /// A token request with `grant_type=refresh_token` (OAuth 2.1 §4.3).
-    RefreshRequest { refresh_token }
+    RefreshRequest { refresh_token: &'a str as &'a str }
 }
 
 /// Scope and resources as asked for, parsed.

@@ -122,14 +122,13 @@ async fn token(State(app): State<Arc<App>>, form: Form) -> Result<impl IntoRespo
     let client = params.client()?;
     let answer = match params.need("grant_type")? {
         "authorization_code" => {
-            let (code, redirect_uri) = (params.need("code")?, params.need("redirect_uri")?);
-            let request = RedeemRequest::new(&client, code, redirect_uri, params.need("code_verifier")?);
-            app.issuer.redeem(&params.all("resource").fold(request, RedeemRequest::resource)).await?
+            let (code, verifier) = (params.need("code")?, params.need("code_verifier")?);
+            let request = RedeemRequest::new(&client, code, params.get("redirect_uri"), verifier);
+            app.issuer.redeem(&request.resources(params.all("resource"))).await?
         }
         "refresh_token" => {
             let request = RefreshRequest::new(&client, params.need("refresh_token")?);
-            let request = params.get("scope").into_iter().fold(request, RefreshRequest::scope);
-            app.issuer.refresh(&params.all("resource").fold(request, RefreshRequest::resource)).await?
+            app.issuer.refresh(&request.scope(params.get("scope")).resources(params.all("resource"))).await?
         }
         _ => return Err(ErrorResponse::new(ErrorCode::UnsupportedGrantType).into()),
     };

@@ -11,8 +11,8 @@ use crate::token::Genuine;
 pub struct Redemption<'a> {
     /// The PKCE code verifier (RFC 7636 §4.5).
     pub code_verifier: &'a str,
-    /// The redirect URI of the authorization request.
-    pub redirect_uri: &'a str,
+    /// The redirect URI, if the client sent it again: it must be that of the authorization request.
+    pub redirect_uri: Option<&'a str>,
 }
 
 impl std::fmt::Debug for Redemption<'_> {
@@ -36,7 +36,7 @@ pub fn redeem(
     let matches = match &family.code {
         None => Err(Reason::CodeExpired),
         Some(check) if !check.matches_verifier(proof.code_verifier) => Err(Reason::WrongVerifier),
-        Some(check) if !check.matches_redirect(proof.redirect_uri) => Err(Reason::WrongRedirect),
+        Some(check) if !proof.redirect_uri.is_none_or(|uri| check.matches_redirect(uri)) => Err(Reason::WrongRedirect),
         Some(_) => Ok(()),
     };
     match ask.may_present(family).and(matches) {

@@ -171,12 +171,27 @@ fn s36_a_code_that_comes_back_after_the_leeway_kills_what_it_led_to() {
 }
 
 #[test]
-fn s36_after_the_first_refresh_a_code_counts_as_reuse_whatever_comes_with_it() {
+fn s36_a_replayed_code_without_its_verifier_or_with_another_redirect_changes_nothing() {
     let bench = bench(RotationPolicy::standard());
     let (code, client) = (bench.code(), client());
     let first = bench.redeem(&code).unwrap();
     let second = bench.refresh(rt(&first)).unwrap();
-    let replay = RedeemRequest::new(&client, &code, "https://elsewhere.example", "");
-    assert_eq!(verdict(block_on(bench.issuer.redeem(&replay))).unwrap_err(), ErrorCode::InvalidGrant);
-    assert_dead(&bench, &[first, second]);
+    bench.told();
+    for (redirect, verifier, reason) in
+        [(REDIRECT, "", Reason::WrongVerifier), ("https://elsewhere.example", VERIFIER, Reason::WrongRedirect)]
+    {
+        let replay = RedeemRequest::new(&client, &code, redirect, verifier);
+        assert_eq!(verdict(block_on(bench.issuer.redeem(&replay))).unwrap_err(), ErrorCode::InvalidGrant);
+        assert_eq!(bench.told(), [("deny", Some(reason))]);
+    }
+    assert!(bench.refresh(rt(&second)).is_ok());
+}
+
+#[test]
+fn s36_a_client_that_leaves_the_redirect_out_is_held_to_its_verifier() {
+    let bench = bench(RotationPolicy::standard());
+    let (code, client) = (bench.code(), client());
+    let redeem = |verifier| verdict(block_on(bench.issuer.redeem(&RedeemRequest::new(&client, &code, None, verifier))));
+    assert_eq!(redeem("another-verifier-of-43-characters-0123456789").unwrap_err(), ErrorCode::InvalidGrant);
+    assert!(redeem(VERIFIER).is_ok());
 }
