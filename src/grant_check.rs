@@ -6,7 +6,8 @@ use crate::client::Client;
 use crate::family::TokenFamily;
 use crate::store::BoxFuture;
 
-/// The application's last word before tokens are issued: is the grant still good? It may ask a user database.
+/// The application's last word before a redemption or a refresh is granted: is the grant still good? It may ask a user
+/// database.
 ///
 /// It is asked after everything else has been checked and before anything is written: a refusal consumes nothing, and neither
 /// does a failure.

@@ -89,7 +89,7 @@ impl<S: TokenStore> TokenIssuer<S> {
         Self { audit: Arc::new(sink), ..self }
     }
 
-    /// With a check of the grant before every issue.
+    /// With a check of the grant before every redemption and refresh.
     #[must_use]
     pub fn with_grant_check(self, check: impl GrantCheck + 'static) -> Self {
         Self { grant_check: Some(Arc::new(check)), ..self }

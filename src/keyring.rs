@@ -76,10 +76,10 @@ impl KeySet {
 
 /// The keys of one deployment: a primary, with which everything new is made, and retired ones that still open what is old.
 ///
-/// To rotate: put a new primary in front and keep the old key as retired, on every server, then let
-/// [`TokenIssuer::rekey`](crate::TokenIssuer::rekey) move the idle records over. Tokens move over as they are used. Drop the
-/// old key once nobody can hold a token made with it, which is an idle lifetime later. From that moment every sealed byte
-/// left over from it, in free pages or in backups, is unreadable for good.
+/// To rotate: add the new key as retired on every server, so that all can read it; then, on every server, make it the primary
+/// and the old one retired; then let [`TokenIssuer::rekey`](crate::TokenIssuer::rekey) move the idle records over. Tokens move
+/// over as they are used. Drop the old key once nobody can hold a token made with it, which is an idle lifetime later. From
+/// that moment every sealed byte left over from it, in free pages or in backups, is unreadable for good.
 ///
 /// ```
 /// use mcp_token_lifecycle::{KeyId, Keyring, MasterKey};

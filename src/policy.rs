@@ -6,6 +6,7 @@ use std::time::Duration;
 use crate::client::{Binding, Client, ClientKind};
 use crate::grant::{Grant, Scope};
 
+const SECOND: Duration = Duration::from_secs(1);
 const MINUTE: Duration = Duration::from_secs(60);
 const HOUR: Duration = Duration::from_secs(60 * 60);
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
@@ -71,14 +72,14 @@ pub struct Lifetimes {
 
 impl Lifetimes {
     fn min(self, limit: ScopeLimit) -> Self {
-        let min = |value: Duration, limit: Option<Duration>| limit.map_or(value, |limit| value.min(limit));
+        let min = |value: Duration, limit: Option<Duration>| limit.map_or(value, |limit| value.min(limit.max(SECOND)));
         let absolute = min(self.absolute, limit.absolute);
         let idle = min(self.idle, limit.idle).min(absolute);
         Self { access: min(self.access, limit.access).min(idle), idle, absolute, code: self.code }
     }
 }
 
-/// Shorter lifetimes for grants or tokens that include a certain scope.
+/// Shorter lifetimes for grants or tokens that include a certain scope; a limit below one second is one second.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ScopeLimit {
     access: Option<Duration>,
@@ -305,7 +306,7 @@ impl RotationPolicyBuilder {
         let shortest = access.min(idle).min(absolute).min(code).min(policy.min_access);
         let window = policy.lost_response_window.unwrap_or(policy.reuse_leeway);
         let broken = [
-            (shortest < Duration::from_secs(1), PolicyError::TooShort),
+            (shortest < SECOND, PolicyError::TooShort),
             (policy.min_access > access, PolicyError::MinAccessBeyondAccess),
             (access > DAY, PolicyError::AccessTooLong),
             (access > idle, PolicyError::AccessBeyondIdle),

@@ -24,15 +24,13 @@ impl<S: TokenStore> TokenIssuer<S> {
             let _denied = self.refuse(Reason::Malformed, client, None);
             return Ok(());
         };
-        let genuine = |family: &TokenFamily| {
-            presented.as_ref().is_none_or(|presented| presented.authenticate(family, &self.keyring).is_some())
+        let decide = |family: &TokenFamily| match &presented {
+            Some(presented) if presented.authenticate(family, &self.keyring).is_none() => {
+                Decision::refuse((), family, Reason::Forged, self.clock.now())
+            }
+            _ => decision::revoke_by_token(family, client, binding, &self.context()),
         };
-        let found = self
-            .transition(id, |family| {
-                genuine(family).then(|| decision::revoke_by_token(family, client, binding, &self.context()))
-            })
-            .await?;
-        if !found {
+        if !self.transition(id, |family| Some(decide(family))).await? {
             let _denied = self.refuse(Reason::UnknownFamily, client, Some(id));
         }
         Ok(())

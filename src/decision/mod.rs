@@ -77,7 +77,7 @@ pub enum Verdict {
 
 impl<T> Decision<T> {
     /// Nothing changes, and the reason is reported.
-    fn refuse(verdict: T, family: &TokenFamily, reason: Reason, now: Timestamp) -> Self {
+    pub(crate) fn refuse(verdict: T, family: &TokenFamily, reason: Reason, now: Timestamp) -> Self {
         let event = AuditEvent::on_family(now, Action::Deny, family).because(reason);
         Self { write: None, verdict, event: Some(event) }
     }
