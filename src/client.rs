@@ -40,6 +40,10 @@ impl Client {
         &self.id
     }
 
+    pub(crate) fn shared_id(&self) -> Arc<str> {
+        Arc::clone(&self.id)
+    }
+
     /// Public or confidential.
     pub fn kind(&self) -> ClientKind {
         self.kind

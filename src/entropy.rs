@@ -1,5 +1,7 @@
 //! Randomness, injected so that tests can repeat themselves.
 
+use crate::crypto::NONCE;
+
 /// The random source failed. The request is answered with 503 and nothing has changed.
 #[derive(Debug, thiserror::Error)]
 #[error("the random source failed")]
@@ -41,4 +43,22 @@ pub(crate) fn random<const N: usize>(entropy: &dyn Entropy) -> Result<[u8; N], E
     let mut bytes = [0; N];
     entropy.fill(&mut bytes)?;
     Ok(bytes)
+}
+
+/// What one decision needs to be carried out, drawn at once: each request to the operating system is a system call.
+pub(crate) struct Draw {
+    pub(crate) access_nonce: [u8; NONCE],
+    pub(crate) record_nonce: [u8; NONCE],
+    pub(crate) jitter: u32,
+}
+
+impl Draw {
+    pub(crate) fn from(entropy: &dyn Entropy) -> Result<Self, EntropyError> {
+        let random: [u8; 2 * NONCE + 4] = random(entropy)?;
+        let (mut access_nonce, mut record_nonce, mut jitter) = ([0; NONCE], [0; NONCE], [0; 4]);
+        access_nonce.copy_from_slice(&random[..NONCE]);
+        record_nonce.copy_from_slice(&random[NONCE..2 * NONCE]);
+        jitter.copy_from_slice(&random[2 * NONCE..]);
+        Ok(Self { access_nonce, record_nonce, jitter: u32::from_le_bytes(jitter) })
+    }
 }

@@ -4,6 +4,12 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
+/// The members of an introspection response (RFC 7662 §2.2) that are not the application's.
+#[rustfmt::skip]
+const RESERVED: [&str; 13] = [
+    "active", "scope", "client_id", "username", "token_type", "exp", "iat", "nbf", "sub", "aud", "iss", "jti", "cnf",
+];
+
 /// A set of scope tokens (RFC 6749 §3.3), kept sorted and without repetition.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Scope(Arc<str>);
@@ -169,21 +175,6 @@ impl Grant {
     ///
     /// [`GrantError::TooLong`]; [`GrantError::ReservedClaim`] for a name that introspection uses (RFC 7662 §2.2).
     pub fn with_claim(mut self, name: impl Into<String>, value: impl Into<String>) -> Result<Self, GrantError> {
-        const RESERVED: [&str; 13] = [
-            "active",
-            "scope",
-            "client_id",
-            "username",
-            "token_type",
-            "exp",
-            "iat",
-            "nbf",
-            "sub",
-            "aud",
-            "iss",
-            "jti",
-            "cnf",
-        ];
         let name = name.into();
         if RESERVED.contains(&name.as_str()) {
             return Err(GrantError::ReservedClaim);

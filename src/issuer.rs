@@ -7,9 +7,8 @@ use zeroize::Zeroizing;
 
 use crate::audit::{Action, AuditEvent, AuditSink, NoAudit, Reason};
 use crate::client::{Binding, Client};
-use crate::crypto::Aead;
 use crate::decision::{self, Ask, Context, Decision, Issue, Redemption, Verdict};
-use crate::entropy::{Entropy, OsEntropy, random};
+use crate::entropy::{Draw, Entropy, OsEntropy, random};
 use crate::error::{Error, ErrorKind};
 use crate::family::{CodeCheck, FamilyId, FamilySecret, TokenFamily};
 use crate::grant::Grant;
@@ -19,7 +18,7 @@ use crate::policy::PolicySet;
 use crate::record::{self, Found};
 use crate::request::{AuthorizeRequest, RedeemRequest, RefreshRequest, Wants};
 use crate::response::{Answer, ErrorResponse, TokenResponse, TokenType};
-use crate::store::{Commit, TokenStore};
+use crate::store::{Commit, IndexKey, TokenStore};
 use crate::time::{Clock, SystemClock, Timestamp};
 use crate::token::{AccessToken, AuthorizationCode, Genuine, Presented, RefreshToken, access, refresh};
 use crate::verifier::AccessVerifier;
@@ -112,7 +111,7 @@ impl<S: TokenStore> TokenIssuer<S> {
         let check = CodeCheck::new(challenge, redirect_uri);
         let family = TokenFamily::begin(self.new_family()?, grant, Some(check), binding, &cx);
         let code = AuthorizationCode::new(self.derive(&family)?);
-        self.insert(&family).await?;
+        self.insert(&family, &self.draw()?).await?;
         self.report(AuditEvent::on_family(cx.now, Action::Authorize, &family));
         Ok(code)
     }
@@ -121,8 +120,9 @@ impl<S: TokenStore> TokenIssuer<S> {
     pub async fn issue(&self, grant: Grant, binding: Option<Binding>) -> Result<TokenResponse, Error> {
         let cx = self.context();
         let family = TokenFamily::begin(self.new_family()?, grant, None, binding, &cx);
-        let response = self.respond(decision::issue(&family, &cx), cx.now)?;
-        self.insert(&family).await?;
+        let draw = self.draw()?;
+        let response = self.respond(decision::issue(&family, &cx), cx.now, &draw)?;
+        self.insert(&family, &draw).await?;
         self.report(AuditEvent::on_family(cx.now, Action::Issue, &family));
         Ok(response)
     }
@@ -189,6 +189,7 @@ impl<S: TokenStore> TokenIssuer<S> {
         cx: &Context<'_>,
     ) -> Result<Option<Answer>, Error> {
         let Decision { write, verdict, event } = decision;
+        let draw = self.draw()?;
         let answer = match verdict {
             Verdict::Issue(issue) => {
                 if self.standing(&issue.family, ask.client).await? == Standing::Withdrawn {
@@ -197,7 +198,7 @@ impl<S: TokenStore> TokenIssuer<S> {
                     return Ok(Some(Answer::Deny(ErrorResponse::new(Reason::GrantWithdrawn.code()))));
                 }
                 // Everything that can fail comes before the commit, so that a failure consumes nothing.
-                Answer::Issue(self.respond(issue, cx.now)?)
+                Answer::Issue(self.respond(issue, cx.now, &draw)?)
             }
             Verdict::RevokeSubject(code) => {
                 // The other families first: should this be cut off, the spent token still sets it off again.
@@ -207,7 +208,7 @@ impl<S: TokenStore> TokenIssuer<S> {
             Verdict::Deny(code) => Answer::Deny(ErrorResponse::new(code)),
         };
         if let Some(next) = write
-            && self.replace(found, &next).await? == Commit::Conflict
+            && self.replace(found, &next, &draw).await? == Commit::Conflict
         {
             return Ok(None);
         }
@@ -223,13 +224,10 @@ impl<S: TokenStore> TokenIssuer<S> {
     }
 
     /// The response that hands out what was decided.
-    fn respond(&self, issue: Issue, now: Timestamp) -> Result<TokenResponse, Error> {
-        let random: [u8; Aead::NONCE + 4] = random(&*self.entropy)?;
-        let (nonce, jitter) = random.split_at(Aead::NONCE);
-        let corrupt = || Error::new(ErrorKind::CorruptRecord);
-        let nonce = nonce.try_into().map_err(|_| corrupt())?;
-        let claims = issue.claims(now, u32::from_le_bytes(jitter.try_into().map_err(|_| corrupt())?));
-        let access_token = access::seal(&claims, &self.keyring.primary().access, nonce).ok_or_else(corrupt)?;
+    fn respond(&self, issue: Issue, now: Timestamp, draw: &Draw) -> Result<TokenResponse, Error> {
+        let claims = issue.claims(now, draw.jitter);
+        let access_token = access::seal(&claims, &self.keyring.primary().access, &draw.access_nonce)
+            .ok_or_else(|| Error::new(ErrorKind::CorruptRecord))?;
         Ok(TokenResponse {
             access_token: AccessToken::new(access_token),
             token_type: TokenType::for_binding(issue.family.binding()),
@@ -256,7 +254,7 @@ impl<S: TokenStore> TokenIssuer<S> {
     /// Refuse a request without a decision; `family` is the one that the token claims to belong to.
     pub(crate) fn refuse(&self, reason: Reason, client: &Client, family: Option<FamilyId>) -> Answer {
         let event = AuditEvent::new(self.clock.now(), Action::Deny).because(reason);
-        self.report(AuditEvent { client_id: Some(client.id().into()), family, ..event });
+        self.report(AuditEvent { client_id: Some(client.shared_id()), family, ..event });
         Answer::Deny(ErrorResponse::new(reason.code()))
     }
 
@@ -267,27 +265,39 @@ impl<S: TokenStore> TokenIssuer<S> {
         }
     }
 
-    pub(crate) async fn replace(&self, found: &Found, next: &TokenFamily) -> Result<Commit, Error> {
-        self.write(next, found.version.saturating_add(1)).await
+    pub(crate) async fn replace(&self, found: &Found, next: &TokenFamily, draw: &Draw) -> Result<Commit, Error> {
+        let keys = self.keyring.primary();
+        // Subject and client of a family never change, so neither do its index keys, unless the key does.
+        let indexes = if found.sealed_with == keys.id { found.indexes.clone() } else { record::indexes(next, keys) };
+        self.write(next, found.version.saturating_add(1), indexes, draw).await
     }
 
-    async fn insert(&self, family: &TokenFamily) -> Result<(), Error> {
-        match self.write(family, 1).await? {
+    async fn insert(&self, family: &TokenFamily, draw: &Draw) -> Result<(), Error> {
+        match self.write(family, 1, record::indexes(family, self.keyring.primary()), draw).await? {
             Commit::Apply => Ok(()),
             // Two families with one random id: the random source repeats itself.
             Commit::Conflict => Err(Error::new(ErrorKind::Entropy)),
         }
     }
 
-    async fn write(&self, family: &TokenFamily, version: u64) -> Result<Commit, Error> {
+    async fn write(
+        &self,
+        family: &TokenFamily,
+        version: u64,
+        indexes: Vec<IndexKey>,
+        draw: &Draw,
+    ) -> Result<Commit, Error> {
         let expires_at = family.purge_at(&self.policies.lifetimes(&family.grant));
-        let nonce = random(&*self.entropy)?;
-        let record = record::seal(family, version, expires_at, self.keyring.primary(), &nonce)?;
+        let record = record::seal(family, version, expires_at, indexes, self.keyring.primary(), &draw.record_nonce)?;
         Ok(self.store.commit(record).await?)
     }
 
     fn derive(&self, family: &TokenFamily) -> Result<Zeroizing<String>, Error> {
         refresh::derive(family, &self.keyring).ok_or_else(|| Error::new(ErrorKind::UnknownKey(family.key_id)))
+    }
+
+    pub(crate) fn draw(&self) -> Result<Draw, Error> {
+        Ok(Draw::from(&*self.entropy)?)
     }
 
     fn new_family(&self) -> Result<(FamilyId, FamilySecret), Error> {

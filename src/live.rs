@@ -80,7 +80,7 @@ impl<S: TokenStore> TokenIssuer<S> {
             };
             let Decision { write, verdict, event } = decision::live(&found.family, claims, &self.context());
             if let Some(next) = write
-                && self.replace(&found, &next).await? == Commit::Conflict
+                && self.replace(&found, &next, &self.draw()?).await? == Commit::Conflict
             {
                 continue;
             }

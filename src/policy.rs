@@ -7,9 +7,17 @@ use crate::client::{Binding, Client, ClientKind};
 use crate::grant::{Grant, Scope};
 
 const SECOND: Duration = Duration::from_secs(1);
-const MINUTE: Duration = Duration::from_secs(60);
-const HOUR: Duration = Duration::from_secs(60 * 60);
-const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+const MINUTE: Duration = minutes(1);
+const HOUR: Duration = minutes(60);
+const DAY: Duration = days(1);
+
+const fn minutes(count: u64) -> Duration {
+    Duration::from_secs(count * 60)
+}
+
+const fn days(count: u64) -> Duration {
+    minutes(count * 24 * 60)
+}
 
 /// When a refresh answers with a new refresh token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -156,12 +164,7 @@ impl RotationPolicy {
             on_reuse: OnReuse::RevokeFamily,
             on_ahead: OnAhead::Reject,
             on_superseded: OnSuperseded::Accept,
-            lifetimes: Lifetimes {
-                access: Duration::from_secs(30 * MINUTE.as_secs()),
-                idle: Duration::from_secs(14 * DAY.as_secs()),
-                absolute: Duration::from_secs(90 * DAY.as_secs()),
-                code: MINUTE,
-            },
+            lifetimes: Lifetimes { access: minutes(30), idle: days(14), absolute: days(90), code: MINUTE },
             min_access: Duration::from_secs(5),
             jitter_percent: 5,
         }
@@ -169,27 +172,14 @@ impl RotationPolicy {
 
     /// Strict single use: no leeway, shorter lifetimes. A client that loses one response loses its session.
     pub const fn strict() -> Self {
-        let standard = Self::standard();
-        Self {
-            reuse_leeway: Duration::ZERO,
-            lifetimes: Lifetimes {
-                access: Duration::from_secs(15 * MINUTE.as_secs()),
-                idle: Duration::from_secs(7 * DAY.as_secs()),
-                absolute: Duration::from_secs(30 * DAY.as_secs()),
-                code: MINUTE,
-            },
-            ..standard
-        }
+        let lifetimes = Lifetimes { access: minutes(15), idle: days(7), absolute: days(30), code: MINUTE };
+        Self { reuse_leeway: Duration::ZERO, lifetimes, ..Self::standard() }
     }
 
     /// For several processes that share one credential file: two minutes of leeway, and a day to come back for a successor
     /// that nobody has used yet.
     pub const fn shared_credential() -> Self {
-        Self {
-            reuse_leeway: Duration::from_secs(2 * MINUTE.as_secs()),
-            lost_response_window: Some(DAY),
-            ..Self::standard()
-        }
+        Self { reuse_leeway: minutes(2), lost_response_window: Some(DAY), ..Self::standard() }
     }
 
     /// No rotation for confidential clients and sender-constrained families.
@@ -199,15 +189,8 @@ impl RotationPolicy {
 
     /// Access tokens of ten minutes, for agents that work without their user.
     pub const fn background_agent() -> Self {
-        let standard = Self::standard();
-        Self {
-            lifetimes: Lifetimes {
-                access: Duration::from_secs(10 * MINUTE.as_secs()),
-                idle: Duration::from_secs(30 * DAY.as_secs()),
-                ..standard.lifetimes
-            },
-            ..standard
-        }
+        let lifetimes = Lifetimes { access: minutes(10), idle: days(30), ..Self::standard().lifetimes };
+        Self { lifetimes, ..Self::standard() }
     }
 
     /// A builder that begins with [`RotationPolicy::standard`].

@@ -7,16 +7,17 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use postcard::ser_flavors::Size;
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroize;
 
 use crate::client::Binding;
-use crate::crypto::Aead;
+use crate::crypto;
 use crate::error::{Error, ErrorKind};
 use crate::family::{CodeCheck, FamilyId, FamilySecret, Status, TokenFamily};
 use crate::grant::{Grant, Resource, Scope};
 use crate::keyring::{KeyId, KeySet, Keyring};
-use crate::store::Record;
+use crate::store::{IndexKey, Record};
 use crate::time::Timestamp;
 
 const VERSION: u8 = 1;
@@ -109,6 +110,13 @@ pub(crate) struct Found {
     pub(crate) version: u64,
     /// The key its record is sealed with.
     pub(crate) sealed_with: KeyId,
+    /// The index keys, made with that key.
+    pub(crate) indexes: Vec<IndexKey>,
+}
+
+/// The index keys of `family`.
+pub(crate) fn indexes(family: &TokenFamily, keys: &KeySet) -> Vec<IndexKey> {
+    vec![keys.index(SUBJECT_INDEX, family.grant.subject()), keys.index(CLIENT_INDEX, family.grant.client_id())]
 }
 
 /// Seal `family` as the given version of its record.
@@ -116,21 +124,24 @@ pub(crate) fn seal(
     family: &TokenFamily,
     version: u64,
     expires_at: Timestamp,
+    indexes: Vec<IndexKey>,
     keys: &KeySet,
-    nonce: &[u8; Aead::NONCE],
+    nonce: &[u8; crypto::NONCE],
 ) -> Result<Record, Error> {
     let corrupt = || Error::new(ErrorKind::CorruptRecord);
-    let indexes =
-        vec![keys.index(SUBJECT_INDEX, family.grant.subject()), keys.index(CLIENT_INDEX, family.grant.client_id())];
-    let mut record = Record::new(family.id.record_key(), version, expires_at, indexes, Vec::with_capacity(512));
+    let stored = Stored::of(family);
+    // Of exactly the length it will have: a vector that grew would leave a copy of the secret behind, and a longer one would
+    // be kept by a store in memory.
+    let length = postcard::serialize_with_flavor(&stored, Size::default()).map_err(|_| corrupt())?;
+    let payload = Vec::with_capacity(HEADER + crypto::NONCE + length + crypto::TAG);
+    let mut record = Record::new(family.id.record_key(), version, expires_at, indexes, payload);
     let mut header = [VERSION; HEADER];
     header[1..].copy_from_slice(&keys.id.to_bytes());
     let ad = associated_data(&record, &header);
     record.payload.extend_from_slice(&header);
     record.payload.extend_from_slice(nonce);
-    let payload = postcard::to_extend(&Stored::of(family), record.payload).map_err(|_| corrupt())?;
-    record.payload = payload;
-    keys.record.seal(nonce, &ad, &mut record.payload, HEADER + Aead::NONCE).ok_or_else(corrupt)?;
+    record.payload = postcard::to_extend(&stored, record.payload).map_err(|_| corrupt())?;
+    keys.record.seal(nonce, &ad, &mut record.payload, HEADER + crypto::NONCE).ok_or_else(corrupt)?;
     Ok(record)
 }
 
@@ -149,7 +160,7 @@ pub(crate) fn open(mut record: Record, keyring: &Keyring) -> Result<Found, Error
     let corrupt = || Error::new(ErrorKind::CorruptRecord);
     let mut payload = std::mem::take(&mut record.payload);
     let (header, rest) = payload.split_first_chunk_mut::<HEADER>().ok_or_else(corrupt)?;
-    let (nonce, sealed) = rest.split_first_chunk_mut::<{ Aead::NONCE }>().ok_or_else(corrupt)?;
+    let (nonce, sealed) = rest.split_first_chunk_mut::<{ crypto::NONCE }>().ok_or_else(corrupt)?;
     let [version, key_id @ ..] = *header;
     if version != VERSION {
         return Err(corrupt());
@@ -162,7 +173,8 @@ pub(crate) fn open(mut record: Record, keyring: &Keyring) -> Result<Found, Error
         .filter(|(_, rest)| rest.is_empty())
         .map(|(stored, _)| stored.into_family(FamilyId::from_bytes(*record.key.as_bytes())));
     stored.zeroize();
-    Ok(Found { family: family.ok_or_else(corrupt)?, version: record.version, sealed_with })
+    let Record { version, indexes, .. } = record;
+    Ok(Found { family: family.ok_or_else(corrupt)?, version, sealed_with, indexes })
 }
 
 /// Everything that the store holds in the clear.

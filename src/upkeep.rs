@@ -70,13 +70,15 @@ impl<S: TokenStore> TokenIssuer<S> {
         for _ in 0..MAX_ATTEMPTS {
             let Some(record) = current else { return Ok(false) };
             let expires_at = record.expires_at;
-            let Found { family, version, sealed_with } = record::open(record, &self.keyring)?;
+            let Found { family, version, sealed_with, .. } = record::open(record, &self.keyring)?;
             if sealed_with == self.keyring.primary_id() {
                 return Ok(false);
             }
             let nonce = random(&*self.entropy)?;
             let version = version.saturating_add(1);
-            let resealed = record::seal(&family, version, expires_at, self.keyring.primary(), &nonce)?;
+            let keys = self.keyring.primary();
+            let indexes = record::indexes(&family, keys);
+            let resealed = record::seal(&family, version, expires_at, indexes, keys, &nonce)?;
             if self.store.commit(resealed).await? == Commit::Apply {
                 return Ok(true);
             }

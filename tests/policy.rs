@@ -295,7 +295,7 @@ fn reuse_costs_the_family_or_every_login_of_the_subject_or_nothing() {
 #[test]
 fn after_revoke_subject_one_event_tells_of_the_reuse_and_one_of_each_other_family() {
     let (bench, _) = theft(OnReuse::RevokeSubject);
-    assert_eq!(bench.told(), [("revoke", None), ("reuse_revoke_subject", Some(Reason::SpentToken))]);
+    assert_eq!(bench.told(), [("revoke_reuse", None), ("reuse_revoke_subject", Some(Reason::SpentToken))]);
 }
 
 #[test]

@@ -342,7 +342,7 @@ fn a_code_lives_for_its_own_lifetime_and_a_stale_one_kills_nothing() {
     let second = bench.refresh(rt(&first)).unwrap();
     bench.told();
     assert_eq!(bench.redeem(&in_time).unwrap_err(), ErrorCode::InvalidGrant);
-    assert_eq!(bench.told(), [("deny", Some(Reason::StaleToken))], "a code from last year's log");
+    assert_eq!(bench.told(), [("deny", Some(Reason::CodeExpired))], "a code from last year's log");
     assert!(bench.live(&second).is_ok());
 }
 

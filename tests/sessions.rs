@@ -122,7 +122,7 @@ fn the_audit_tells_a_session_from_login_to_logout_act_by_act() {
             (70, "retry", None, 2),
             (70, "deny", Some(Reason::WrongClient), 2),
             (70, "deny", Some(Reason::ScopeExceeded), 2),
-            (70, "revoke", None, 2),
+            (70, "revoke_token", None, 2),
             (70, "deny", logged_out, 2),
         ]
     );
@@ -181,7 +181,7 @@ fn revocation_takes_a_stale_expired_or_foreign_token_for_what_it_is() {
     assert_eq!(bench.told(), [("deny", Some(Reason::Malformed)); 3]);
     assert!(bench.live(&second).is_ok());
     bench.revoke(&client(), first.access_token.expose());
-    assert_eq!(bench.told(), [("revoke", None)], "an expired access token still names its family");
+    assert_eq!(bench.told(), [("revoke_token", None)], "an expired access token still names its family");
     assert_eq!(bench.live(&second), Err(VerifyError::Revoked));
 }
 
@@ -196,13 +196,13 @@ fn a_family_bound_to_a_key_is_revoked_with_the_proof_and_one_with_a_fingerprint_
     block_on(bench.issuer.revoke(&client(), rt(&bound), Some(&other))).unwrap();
     assert_eq!(bench.told(), [("deny", Some(Reason::WrongBinding)); 2]);
     block_on(bench.issuer.revoke(&client(), rt(&bound), Some(&key))).unwrap();
-    assert_eq!(bench.told(), [("revoke", None)]);
+    assert_eq!(bench.told(), [("revoke_token", None)]);
 
     let fingerprint = Binding::Fingerprint([1; 32]);
     let printed = block_on(bench.issuer.issue(grant(), Some(fingerprint))).unwrap();
     bench.told();
     bench.revoke(&client(), rt(&printed));
-    assert_eq!(bench.told(), [("revoke", None)]);
+    assert_eq!(bench.told(), [("revoke_token", None)]);
 }
 
 #[test]

@@ -19,6 +19,9 @@ const GUARD: usize = 9;
 const MAC: usize = 32;
 const BYTES: usize = BODY + GUARD + MAC;
 const CHARS: usize = BYTES / 3 * 4;
+/// The first characters that spell body and guard, and the bytes they spell.
+const FRONT_BYTES: usize = (BODY + GUARD).next_multiple_of(3);
+const FRONT_CHARS: usize = FRONT_BYTES / 3 * 4;
 
 /// What a token says of itself before anything of it is believed.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -111,13 +114,17 @@ impl Presented {
         if chars.len() != CHARS {
             return None;
         }
+        let (front, back) = chars.split_at_checked(FRONT_CHARS)?;
         let mut bytes = Zeroizing::new([0; BYTES]);
-        base64url::decode(chars, bytes.as_mut())?;
+        base64url::decode(front, &mut bytes[..FRONT_BYTES])?;
         let (head, rest) = bytes.split_first_chunk()?;
-        let (guard, mac) = rest.split_first_chunk::<GUARD>()?;
+        let (guard, _) = rest.split_first_chunk::<GUARD>()?;
         let body = Body::parse(head)?;
         let right = token.starts_with(body.prefix()) && equal(guard, &body.guard(keyring.get(body.key_id)?, head));
-        right.then_some(Self { body, mac: Zeroizing::new(mac.try_into().ok()?) })
+        // What the guard turns away is not even decoded to its end.
+        right.then(|| base64url::decode(back, &mut bytes[FRONT_BYTES..]))??;
+        let mac = bytes.last_chunk::<MAC>()?;
+        Some(Self { body, mac: Zeroizing::new(*mac) })
     }
 
     /// The family it claims to belong to: the one to load.

@@ -103,7 +103,7 @@ fn s11_a_revocation_between_a_refreshs_read_and_its_write_wins() {
     bench.issuer.store().before_next_commit(move || other.revoke(&client(), &token));
     bench.told();
     assert_eq!(bench.refresh(rt(&first)).unwrap_err(), ErrorCode::InvalidGrant);
-    assert_eq!(bench.told(), [("revoke", None), ("deny", Some(Reason::Revoked(RevocationReason::Token)))]);
+    assert_eq!(bench.told(), [("revoke_token", None), ("deny", Some(Reason::Revoked(RevocationReason::Token)))]);
     assert!(bench.live(&first).is_err());
 }
 

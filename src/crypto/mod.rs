@@ -1,14 +1,29 @@
 //! The three primitives behind one internal face each: a MAC, an AEAD and a key derivation.
 //!
-//! Nothing else in the crate names the crates they come from.
+//! Nothing else in the crate names the crates they come from. The AEAD is there twice, in pure Rust and on ring, which the
+//! feature `ring` chooses between: the same bytes, whichever it is.
 
-use chacha20poly1305::aead::AeadInOut;
-use chacha20poly1305::{KeyInit, Tag, XChaCha20Poly1305, XNonce};
+// The tests compare the two, so they build both.
+#[cfg(any(test, not(feature = "ring")))]
+mod pure;
+#[cfg(feature = "ring")]
+mod with_ring;
+
 use hkdf::Hkdf;
-use hmac::{Hmac, Mac as _};
+use hmac::{Hmac, KeyInit, Mac as _};
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 use zeroize::Zeroizing;
+
+#[cfg(not(feature = "ring"))]
+pub(crate) use self::pure::Aead;
+#[cfg(feature = "ring")]
+pub(crate) use self::with_ring::Aead;
+
+/// Length of a nonce: enough to be random.
+pub(crate) const NONCE: usize = 24;
+/// Length of the tag behind a ciphertext.
+pub(crate) const TAG: usize = 16;
 
 /// HMAC-SHA256 with the key schedule done once.
 pub(crate) struct Mac(Hmac<Sha256>);
@@ -26,34 +41,6 @@ impl Mac {
         let mut mac = self.0.clone();
         parts.iter().for_each(|part| mac.update(part));
         mac.finalize().into_bytes().into()
-    }
-}
-
-/// XChaCha20-Poly1305. The nonce is long enough to be random.
-pub(crate) struct Aead(XChaCha20Poly1305);
-
-impl Aead {
-    pub(crate) const NONCE: usize = 24;
-    pub(crate) const TAG: usize = 16;
-
-    pub(crate) fn new(key: &[u8; 32]) -> Self {
-        Self(XChaCha20Poly1305::new(&(*key).into()))
-    }
-
-    /// Encrypt `buffer[from..]` in place and append the tag. `None` if it is absurdly long.
-    pub(crate) fn seal(&self, nonce: &[u8; 24], ad: &[u8], buffer: &mut Vec<u8>, from: usize) -> Option<()> {
-        let plaintext = buffer.get_mut(from..)?;
-        let tag = self.0.encrypt_inout_detached(&XNonce::from(*nonce), ad, plaintext.into()).ok()?;
-        buffer.extend_from_slice(&tag);
-        Some(())
-    }
-
-    /// Decrypt `sealed` (ciphertext and tag) in place. `None`, and the plaintext is not released, unless it is authentic.
-    pub(crate) fn open<'a>(&self, nonce: &[u8; 24], ad: &[u8], sealed: &'a mut [u8]) -> Option<&'a mut [u8]> {
-        let (ciphertext, tag) = sealed.split_last_chunk_mut::<{ Self::TAG }>()?;
-        let tag = Tag::from(*tag);
-        self.0.decrypt_inout_detached(&XNonce::from(*nonce), ad, (&mut *ciphertext).into(), &tag).ok()?;
-        Some(ciphertext)
     }
 }
 
