@@ -135,6 +135,12 @@ fn a_record_with_any_bit_turned_is_a_fault_and_never_a_grant() {
 }
 
 #[test]
+fn an_intact_record_of_another_family_is_a_fault_too() {
+    let (family, other) = (Family::new(), Family::new());
+    family.is_at_fault_with(other.record());
+}
+
+#[test]
 fn the_record_as_it_was_is_no_fault() {
     let family = Family::new();
     let bench = family.bench.twin(Sole(family.record()), keyring(), RotationPolicy::standard());
