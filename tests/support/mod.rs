@@ -3,6 +3,8 @@
 
 pub mod flaky;
 pub mod forge;
+#[cfg(feature = "redb")]
+pub mod in_file;
 
 use std::future::Future;
 use std::pin::pin;
