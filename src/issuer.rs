@@ -32,7 +32,9 @@ pub(crate) const PAGE: usize = 256;
 /// Issues, rotates, revokes and introspects tokens on a store of the application's choice.
 ///
 /// It holds no state but its configuration: any number of issuers, in any number of processes, may share one store.
-/// Every method may be cancelled at any point by dropping its future; a retry with the same token then gets the same answer.
+/// Every method may be cancelled at any point by dropping its future: the store then has the whole change or none of it, and a
+/// retry with the same token gets the same answer, or completes the revocation. Without a leeway
+/// ([`strict`](crate::RotationPolicy::strict)) a retry that comes after the change counts as reuse.
 ///
 /// # Errors
 ///
