@@ -1,17 +1,18 @@
 //! The token family: one grant, one counter, one secret, one fate.
 
-use std::fmt;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use zeroize::{Zeroize, ZeroizeOnDrop};
 
+use crate::audit::Reason;
 use crate::client::Binding;
 use crate::decision::Context;
 use crate::grant::Grant;
 use crate::id::id128;
 use crate::keyring::KeyId;
 use crate::policy::Lifetimes;
+use crate::redacted::redacted;
 use crate::store::RecordKey;
 use crate::time::Timestamp;
 
@@ -84,17 +85,7 @@ impl FamilySecret {
     }
 }
 
-impl fmt::Debug for CodeCheck {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("CodeCheck(..)")
-    }
-}
-
-impl fmt::Debug for FamilySecret {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("FamilySecret(..)")
-    }
-}
+redacted!(CodeCheck, FamilySecret);
 
 /// All tokens descended from one grant, as one record of constant size.
 ///
@@ -207,9 +198,17 @@ impl TokenFamily {
         self.used_at.saturating_add(if self.generation == 0 { lifetimes.code } else { lifetimes.idle })
     }
 
-    /// Whether it is active and neither idle nor past its end.
+    /// Why it is over, if it is: revoked, or past its end.
+    pub(crate) fn ended(&self, lifetimes: &Lifetimes, now: Timestamp) -> Option<Reason> {
+        match self.status {
+            Status::Revoked { reason, .. } => Some(Reason::Revoked(reason)),
+            Status::Active => (now >= self.absolute_end(lifetimes)).then_some(Reason::AbsoluteExpired),
+        }
+    }
+
+    /// Whether it is neither over nor idle.
     pub(crate) fn is_live(&self, lifetimes: &Lifetimes, now: Timestamp) -> bool {
-        self.status == Status::Active && now < self.absolute_end(lifetimes).min(self.idle_end(lifetimes))
+        self.ended(lifetimes, now).is_none() && now < self.idle_end(lifetimes)
     }
 
     /// From when on its record may be purged. A tombstone stays until the absolute end. A living family goes after its idle

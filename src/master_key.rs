@@ -1,6 +1,5 @@
 //! Master keys, and where they are loaded from: bytes, text, a file, the environment.
 
-use std::fmt;
 use std::path::Path;
 
 use base64ct::{Base64, Encoding};
@@ -8,6 +7,7 @@ use zeroize::Zeroizing;
 
 use crate::entropy::{EntropyError, OsEntropy, random};
 use crate::keyring::{KeyId, Keyring};
+use crate::redacted::redacted;
 
 /// 32 random bytes from which every key in use is derived. Zeroized on drop.
 pub struct MasterKey(Zeroizing<[u8; 32]>);
@@ -47,11 +47,7 @@ impl MasterKey {
     }
 }
 
-impl fmt::Debug for MasterKey {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("MasterKey(..)")
-    }
-}
+redacted!(MasterKey);
 
 /// Why a [`Keyring`] could not be made. No variant carries key material.
 #[derive(Debug, thiserror::Error)]

@@ -1,27 +1,20 @@
 //! A family as a sealed record: what the store gets, and how it is opened again.
-//!
-//! `version ‖ key id ‖ nonce ‖ XChaCha20-Poly1305(family)`. Everything else of the record is associated data, so no record can
-//! be swapped with another, with an older version of itself, or be given another expiry or index unnoticed.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use postcard::ser_flavors::Size;
 use serde::{Deserialize, Serialize};
-use zeroize::Zeroize;
 
 use crate::client::Binding;
 use crate::crypto;
-use crate::error::{Error, ErrorKind};
+use crate::error::Error;
 use crate::family::{CodeCheck, FamilyId, FamilySecret, Status, TokenFamily};
 use crate::grant::{Grant, Resource, Scope};
 use crate::keyring::{KeyId, KeySet, Keyring};
+use crate::sealed::{self, Kind, Opened, corrupt};
 use crate::store::{IndexKey, Record};
 use crate::time::Timestamp;
-
-const VERSION: u8 = 1;
-const HEADER: usize = 1 + 4;
 
 /// The blind index by subject.
 pub(crate) const SUBJECT_INDEX: &str = "subject";
@@ -128,63 +121,27 @@ pub(crate) fn seal(
     keys: &KeySet,
     nonce: &[u8; crypto::NONCE],
 ) -> Result<Record, Error> {
-    let corrupt = || Error::new(ErrorKind::CorruptRecord);
-    let stored = Stored::of(family);
-    // Of exactly the length it will have: a vector that grew would leave a copy of the secret behind, and a longer one would
-    // be kept by a store in memory.
-    let length = postcard::serialize_with_flavor(&stored, Size::default()).map_err(|_| corrupt())?;
-    let payload = Vec::with_capacity(HEADER + crypto::NONCE + length + crypto::TAG);
-    let mut record = Record::new(family.id.record_key(), version, expires_at, indexes, payload);
-    let mut header = [VERSION; HEADER];
-    header[1..].copy_from_slice(&keys.id.to_bytes());
-    let ad = associated_data(&record, &header);
-    record.payload.extend_from_slice(&header);
-    record.payload.extend_from_slice(nonce);
-    record.payload = postcard::to_extend(&stored, record.payload).map_err(|_| corrupt())?;
-    keys.record.seal(nonce, &ad, &mut record.payload, HEADER + crypto::NONCE).ok_or_else(corrupt)?;
-    Ok(record)
-}
-
-/// The key that `record` says it is sealed with.
-pub(crate) fn key_id(record: &Record) -> Option<KeyId> {
-    let (_, rest) = record.payload.split_first()?;
-    rest.first_chunk().map(|id| KeyId::from_bytes(*id))
+    let record = Record::new(family.id.record_key(), version, expires_at, indexes, Vec::new());
+    sealed::seal(Kind::FAMILY, record, &sealed::encode(&Stored::of(family))?, keys, nonce)
 }
 
 /// Open `record`.
 ///
 /// # Errors
 ///
-/// [`ErrorKind::UnknownKey`] if its key is not in the keyring, [`ErrorKind::CorruptRecord`] if it was altered.
+/// As [`sealed::open`]; [`ErrorKind::CorruptRecord`](crate::ErrorKind::CorruptRecord) if it holds no family.
 pub(crate) fn open(mut record: Record, keyring: &Keyring) -> Result<Found, Error> {
-    let corrupt = || Error::new(ErrorKind::CorruptRecord);
-    let mut payload = std::mem::take(&mut record.payload);
-    let (header, rest) = payload.split_first_chunk_mut::<HEADER>().ok_or_else(corrupt)?;
-    let (nonce, sealed) = rest.split_first_chunk_mut::<{ crypto::NONCE }>().ok_or_else(corrupt)?;
-    let [version, key_id @ ..] = *header;
-    if version != VERSION {
-        return Err(corrupt());
-    }
-    let sealed_with = KeyId::from_bytes(key_id);
-    let keys = keyring.get(sealed_with).ok_or_else(|| Error::new(ErrorKind::UnknownKey(sealed_with)))?;
-    let stored = keys.record.open(nonce, &associated_data(&record, header), sealed).ok_or_else(corrupt)?;
-    let family = postcard::take_from_bytes::<Stored<'_>>(stored)
-        .ok()
-        .filter(|(_, rest)| rest.is_empty())
-        .map(|(stored, _)| stored.into_family(FamilyId::from_bytes(*record.key.as_bytes())));
-    stored.zeroize();
-    let Record { version, indexes, .. } = record;
-    Ok(Found { family: family.ok_or_else(corrupt)?, version, sealed_with, indexes })
+    let opened = sealed::open(&mut record, keyring)?;
+    let family = read(&record, &opened)?;
+    Ok(Found { family, version: record.version, sealed_with: opened.sealed_with, indexes: record.indexes })
 }
 
-/// Everything that the store holds in the clear.
-fn associated_data(record: &Record, header: &[u8; HEADER]) -> Vec<u8> {
-    let Record { key, version, expires_at, indexes, payload: _ } = record;
-    let mut ad = Vec::with_capacity(HEADER + 16 + 8 + 8 + 16 * Record::MAX_INDEXES);
-    ad.extend_from_slice(header);
-    ad.extend_from_slice(key.as_bytes());
-    ad.extend_from_slice(&version.to_be_bytes());
-    ad.extend_from_slice(&expires_at.to_bytes());
-    indexes.iter().for_each(|index| ad.extend_from_slice(index.as_bytes()));
-    ad
+/// The family in a record that was opened.
+pub(crate) fn read(record: &Record, opened: &Opened) -> Result<TokenFamily, Error> {
+    if opened.kind != Kind::FAMILY {
+        return Err(corrupt());
+    }
+    let (stored, rest) = postcard::take_from_bytes::<Stored<'_>>(opened.content()).map_err(|_| corrupt())?;
+    let id = FamilyId::from_bytes(*record.key.as_bytes());
+    if rest.is_empty() { Ok(stored.into_family(id)) } else { Err(corrupt()) }
 }

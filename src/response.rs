@@ -97,7 +97,7 @@ impl TokenType {
     }
 }
 
-/// The error codes of a token endpoint (RFC 6749 §5.2, RFC 7009 §2.2.1, RFC 8707 §2).
+/// The error codes of the endpoints (RFC 6749 §4.1.2.1, §5.2, RFC 7009 §2.2.1, RFC 7591 §3.2.2, RFC 8707 §2).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ErrorCode {
@@ -115,6 +115,16 @@ pub enum ErrorCode {
     InvalidTarget,
     /// A fault of the server: try again with the same token.
     TemporarilyUnavailable,
+    /// The user, or the server in their name, did not agree. At the authorization endpoint.
+    AccessDenied,
+    /// The `response_type` is not `code`. At the authorization endpoint.
+    UnsupportedResponseType,
+    /// The server cannot make what was agreed to. At the authorization endpoint, where there is no status to say so.
+    ServerError,
+    /// A redirect URI that may not be registered. At the registration endpoint.
+    InvalidRedirectUri,
+    /// Another thing that a client said of itself and that is not good. At the registration endpoint.
+    InvalidClientMetadata,
 }
 
 impl ErrorCode {
@@ -128,6 +138,11 @@ impl ErrorCode {
             Self::InvalidScope => "invalid_scope",
             Self::InvalidTarget => "invalid_target",
             Self::TemporarilyUnavailable => "temporarily_unavailable",
+            Self::AccessDenied => "access_denied",
+            Self::UnsupportedResponseType => "unsupported_response_type",
+            Self::ServerError => "server_error",
+            Self::InvalidRedirectUri => "invalid_redirect_uri",
+            Self::InvalidClientMetadata => "invalid_client_metadata",
         }
     }
 

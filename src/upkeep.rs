@@ -7,7 +7,8 @@ use crate::audit::{Action, AuditEvent};
 use crate::entropy::random;
 use crate::error::{Error, ErrorKind};
 use crate::issuer::{MAX_ATTEMPTS, PAGE, TokenIssuer};
-use crate::record::{self, Found};
+use crate::record;
+use crate::sealed::{self, Kind};
 use crate::store::{Commit, Record, RecordKey, Select, TokenStore};
 
 impl<S: TokenStore> TokenIssuer<S> {
@@ -47,7 +48,7 @@ impl<S: TokenStore> TokenIssuer<S> {
         loop {
             let page = self.store.list(Select::All, after, PAGE).await?;
             for record in page.records {
-                if record::key_id(&record) != Some(self.keyring.primary_id()) {
+                if sealed::key_id(&record) != Some(self.keyring.primary_id()) {
                     match self.rekey_record(record).await {
                         Ok(moved) => count += usize::from(moved),
                         Err(error) if error.is_about_one_record() => fault = Some(error),
@@ -68,17 +69,16 @@ impl<S: TokenStore> TokenIssuer<S> {
         let key: RecordKey = record.key;
         let mut current = Some(record);
         for _ in 0..MAX_ATTEMPTS {
-            let Some(record) = current else { return Ok(false) };
-            let expires_at = record.expires_at;
-            let Found { family, version, sealed_with, .. } = record::open(record, &self.keyring)?;
-            if sealed_with == self.keyring.primary_id() {
+            let Some(mut record) = current else { return Ok(false) };
+            let (opened, keys) = (sealed::open(&mut record, &self.keyring)?, self.keyring.primary());
+            if opened.sealed_with == keys.id {
                 return Ok(false);
             }
-            let nonce = random(&*self.entropy)?;
-            let version = version.saturating_add(1);
-            let keys = self.keyring.primary();
-            let indexes = record::indexes(&family, keys);
-            let resealed = record::seal(&family, version, expires_at, indexes, keys, &nonce)?;
+            record.version = record.version.saturating_add(1);
+            if opened.kind == Kind::FAMILY {
+                record.indexes = record::indexes(&record::read(&record, &opened)?, keys);
+            }
+            let resealed = sealed::seal(opened.kind, record, opened.content(), keys, &random(&*self.entropy)?)?;
             if self.store.commit(resealed).await? == Commit::Apply {
                 return Ok(true);
             }

@@ -3,7 +3,7 @@
 use super::{Context, Decision};
 use crate::audit::Reason;
 use crate::claims::AccessClaims;
-use crate::family::{Status, TokenFamily};
+use crate::family::TokenFamily;
 use crate::policy::{OnAhead, OnSuperseded};
 use crate::token::Genuine;
 
@@ -14,22 +14,18 @@ use crate::token::Genuine;
 pub fn live(family: &TokenFamily, claims: &AccessClaims, cx: &Context<'_>) -> Decision<bool> {
     let policy = cx.policies.policy(family.grant.client_id());
     let lifetimes = cx.policies.lifetimes(&family.grant);
-    let reason = match family.status {
-        Status::Revoked { reason, .. } => Some(Reason::Revoked(reason)),
-        Status::Active if cx.now >= family.absolute_end(&lifetimes) => Some(Reason::AbsoluteExpired),
-        Status::Active if cx.now >= claims.expires_at => Some(Reason::AccessExpired),
-        Status::Active if claims.generation > family.generation && policy.on_ahead == OnAhead::Reject => {
-            Some(Reason::AheadOfStore)
-        }
-        Status::Active if claims.generation < family.generation && policy.on_superseded == OnSuperseded::Reject => {
-            Some(Reason::Superseded)
-        }
-        Status::Active => None,
+    let (claimed, current) = (claims.generation, family.generation);
+    let reason = match family.ended(&lifetimes, cx.now) {
+        Some(reason) => Some(reason),
+        None if cx.now >= claims.expires_at => Some(Reason::AccessExpired),
+        None if claimed > current && policy.on_ahead == OnAhead::Reject => Some(Reason::AheadOfStore),
+        None if claimed < current && policy.on_superseded == OnSuperseded::Reject => Some(Reason::Superseded),
+        None => None,
     };
     if let Some(reason) = reason {
         return Decision::refuse(false, family, reason, cx.now);
     }
-    let unseen = policy.lost_response_window.is_some() && claims.generation == family.generation && !family.confirmed;
+    let unseen = policy.lost_response_window.is_some() && claimed == current && !family.confirmed;
     let write = unseen.then(|| TokenFamily { confirmed: true, ..family.clone() });
     Decision { write, verdict: true, event: None }
 }
@@ -37,13 +33,12 @@ pub fn live(family: &TokenFamily, claims: &AccessClaims, cx: &Context<'_>) -> De
 /// Decide whether the refresh token `token` is live: the current one of a family that is neither revoked nor expired.
 pub fn introspect_refresh(family: &TokenFamily, token: &Genuine, cx: &Context<'_>) -> Decision<bool> {
     let lifetimes = cx.policies.lifetimes(&family.grant);
-    let reason = match family.status {
-        Status::Revoked { reason, .. } => Some(Reason::Revoked(reason)),
-        Status::Active if cx.now >= family.absolute_end(&lifetimes) => Some(Reason::AbsoluteExpired),
-        Status::Active if token.generation() > family.generation => Some(Reason::AheadOfStore),
-        Status::Active if !token.is_current(family) => Some(Reason::SpentToken),
-        Status::Active if cx.now >= family.idle_end(&lifetimes) => Some(Reason::IdleExpired),
-        Status::Active => None,
+    let reason = match family.ended(&lifetimes, cx.now) {
+        Some(reason) => Some(reason),
+        None if token.generation() > family.generation => Some(Reason::AheadOfStore),
+        None if !token.is_current(family) => Some(Reason::SpentToken),
+        None if cx.now >= family.idle_end(&lifetimes) => Some(Reason::IdleExpired),
+        None => None,
     };
     match reason {
         Some(reason) => Decision::refuse(false, family, reason, cx.now),

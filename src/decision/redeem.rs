@@ -4,6 +4,7 @@ use super::rotation::{Ask, Presentation};
 use super::{Context, Decision};
 use crate::audit::Reason;
 use crate::family::TokenFamily;
+use crate::redacted::redacted;
 use crate::token::Genuine;
 
 /// What a client proves when it redeems a code.
@@ -15,11 +16,7 @@ pub struct Redemption<'a> {
     pub redirect_uri: Option<&'a str>,
 }
 
-impl std::fmt::Debug for Redemption<'_> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Redemption(..)")
-    }
-}
+redacted!(Redemption<'_>);
 
 /// Decide on the redemption of `code`, which was authenticated against `family`.
 ///

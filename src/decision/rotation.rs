@@ -5,7 +5,7 @@ use std::cmp::Ordering;
 use super::{Context, Decision, Issue, Verdict};
 use crate::audit::{Action, AuditEvent, Reason};
 use crate::client::{Binding, Client};
-use crate::family::{RevocationReason, Status, TokenFamily};
+use crate::family::{RevocationReason, TokenFamily};
 use crate::grant::{Resource, Scope};
 use crate::policy::{Lifetimes, OnAhead, OnReuse, RotationPolicy};
 use crate::token::Genuine;
@@ -54,11 +54,10 @@ impl<'a> Presentation<'a> {
 
     /// The decision, once client and binding are known to be right.
     pub(super) fn decide(&self) -> Decision {
-        let decision = match self.family.status {
-            Status::Revoked { reason, .. } => Err(Reason::Revoked(reason)),
-            Status::Active if self.cx.now >= self.family.absolute_end(&self.lifetimes) => Err(Reason::AbsoluteExpired),
-            Status::Active if self.token.is_current(self.family) => self.current(),
-            Status::Active => match self.token.generation().cmp(&self.family.generation) {
+        let decision = match self.family.ended(&self.lifetimes, self.cx.now) {
+            Some(reason) => Err(reason),
+            None if self.token.is_current(self.family) => self.current(),
+            None => match self.token.generation().cmp(&self.family.generation) {
                 Ordering::Less => self.spent(),
                 // Of the same generation and yet another token: from a future that the store has forgotten.
                 Ordering::Equal | Ordering::Greater => self.ahead(),

@@ -107,8 +107,8 @@ pub(crate) fn open<T>(token: &str, keys: &AccessKeys, read: impl FnOnce(&WireCla
     let chars = token.strip_prefix(ACCESS)?;
     match chars.len() {
         // Nearly all: the larger buffer takes longer to clear than the token to decode.
-        ..=USUAL_CHARS => open_in(&mut [0; USUAL_BYTES], chars, keys, read),
-        ..=MAX_CHARS => open_in(&mut [0; MAX_BYTES], chars, keys, read),
+        length if length <= USUAL_CHARS => open_in(&mut [0; USUAL_BYTES], chars, keys, read),
+        length if length <= MAX_CHARS => open_in(&mut [0; MAX_BYTES], chars, keys, read),
         _ => None,
     }
 }

@@ -1,11 +1,10 @@
 //! What ties an authorization code to the client that asked for it: PKCE (RFC 7636) and the redirect URI.
 
-use std::fmt;
-
 use base64ct::{Base64UrlUnpadded, Encoding};
 
 use crate::crypto::{equal, sha256};
 use crate::family::CodeCheck;
+use crate::redacted::redacted;
 
 /// A PKCE code challenge of method `S256`, the only one there is here: OAuth 2.1 §4.1.1 and the MCP specification leave no
 /// room for `plain`.
@@ -35,11 +34,7 @@ impl CodeChallenge {
     }
 }
 
-impl fmt::Debug for CodeChallenge {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("CodeChallenge(..)")
-    }
-}
+redacted!(CodeChallenge);
 
 /// Why a code challenge was refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]

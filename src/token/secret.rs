@@ -1,8 +1,8 @@
 //! The tokens as they are handed out: secret strings.
 
-use std::fmt;
-
 use zeroize::Zeroizing;
+
+use crate::redacted::redacted;
 
 macro_rules! secret_string {
     ($(#[$doc:meta])* $name:ident) => {
@@ -22,11 +22,7 @@ macro_rules! secret_string {
             }
         }
 
-        impl fmt::Debug for $name {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str(concat!(stringify!($name), "(..)"))
-            }
-        }
+        redacted!($name);
     };
 }
 

@@ -1,0 +1,124 @@
+//! Which addresses are good enough: `https`, or plain `http` on this very machine.
+
+use std::fmt;
+use std::net::{Ipv4Addr, Ipv6Addr};
+
+use http::Uri;
+use serde::{Deserialize, Serialize};
+
+/// Whether `host` is this machine (RFC 8252 §7.3, §8.3).
+pub(super) fn is_loopback(host: &str) -> bool {
+    host.eq_ignore_ascii_case("localhost")
+        || host.parse::<Ipv4Addr>().is_ok_and(|ip| ip.is_loopback())
+        || host.trim_matches(['[', ']']).parse::<Ipv6Addr>().is_ok_and(|ip| ip.is_loopback())
+}
+
+/// An absolute URL with a host and without fragment or user information, `https` or on a loopback host.
+pub(super) fn parse(text: &str) -> Option<Uri> {
+    let plain = text.bytes().all(|byte| byte.is_ascii_graphic() && !matches!(byte, b'#' | b'"' | b'<' | b'>' | b'\\'));
+    let uri: Uri = text.parse().ok().filter(|_| plain)?;
+    let authority = uri.authority()?.as_str();
+    let good = match uri.scheme_str()? {
+        "https" => !uri.host()?.is_empty(),
+        "http" => is_loopback(uri.host()?),
+        _ => false,
+    };
+    (good && !authority.contains('@')).then_some(uri)
+}
+
+/// The identifier of the authorization server (RFC 8414 §2): given out byte for byte as it was given in.
+#[derive(Clone, PartialEq, Eq)]
+pub(super) struct Issuer {
+    text: String,
+    path: String,
+}
+
+impl Issuer {
+    pub(super) fn parse(text: &str) -> Option<Self> {
+        let uri = parse(text).filter(|uri| uri.query().is_none())?;
+        Some(Self { text: text.to_owned(), path: uri.path().trim_end_matches('/').to_owned() })
+    }
+
+    pub(super) fn as_str(&self) -> &str {
+        &self.text
+    }
+
+    /// Its path, without a slash at the end.
+    pub(super) fn path(&self) -> &str {
+        &self.path
+    }
+
+    /// The URL of something under it; `path` begins with a slash.
+    pub(super) fn join(&self, path: &str) -> String {
+        format!("{}{path}", self.text.trim_end_matches('/'))
+    }
+}
+
+/// A redirect URI of a client: `https`, or `http` on a loopback host (MCP authorization specification, "Communication
+/// Security").
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct RedirectUri {
+    text: String,
+    /// The same without its port, if it is on a loopback host.
+    portless: Option<String>,
+}
+
+impl RedirectUri {
+    /// Parse an absolute URI without a fragment. `None` if it is neither `https` nor on a loopback host.
+    pub fn parse(text: &str) -> Option<Self> {
+        let uri = parse(text)?;
+        let host = uri.host()?;
+        let loopback = uri.scheme_str() == Some("http");
+        let portless = || {
+            let target = uri.path_and_query().map_or("", |target| target.as_str());
+            format!("{host}{target}")
+        };
+        Some(Self { text: text.to_owned(), portless: loopback.then(portless) })
+    }
+
+    /// The URI, byte for byte as it was parsed.
+    pub fn as_str(&self) -> &str {
+        &self.text
+    }
+
+    /// Whether it is on the user's own machine, where any program can listen.
+    pub fn is_loopback(&self) -> bool {
+        self.portless.is_some()
+    }
+
+    /// Scheme, host and port: what to show to the user, and what a `form-action` has to allow.
+    pub fn origin(&self) -> &str {
+        let host = self.text.find("://").map_or(0, |at| at + 3);
+        let end = self.text[host..].find(['/', '?']).map_or(self.text.len(), |at| host + at);
+        &self.text[..end]
+    }
+
+    /// Whether a request that names `presented` means this one: byte for byte, but for the port on a loopback host, which an
+    /// application takes as it comes (OAuth 2.1 §2.3.1, §8.4.2).
+    pub fn matches(&self, presented: &str) -> bool {
+        self.text == presented
+            || self.portless.is_some()
+                && Self::parse(presented).is_some_and(|presented| presented.portless == self.portless)
+    }
+}
+
+impl fmt::Display for RedirectUri {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+impl TryFrom<String> for RedirectUri {
+    type Error = &'static str;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        Self::parse(&text).ok_or("a redirect URI must be https, or http on a loopback host")
+    }
+}
+
+impl From<RedirectUri> for String {
+    fn from(uri: RedirectUri) -> Self {
+        uri.text
+    }
+}

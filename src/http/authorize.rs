@@ -1,0 +1,223 @@
+//! `/authorize`: a request is checked, the application decides, the user's browser is sent back (OAuth 2.1 §4.1.1, §4.1.2).
+
+use std::collections::BTreeMap;
+
+use http::Method;
+use http::request::Parts;
+
+use super::clients::RegisteredClient;
+use super::params::Params;
+use super::reply::{Refusal, Reply, redirect, seal};
+use super::resource::common;
+use super::server::AuthorizationServer;
+use crate::grant::{Grant, Resource, Scope};
+use crate::request::AuthorizeRequest;
+use crate::response::ErrorCode;
+use crate::store::{BoxFuture, TokenStore};
+use crate::token::CodeChallenge;
+
+/// The application's part of an authorization: who the user is, and whether they agree.
+///
+/// It is asked at every request to the authorization endpoint: at the first one with `GET`, and again with `POST` for each
+/// form that its own pages send. A form without an `action` posts to the address of its page, which carries the whole
+/// authorization request, so there is nothing to remember in between.
+///
+/// # Security
+///
+/// The page that it shows must have a defence against forged posts (CSRF), and must show who asks: the client's name, which
+/// the client chose itself, and the [origin](super::RedirectUri::origin) that the code goes to. Warn if that is the user's own machine and the
+/// client is not one that you know.
+pub trait Consent: Send + Sync {
+    /// Decide on `request`; `parts` and `body` are the HTTP request that it came with, for cookies and form fields.
+    fn decide<'a>(
+        &'a self,
+        request: &'a AuthorizationRequest,
+        parts: &'a Parts,
+        body: &'a [u8],
+    ) -> BoxFuture<'a, ConsentDecision>;
+}
+
+/// What comes of an authorization request.
+#[derive(Debug)]
+#[non_exhaustive]
+#[allow(clippy::large_enum_variant, reason = "made once and taken apart at once")]
+pub enum ConsentDecision {
+    /// The user agrees.
+    Approve(Approval),
+    /// The user does not: the client is told `access_denied`.
+    Deny,
+    /// It is open: show this page, to log in or to ask.
+    Show(Reply),
+}
+
+/// What the user agreed to.
+#[derive(Clone, Debug)]
+#[must_use]
+pub struct Approval {
+    subject: String,
+    scope: Option<Scope>,
+    claims: BTreeMap<String, String>,
+}
+
+impl Approval {
+    /// The user `subject`, an identifier that is never reassigned, agrees to all that was asked for.
+    pub fn new(subject: impl Into<String>) -> Self {
+        Self { subject: subject.into(), scope: None, claims: BTreeMap::new() }
+    }
+
+    /// To no more than this scope. What was not asked for is left out.
+    pub fn scope(self, scope: Scope) -> Self {
+        Self { scope: Some(scope), ..self }
+    }
+
+    /// With a claim for every access token; see [`Grant::with_claim`].
+    pub fn claim(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        self.claims.insert(name.into(), value.into());
+        self
+    }
+}
+
+/// An authorization request that has been checked.
+#[derive(Clone, Debug)]
+pub struct AuthorizationRequest {
+    client: RegisteredClient,
+    redirect_uri: super::RedirectUri,
+    scope: Scope,
+    resource: Resource,
+    challenge: CodeChallenge,
+}
+
+impl AuthorizationRequest {
+    /// Who asks.
+    pub fn client(&self) -> &RegisteredClient {
+        &self.client
+    }
+
+    /// Where the code goes.
+    pub fn redirect_uri(&self) -> &super::RedirectUri {
+        &self.redirect_uri
+    }
+
+    /// What is asked for, out of what there is.
+    pub fn scope(&self) -> &Scope {
+        &self.scope
+    }
+
+    /// Where the tokens are to be used.
+    pub fn resource(&self) -> &Resource {
+        &self.resource
+    }
+}
+
+/// Where an answer goes, whatever it is.
+struct Return {
+    redirect_uri: super::RedirectUri,
+    state: Option<String>,
+}
+
+impl<S: TokenStore> AuthorizationServer<S> {
+    /// The authorization endpoint.
+    pub async fn authorize(&self, parts: &Parts, body: &[u8]) -> Reply {
+        self.answer(self.try_authorize(parts, body).await)
+    }
+
+    async fn try_authorize(&self, parts: &Parts, body: &[u8]) -> Result<Reply, Refusal> {
+        if !matches!(parts.method, Method::GET | Method::POST) {
+            return Err(Refusal::Method("GET, POST"));
+        }
+        let params = Params::parse(parts.uri.query().unwrap_or_default().as_bytes())?;
+        // Unless both are known, there is nobody to redirect to: least of all to whatever the request names.
+        let client_id = params.need("client_id", "client_id is missing")?;
+        let unknown = Refusal::Error(ErrorCode::InvalidRequest, "the client is not known here");
+        let client = self.config.clients.find(client_id).await?.ok_or(unknown)?;
+        let back = Return::read(&params, &client)?;
+        let request = match self.check(&params, client, &back) {
+            Ok(request) => request,
+            Err(code) => return Ok(self.send_back(&back, Err(code))),
+        };
+        match self.config.consent.decide(&request, parts, body).await {
+            ConsentDecision::Approve(approval) => {
+                let code = self.approve(request, approval).await;
+                Ok(self.send_back(&back, code))
+            }
+            ConsentDecision::Deny => Ok(self.send_back(&back, Err(ErrorCode::AccessDenied))),
+            ConsentDecision::Show(mut page) => {
+                seal(&mut page);
+                Ok(page)
+            }
+        }
+    }
+
+    fn check(
+        &self,
+        params: &Params,
+        client: RegisteredClient,
+        back: &Return,
+    ) -> Result<AuthorizationRequest, ErrorCode> {
+        if params.get("response_type") != Some("code") {
+            return Err(ErrorCode::UnsupportedResponseType);
+        }
+        let challenge = params.get("code_challenge").ok_or(ErrorCode::InvalidRequest)?;
+        let method = params.get("code_challenge_method").unwrap_or("plain");
+        let challenge = CodeChallenge::parse(challenge, method).map_err(|_| ErrorCode::InvalidRequest)?;
+        let resource = self.config.resource_for(params.all("resource")).ok_or(ErrorCode::InvalidTarget)?;
+        let scope = match params.scope() {
+            // What there is not is not granted, and the token response says what is (RFC 6749 §3.3).
+            Some(asked) => common(resource.scopes(), &Scope::parse(&asked).map_err(|_| ErrorCode::InvalidScope)?),
+            None => resource.scopes().clone(),
+        };
+        if scope.as_str().is_empty() {
+            return Err(ErrorCode::InvalidScope);
+        }
+        let (redirect_uri, resource) = (back.redirect_uri.clone(), resource.resource().clone());
+        Ok(AuthorizationRequest { client, redirect_uri, scope, resource, challenge })
+    }
+
+    async fn approve(&self, request: AuthorizationRequest, approval: Approval) -> Result<String, ErrorCode> {
+        let AuthorizationRequest { client, redirect_uri, scope, resource, challenge } = request;
+        let scope = approval.scope.map_or(scope.clone(), |agreed| common(&scope, &agreed));
+        if scope.as_str().is_empty() {
+            return Err(ErrorCode::AccessDenied);
+        }
+        let grant = Grant::new(approval.subject, client.id(), scope, resource).and_then(|grant| {
+            approval.claims.into_iter().try_fold(grant, |grant, (name, value)| grant.with_claim(name, value))
+        });
+        let grant = grant.map_err(|_| ErrorCode::ServerError)?;
+        let authorize = AuthorizeRequest::new(grant, challenge, redirect_uri.as_str());
+        let code = self.issuer.authorize(authorize).await.map_err(|fault| {
+            self.report(&fault);
+            ErrorCode::TemporarilyUnavailable
+        })?;
+        Ok(code.expose().to_owned())
+    }
+
+    /// To the client with the code or the error, `state`, and `iss` (RFC 9207 §2).
+    fn send_back(&self, back: &Return, outcome: Result<String, ErrorCode>) -> Reply {
+        let uri = back.redirect_uri.as_str();
+        let separator = if uri.contains('?') { '&' } else { '?' };
+        let start = format!("{uri}{separator}");
+        let length = start.len();
+        let mut query = form_urlencoded::Serializer::for_suffix(start, length);
+        match &outcome {
+            Ok(code) => query.append_pair("code", code),
+            Err(error) => query.append_pair("error", error.as_str()),
+        };
+        if let Some(state) = &back.state {
+            query.append_pair("state", state);
+        }
+        query.append_pair("iss", self.config.issuer.as_str());
+        redirect(&query.finish())
+    }
+}
+
+impl Return {
+    fn read(params: &Params, client: &RegisteredClient) -> Result<Self, Refusal> {
+        let wrong = Refusal::Error(ErrorCode::InvalidRequest, "redirect_uri is not one of the client's");
+        let redirect_uri = match (params.get("redirect_uri"), &client.metadata().redirect_uris[..]) {
+            (Some(presented), _) if client.redirect_uri(presented).is_some() => super::RedirectUri::parse(presented),
+            (None, [only]) => Some(only.clone()),
+            _ => None,
+        };
+        Ok(Self { redirect_uri: redirect_uri.ok_or(wrong)?, state: params.get("state").map(str::to_owned) })
+    }
+}

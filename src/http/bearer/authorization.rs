@@ -1,0 +1,117 @@
+//! How a request presents a token: in one `Authorization` header, and nowhere else (OAuth 2.1 §5.1.1, RFC 6750 §2.1).
+
+use http::HeaderMap;
+use http::header::AUTHORIZATION;
+
+/// The longest token that is looked at, in bytes.
+const MAX_TOKEN: usize = 8 * 1024;
+
+/// What a request presents.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Credentials<'a> {
+    /// Nothing, or something of another scheme.
+    None,
+    /// A token, spelled as one.
+    Token(&'a str),
+    /// Something in the place of a token that cannot be one.
+    Malformed,
+    /// More than one header, or a token in the query, where logs keep it.
+    Misplaced,
+}
+
+impl<'a> Credentials<'a> {
+    /// Read the `Authorization` header of a request with `query`; `dpop` if the scheme may be `DPoP` (RFC 9449 §7.1).
+    pub(super) fn read(headers: &'a HeaderMap, query: Option<&str>, dpop: bool) -> Self {
+        if query.is_some_and(has_token) {
+            return Self::Misplaced;
+        }
+        let mut values = headers.get_all(AUTHORIZATION).iter();
+        let Some(value) = values.next() else { return Self::None };
+        if values.next().is_some() {
+            return Self::Misplaced;
+        }
+        let bytes = value.as_bytes();
+        let end = bytes.iter().position(|byte| *byte == b' ').unwrap_or(bytes.len());
+        let (scheme, rest) = bytes.split_at(end);
+        if !(scheme.eq_ignore_ascii_case(b"bearer") || dpop && scheme.eq_ignore_ascii_case(b"dpop")) {
+            return Self::None;
+        }
+        match std::str::from_utf8(rest.trim_ascii_start()) {
+            Ok(token) if is_token(token) => Self::Token(token),
+            _ => Self::Malformed,
+        }
+    }
+}
+
+fn has_token(query: &str) -> bool {
+    form_urlencoded::parse(query.as_bytes()).any(|(name, _)| name == "access_token")
+}
+
+/// `b64token` of RFC 6750 §2.1.
+fn is_token(text: &str) -> bool {
+    let stem = text.trim_end_matches('=');
+    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~' | b'+' | b'/');
+    text.len() <= MAX_TOKEN && !stem.is_empty() && stem.bytes().all(allowed)
+}
+
+#[cfg(test)]
+mod tests {
+    use http::HeaderValue;
+
+    use super::*;
+
+    fn headers(values: &[&str]) -> HeaderMap {
+        values.iter().map(|value| (AUTHORIZATION, HeaderValue::from_bytes(value.as_bytes()).unwrap())).collect()
+    }
+
+    #[test]
+    fn one_header_of_the_one_scheme_presents_a_token() {
+        for value in ["Bearer abc", "bearer abc", "BEARER   abc"] {
+            assert_eq!(Credentials::read(&headers(&[value]), None, false), Credentials::Token("abc"), "{value}");
+        }
+        let every = "Bearer AZaz09-._~+/==";
+        assert_eq!(Credentials::read(&headers(&[every]), Some("a=b"), false), Credentials::Token("AZaz09-._~+/=="));
+    }
+
+    #[test]
+    fn another_scheme_presents_nothing() {
+        for value in ["Basic abc", "Bearerabc", "DPoP abc", "", "Token Bearer abc"] {
+            assert_eq!(Credentials::read(&headers(&[value]), None, false), Credentials::None, "{value}");
+        }
+        assert_eq!(Credentials::read(&headers(&[]), None, false), Credentials::None);
+        assert_eq!(Credentials::read(&headers(&["dpop abc"]), None, true), Credentials::Token("abc"));
+    }
+
+    #[test]
+    fn what_is_no_token_is_malformed() {
+        let long = format!("Bearer {}", "a".repeat(MAX_TOKEN + 1));
+        for value in [
+            "Bearer",
+            "Bearer ",
+            "Bearer a b",
+            "Bearer a,b",
+            "Bearer \"a\"",
+            "Bearer =",
+            "Bearer a=b",
+            "Bearer ä",
+            &long,
+        ] {
+            assert_eq!(Credentials::read(&headers(&[value]), None, false), Credentials::Malformed, "{value}");
+        }
+        let longest = format!("Bearer {}", "a".repeat(MAX_TOKEN));
+        assert!(matches!(Credentials::read(&headers(&[&longest]), None, false), Credentials::Token(_)));
+    }
+
+    #[test]
+    fn two_headers_or_a_token_in_the_query_are_misplaced() {
+        assert_eq!(Credentials::read(&headers(&["Bearer a", "Bearer a"]), None, false), Credentials::Misplaced);
+        assert_eq!(Credentials::read(&headers(&["Bearer a", "Basic b"]), None, false), Credentials::Misplaced);
+        for query in ["access_token=a", "a=b&access_token=", "access%5Ftoken=a", "access_token"] {
+            assert_eq!(
+                Credentials::read(&headers(&["Bearer a"]), Some(query), false),
+                Credentials::Misplaced,
+                "{query}"
+            );
+        }
+    }
+}

@@ -1,0 +1,178 @@
+//! More scopes where a certain tool is called: the step-up of the MCP authorization specification ("Scope Challenge Handling").
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use http::{Method, Request, Response, StatusCode};
+use http_body::Body;
+use serde::Deserialize;
+use serde::de::IgnoredAny;
+use tower_layer::Layer;
+use tower_service::Service;
+
+use super::guard::Guard;
+use crate::claims::AccessClaims;
+use crate::grant::{GrantError, Scope};
+use crate::http::body::{ProtectedBody, Unreadable, read};
+use crate::http::reply::{Refusal, Reply};
+use crate::store::BoxFuture;
+use crate::verifier::VerifyError;
+
+/// The largest message that is read, in bytes, unless the application says otherwise.
+const MAX_MESSAGE: usize = 4 * 1024 * 1024;
+
+/// Asks for more scopes where certain tools are called; made by [`BearerLayer::tools`](super::BearerLayer::tools), and to be put inside that layer.
+///
+/// Each `POST` is read up to a limit (4 MiB; beyond it the answer is 413) and looked at as a JSON-RPC message or a batch of
+/// them. What cannot be told for certain is refused with 400, so that nothing gets past that the service behind would read in
+/// another way.
+#[derive(Clone)]
+pub struct ToolScopeLayer {
+    tools: Arc<Tools>,
+}
+
+struct Tools {
+    guard: Arc<Guard>,
+    scopes: HashMap<String, Scope>,
+    limit: usize,
+}
+
+impl ToolScopeLayer {
+    pub(super) fn new<'a>(
+        guard: Arc<Guard>,
+        scopes: impl IntoIterator<Item = (&'a str, &'a str)>,
+    ) -> Result<Self, GrantError> {
+        // The challenge names all that the call needs, what the layer outside asks for included.
+        let needed = |scope: &str| Scope::parse(&format!("{} {scope}", guard.required));
+        let scopes = scopes.into_iter().map(|(tool, scope)| Ok((tool.to_owned(), needed(scope)?)));
+        let scopes = scopes.collect::<Result<_, GrantError>>()?;
+        Ok(Self { tools: Arc::new(Tools { guard, scopes, limit: MAX_MESSAGE }) })
+    }
+
+    /// With another limit, in bytes.
+    #[must_use]
+    pub fn with_limit(self, limit: usize) -> Self {
+        let Tools { guard, scopes, .. } = &*self.tools;
+        Self { tools: Arc::new(Tools { guard: Arc::clone(guard), scopes: scopes.clone(), limit }) }
+    }
+}
+
+impl fmt::Debug for ToolScopeLayer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ToolScopeLayer").field("scopes", &self.tools.scopes).finish_non_exhaustive()
+    }
+}
+
+/// What of a message says which tool it calls.
+#[derive(Deserialize)]
+struct Message {
+    method: Option<String>,
+    params: Option<Params>,
+}
+
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Params {
+    Named { name: String },
+    Other(IgnoredAny),
+}
+
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Messages {
+    One(Message),
+    Batch(Vec<Message>),
+}
+
+impl Tools {
+    /// Whether whoever has `claims` may send `body`.
+    fn check(&self, claims: Option<&AccessClaims>, body: &[u8]) -> Result<(), Box<Reply>> {
+        let unclear = || refused(StatusCode::BAD_REQUEST, "the message is not understood");
+        let messages = match serde_json::from_slice(body).map_err(|_| unclear())? {
+            Messages::One(message) => vec![message],
+            Messages::Batch(messages) => messages,
+        };
+        let mut needed = Vec::new();
+        for message in messages.iter().filter(|message| message.method.as_deref() == Some("tools/call")) {
+            let Some(Params::Named { name }) = &message.params else { return Err(unclear()) };
+            needed.extend(self.scopes.get(name).into_iter().flat_map(Scope::iter));
+        }
+        let claims = claims.ok_or_else(|| Box::new(self.guard.refuse(VerifyError::Invalid)))?;
+        if needed.iter().all(|token| claims.scope().contains(token)) {
+            return Ok(());
+        }
+        let needed = Scope::parse(&needed.join(" ")).unwrap_or_default();
+        Err(Box::new(self.guard.insufficient(&needed)))
+    }
+}
+
+fn refused(status: StatusCode, why: &'static str) -> Box<Reply> {
+    Box::new(Refusal::Status(status, why).into_reply())
+}
+
+impl<S> Layer<S> for ToolScopeLayer {
+    type Service = ToolScopes<S>;
+
+    fn layer(&self, inner: S) -> ToolScopes<S> {
+        ToolScopes { inner, tools: Arc::clone(&self.tools) }
+    }
+}
+
+/// A service with tools that need more scopes; see [`ToolScopeLayer`].
+#[derive(Clone)]
+pub struct ToolScopes<S> {
+    inner: S,
+    tools: Arc<Tools>,
+}
+
+impl<S: fmt::Debug> fmt::Debug for ToolScopes<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ToolScopes").field("inner", &self.inner).finish_non_exhaustive()
+    }
+}
+
+impl<S, B, R> Service<Request<B>> for ToolScopes<S>
+where
+    S: Service<Request<B>, Response = Response<R>, Future: Send> + Clone + Send + 'static,
+    B: Body<Data: Send> + From<Bytes> + Send + 'static,
+{
+    type Response = Response<ProtectedBody<R>>;
+    type Error = S::Error;
+    type Future = BoxFuture<'static, Result<Self::Response, S::Error>>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
+        self.inner.poll_ready(cx)
+    }
+
+    fn call(&mut self, request: Request<B>) -> Self::Future {
+        // The one that was found ready serves the request; its clone takes the place.
+        let clone = self.inner.clone();
+        let mut inner = std::mem::replace(&mut self.inner, clone);
+        let tools = Arc::clone(&self.tools);
+        Box::pin(async move {
+            let request = match tools.admit(request).await {
+                Ok(request) => request,
+                Err(reply) => return Ok(reply.map(ProtectedBody::refuse)),
+            };
+            Ok(inner.call(request).await?.map(ProtectedBody::serve))
+        })
+    }
+}
+
+impl Tools {
+    async fn admit<B: Body + From<Bytes>>(&self, request: Request<B>) -> Result<Request<B>, Box<Reply>> {
+        if request.method() != Method::POST {
+            return Ok(request);
+        }
+        let (parts, body) = request.into_parts();
+        let body = read(body, self.limit).await.map_err(|error| match error {
+            Unreadable::TooLong => refused(StatusCode::PAYLOAD_TOO_LARGE, "the message is too long"),
+            Unreadable::Broken => refused(StatusCode::BAD_REQUEST, "the message could not be read"),
+        })?;
+        self.check(parts.extensions.get(), &body)?;
+        Ok(Request::from_parts(parts, B::from(Bytes::from(body))))
+    }
+}

@@ -1,0 +1,136 @@
+//! Bodies: what is answered, and how a request's is read up to a limit.
+
+use std::convert::Infallible;
+use std::fmt;
+use std::future::poll_fn;
+use std::pin::{Pin, pin};
+use std::task::{Context, Poll, ready};
+
+use bytes::{Buf, Bytes};
+use http_body::{Body, Frame, SizeHint};
+use pin_project_lite::pin_project;
+
+/// A response body that is in memory as a whole.
+#[derive(Default)]
+pub struct ResponseBody(Bytes);
+
+impl ResponseBody {
+    /// Its bytes, for a transport that has no use for [`http_body::Body`].
+    pub fn into_bytes(self) -> Bytes {
+        self.0
+    }
+}
+
+impl<T: Into<Bytes>> From<T> for ResponseBody {
+    fn from(bytes: T) -> Self {
+        Self(bytes.into())
+    }
+}
+
+impl Body for ResponseBody {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        let bytes = std::mem::take(&mut self.0);
+        Poll::Ready((!bytes.is_empty()).then(|| Ok(Frame::data(bytes))))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        SizeHint::with_exact(self.0.len() as u64)
+    }
+}
+
+/// Shows the length: what is in it may be a token.
+impl fmt::Debug for ResponseBody {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "ResponseBody({} bytes)", self.0.len())
+    }
+}
+
+pin_project! {
+    /// The body of a protected service, or of the refusal that kept a request from it.
+    #[derive(Debug)]
+    pub struct ProtectedBody<B> {
+        #[pin]
+        part: Part<B>,
+    }
+}
+
+pin_project! {
+    #[derive(Debug)]
+    #[project = PartProjection]
+    enum Part<B> {
+        Serve { #[pin] body: B },
+        Refuse { body: ResponseBody },
+    }
+}
+
+impl<B> ProtectedBody<B> {
+    pub(super) fn serve(body: B) -> Self {
+        Self { part: Part::Serve { body } }
+    }
+
+    pub(super) fn refuse(body: ResponseBody) -> Self {
+        Self { part: Part::Refuse { body } }
+    }
+}
+
+impl<B: Body<Data = Bytes>> Body for ProtectedBody<B> {
+    type Data = Bytes;
+    type Error = B::Error;
+
+    fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, B::Error>>> {
+        match self.project().part.project() {
+            PartProjection::Serve { body } => body.poll_frame(cx),
+            PartProjection::Refuse { body } => {
+                let frame = ready!(Pin::new(body).poll_frame(cx));
+                Poll::Ready(frame.map(|frame| frame.map_err(|never| match never {})))
+            }
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match &self.part {
+            Part::Serve { body } => body.is_end_stream(),
+            Part::Refuse { body } => body.is_end_stream(),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match &self.part {
+            Part::Serve { body } => body.size_hint(),
+            Part::Refuse { body } => body.size_hint(),
+        }
+    }
+}
+
+/// Why a request's body could not be read.
+pub(super) enum Unreadable {
+    TooLong,
+    Broken,
+}
+
+/// The whole body, if it has at most `limit` bytes; not more than that is read.
+pub(super) async fn read<B: Body>(body: B, limit: usize) -> Result<Vec<u8>, Unreadable> {
+    let mut body = pin!(body);
+    let mut bytes = Vec::new();
+    while let Some(frame) = poll_fn(|cx| body.as_mut().poll_frame(cx)).await {
+        let frame = frame.map_err(|_| Unreadable::Broken)?;
+        let Ok(mut data) = frame.into_data() else { continue };
+        if data.remaining() > limit - bytes.len() {
+            return Err(Unreadable::TooLong);
+        }
+        while data.has_remaining() {
+            let chunk = data.chunk();
+            bytes.extend_from_slice(chunk);
+            let length = chunk.len();
+            data.advance(length);
+        }
+    }
+    Ok(bytes)
+}

@@ -1,0 +1,123 @@
+//! Clients that are known by the address of a document about them
+//! ([draft-ietf-oauth-client-id-metadata-document](https://datatracker.ietf.org/doc/draft-ietf-oauth-client-id-metadata-document/)).
+
+use std::error::Error as StdError;
+
+use http::Uri;
+use serde::Deserialize;
+
+use super::super::address;
+use super::{AuthMethod, ClientMetadata, ClientRegistry, MetadataError, RegisteredClient};
+use crate::store::{BoxFuture, StoreError};
+
+/// The largest document that is read, in bytes (§6.6 of the draft recommends 5 KB).
+const MAX_DOCUMENT: usize = 5 * 1024;
+
+type BoxError = Box<dyn StdError + Send + Sync>;
+
+/// How the application fetches a document.
+///
+/// # Security
+///
+/// The address comes from an anonymous request. Refuse hosts that resolve to private, loopback or link-local addresses, follow
+/// no redirect, read at most 5 KB, wait a few seconds at most, and keep a good document as long as its cache headers allow
+/// (§6 of the draft; SSRF).
+pub trait FetchDocument: Send + Sync {
+    /// The body of a `200` with a JSON media type at `url`; `None` for any other answer.
+    ///
+    /// # Errors
+    ///
+    /// When it could not be found out now.
+    fn fetch<'a>(&'a self, url: &'a str) -> BoxFuture<'a, Result<Option<Vec<u8>>, BoxError>>;
+}
+
+/// Why a client-ID metadata document was refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum DocumentError {
+    /// Not an address that a client may be known by: `https`, a path, no query, fragment, user or dot segments.
+    #[error("the client id is no address of a metadata document")]
+    Address,
+    /// Longer than 5 KB.
+    #[error("the client metadata document is too long")]
+    TooLong,
+    /// It is about another client.
+    #[error("the client metadata document has another client_id")]
+    OtherClient,
+    /// It has no name.
+    #[error("the client metadata document has no client_name")]
+    NoName,
+    /// It asks for a shared secret, which a public document cannot have.
+    #[error("a client that is known by a document has no secret")]
+    Secret,
+    /// What it says of the client is not good.
+    #[error(transparent)]
+    Metadata(#[from] MetadataError),
+}
+
+/// Whether `client_id` is the address of a document.
+fn is_document(client_id: &str) -> bool {
+    let dots = |segment: &str| matches!(segment, "." | "..");
+    let good = |uri: &Uri| uri.query().is_none() && uri.path().len() > 1 && !uri.path().split('/').any(dots);
+    client_id.starts_with("https://") && address::parse(client_id).as_ref().is_some_and(good)
+}
+
+impl RegisteredClient {
+    /// The client that the `document` found at `client_id` is about.
+    ///
+    /// # Errors
+    ///
+    /// [`DocumentError`].
+    pub fn from_document(client_id: &str, document: &[u8]) -> Result<Self, DocumentError> {
+        #[derive(Deserialize)]
+        struct Name {
+            client_id: String,
+        }
+        if !is_document(client_id) {
+            return Err(DocumentError::Address);
+        }
+        if document.len() > MAX_DOCUMENT {
+            return Err(DocumentError::TooLong);
+        }
+        let name: Name = serde_json::from_slice(document).map_err(|_| MetadataError::Malformed)?;
+        if name.client_id != client_id {
+            return Err(DocumentError::OtherClient);
+        }
+        let metadata = ClientMetadata::from_json(document, AuthMethod::None)?;
+        match metadata {
+            ClientMetadata { name: None, .. } => Err(DocumentError::NoName),
+            ClientMetadata { auth_method: AuthMethod::None, .. } => Ok(Self::public(client_id, metadata)),
+            _ => Err(DocumentError::Secret),
+        }
+    }
+}
+
+/// A [`ClientRegistry`] that knows, besides those of another one, the clients that are known by a document.
+#[derive(Debug)]
+pub struct WithDocuments<R, F> {
+    registry: R,
+    fetch: F,
+}
+
+impl<R: ClientRegistry, F: FetchDocument> WithDocuments<R, F> {
+    /// The clients of `registry`, and those whose documents `fetch` finds.
+    pub fn new(registry: R, fetch: F) -> Self {
+        Self { registry, fetch }
+    }
+}
+
+impl<R: ClientRegistry, F: FetchDocument> ClientRegistry for WithDocuments<R, F> {
+    fn find<'a>(&'a self, client_id: &'a str) -> BoxFuture<'a, Result<Option<RegisteredClient>, StoreError>> {
+        Box::pin(async move {
+            if !is_document(client_id) {
+                return self.registry.find(client_id).await;
+            }
+            let document = self.fetch.fetch(client_id).await.map_err(StoreError::unavailable)?;
+            Ok(document.and_then(|document| RegisteredClient::from_document(client_id, &document).ok()))
+        })
+    }
+
+    fn register(&self, client: RegisteredClient) -> BoxFuture<'_, Result<(), StoreError>> {
+        self.registry.register(client)
+    }
+}

@@ -1,0 +1,111 @@
+//! The clients: what is known of each, and where that is kept.
+
+mod document;
+mod memory;
+mod metadata;
+mod secret;
+mod stored;
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+pub use self::document::{DocumentError, FetchDocument, WithDocuments};
+pub use self::memory::MemoryClients;
+pub use self::metadata::{AuthMethod, ClientMetadata, MetadataError};
+pub use self::secret::ClientSecret;
+use self::secret::SecretHash;
+pub use self::stored::StoredClients;
+use super::address::RedirectUri;
+use crate::client::Client;
+use crate::store::{BoxFuture, StoreError};
+use crate::time::Timestamp;
+
+/// Where clients are known.
+pub trait ClientRegistry: Send + Sync {
+    /// The client `client_id`, which is whatever the request said.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be found out now: the client is told to try again.
+    fn find<'a>(&'a self, client_id: &'a str) -> BoxFuture<'a, Result<Option<RegisteredClient>, StoreError>>;
+
+    /// Keep a client that has just been registered (RFC 7591), durably if sessions are durable: a client that is forgotten
+    /// has lost the sessions of all its users.
+    ///
+    /// # Errors
+    ///
+    /// When it was not kept, or may not have been.
+    fn register(&self, client: RegisteredClient) -> BoxFuture<'_, Result<(), StoreError>>;
+}
+
+/// A client as it is registered.
+///
+/// It serializes with the hash of its secret, for an application that keeps its clients itself.
+#[derive(Clone, Serialize, Deserialize)]
+pub struct RegisteredClient {
+    id: String,
+    metadata: ClientMetadata,
+    secret: Option<SecretHash>,
+    registered_at: Timestamp,
+}
+
+impl RegisteredClient {
+    /// A client that is known beforehand and keeps no secret.
+    pub fn public(id: impl Into<String>, metadata: ClientMetadata) -> Self {
+        let metadata = ClientMetadata { auth_method: AuthMethod::None, ..metadata };
+        Self { id: id.into(), metadata, secret: None, registered_at: Timestamp::default() }
+    }
+
+    /// A client that is known beforehand and authenticates with `secret`, which is kept as a hash only.
+    pub fn confidential(id: impl Into<String>, secret: &ClientSecret, metadata: ClientMetadata) -> Self {
+        let auth_method = match metadata.auth_method {
+            AuthMethod::None => AuthMethod::ClientSecretBasic,
+            method => method,
+        };
+        let metadata = ClientMetadata { auth_method, ..metadata };
+        Self { id: id.into(), metadata, secret: Some(secret.hash()), registered_at: Timestamp::default() }
+    }
+
+    pub(super) fn registered_at(self, registered_at: Timestamp) -> Self {
+        Self { registered_at, ..self }
+    }
+
+    /// The client id.
+    pub fn id(&self) -> &str {
+        &self.id
+    }
+
+    /// What it says of itself. Whoever registers may say anything: show the name to a user together with the host that the
+    /// code will go to.
+    pub fn metadata(&self) -> &ClientMetadata {
+        &self.metadata
+    }
+
+    /// The redirect URI that a request with `presented` means, if it is one of this client's.
+    pub fn redirect_uri(&self, presented: &str) -> Option<&RedirectUri> {
+        self.metadata.redirect_uris.iter().find(|uri| uri.matches(presented))
+    }
+
+    /// The client, if what it presents is what it must: its secret, or none if it has none.
+    pub(super) fn authenticate(&self, presented: Option<&str>) -> Option<Client> {
+        match (&self.secret, presented) {
+            (None, None) => Some(Client::public(self.id.as_str())),
+            (Some(secret), Some(presented)) if secret.matches(presented) => {
+                Some(Client::confidential(self.id.as_str()))
+            }
+            _ => None,
+        }
+    }
+}
+
+impl fmt::Debug for RegisteredClient {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { id, metadata, secret: _, registered_at } = self;
+        f.debug_struct("RegisteredClient")
+            .field("id", id)
+            .field("metadata", metadata)
+            .field("registered_at", registered_at)
+            .finish_non_exhaustive()
+    }
+}

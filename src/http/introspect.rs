@@ -1,0 +1,44 @@
+//! `/introspect`: a resource server asks about a token (RFC 7662).
+
+use http::StatusCode;
+use http::request::Parts;
+
+use super::client_auth::authenticate;
+use super::params::Params;
+use super::reply::{Refusal, Reply, json};
+use super::server::{AuthorizationServer, check_form};
+use crate::client::{Client, ClientKind};
+use crate::response::IntrospectionResponse;
+use crate::store::TokenStore;
+
+impl<S: TokenStore> AuthorizationServer<S> {
+    /// The introspection endpoint.
+    pub async fn introspect(&self, parts: &Parts, body: &[u8]) -> Reply {
+        self.answer(self.try_introspect(parts, body).await)
+    }
+
+    async fn try_introspect(&self, parts: &Parts, body: &[u8]) -> Result<Reply, Refusal> {
+        check_form(parts)?;
+        let params = Params::parse(body)?;
+        let client = authenticate(&parts.headers, &params, &*self.config.clients).await?;
+        // Whoever may not ask learns nothing, not even whether a token lives (§2.1).
+        if client.kind() != ClientKind::Confidential || self.introspected_by(&client).next().is_none() {
+            return Err(Refusal::InvalidClient(false));
+        }
+        let token = params.need("token", "token is missing")?;
+        let response = self.issuer.introspect(token).await?;
+        let response = match &response {
+            IntrospectionResponse::Access(claims)
+                if self.introspected_by(&client).any(|resource| claims.audience().contains(resource)) =>
+            {
+                response
+            }
+            _ => IntrospectionResponse::Inactive,
+        };
+        Ok(json(StatusCode::OK, &response))
+    }
+
+    fn introspected_by(&self, client: &Client) -> impl Iterator<Item = &crate::Resource> {
+        self.config.introspectors.iter().filter(|(id, _)| id == client.id()).map(|(_, resource)| resource)
+    }
+}

@@ -1,0 +1,64 @@
+//! `/.well-known`: what clients find out by themselves (RFC 8414, RFC 9728).
+
+use std::collections::BTreeSet;
+
+use http::request::Parts;
+use http::{Method, StatusCode};
+use serde_json::{Value, json};
+
+use super::clients::AuthMethod;
+use super::reply::{Refusal, Reply, json};
+use super::resource::ProtectedResource;
+use super::server::{AuthorizationServer, Config};
+use crate::store::TokenStore;
+
+impl<S: TokenStore> AuthorizationServer<S> {
+    /// The metadata of the authorization server (RFC 8414 §3.2).
+    pub fn metadata(&self, parts: &Parts) -> Reply {
+        show(parts, &self.config.metadata())
+    }
+
+    /// The metadata of a protected resource (RFC 9728 §3.2).
+    pub fn resource_metadata(&self, resource: &ProtectedResource, parts: &Parts) -> Reply {
+        show(parts, &resource.metadata(self.config.issuer.as_str()))
+    }
+}
+
+fn show(parts: &Parts, metadata: &Value) -> Reply {
+    match parts.method {
+        Method::GET | Method::HEAD => json(StatusCode::OK, metadata),
+        _ => Refusal::Method("GET, HEAD").into_reply(),
+    }
+}
+
+impl Config {
+    fn metadata(&self) -> Value {
+        let url = |path| self.issuer.join(path);
+        let scopes: BTreeSet<_> = self.resources.iter().flat_map(|resource| resource.scopes().iter()).collect();
+        let methods = [AuthMethod::None, AuthMethod::ClientSecretBasic, AuthMethod::ClientSecretPost];
+        let methods = methods.map(|method| method.as_str());
+        let mut metadata = json!({
+            "issuer": self.issuer.as_str(),
+            "authorization_endpoint": url("/authorize"),
+            "token_endpoint": url("/token"),
+            "revocation_endpoint": url("/revoke"),
+            "scopes_supported": scopes,
+            "response_types_supported": ["code"],
+            "response_modes_supported": ["query"],
+            "grant_types_supported": ["authorization_code", "refresh_token"],
+            "code_challenge_methods_supported": ["S256"],
+            "token_endpoint_auth_methods_supported": methods,
+            "revocation_endpoint_auth_methods_supported": methods,
+            "authorization_response_iss_parameter_supported": true,
+            "client_id_metadata_document_supported": self.documents,
+        });
+        if self.admit.is_some() {
+            metadata["registration_endpoint"] = url("/register").into();
+        }
+        if !self.introspectors.is_empty() {
+            metadata["introspection_endpoint"] = url("/introspect").into();
+            metadata["introspection_endpoint_auth_methods_supported"] = json!(methods[1..]);
+        }
+        metadata
+    }
+}

@@ -1,0 +1,88 @@
+//! The HTTP surface: the OAuth endpoints, and the check in front of the MCP server.
+//!
+//! Requests and responses are those of the `http` crate, services and layers those of tower, so it fits under axum, hyper,
+//! rmcp and whatever else speaks them. Nothing here does I/O of its own: [`AuthorizationServer::handle`] takes a request's
+//! parts and body and returns the response.
+//!
+//! ```text
+//! client ──► /.well-known/…  metadata     who issues tokens for this resource, and how
+//!            /register       clients/     RFC 7591; or clients known beforehand, or by a document
+//!            /authorize      authorize    checked; then the application decides; then back with a code
+//!            /token          token        code or refresh token ──► tokens
+//!            /revoke         revoke
+//!        ──► the MCP server  bearer/      token ──► claims, and the request goes in without the token
+//! ```
+//!
+//! What is left to write is [`Consent`]: who is the user, and do they agree?
+//!
+//! ```
+//! # use std::sync::Arc;
+//! use http::request::Parts;
+//! use mcp_token_lifecycle::http::*;
+//! use mcp_token_lifecycle::{BoxFuture, KeyId, Keyring, MasterKey, MemoryStore, TokenIssuer};
+//! use tower_layer::Layer;
+//!
+//! struct Pages;
+//!
+//! impl Consent for Pages {
+//!     fn decide<'a>(
+//!         &'a self,
+//!         request: &'a AuthorizationRequest,
+//!         parts: &'a Parts,
+//!         body: &'a [u8],
+//!     ) -> BoxFuture<'a, ConsentDecision> {
+//!         // Who is logged in, by the cookie in `parts`? Is `body` the form of the consent page? Else show a page.
+//!         Box::pin(async { ConsentDecision::Deny })
+//!     }
+//! }
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # let store = MemoryStore::new();
+//! # let keyring = Keyring::new(KeyId::new(1), MasterKey::generate()?);
+//! # let mcp = tower::service_fn(|_: http::Request<ResponseBody>| async {
+//! #     Ok::<_, std::convert::Infallible>(http::Response::new(ResponseBody::default()))
+//! # });
+//! let issuer = Arc::new(TokenIssuer::new(store, keyring));
+//! let resource = ProtectedResource::new("https://mcp.example.com/mcp", "notes:read notes:write")?;
+//! let clients = StoredClients::new(Arc::clone(&issuer));
+//! let server = AuthorizationServer::new("https://mcp.example.com", issuer, resource, clients, Pages)?
+//!     .with_registration(|_, _| true)
+//!     .with_https(Https::TrustProxy);
+//!
+//! let oauth = server.service();                                           // the fallback of the router
+//! let bearer = server.bearer_live().require_scope("notes:read")?;
+//! let tools = bearer.tools([("delete_note", "notes:write")])?;
+//! let mcp = bearer.layer(tools.layer(mcp));                               // at /mcp
+//! # drop((oauth, mcp));
+//! # Ok(()) }
+//! ```
+
+mod address;
+mod authorize;
+mod bearer;
+mod body;
+mod client_auth;
+mod clients;
+mod cors;
+mod https;
+mod introspect;
+mod metadata;
+mod params;
+mod register;
+mod reply;
+mod resource;
+mod revoke;
+mod server;
+mod service;
+mod token;
+
+pub use self::address::RedirectUri;
+pub use self::authorize::{Approval, AuthorizationRequest, Consent, ConsentDecision};
+pub use self::bearer::*;
+pub use self::body::{ProtectedBody, ResponseBody};
+pub use self::clients::*;
+pub use self::cors::Cors;
+pub use self::https::Https;
+pub use self::resource::ProtectedResource;
+pub use self::server::{AuthorizationServer, SiteError};
+pub use self::service::AuthorizationService;

@@ -1,0 +1,71 @@
+//! `/register`: a client makes itself known (RFC 7591).
+
+use http::StatusCode;
+use http::request::Parts;
+use serde_json::json;
+
+use super::clients::{AuthMethod, ClientMetadata, ClientSecret, MetadataError, RegisteredClient};
+use super::reply::{Refusal, Reply, json};
+use super::server::{AuthorizationServer, check_post};
+use crate::base64url;
+use crate::entropy::random;
+use crate::error::{Error, ErrorKind};
+use crate::store::TokenStore;
+
+impl<S: TokenStore> AuthorizationServer<S> {
+    /// The registration endpoint.
+    pub async fn register(&self, parts: &Parts, body: &[u8]) -> Reply {
+        self.answer(self.try_register(parts, body).await)
+    }
+
+    async fn try_register(&self, parts: &Parts, body: &[u8]) -> Result<Reply, Refusal> {
+        check_post(parts, "application/json")?;
+        // RFC 7591 §2: who does not say how it authenticates means HTTP Basic.
+        let metadata = ClientMetadata::from_json(body, AuthMethod::ClientSecretBasic)?;
+        if !self.config.admit.as_ref().is_some_and(|admit| admit(parts, &metadata)) {
+            return Err(MetadataError::NotWanted.into());
+        }
+        let entropy = &*self.issuer.entropy;
+        let id = base64url::encode("mcpc_", &random::<16>(entropy).map_err(Error::from)?);
+        let id = id.ok_or_else(|| Error::new(ErrorKind::Entropy))?;
+        let (secret, client) = match metadata.auth_method {
+            AuthMethod::None => (None, RegisteredClient::public(id.as_str(), metadata)),
+            _ => {
+                let secret = ClientSecret::generate(entropy).map_err(Error::from)?;
+                let client = RegisteredClient::confidential(id.as_str(), &secret, metadata);
+                (Some(secret), client)
+            }
+        };
+        let now = self.issuer.clock.now();
+        let answer = answer(&client, secret.as_ref(), now.as_unix());
+        self.config.clients.register(client.registered_at(now)).await?;
+        Ok(json(StatusCode::CREATED, &answer))
+    }
+}
+
+/// §3.2.1: what was registered, and the secret this once. What there is none of is left out.
+fn answer(client: &RegisteredClient, secret: Option<&ClientSecret>, now: u64) -> serde_json::Value {
+    let metadata = client.metadata();
+    let mut answer = json!({
+        "client_id": client.id(),
+        "client_id_issued_at": now,
+        "redirect_uris": metadata.redirect_uris,
+        "grant_types": ["authorization_code", "refresh_token"],
+        "response_types": ["code"],
+        "token_endpoint_auth_method": metadata.auth_method.as_str(),
+    });
+    if let Some(name) = &metadata.name {
+        answer["client_name"] = name.as_str().into();
+    }
+    if let Some(secret) = secret {
+        answer["client_secret"] = secret.expose().into();
+        answer["client_secret_expires_at"] = 0.into();
+    }
+    answer
+}
+
+impl From<MetadataError> for Refusal {
+    fn from(error: MetadataError) -> Self {
+        Self::Error(error.code(), error.as_str())
+    }
+}

@@ -1,0 +1,151 @@
+//! What is answered: JSON, redirects, refusals, and the headers that go with them.
+
+use http::header::{self, HeaderName, HeaderValue};
+use http::{Response, StatusCode};
+use serde::Serialize;
+use serde::ser::{SerializeMap, Serializer};
+
+use super::body::ResponseBody;
+use crate::error::Error;
+use crate::response::{ErrorCode, ErrorResponse};
+use crate::store::StoreError;
+
+pub(super) type Reply = Response<ResponseBody>;
+
+const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
+
+/// Why there is no answer of the kind that was asked for.
+pub(super) enum Refusal {
+    /// An OAuth error, and what a developer would want to know; never anything of what was sent.
+    Error(ErrorCode, &'static str),
+    /// An OAuth error that must not say more.
+    Denied(ErrorResponse),
+    /// A client failed to authenticate; with `true` it tried to by HTTP Basic.
+    InvalidClient(bool),
+    /// Not the method of this endpoint, which takes these.
+    Method(&'static str),
+    /// Another refusal by status alone.
+    Status(StatusCode, &'static str),
+    /// A fault of the server.
+    Fault(Error),
+}
+
+impl From<ErrorResponse> for Refusal {
+    fn from(error: ErrorResponse) -> Self {
+        Self::Denied(error)
+    }
+}
+
+impl From<Error> for Refusal {
+    fn from(fault: Error) -> Self {
+        Self::Fault(fault)
+    }
+}
+
+impl From<StoreError> for Refusal {
+    fn from(fault: StoreError) -> Self {
+        Self::Fault(fault.into())
+    }
+}
+
+impl Refusal {
+    pub(super) fn into_reply(self) -> Reply {
+        match self {
+            Self::Error(code, description) => error(status(code), code, Some(description)),
+            Self::Denied(response) => error(status(response.error), response.error, None),
+            Self::InvalidClient(basic) => {
+                let mut reply = error(StatusCode::UNAUTHORIZED, ErrorCode::InvalidClient, None);
+                if basic {
+                    // RFC 6749 §5.2: the scheme that the client used.
+                    set(&mut reply, header::WWW_AUTHENTICATE, HeaderValue::from_static("Basic realm=\"token\""));
+                }
+                reply
+            }
+            Self::Method(allow) => {
+                let mut reply = error(StatusCode::METHOD_NOT_ALLOWED, ErrorCode::InvalidRequest, None);
+                set(&mut reply, header::ALLOW, HeaderValue::from_static(allow));
+                reply
+            }
+            Self::Status(status, description) => error(status, ErrorCode::InvalidRequest, Some(description)),
+            Self::Fault(_) => unavailable(),
+        }
+    }
+}
+
+fn status(code: ErrorCode) -> StatusCode {
+    StatusCode::from_u16(code.status()).unwrap_or(StatusCode::BAD_REQUEST)
+}
+
+fn error(status: StatusCode, code: ErrorCode, description: Option<&'static str>) -> Reply {
+    struct Described(ErrorCode, Option<&'static str>);
+    impl Serialize for Described {
+        fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+            let mut map = serializer.serialize_map(None)?;
+            map.serialize_entry("error", self.0.as_str())?;
+            if let Some(description) = self.1 {
+                map.serialize_entry("error_description", description)?;
+            }
+            map.end()
+        }
+    }
+    json(status, &Described(code, description))
+}
+
+/// 503, and the client keeps its tokens (RFC 9110 §10.2.3).
+pub(super) fn unavailable() -> Reply {
+    let mut reply = error(StatusCode::SERVICE_UNAVAILABLE, ErrorCode::TemporarilyUnavailable, None);
+    set(&mut reply, header::RETRY_AFTER, HeaderValue::from_static("1"));
+    reply
+}
+
+/// JSON that no cache keeps (RFC 6749 §5.1).
+pub(super) fn json(status: StatusCode, value: &impl Serialize) -> Reply {
+    let Ok(bytes) = serde_json::to_vec(value) else { return empty(StatusCode::INTERNAL_SERVER_ERROR) };
+    let mut reply = Response::new(ResponseBody::from(bytes));
+    *reply.status_mut() = status;
+    set(&mut reply, header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    seal(&mut reply);
+    reply
+}
+
+pub(super) fn empty(status: StatusCode) -> Reply {
+    let mut reply = Response::new(ResponseBody::default());
+    *reply.status_mut() = status;
+    seal(&mut reply);
+    reply
+}
+
+/// 303, so that the form that was posted is not posted on to the client (OAuth 2.1 §7.5.3).
+pub(super) fn redirect(location: &str) -> Reply {
+    match HeaderValue::from_str(location) {
+        Ok(location) => {
+            let mut reply = empty(StatusCode::SEE_OTHER);
+            set(&mut reply, header::LOCATION, location);
+            reply
+        }
+        Err(_) => empty(StatusCode::INTERNAL_SERVER_ERROR),
+    }
+}
+
+pub(super) fn set(reply: &mut Reply, name: HeaderName, value: HeaderValue) {
+    reply.headers_mut().insert(name, value);
+}
+
+/// The headers that every answer has, unless it has them already: kept by no cache, guessed at by no browser, told to no
+/// other site, shown in no frame (OAuth 2.1 §7.12.3, RFC 9700 §4.16).
+pub(super) fn seal(reply: &mut Reply) {
+    let defaults = [
+        (header::CACHE_CONTROL, NO_STORE),
+        (header::PRAGMA, HeaderValue::from_static("no-cache")),
+        (header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
+        (header::REFERRER_POLICY, HeaderValue::from_static("no-referrer")),
+        (header::X_FRAME_OPTIONS, HeaderValue::from_static("DENY")),
+        (
+            header::CONTENT_SECURITY_POLICY,
+            HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'; base-uri 'none'"),
+        ),
+    ];
+    for (name, value) in defaults {
+        reply.headers_mut().entry(name).or_insert(value);
+    }
+}

@@ -1,0 +1,314 @@
+//! The authorization server: what it is configured with, and which endpoint a request goes to.
+
+use std::fmt;
+use std::sync::Arc;
+
+use http::request::Parts;
+use http::{Method, StatusCode};
+
+use super::address::Issuer;
+use super::authorize::Consent;
+use super::clients::{ClientMetadata, ClientRegistry};
+use super::cors::Cors;
+use super::https::Https;
+use super::reply::{Refusal, Reply};
+use super::resource::ProtectedResource;
+use crate::client::Binding;
+use crate::error::Error;
+use crate::grant::Resource;
+use crate::issuer::TokenIssuer;
+use crate::store::TokenStore;
+
+/// The largest request body that is read, in bytes.
+pub(super) const MAX_BODY: usize = 16 * 1024;
+/// The longest query, in bytes.
+const MAX_QUERY: usize = 8 * 1024;
+
+type Admit = dyn Fn(&Parts, &ClientMetadata) -> bool + Send + Sync;
+/// What a request proves to be bound to.
+pub(super) type ReadBinding = dyn Fn(&Parts) -> Option<Binding> + Send + Sync;
+/// Who is told of a fault.
+pub(super) type OnFault = dyn Fn(&Error) + Send + Sync;
+
+/// Everything about a server but its issuer.
+#[derive(Clone)]
+pub(super) struct Config {
+    pub(super) issuer: Issuer,
+    pub(super) resources: Vec<ProtectedResource>,
+    pub(super) clients: Arc<dyn ClientRegistry>,
+    pub(super) consent: Arc<dyn Consent>,
+    pub(super) admit: Option<Arc<Admit>>,
+    pub(super) documents: bool,
+    pub(super) introspectors: Vec<(String, Resource)>,
+    pub(super) binding: Option<Arc<ReadBinding>>,
+    pub(super) https: Https,
+    cors: Cors,
+    pub(super) on_fault: Option<Arc<OnFault>>,
+}
+
+impl Config {
+    /// RFC 8414 §3.1: between the host and the path of the issuer.
+    fn metadata_path(&self) -> String {
+        format!("/.well-known/oauth-authorization-server{}", self.issuer.path())
+    }
+
+    pub(super) fn binding(&self, parts: &Parts) -> Option<Binding> {
+        self.binding.as_ref().and_then(|read| read(parts))
+    }
+
+    /// The one resource that `asked` names; the only one there is if it names none.
+    pub(super) fn resource_for<'a>(&self, mut asked: impl Iterator<Item = &'a str>) -> Option<&ProtectedResource> {
+        let Some(first) = asked.next() else {
+            return match &self.resources[..] {
+                [only] => Some(only),
+                _ => None,
+            };
+        };
+        let wanted = Resource::parse(first).ok()?;
+        let same = asked.all(|other| Resource::parse(other).as_ref() == Ok(&wanted));
+        self.resources.iter().find(|known| same && *known.resource() == wanted)
+    }
+}
+
+/// The OAuth endpoints of an authorization server, on an issuer: request parts and body in, response out, no I/O.
+///
+/// Every endpoint has a method; [`handle`](Self::handle) chooses among them by path, and [`service`](Self::service) is that as
+/// a tower service.
+///
+/// | path under the issuer's | method | specification |
+/// |---|---|---|
+/// | `/authorize` | GET, POST | OAuth 2.1 §4.1, RFC 9207, 8707 |
+/// | `/token` | POST | OAuth 2.1 §4.1.3, §4.3 |
+/// | `/revoke` | POST | RFC 7009 |
+/// | `/introspect`, if anybody may | POST | RFC 7662 |
+/// | `/register`, if anybody may | POST | RFC 7591 |
+///
+/// | path at the root | specification |
+/// |---|---|
+/// | `/.well-known/oauth-authorization-server` and the issuer's path | RFC 8414 |
+/// | `/.well-known/oauth-protected-resource` and the resource's path | RFC 9728 |
+pub struct AuthorizationServer<S> {
+    pub(super) issuer: Arc<TokenIssuer<S>>,
+    pub(super) config: Arc<Config>,
+}
+
+impl<S> Clone for AuthorizationServer<S> {
+    fn clone(&self) -> Self {
+        Self { issuer: Arc::clone(&self.issuer), config: Arc::clone(&self.config) }
+    }
+}
+
+/// Why a server was not made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum SiteError {
+    /// The issuer identifier is not one (RFC 8414 §2).
+    #[error("the issuer must be https, or http on a loopback host, without query and fragment")]
+    Issuer,
+    /// The resource identifier is not one (RFC 9728 §1.2).
+    #[error("a resource must be https, or http on a loopback host, without query and fragment")]
+    Resource,
+    /// Scopes that a resource cannot have.
+    #[error("a resource needs scopes, of characters that are allowed, without offline_access")]
+    Scope,
+}
+
+impl<S: TokenStore> AuthorizationServer<S> {
+    /// The authorization server `identifier`, such as `https://mcp.example.com`, for one protected resource.
+    ///
+    /// `identifier` is given to clients byte for byte (RFC 8414 §2, RFC 9207 §2).
+    ///
+    /// # Errors
+    ///
+    /// [`SiteError::Issuer`].
+    pub fn new(
+        identifier: &str,
+        issuer: Arc<TokenIssuer<S>>,
+        resource: ProtectedResource,
+        clients: impl ClientRegistry + 'static,
+        consent: impl Consent + 'static,
+    ) -> Result<Self, SiteError> {
+        let config = Config {
+            issuer: Issuer::parse(identifier).ok_or(SiteError::Issuer)?,
+            resources: vec![resource],
+            clients: Arc::new(clients),
+            consent: Arc::new(consent),
+            admit: None,
+            documents: false,
+            introspectors: Vec::new(),
+            binding: None,
+            https: Https::default(),
+            cors: Cors::default(),
+            on_fault: None,
+        };
+        Ok(Self { issuer, config: Arc::new(config) })
+    }
+
+    fn with(mut self, change: impl FnOnce(&mut Config)) -> Self {
+        change(Arc::make_mut(&mut self.config));
+        self
+    }
+
+    /// With one more protected resource. Clients then have to name the one they mean.
+    #[must_use]
+    pub fn with_resource(self, resource: ProtectedResource) -> Self {
+        self.with(|config| config.resources.push(resource))
+    }
+
+    /// With registration (RFC 7591) for whomever `admit` lets in: everybody, with `|_, _| true`. Whoever does that should
+    /// limit the rate of requests to `/register`.
+    #[must_use]
+    pub fn with_registration(self, admit: impl Fn(&Parts, &ClientMetadata) -> bool + Send + Sync + 'static) -> Self {
+        self.with(|config| config.admit = Some(Arc::new(admit)))
+    }
+
+    /// Say in the metadata that clients may be known by a document; the registry has to be one that finds them, such as
+    /// [`WithDocuments`](super::WithDocuments).
+    #[must_use]
+    pub fn with_client_documents(self) -> Self {
+        self.with(|config| config.documents = true)
+    }
+
+    /// With introspection (RFC 7662) for the confidential client `client_id`, of access tokens for `resource`. Any other
+    /// token is inactive to it.
+    #[must_use]
+    pub fn with_introspection(self, client_id: impl Into<String>, resource: Resource) -> Self {
+        self.with(|config| config.introspectors.push((client_id.into(), resource)))
+    }
+
+    /// With what a request proves to be bound to: a certificate, a verified DPoP key, or a fingerprint.
+    #[must_use]
+    pub fn with_binding(self, read: impl Fn(&Parts) -> Option<Binding> + Send + Sync + 'static) -> Self {
+        self.with(|config| config.binding = Some(Arc::new(read)))
+    }
+
+    /// With another proof of TLS than the request itself.
+    #[must_use]
+    pub fn with_https(self, https: Https) -> Self {
+        self.with(|config| config.https = https)
+    }
+
+    /// With other rules for web pages of other origins.
+    #[must_use]
+    pub fn with_cors(self, cors: Cors) -> Self {
+        self.with(|config| config.cors = cors)
+    }
+
+    /// With `report` told of every fault behind a 503.
+    #[must_use]
+    pub fn with_fault_report(self, report: impl Fn(&Error) + Send + Sync + 'static) -> Self {
+        self.with(|config| config.on_fault = Some(Arc::new(report)))
+    }
+
+    /// The issuer.
+    pub fn issuer(&self) -> &Arc<TokenIssuer<S>> {
+        &self.issuer
+    }
+
+    /// Answer a request by its path.
+    pub async fn handle(&self, parts: &Parts, body: &[u8]) -> Reply {
+        if body.len() > MAX_BODY || parts.uri.query().is_some_and(|query| query.len() > MAX_QUERY) {
+            return too_long();
+        }
+        let path = parts.uri.path();
+        if !self.config.https.permits(parts) {
+            let insecure = Refusal::Status(StatusCode::BAD_REQUEST, "https is required");
+            return insecure.into_reply();
+        }
+        if path == self.config.metadata_path() {
+            return self.open(parts, "GET, HEAD", self.metadata(parts));
+        }
+        if let Some(resource) = self.config.resources.iter().find(|resource| resource.metadata_path() == path) {
+            return self.open(parts, "GET, HEAD", self.resource_metadata(resource, parts));
+        }
+        match path.strip_prefix(self.config.issuer.path()) {
+            Some("/authorize") => self.authorize(parts, body).await,
+            Some("/token") => self.cross_origin(parts, self.token(parts, body)).await,
+            Some("/revoke") => self.cross_origin(parts, self.revoke(parts, body)).await,
+            Some("/register") if self.config.admit.is_some() => {
+                self.cross_origin(parts, self.register(parts, body)).await
+            }
+            Some("/introspect") if !self.config.introspectors.is_empty() => self.introspect(parts, body).await,
+            _ => Refusal::Status(StatusCode::NOT_FOUND, "there is no such endpoint").into_reply(),
+        }
+    }
+
+    /// Whether `path` is one that [`handle`](Self::handle) answers.
+    pub fn has(&self, path: &str) -> bool {
+        path == self.config.metadata_path()
+            || self.config.resources.iter().any(|resource| resource.metadata_path() == path)
+            || match path.strip_prefix(self.config.issuer.path()) {
+                Some("/authorize" | "/token" | "/revoke") => true,
+                Some("/register") => self.config.admit.is_some(),
+                Some("/introspect") => !self.config.introspectors.is_empty(),
+                _ => false,
+            }
+    }
+
+    pub(super) fn answer(&self, result: Result<Reply, Refusal>) -> Reply {
+        result.unwrap_or_else(|refusal| {
+            if let Refusal::Fault(fault) = &refusal {
+                self.report(fault);
+            }
+            refusal.into_reply()
+        })
+    }
+
+    pub(super) fn report(&self, fault: &Error) {
+        if let Some(report) = &self.config.on_fault {
+            report(fault);
+        }
+    }
+
+    fn open(&self, parts: &Parts, allow: &'static str, reply: Reply) -> Reply {
+        let mut reply = self.config.cors.preflight(parts, allow).unwrap_or(reply);
+        self.config.cors.apply(parts, &mut reply);
+        reply
+    }
+
+    async fn cross_origin(&self, parts: &Parts, reply: impl Future<Output = Reply>) -> Reply {
+        match self.config.cors.preflight(parts, "POST") {
+            Some(preflight) => preflight,
+            None => {
+                let mut reply = reply.await;
+                self.config.cors.apply(parts, &mut reply);
+                reply
+            }
+        }
+    }
+}
+
+/// `POST`, with a form.
+pub(super) fn check_form(parts: &Parts) -> Result<(), Refusal> {
+    check_post(parts, "application/x-www-form-urlencoded")
+}
+
+/// `POST`, with a body of the media type `wanted`.
+pub(super) fn check_post(parts: &Parts, wanted: &'static str) -> Result<(), Refusal> {
+    if parts.method != Method::POST {
+        return Err(Refusal::Method("POST"));
+    }
+    let given = parts.headers.get(http::header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    let media_type = given.and_then(|value| value.split(';').next()).map(str::trim);
+    if media_type.is_some_and(|media_type| media_type.eq_ignore_ascii_case(wanted)) {
+        Ok(())
+    } else {
+        Err(Refusal::Status(StatusCode::UNSUPPORTED_MEDIA_TYPE, "the content type is not the one of this endpoint"))
+    }
+}
+
+pub(super) fn too_long() -> Reply {
+    Refusal::Status(StatusCode::PAYLOAD_TOO_LARGE, "the request is too long").into_reply()
+}
+
+impl<S> fmt::Debug for AuthorizationServer<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Config { issuer, resources, https, cors, .. } = &*self.config;
+        f.debug_struct("AuthorizationServer")
+            .field("issuer", &issuer.as_str())
+            .field("resources", resources)
+            .field("https", https)
+            .field("cors", cors)
+            .finish_non_exhaustive()
+    }
+}

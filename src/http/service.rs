@@ -1,0 +1,59 @@
+//! The authorization server as a tower service.
+
+use std::convert::Infallible;
+use std::task::{Context, Poll};
+
+use http::{Request, StatusCode};
+use http_body::Body;
+use tower_service::Service;
+
+use super::body::{Unreadable, read};
+use super::reply::{Refusal, Reply};
+use super::server::{AuthorizationServer, MAX_BODY, too_long};
+use crate::store::{BoxFuture, TokenStore};
+
+/// A tower service that answers every request as [`AuthorizationServer::handle`] does: to be mounted where it sees the whole
+/// path, such as the fallback of a router.
+#[derive(Debug)]
+pub struct AuthorizationService<S>(AuthorizationServer<S>);
+
+impl<S> Clone for AuthorizationService<S> {
+    fn clone(&self) -> Self {
+        Self(self.0.clone())
+    }
+}
+
+impl<S> AuthorizationServer<S> {
+    /// This server as a tower service.
+    pub fn service(&self) -> AuthorizationService<S> {
+        AuthorizationService(self.clone())
+    }
+}
+
+impl<S, B> Service<Request<B>> for AuthorizationService<S>
+where
+    S: TokenStore + 'static,
+    B: Body<Data: Send> + Send + 'static,
+{
+    type Response = Reply;
+    type Error = Infallible;
+    type Future = BoxFuture<'static, Result<Reply, Infallible>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request<B>) -> Self::Future {
+        let server = self.0.clone();
+        Box::pin(async move {
+            let (parts, body) = request.into_parts();
+            Ok(match read(body, MAX_BODY).await {
+                Ok(body) => server.handle(&parts, &body).await,
+                Err(Unreadable::TooLong) => too_long(),
+                Err(Unreadable::Broken) => {
+                    Refusal::Status(StatusCode::BAD_REQUEST, "the request could not be read").into_reply()
+                }
+            })
+        })
+    }
+}

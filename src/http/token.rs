@@ -1,0 +1,49 @@
+//! `/token`: a code or a refresh token is exchanged for tokens (OAuth 2.1 §3.2).
+
+use http::StatusCode;
+use http::request::Parts;
+
+use super::client_auth::authenticate;
+use super::params::Params;
+use super::reply::{Refusal, Reply, json};
+use super::server::{AuthorizationServer, check_form};
+use crate::request::{RedeemRequest, RefreshRequest};
+use crate::response::{ErrorCode, ErrorResponse};
+use crate::store::TokenStore;
+
+impl<S: TokenStore> AuthorizationServer<S> {
+    /// The token endpoint.
+    pub async fn token(&self, parts: &Parts, body: &[u8]) -> Reply {
+        self.answer(self.try_token(parts, body).await)
+    }
+
+    async fn try_token(&self, parts: &Parts, body: &[u8]) -> Result<Reply, Refusal> {
+        check_form(parts)?;
+        let params = Params::parse(body)?;
+        let grant_type = params.need("grant_type", "grant_type is missing")?;
+        if !matches!(grant_type, "authorization_code" | "refresh_token") {
+            return Err(ErrorResponse::new(ErrorCode::UnsupportedGrantType).into());
+        }
+        let client = authenticate(&parts.headers, &params, &*self.config.clients).await?;
+        let (scope, binding) = (params.scope(), self.config.binding(parts));
+        let answer = if grant_type == "refresh_token" {
+            let token = params.need("refresh_token", "refresh_token is missing")?;
+            let request = RefreshRequest::new(&client, token).scope(scope.as_deref()).resources(params.all("resource"));
+            self.issuer.refresh(&with(request, binding, RefreshRequest::binding)).await?
+        } else {
+            let code = params.need("code", "code is missing")?;
+            let verifier = params.need("code_verifier", "code_verifier is missing")?;
+            let request = RedeemRequest::new(&client, code, params.get("redirect_uri"), verifier);
+            let request = request.scope(scope.as_deref()).resources(params.all("resource"));
+            self.issuer.redeem(&with(request, binding, RedeemRequest::binding)).await?
+        };
+        Ok(json(StatusCode::OK, &answer.into_result()?))
+    }
+}
+
+fn with<R, B>(request: R, binding: Option<B>, set: impl FnOnce(R, B) -> R) -> R {
+    match binding {
+        Some(binding) => set(request, binding),
+        None => request,
+    }
+}
