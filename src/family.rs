@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
-use zeroize::{Zeroize, ZeroizeOnDrop};
+use zeroize::Zeroizing;
 
 use crate::audit::Reason;
 use crate::client::Binding;
@@ -72,16 +72,27 @@ pub(crate) struct CodeCheck {
 }
 
 /// 32 random bytes that every token of the family is made with, and that no token shows.
-#[derive(Clone, Serialize, Deserialize, Zeroize, ZeroizeOnDrop)]
-pub(crate) struct FamilySecret([u8; 32]);
+///
+/// Behind a pointer: a family that is moved, as within a future, leaves no copy of it.
+#[derive(Clone, Serialize, Deserialize)]
+#[serde(from = "[u8; 32]", into = "[u8; 32]")]
+pub(crate) struct FamilySecret(Arc<Zeroizing<[u8; 32]>>);
 
 impl FamilySecret {
-    pub(crate) fn new(bytes: [u8; 32]) -> Self {
-        Self(bytes)
-    }
-
     pub(crate) fn as_bytes(&self) -> &[u8; 32] {
         &self.0
+    }
+}
+
+impl From<[u8; 32]> for FamilySecret {
+    fn from(bytes: [u8; 32]) -> Self {
+        Self(Arc::new(Zeroizing::new(bytes)))
+    }
+}
+
+impl From<FamilySecret> for [u8; 32] {
+    fn from(secret: FamilySecret) -> Self {
+        *secret.as_bytes()
     }
 }
 

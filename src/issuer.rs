@@ -138,10 +138,9 @@ impl<S: TokenStore> TokenIssuer<S> {
         };
         let proof = Redemption { code_verifier, redirect_uri: *redirect_uri };
         let ask = wants.ask(client, binding.as_ref());
-        self.exchange(Presented::code(code, &self.keyring), &ask, |family, token, cx| {
-            decision::redeem(family, token, &proof, &ask, cx)
-        })
-        .await
+        let presented = Presented::code(code, &self.keyring);
+        self.exchange(presented.as_ref(), &ask, |family, token, cx| decision::redeem(family, token, &proof, &ask, cx))
+            .await
     }
 
     /// Rotate a refresh token.
@@ -152,16 +151,16 @@ impl<S: TokenStore> TokenIssuer<S> {
             Err(reason) => return Ok(self.refuse(reason, client, None)),
         };
         let ask = wants.ask(client, binding.as_ref());
-        self.exchange(Presented::refresh_token(refresh_token, &self.keyring), &ask, |family, token, cx| {
-            decision::refresh(family, token, &ask, cx)
-        })
-        .await
+        let presented = Presented::refresh_token(refresh_token, &self.keyring);
+        self.exchange(presented.as_ref(), &ask, |family, token, cx| decision::refresh(family, token, &ask, cx)).await
     }
 
     /// Load, authenticate, decide, commit, respond; again from the start if the commit met a conflict.
+    ///
+    /// What was presented is borrowed: moved into this future it would leave a copy of the MAC behind.
     async fn exchange(
         &self,
-        presented: Option<Presented>,
+        presented: Option<&Presented>,
         ask: &Ask<'_>,
         decide: impl Fn(&TokenFamily, &Genuine, &Context<'_>) -> Decision,
     ) -> Result<Answer, Error> {
@@ -303,7 +302,8 @@ impl<S: TokenStore> TokenIssuer<S> {
     }
 
     fn new_family(&self) -> Result<(FamilyId, FamilySecret), Error> {
-        Ok((FamilyId::from_bytes(random(&*self.entropy)?), FamilySecret::new(random(&*self.entropy)?)))
+        let id = FamilyId::from_bytes(random(&*self.entropy)?);
+        Ok((id, random::<32>(&*self.entropy)?.into()))
     }
 }
 
