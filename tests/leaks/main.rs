@@ -4,6 +4,8 @@ mod support;
 
 #[cfg(feature = "redb")]
 mod file;
+#[cfg(target_os = "linux")]
+mod memory;
 mod output;
 mod search;
 mod seeded;
