@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
-use zeroize::Zeroizing;
+use zeroize::{Zeroize, ZeroizeOnDrop};
 
 use crate::audit::Reason;
 use crate::client::Binding;
@@ -72,27 +72,16 @@ pub(crate) struct CodeCheck {
 }
 
 /// 32 random bytes that every token of the family is made with, and that no token shows.
-///
-/// Behind a pointer: a family that is moved, as within a future, leaves no copy of it.
-#[derive(Clone, Serialize, Deserialize)]
-#[serde(from = "[u8; 32]", into = "[u8; 32]")]
-pub(crate) struct FamilySecret(Arc<Zeroizing<[u8; 32]>>);
+#[derive(Clone, Serialize, Deserialize, Zeroize, ZeroizeOnDrop)]
+pub(crate) struct FamilySecret([u8; 32]);
 
 impl FamilySecret {
+    pub(crate) fn new(bytes: [u8; 32]) -> Self {
+        Self(bytes)
+    }
+
     pub(crate) fn as_bytes(&self) -> &[u8; 32] {
         &self.0
-    }
-}
-
-impl From<[u8; 32]> for FamilySecret {
-    fn from(bytes: [u8; 32]) -> Self {
-        Self(Arc::new(Zeroizing::new(bytes)))
-    }
-}
-
-impl From<FamilySecret> for [u8; 32] {
-    fn from(secret: FamilySecret) -> Self {
-        *secret.as_bytes()
     }
 }
 
@@ -115,7 +104,8 @@ pub struct TokenFamily {
     pub(crate) used_at: Timestamp,
     pub(crate) absolute_expires_at: Timestamp,
     pub(crate) status: Status,
-    pub(crate) secret: FamilySecret,
+    /// Behind a pointer: a family that is moved, as within a future, leaves no copy of it.
+    pub(crate) secret: Arc<FamilySecret>,
     /// Kept as long as the code could be presented.
     pub(crate) code: Option<CodeCheck>,
     pub(crate) binding: Option<Binding>,
@@ -145,7 +135,7 @@ impl TokenFamily {
             rotated_at: cx.now,
             used_at: cx.now,
             status: Status::Active,
-            secret,
+            secret: secret.into(),
             code,
             binding,
             retries: 0,

@@ -304,8 +304,7 @@ impl<S: TokenStore> TokenIssuer<S> {
     }
 
     fn new_family(&self) -> Result<(FamilyId, FamilySecret), Error> {
-        let id = FamilyId::from_bytes(random(&*self.entropy)?);
-        Ok((id, random::<32>(&*self.entropy)?.into()))
+        Ok((FamilyId::from_bytes(random(&*self.entropy)?), FamilySecret::new(random(&*self.entropy)?)))
     }
 }
 
