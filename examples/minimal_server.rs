@@ -11,7 +11,9 @@ use axum::http::request::Parts;
 use mcp_token_lifecycle::http::*;
 use mcp_token_lifecycle::{AccessClaims, BoxFuture, KeyId, Keyring, MasterKey, MemoryStore, TokenIssuer};
 use rmcp::handler::server::tool::Extension;
-use rmcp::transport::streamable_http_server::{StreamableHttpService, session::never::NeverSessionManager};
+use rmcp::transport::streamable_http_server::{
+    StreamableHttpServerConfig, StreamableHttpService, session::never::NeverSessionManager,
+};
 use rmcp::{tool, tool_router};
 use tower::Layer;
 
@@ -45,8 +47,8 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let resource = ProtectedResource::new(&format!("{url}/mcp"), "mcp:use")?;
     let server = AuthorizationServer::new(&url, issuer, resource, MemoryClients::new(), EverybodyAgrees)?
         .with_registration(|_, _| true);
-    let mcp =
-        StreamableHttpService::new(|| Ok(Tools), Arc::new(NeverSessionManager::default()), Default::default());
+    let config = StreamableHttpServerConfig::default().with_legacy_session_mode(false);
+    let mcp = StreamableHttpService::new(|| Ok(Tools), Arc::new(NeverSessionManager::default()), config);
     let mcp = server.bearer_live().require_scope("mcp:use")?.layer(mcp);
 
     println!("MCP server at {url}/mcp");

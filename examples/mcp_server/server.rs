@@ -1,0 +1,61 @@
+//! A running server: its keys, its store, its purge, its end.
+
+use std::error::Error;
+use std::fs::OpenOptions;
+use std::io::{self, Write};
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use mcp_token_lifecycle::{Keyring, MasterKey, RedbStore, TokenIssuer};
+use tokio::net::TcpListener;
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
+
+use super::app;
+
+pub type Result<T> = std::result::Result<T, Box<dyn Error + Send + Sync>>;
+
+pub struct Server {
+    pub url: String,
+    stop: oneshot::Sender<()>,
+    serving: JoinHandle<io::Result<()>>,
+    purging: JoinHandle<()>,
+}
+
+impl Server {
+    pub fn start(listener: TcpListener, issuer: TokenIssuer<RedbStore>) -> Result<Self> {
+        let url = format!("http://{}", listener.local_addr()?);
+        let issuer = Arc::new(issuer);
+        let router = app::router(Arc::clone(&issuer), &url)?;
+        let (stop, stopped) = oneshot::channel();
+        let until = async { drop(stopped.await) };
+        let serving = tokio::spawn(async move { axum::serve(listener, router).with_graceful_shutdown(until).await });
+        let purging = async move { issuer.purge_every(Duration::from_secs(3600), tokio::time::sleep).await };
+        Ok(Self { url, stop, serving, purging: tokio::spawn(purging) })
+    }
+
+    /// Answer what is under way, then let go of the store.
+    pub async fn stop(self) -> Result<()> {
+        let Self { url: _, stop, serving, purging } = self;
+        drop(stop);
+        serving.await??;
+        purging.abort();
+        drop(purging.await);
+        Ok(())
+    }
+}
+
+/// The keys in `file`, which only its owner may read; new ones if there is no such file. Whoever loses them, or keeps them next
+/// to the store's backup, has lost what they are for.
+pub fn keyring(file: &Path) -> Result<Keyring> {
+    if !file.exists() {
+        let mut options = OpenOptions::new();
+        options.write(true).create_new(true);
+        #[cfg(unix)]
+        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+        let key = MasterKey::generate()?;
+        options.open(file)?.write_all(format!("1:{}\n", key.to_base64().as_str()).as_bytes())?;
+    }
+    Ok(Keyring::from_file(file)?)
+}
