@@ -17,7 +17,6 @@ use super::app;
 pub type Result<T> = std::result::Result<T, Box<dyn Error + Send + Sync>>;
 
 pub struct Server {
-    pub url: String,
     stop: oneshot::Sender<()>,
     serving: JoinHandle<io::Result<()>>,
     purging: JoinHandle<()>,
@@ -32,12 +31,12 @@ impl Server {
         let until = async { drop(stopped.await) };
         let serving = tokio::spawn(async move { axum::serve(listener, router).with_graceful_shutdown(until).await });
         let purging = async move { issuer.purge_every(Duration::from_secs(3600), tokio::time::sleep).await };
-        Ok(Self { url, stop, serving, purging: tokio::spawn(purging) })
+        Ok(Self { stop, serving, purging: tokio::spawn(purging) })
     }
 
     /// Answer what is under way, then let go of the store.
     pub async fn stop(self) -> Result<()> {
-        let Self { url: _, stop, serving, purging } = self;
+        let Self { stop, serving, purging } = self;
         drop(stop);
         serving.await??;
         purging.abort();
