@@ -17,6 +17,7 @@ use super::app;
 pub type Result<T> = std::result::Result<T, Box<dyn Error + Send + Sync>>;
 
 pub struct Server {
+    issuer: Arc<TokenIssuer<RedbStore>>,
     stop: oneshot::Sender<()>,
     serving: JoinHandle<io::Result<()>>,
     purging: JoinHandle<()>,
@@ -30,17 +31,22 @@ impl Server {
         let (stop, stopped) = oneshot::channel();
         let until = async { drop(stopped.await) };
         let serving = tokio::spawn(async move { axum::serve(listener, router).with_graceful_shutdown(until).await });
-        let purging = async move { issuer.purge_every(Duration::from_secs(3600), tokio::time::sleep).await };
-        Ok(Self { stop, serving, purging: tokio::spawn(purging) })
+        let purge = Arc::clone(&issuer);
+        let purging = async move { purge.purge_every(Duration::from_secs(3600), tokio::time::sleep).await };
+        Ok(Self { issuer, stop, serving, purging: tokio::spawn(purging) })
     }
 
-    /// Answer what is under way, then let go of the store.
+    /// Answer what is under way, then let go of the store, so that the file can be opened again.
     pub async fn stop(self) -> Result<()> {
-        let Self { stop, serving, purging } = self;
+        let Self { issuer, stop, serving, purging } = self;
         drop(stop);
         serving.await??;
         purging.abort();
         drop(purging.await);
+        // axum says that a connection is over shortly before it lets go of what served it.
+        while Arc::strong_count(&issuer) > 1 {
+            tokio::task::yield_now().await;
+        }
         Ok(())
     }
 }
