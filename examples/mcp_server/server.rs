@@ -51,16 +51,15 @@ impl Server {
     }
 }
 
-/// The keys in `file`, which only its owner may read; new ones if there is no such file. Whoever loses them, or keeps them next
-/// to the store's backup, has lost what they are for.
+/// The keys in `file`, which only its owner may read; new ones if there is no such file. Keep it apart from the backups of the
+/// store: it takes both to make a refresh token.
 pub fn keyring(file: &Path) -> Result<Keyring> {
     if !file.exists() {
         let mut options = OpenOptions::new();
         options.write(true).create_new(true);
         #[cfg(unix)]
         std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-        let key = MasterKey::generate()?;
-        options.open(file)?.write_all(format!("1:{}\n", key.to_base64().as_str()).as_bytes())?;
+        writeln!(options.open(file)?, "1:{}", MasterKey::generate()?.to_base64().as_str())?;
     }
     Ok(Keyring::from_file(file)?)
 }
