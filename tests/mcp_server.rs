@@ -210,6 +210,7 @@ async fn the_consent_page_says_who_asks_for_what_and_where_it_goes() {
     assert!(page.contains("Alice") && page.contains("read your notes"));
     assert!(!page.contains("add notes"), "not asked for");
     assert!(page.contains("<code>http://127.0.0.1:7777</code>") && page.contains("a program on your own computer"));
+    assert!(!page.contains("<b>"));
     for inline in ["<script", "style=", "onclick", "javascript:"] {
         assert!(!page.contains(inline), "the policy forbids {inline}");
     }
