@@ -4,8 +4,6 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
-use crate::shared_str::SharedStr;
-
 /// The members of an introspection response (RFC 7662 §2.2) that are not the application's.
 #[rustfmt::skip]
 const RESERVED: [&str; 13] = [
@@ -14,7 +12,7 @@ const RESERVED: [&str; 13] = [
 
 /// A set of scope tokens (RFC 6749 §3.3), kept sorted and without repetition.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
-pub struct Scope(SharedStr);
+pub struct Scope(Arc<str>);
 
 impl Scope {
     /// Parse a space-separated list; its order and repetitions do not matter. The empty string is the empty scope.
@@ -54,7 +52,7 @@ impl Scope {
     }
 
     /// Text that an earlier [`Scope::parse`] made.
-    pub(crate) fn from_canonical(text: impl Into<SharedStr>) -> Self {
+    pub(crate) fn from_canonical(text: &str) -> Self {
         Self(text.into())
     }
 }
@@ -70,7 +68,7 @@ impl fmt::Display for Scope {
 /// Scheme and host are in lower case and a lone `/` as path is dropped, so that the spellings that clients use compare
 /// equal; everything else is compared byte for byte.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct Resource(SharedStr);
+pub struct Resource(Arc<str>);
 
 impl Resource {
     /// Parse an absolute URI without a fragment, such as `https://mcp.example.com/mcp`.
@@ -97,7 +95,7 @@ impl Resource {
     }
 
     /// Text that an earlier [`Resource::parse`] made.
-    pub(crate) fn from_canonical(text: impl Into<SharedStr>) -> Self {
+    pub(crate) fn from_canonical(text: &str) -> Self {
         Self(text.into())
     }
 }

@@ -128,7 +128,6 @@ mod request;
 mod response;
 mod sealed;
 mod sessions;
-mod shared_str;
 mod store;
 mod time;
 mod token;

@@ -1,6 +1,5 @@
 //! What tokens are made of: the outcome of every decision that grants something.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use super::Context;
@@ -65,8 +64,8 @@ impl Issue {
         AccessClaims {
             family: self.family.id,
             generation: self.family.generation,
-            subject: Arc::clone(&grant.subject).into(),
-            client_id: Arc::clone(&grant.client_id).into(),
+            subject: grant.subject.clone(),
+            client_id: grant.client_id.clone(),
             scope: self.scope.clone(),
             audience: self.audience.clone(),
             issued_at: now,
