@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 
-use http::Method;
 use http::request::Parts;
 
 use super::clients::RegisteredClient;
@@ -117,14 +116,7 @@ struct Return {
 
 impl<S: TokenStore> AuthorizationServer<S> {
     /// The authorization endpoint.
-    pub async fn authorize(&self, parts: &Parts, body: &[u8]) -> Reply {
-        self.answer(self.try_authorize(parts, body).await)
-    }
-
-    async fn try_authorize(&self, parts: &Parts, body: &[u8]) -> Result<Reply, Refusal> {
-        if !matches!(parts.method, Method::GET | Method::POST) {
-            return Err(Refusal::Method("GET, POST"));
-        }
+    pub(super) async fn authorize(&self, parts: &Parts, body: &[u8]) -> Result<Reply, Refusal> {
         let params = Params::parse(parts.uri.query().unwrap_or_default().as_bytes())?;
         // Unless both are known, there is nobody to redirect to: least of all to whatever the request names.
         let client_id = params.need("client_id", "client_id is missing")?;

@@ -6,20 +6,15 @@ use http::request::Parts;
 use super::client_auth::authenticate;
 use super::params::Params;
 use super::reply::{Refusal, Reply, json};
-use super::server::{AuthorizationServer, check_form};
+use super::server::AuthorizationServer;
 use crate::client::{Client, ClientKind};
 use crate::response::IntrospectionResponse;
 use crate::store::TokenStore;
 
 impl<S: TokenStore> AuthorizationServer<S> {
     /// The introspection endpoint.
-    pub async fn introspect(&self, parts: &Parts, body: &[u8]) -> Reply {
-        self.answer(self.try_introspect(parts, body).await)
-    }
-
-    async fn try_introspect(&self, parts: &Parts, body: &[u8]) -> Result<Reply, Refusal> {
-        check_form(parts)?;
-        let params = Params::parse(body)?;
+    pub(super) async fn introspect(&self, parts: &Parts, body: &[u8]) -> Result<Reply, Refusal> {
+        let params = Params::of_form(parts, body)?;
         let client = authenticate(&parts.headers, &params, &*self.config.clients).await?;
         // Whoever may not ask learns nothing, not even whether a token lives (§2.1).
         if client.kind() != ClientKind::Confidential || self.introspected_by(&client).next().is_none() {

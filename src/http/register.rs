@@ -5,8 +5,9 @@ use http::request::Parts;
 use serde_json::json;
 
 use super::clients::{AuthMethod, ClientMetadata, ClientSecret, MetadataError, RegisteredClient};
+use super::params::check_content;
 use super::reply::{Refusal, Reply, json};
-use super::server::{AuthorizationServer, check_post};
+use super::server::AuthorizationServer;
 use crate::base64url;
 use crate::entropy::random;
 use crate::error::{Error, ErrorKind};
@@ -14,12 +15,8 @@ use crate::store::TokenStore;
 
 impl<S: TokenStore> AuthorizationServer<S> {
     /// The registration endpoint.
-    pub async fn register(&self, parts: &Parts, body: &[u8]) -> Reply {
-        self.answer(self.try_register(parts, body).await)
-    }
-
-    async fn try_register(&self, parts: &Parts, body: &[u8]) -> Result<Reply, Refusal> {
-        check_post(parts, "application/json")?;
+    pub(super) async fn register(&self, parts: &Parts, body: &[u8]) -> Result<Reply, Refusal> {
+        check_content(parts, "application/json")?;
         // RFC 7591 §2: who does not say how it authenticates means HTTP Basic.
         let metadata = ClientMetadata::from_json(body, AuthMethod::ClientSecretBasic)?;
         if !self.config.admit.as_ref().is_some_and(|admit| admit(parts, &metadata)) {

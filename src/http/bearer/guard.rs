@@ -80,7 +80,7 @@ pub(super) enum Look {
 impl Guard {
     pub(super) fn look(self: &Arc<Self>, parts: &Parts) -> Look {
         if !self.https.permits(parts) {
-            return Look::Refuse(Refusal::Status(StatusCode::BAD_REQUEST, "https is required").into_reply());
+            return Look::Refuse(Refusal::INSECURE.into_reply());
         }
         let binding = self.binding.as_ref().and_then(|read| read(parts));
         let dpop = matches!(binding, Some(Binding::DpopKey(_)));

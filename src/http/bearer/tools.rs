@@ -16,7 +16,7 @@ use tower_service::Service;
 use super::guard::Guard;
 use crate::claims::AccessClaims;
 use crate::grant::{GrantError, Scope};
-use crate::http::body::{ProtectedBody, Unreadable, read};
+use crate::http::body::{ProtectedBody, read};
 use crate::http::reply::{Refusal, Reply};
 use crate::store::BoxFuture;
 use crate::verifier::VerifyError;
@@ -168,10 +168,8 @@ impl Tools {
             return Ok(request);
         }
         let (parts, body) = request.into_parts();
-        let body = read(body, self.limit).await.map_err(|error| match error {
-            Unreadable::TooLong => refused(StatusCode::PAYLOAD_TOO_LARGE, "the message is too long"),
-            Unreadable::Broken => refused(StatusCode::BAD_REQUEST, "the message could not be read"),
-        })?;
+        let unread = |unread| Box::new(Refusal::from(unread).into_reply());
+        let body = read(body, self.limit).await.map_err(unread)?;
         self.check(parts.extensions.get(), &body)?;
         Ok(Request::from_parts(parts, B::from(Bytes::from(body))))
     }
