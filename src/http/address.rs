@@ -17,13 +17,16 @@ pub(super) fn is_loopback(host: &str) -> bool {
 pub(super) fn parse(text: &str) -> Option<Uri> {
     let plain = text.bytes().all(|byte| byte.is_ascii_graphic() && !matches!(byte, b'#' | b'"' | b'<' | b'>' | b'\\'));
     let uri: Uri = text.parse().ok().filter(|_| plain)?;
-    let authority = uri.authority()?.as_str();
+    let host = uri.host()?;
     let good = match uri.scheme_str()? {
-        "https" => !uri.host()?.is_empty(),
-        "http" => is_loopback(uri.host()?),
+        "https" => !host.is_empty(),
+        "http" => is_loopback(host),
         _ => false,
     };
-    (good && !authority.contains('@')).then_some(uri)
+    // `Uri` takes anything after the host for a port.
+    let port = uri.authority()?.as_str().strip_prefix(host)?;
+    let number = |port: &str| port.bytes().all(|byte| byte.is_ascii_digit()) && port.parse::<u16>().is_ok();
+    (good && (port.is_empty() || port.strip_prefix(':').is_some_and(number))).then_some(uri)
 }
 
 /// The identifier of the authorization server (RFC 8414 §2): given out byte for byte as it was given in.
@@ -120,5 +123,38 @@ impl TryFrom<String> for RedirectUri {
 impl From<RedirectUri> for String {
     fn from(uri: RedirectUri) -> Self {
         uri.text
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_but_a_port_comes_after_the_host() {
+        for good in
+            ["https://a", "https://a:8443/b?c", "http://127.0.0.1:0/", "http://[::1]:65535/cb", "http://localhost"]
+        {
+            assert!(parse(good).is_some(), "{good}");
+        }
+        for bad in [
+            "http://127.0.0.1:evil.example/",
+            "http://[::1]evil.example/",
+            "http://localhost:/",
+            "http://localhost:+80/",
+            "http://localhost:65536/",
+            "http://localhost:80@evil.example/",
+            "https://user@a/",
+            "https://:80/",
+            "https:///a",
+            "https://a/#",
+            "https://a\\b",
+            "http://a/",
+            "ftp://localhost/",
+            "/a",
+            "",
+        ] {
+            assert!(parse(bad).is_none(), "{bad}");
+        }
     }
 }
