@@ -15,11 +15,12 @@ impl<S: TokenStore> AuthorizationServer<S> {
     /// The introspection endpoint.
     pub(super) async fn introspect(&self, parts: &Parts, body: &[u8]) -> Result<Reply, Refusal> {
         let params = Params::of_form(parts, body)?;
-        let client = authenticate(&parts.headers, &params, &*self.config.clients).await?;
         // Whoever may not ask learns nothing, not even whether a token lives (§2.1).
-        if client.kind() != ClientKind::Confidential || self.introspected_by(&client).next().is_none() {
-            return Err(Refusal::InvalidClient(false));
-        }
+        let caller = authenticate(&parts.headers, &params, &*self.config.clients).await?;
+        let may_ask = |client: &Client| {
+            client.kind() == ClientKind::Confidential && self.introspected_by(client).next().is_some()
+        };
+        let client = caller.filter(may_ask).ok_or(Refusal::InvalidClient)?;
         let token = params.need("token", "token is missing")?;
         let response = self.issuer.introspect(token).await?;
         let response = match &response {

@@ -20,8 +20,8 @@ pub(super) enum Refusal {
     Error(ErrorCode, &'static str),
     /// An OAuth error that must not say more.
     Denied(ErrorResponse),
-    /// A client failed to authenticate; with `true` it tried to by HTTP Basic.
-    InvalidClient(bool),
+    /// A client is unknown, or failed to authenticate.
+    InvalidClient,
     /// Not the method of this endpoint, which takes these.
     Method(&'static str),
     /// Another refusal by status alone.
@@ -64,12 +64,10 @@ impl Refusal {
         match self {
             Self::Error(code, description) => error(status(code), code, Some(description)),
             Self::Denied(response) => error(status(response.error), response.error, None),
-            Self::InvalidClient(basic) => {
+            Self::InvalidClient => {
                 let mut reply = error(StatusCode::UNAUTHORIZED, ErrorCode::InvalidClient, None);
-                if basic {
-                    // RFC 6749 §5.2: the scheme that the client used.
-                    set(&mut reply, header::WWW_AUTHENTICATE, HeaderValue::from_static("Basic realm=\"token\""));
-                }
+                // A 401 always has one (RFC 9110 §15.5.2), and this is the one scheme there is (RFC 6749 §5.2).
+                set(&mut reply, header::WWW_AUTHENTICATE, HeaderValue::from_static("Basic realm=\"token\""));
                 reply
             }
             Self::Method(allow) => {

@@ -3,7 +3,7 @@
 use http::StatusCode;
 use http::request::Parts;
 
-use super::client_auth::authenticate;
+use super::client_auth::{NO_CLIENT, authenticate};
 use super::params::Params;
 use super::reply::{Refusal, Reply, json};
 use super::server::AuthorizationServer;
@@ -19,7 +19,7 @@ impl<S: TokenStore> AuthorizationServer<S> {
         if !matches!(grant_type, "authorization_code" | "refresh_token") {
             return Err(ErrorResponse::new(ErrorCode::UnsupportedGrantType).into());
         }
-        let client = authenticate(&parts.headers, &params, &*self.config.clients).await?;
+        let client = authenticate(&parts.headers, &params, &*self.config.clients).await?.ok_or(NO_CLIENT)?;
         let (scope, binding) = (params.scope(), self.config.binding(parts));
         let answer = if grant_type == "refresh_token" {
             let token = params.need("refresh_token", "refresh_token is missing")?;
