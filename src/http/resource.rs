@@ -30,14 +30,15 @@ impl ProtectedResource {
     pub fn new(uri: &str, scopes: &str) -> Result<Self, SiteError> {
         let resource = Resource::parse(uri).map_err(|_| SiteError::Resource)?;
         let parsed = address::parse(resource.as_str()).filter(|uri| uri.query().is_none());
-        let path = parsed.ok_or(SiteError::Resource)?.path().trim_end_matches('/').to_owned();
+        // RFC 9728 §3.1: between host and path, where a `/` alone is no path.
+        let path = parsed.as_ref().ok_or(SiteError::Resource)?.path();
+        let path = if path == "/" { "" } else { path };
+        let origin = resource.as_str().strip_suffix(path).unwrap_or_default();
+        let (metadata_path, metadata_url) = (format!("{WELL_KNOWN}{path}"), format!("{origin}{WELL_KNOWN}{path}"));
         let scopes = Scope::parse(scopes).map_err(|_| SiteError::Scope)?;
         if scopes.as_str().is_empty() || scopes.contains("offline_access") {
             return Err(SiteError::Scope);
         }
-        let origin = resource.as_str().trim_end_matches('/').strip_suffix(&path).unwrap_or_default();
-        let metadata_path = format!("{WELL_KNOWN}{path}");
-        let metadata_url = format!("{origin}{metadata_path}");
         Ok(Self { resource, scopes, name: None, metadata_path, metadata_url })
     }
 
