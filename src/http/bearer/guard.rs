@@ -18,7 +18,7 @@ use crate::http::reply::{Refusal, Reply, empty, json, set, unavailable};
 use crate::http::resource::ProtectedResource;
 use crate::http::server::{OnFault, ReadBinding};
 use crate::issuer::TokenIssuer;
-use crate::response::ErrorCode;
+use crate::response::{ErrorCode, TokenType};
 use crate::store::{BoxFuture, TokenStore};
 use crate::verifier::{AccessVerifier, Expectation, VerifyError};
 use crate::{Clock, SystemClock};
@@ -84,12 +84,14 @@ impl Guard {
         }
         let binding = self.binding.as_ref().and_then(|read| read(parts));
         let dpop = matches!(binding, Some(Binding::DpopKey(_)));
-        let token = match Credentials::read(&parts.headers, parts.uri.query(), dpop) {
-            Credentials::Token(token) => token,
+        let (scheme, token) = match Credentials::read(&parts.headers, parts.uri.query(), dpop) {
+            Credentials::Token(scheme, token) => (scheme, token),
             Credentials::None => return Look::Refuse(self.challenge(StatusCode::UNAUTHORIZED, None, &self.required)),
             Credentials::Malformed => return Look::Refuse(self.refuse(VerifyError::Invalid)),
             Credentials::Misplaced => return Look::Refuse(self.misplaced()),
         };
+        // A token that is bound to a DPoP key must not come as a bearer token, whatever proof is with it (RFC 9449 §7.2).
+        let binding = binding.filter(|_| dpop == (scheme == TokenType::Dpop));
         match &self.check {
             Check::Offline(check) => match check.verify(token, &self.expectation(binding.as_ref())) {
                 Ok(claims) => Look::Pass(claims),
