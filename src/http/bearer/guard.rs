@@ -93,9 +93,9 @@ impl Guard {
         // A token that is bound to a DPoP key must not come as a bearer token, whatever proof is with it (RFC 9449 §7.2).
         let binding = binding.filter(|_| dpop == (scheme == TokenType::Dpop));
         match &self.check {
-            Check::Offline(check) => match check.verify(token, &self.expectation(binding.as_ref())) {
+            Check::Offline(check) => match self.admit(check.verify(token, &self.expectation(binding.as_ref()))) {
                 Ok(claims) => Look::Pass(claims),
-                Err(error) => Look::Refuse(self.refuse(error)),
+                Err(reply) => Look::Refuse(*reply),
             },
             Check::Live(check) => {
                 let (guard, check, token) = (Arc::clone(self), Arc::clone(check), Zeroizing::new(token.to_owned()));
@@ -106,18 +106,26 @@ impl Guard {
     }
 
     fn expectation<'a>(&'a self, binding: Option<&'a Binding>) -> Expectation<'a> {
-        let expect = Expectation::resource(self.resource.resource()).scope(&self.required);
+        let expect = Expectation::resource(self.resource.resource());
         match binding {
             Some(binding) => expect.binding(binding),
             None => expect,
         }
     }
 
+    /// The claims of a good token, if they are enough.
+    fn admit(&self, verdict: Verdict) -> Result<AccessClaims, Box<Reply>> {
+        match verdict {
+            Ok(claims) if self.resource.allows(claims.scope(), &self.required) => Ok(claims),
+            Ok(_) => Err(Box::new(self.insufficient(&self.required))),
+            Err(error) => Err(Box::new(self.refuse(error))),
+        }
+    }
+
     /// What the store said.
     pub(super) fn judge(&self, answer: Result<Verdict, Error>) -> Result<AccessClaims, Box<Reply>> {
         match answer {
-            Ok(Ok(claims)) => Ok(claims),
-            Ok(Err(error)) => Err(Box::new(self.refuse(error))),
+            Ok(verdict) => self.admit(verdict),
             Err(fault) => {
                 if let Some(report) = &self.on_fault {
                     report(&fault);

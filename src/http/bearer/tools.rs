@@ -101,10 +101,10 @@ impl Tools {
             needed.extend(self.scopes.get(name).into_iter().flat_map(Scope::iter));
         }
         let claims = claims.ok_or_else(|| Box::new(self.guard.refuse(VerifyError::Invalid)))?;
-        if needed.iter().all(|token| claims.scope().contains(token)) {
+        let needed = Scope::parse(&needed.join(" ")).map_err(|_| unclear())?;
+        if self.guard.resource.allows(claims.scope(), &needed) {
             return Ok(());
         }
-        let needed = Scope::parse(&needed.join(" ")).unwrap_or_default();
         Err(Box::new(self.guard.insufficient(&needed)))
     }
 }
