@@ -12,6 +12,7 @@ use crate::base64url;
 use crate::entropy::random;
 use crate::error::{Error, ErrorKind};
 use crate::store::TokenStore;
+use crate::time::Timestamp;
 
 impl<S: TokenStore> AuthorizationServer<S> {
     /// The registration endpoint.
@@ -34,18 +35,23 @@ impl<S: TokenStore> AuthorizationServer<S> {
             }
         };
         let now = self.issuer.clock.now();
-        let answer = answer(&client, secret.as_ref(), now.as_unix());
-        self.config.clients.register(client.registered_at(now)).await?;
+        let mut answer = describe(&client, now);
+        let until = self.config.clients.register(client.registered_at(now)).await?;
+        if let Some(secret) = secret {
+            answer["client_secret"] = secret.expose().into();
+            // Zero means never.
+            answer["client_secret_expires_at"] = until.unwrap_or_default().as_unix().into();
+        }
         Ok(json(StatusCode::CREATED, &answer))
     }
 }
 
-/// §3.2.1: what was registered, and the secret this once. What there is none of is left out.
-fn answer(client: &RegisteredClient, secret: Option<&ClientSecret>, now: u64) -> serde_json::Value {
+/// §3.2.1: what was registered. What there is none of is left out.
+fn describe(client: &RegisteredClient, now: Timestamp) -> serde_json::Value {
     let metadata = client.metadata();
     let mut answer = json!({
         "client_id": client.id(),
-        "client_id_issued_at": now,
+        "client_id_issued_at": now.as_unix(),
         "redirect_uris": metadata.redirect_uris,
         "grant_types": ["authorization_code", "refresh_token"],
         "response_types": ["code"],
@@ -53,10 +59,6 @@ fn answer(client: &RegisteredClient, secret: Option<&ClientSecret>, now: u64) ->
     });
     if let Some(name) = &metadata.name {
         answer["client_name"] = name.as_str().into();
-    }
-    if let Some(secret) = secret {
-        answer["client_secret"] = secret.expose().into();
-        answer["client_secret_expires_at"] = 0.into();
     }
     answer
 }

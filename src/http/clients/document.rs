@@ -9,6 +9,7 @@ use serde::Deserialize;
 use super::super::address;
 use super::{AuthMethod, ClientMetadata, ClientRegistry, MetadataError, RegisteredClient};
 use crate::store::{BoxFuture, StoreError};
+use crate::time::Timestamp;
 
 /// The largest document that is read, in bytes (§6.6 of the draft recommends 5 KB).
 const MAX_DOCUMENT: usize = 5 * 1024;
@@ -117,7 +118,7 @@ impl<R: ClientRegistry, F: FetchDocument> ClientRegistry for WithDocuments<R, F>
         })
     }
 
-    fn register(&self, client: RegisteredClient) -> BoxFuture<'_, Result<(), StoreError>> {
+    fn register(&self, client: RegisteredClient) -> BoxFuture<'_, Result<Option<Timestamp>, StoreError>> {
         self.registry.register(client)
     }
 }

@@ -31,12 +31,12 @@ pub trait ClientRegistry: Send + Sync {
     fn find<'a>(&'a self, client_id: &'a str) -> BoxFuture<'a, Result<Option<RegisteredClient>, StoreError>>;
 
     /// Keep a client that has just been registered (RFC 7591), durably if sessions are durable: a client that is forgotten
-    /// has lost the sessions of all its users.
+    /// has lost the sessions of all its users. Returns until when, or `None` if for good: a client with a secret is told.
     ///
     /// # Errors
     ///
     /// When it was not kept, or may not have been.
-    fn register(&self, client: RegisteredClient) -> BoxFuture<'_, Result<(), StoreError>>;
+    fn register(&self, client: RegisteredClient) -> BoxFuture<'_, Result<Option<Timestamp>, StoreError>>;
 }
 
 /// A client as it is registered.
@@ -65,6 +65,12 @@ impl RegisteredClient {
         };
         let metadata = ClientMetadata { auth_method, ..metadata };
         Self { id: id.into(), metadata, secret: Some(secret.hash()), registered_at: Timestamp::default() }
+    }
+
+    /// A resource server that authenticates with `secret` to introspect tokens, and can do nothing else: no code goes to it.
+    pub fn resource_server(id: impl Into<String>, secret: &ClientSecret) -> Self {
+        let auth_method = AuthMethod::ClientSecretBasic;
+        Self::confidential(id, secret, ClientMetadata { redirect_uris: Vec::new(), name: None, auth_method })
     }
 
     pub(super) fn registered_at(self, registered_at: Timestamp) -> Self {
