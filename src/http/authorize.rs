@@ -11,7 +11,7 @@ use super::resource::common;
 use super::server::AuthorizationServer;
 use crate::grant::{Grant, Resource, Scope};
 use crate::request::AuthorizeRequest;
-use crate::response::ErrorCode;
+use crate::response::{ErrorCode, ErrorResponse};
 use crate::store::{BoxFuture, TokenStore};
 use crate::token::CodeChallenge;
 
@@ -25,7 +25,7 @@ use crate::token::CodeChallenge;
 ///
 /// The page that it shows must have a defence against forged posts (CSRF), and must show who asks: the client's name, which
 /// the client chose itself, and the [origin](super::RedirectUri::origin) that the code goes to. Warn if that is the user's own machine and the
-/// client is not one that you know.
+/// client is not [preregistered](RegisteredClient::is_preregistered).
 pub trait Consent: Send + Sync {
     /// Decide on `request`; `parts` and `body` are the HTTP request that it came with, for cookies and form fields.
     fn decide<'a>(
@@ -123,9 +123,13 @@ impl<S: TokenStore> AuthorizationServer<S> {
         let unknown = Refusal::Error(ErrorCode::InvalidRequest, "the client is not known here");
         let client = self.config.clients.find(client_id).await?.ok_or(unknown)?;
         let back = Return::read(&params, &client)?;
+        // Whoever made up both the client and the mistake must not get a redirector to a place of their choice out of it,
+        // which the user was never asked about (OAuth 2.1 §7.12.2).
+        let trusted = client.is_preregistered() || back.redirect_uri.is_loopback();
         let request = match self.check(&params, client, &back) {
             Ok(request) => request,
-            Err(code) => return Ok(self.send_back(&back, Err(code))),
+            Err(code) if trusted => return Ok(self.send_back(&back, Err(code))),
+            Err(code) => return Err(ErrorResponse::new(code).into()),
         };
         match self.config.consent.decide(&request, parts, body).await {
             ConsentDecision::Approve(approval) => {

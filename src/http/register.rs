@@ -34,9 +34,8 @@ impl<S: TokenStore> AuthorizationServer<S> {
                 (Some(secret), client)
             }
         };
-        let now = self.issuer.clock.now();
-        let mut answer = describe(&client, now);
-        let until = self.config.clients.register(client.registered_at(now)).await?;
+        let mut answer = describe(&client, self.issuer.clock.now());
+        let until = self.config.clients.register(client.self_declared()).await?;
         if let Some(secret) = secret {
             answer["client_secret"] = secret.expose().into();
             // Zero means never.

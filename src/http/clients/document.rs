@@ -92,7 +92,9 @@ impl RegisteredClient {
         let metadata = ClientMetadata::from_json(document, AuthMethod::None)?;
         match metadata {
             ClientMetadata { name: None, .. } => Err(DocumentError::NoName),
-            ClientMetadata { auth_method: AuthMethod::None, .. } => Ok(Self::public(client_id, metadata)),
+            ClientMetadata { auth_method: AuthMethod::None, .. } => {
+                Ok(Self::public(client_id, metadata).self_declared())
+            }
             _ => Err(DocumentError::Secret),
         }
     }
