@@ -24,8 +24,8 @@ use crate::token::CodeChallenge;
 /// # Security
 ///
 /// The page that it shows must have a defence against forged posts (CSRF), and must show who asks: the client's name, which
-/// the client chose itself, and the [origin](super::RedirectUri::origin) that the code goes to. Warn if that is the user's own machine and the
-/// client is not [preregistered](RegisteredClient::is_preregistered).
+/// the client chose itself, and the [origin](super::RedirectUri::origin) that the code goes to. Warn if that is the user's own
+/// machine and the client is not [preregistered](RegisteredClient::is_preregistered).
 pub trait Consent: Send + Sync {
     /// Decide on `request`; `parts` and `body` are the HTTP request that it came with, for cookies and form fields.
     fn decide<'a>(
@@ -43,7 +43,8 @@ pub trait Consent: Send + Sync {
 pub enum ConsentDecision {
     /// The user agrees.
     Approve(Approval),
-    /// The user does not: the client is told `access_denied`.
+    /// The user does not: the browser goes back to the client, which is told `access_denied`. Where a client that nobody knows
+    /// would send it to is no place for a user who has just become suspicious: show a page of your own then (OAuth 2.1 §7.12.2).
     Deny,
     /// It is open: show this page, to log in or to ask.
     Show(Reply),
