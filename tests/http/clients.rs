@@ -46,6 +46,7 @@ async fn a_wrong_secret_or_none_is_401_and_says_how_to_authenticate() {
         "Basic !!!".into(),
         "Basic ////".into(),
         format!("Bearer {WEB_SECRET}"),
+        basic(WEB_CLIENT, WEB_SECRET).replace("Basic", "Bearer"),
         String::new(),
     ] {
         let refused = redeem(&site, Some(&authorization), &[]).await;
@@ -89,10 +90,13 @@ async fn to_authenticate_in_two_ways_is_refused() {
         let refused = redeem(&site, Some(&header), more).await;
         assert_eq!(refused.refusal(), (400, "invalid_request".into()), "{more:?}");
     }
+    let code = site.code(&[("client_id", WEB_CLIENT), ("redirect_uri", WEB_CALLBACK)]).await;
+    let pairs = [("grant_type", "authorization_code"), ("code", &code), ("code_verifier", VERIFIER)];
     let request = site.request("POST", "/token").header("content-type", "application/x-www-form-urlencoded");
     let request = request.header("authorization", &header).header("authorization", &header);
-    let refused = send(request.body(form(&[("grant_type", "refresh_token")]).into()).unwrap()).await;
+    let refused = send(request.body(form(&pairs).into()).unwrap()).await;
     assert_eq!(refused.refusal(), (400, "invalid_request".into()), "two headers");
+    site.post_with("/token", &header, &pairs).await.tokens();
 }
 
 #[tokio::test]

@@ -1,5 +1,6 @@
 //! `/introspect` (RFC 7662): for resource servers that were named, and about tokens for them alone.
 
+use mcp_token_lifecycle::Resource;
 use mcp_token_lifecycle::http::{AuthorizationServer, MemoryClients, ProtectedResource};
 use serde_json::json;
 
@@ -68,6 +69,17 @@ async fn whoever_may_not_ask_learns_nothing() {
     assert_eq!(bearer.refusal(), (401, "invalid_client".into()), "its holder neither");
     let post = [("client_id", GUARD), ("client_secret", GUARD_SECRET), token];
     assert_eq!(site.post("/introspect", &post).await.json()["active"], true);
+}
+
+#[tokio::test]
+async fn a_client_that_cannot_authenticate_may_not_ask_whatever_was_configured() {
+    let site = Site::open_with(|server| {
+        server.with_introspection(CLIENT, Resource::parse("https://mcp.example.com/mcp").unwrap())
+    })
+    .await;
+    let tokens = site.login().await;
+    let refused = site.post("/introspect", &[("client_id", CLIENT), ("token", &tokens.access)]).await;
+    assert_eq!(refused.refusal(), (401, "invalid_client".into()));
 }
 
 #[tokio::test]

@@ -23,22 +23,29 @@ pub enum Content {
     Raw(String),
 }
 
+const HOST: (&str, &str) = ("host", "localhost");
+
 pub fn pairs(pairs: &[(&str, &str)]) -> Pairs {
     pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
 }
 
 pub fn post(path: &str, form: &[(&str, &str)]) -> Draft {
-    let headers = pairs(&[("content-type", "application/x-www-form-urlencoded")]);
+    let headers = pairs(&[HOST, ("content-type", "application/x-www-form-urlencoded")]);
     Draft { method: "POST".into(), path: path.into(), query: Vec::new(), headers, body: Content::Form(pairs(form)) }
 }
 
 fn send_json(path: &str, json: &str, headers: &[(&str, &str)]) -> Draft {
-    let headers = [pairs(&[("content-type", "application/json")]), pairs(headers)].concat();
+    let headers = [pairs(&[HOST, ("content-type", "application/json")]), pairs(headers)].concat();
     Draft { headers, body: Content::Raw(json.into()), ..post(path, &[]) }
 }
 
 pub fn get(path: &str, query: &[(&str, &str)], headers: &[(&str, &str)]) -> Draft {
-    Draft { method: "GET".into(), query: pairs(query), headers: pairs(headers), ..post(path, &[]) }
+    Draft {
+        method: "GET".into(),
+        query: pairs(query),
+        headers: [pairs(&[HOST]), pairs(headers)].concat(),
+        ..post(path, &[])
+    }
 }
 
 /// Good requests, and what they are answered.

@@ -76,7 +76,7 @@ impl Fixture {
             Content::Form(pairs) => self.form(pairs),
             Content::Raw(text) => self.fill(text),
         };
-        let uri = Uri::try_from(format!("http://localhost{}?{}", draft.path, self.form(&draft.query))).ok()?;
+        let uri = Uri::try_from(format!("{}?{}", draft.path, self.form(&draft.query))).ok()?;
         let mut request = Request::new(body.into_bytes());
         *request.uri_mut() = uri;
         *request.method_mut() = Method::from_bytes(draft.method.as_bytes()).ok()?;
