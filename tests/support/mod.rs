@@ -3,6 +3,7 @@
 
 pub mod flaky;
 pub mod forge;
+pub mod rows;
 
 use std::future::Future;
 use std::pin::pin;
