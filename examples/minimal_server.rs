@@ -1,7 +1,7 @@
-//! A protected MCP server, as short as it gets: `cargo run --features http --example minimal_server [PORT]`.
+//! A protected MCP server, as short as it gets: `cargo run --features http --example minimal_server [-- --demo | PORT]`.
 //!
 //! Everybody is logged in as the same user and agrees to everything: put a login and a consent page in that place, as
-//! `examples/mcp_server` does.
+//! `examples/mcp_server` does. With `--demo` it asks itself for what it protects, is refused, and exits.
 
 use std::error::Error;
 use std::sync::Arc;
@@ -11,7 +11,9 @@ use axum::http::request::Parts;
 use mcp_token_lifecycle::http::*;
 use mcp_token_lifecycle::{AccessClaims, BoxFuture, KeyId, Keyring, MasterKey, MemoryStore, TokenIssuer};
 use rmcp::handler::server::tool::Extension;
-use rmcp::transport::streamable_http_server::{StreamableHttpService, session::never::NeverSessionManager};
+use rmcp::transport::streamable_http_server::{
+    StreamableHttpServerConfig, StreamableHttpService, session::never::NeverSessionManager,
+};
 use rmcp::{tool, tool_router};
 use tower::Layer;
 
@@ -37,7 +39,9 @@ impl Consent for EverybodyAgrees {
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
-    let port = std::env::args().nth(1).and_then(|port| port.parse().ok()).unwrap_or(8000);
+    let arg = std::env::args().nth(1).unwrap_or_default();
+    let demo = arg == "--demo";
+    let port = if demo { 0 } else { arg.parse().unwrap_or(8000) };
     let listener = tokio::net::TcpListener::bind(("127.0.0.1", port)).await?;
     let url = format!("http://{}", listener.local_addr()?);
 
@@ -45,11 +49,17 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let resource = ProtectedResource::new(&format!("{url}/mcp"), "mcp:use")?;
     let server = AuthorizationServer::new(&url, issuer, resource, MemoryClients::new(), EverybodyAgrees)?
         .with_registration(|_, _| true);
-    let mcp =
-        StreamableHttpService::new(|| Ok(Tools), Arc::new(NeverSessionManager::default()), Default::default());
+    let config = StreamableHttpServerConfig::default().with_legacy_session_mode(false);
+    let mcp = StreamableHttpService::new(|| Ok(Tools), Arc::new(NeverSessionManager::default()), config);
     let mcp = server.bearer_live().require_scope("mcp:use")?.layer(mcp);
 
     println!("MCP server at {url}/mcp");
     let router = Router::new().route_service("/mcp", mcp).fallback_service(server.service());
-    Ok(axum::serve(listener, router).await?)
+    let serving = tokio::spawn(async move { axum::serve(listener, router).await });
+    if !demo {
+        return Ok(serving.await??);
+    }
+    let refused = reqwest::Client::new().post(format!("{url}/mcp")).send().await?;
+    println!("without a token: {} {:?}", refused.status(), refused.headers().get("www-authenticate"));
+    if refused.status() == 401 { Ok(()) } else { Err("the server is open to everybody".into()) }
 }

@@ -1,11 +1,11 @@
 //! What an access token says.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
 use crate::client::Binding;
 use crate::family::FamilyId;
 use crate::grant::{Resource, Scope};
+use crate::shared_str::SharedStr;
 use crate::time::Timestamp;
 
 /// What an access token says, once it has been verified.
@@ -13,8 +13,8 @@ use crate::time::Timestamp;
 pub struct AccessClaims {
     pub(crate) family: FamilyId,
     pub(crate) generation: u64,
-    pub(crate) subject: Arc<str>,
-    pub(crate) client_id: Arc<str>,
+    pub(crate) subject: SharedStr,
+    pub(crate) client_id: SharedStr,
     pub(crate) scope: Scope,
     pub(crate) audience: Vec<Resource>,
     pub(crate) issued_at: Timestamp,

@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
+use crate::shared_str::SharedStr;
+
 /// The members of an introspection response (RFC 7662 §2.2) that are not the application's.
 #[rustfmt::skip]
 const RESERVED: [&str; 13] = [
@@ -12,7 +14,7 @@ const RESERVED: [&str; 13] = [
 
 /// A set of scope tokens (RFC 6749 §3.3), kept sorted and without repetition.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
-pub struct Scope(Arc<str>);
+pub struct Scope(SharedStr);
 
 impl Scope {
     /// Parse a space-separated list; its order and repetitions do not matter. The empty string is the empty scope.
@@ -52,7 +54,7 @@ impl Scope {
     }
 
     /// Text that an earlier [`Scope::parse`] made.
-    pub(crate) fn from_canonical(text: &str) -> Self {
+    pub(crate) fn from_canonical(text: impl Into<SharedStr>) -> Self {
         Self(text.into())
     }
 }
@@ -68,7 +70,7 @@ impl fmt::Display for Scope {
 /// Scheme and host are in lower case and a lone `/` as path is dropped, so that the spellings that clients use compare
 /// equal; everything else is compared byte for byte.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct Resource(Arc<str>);
+pub struct Resource(SharedStr);
 
 impl Resource {
     /// Parse an absolute URI without a fragment, such as `https://mcp.example.com/mcp`.
@@ -95,7 +97,7 @@ impl Resource {
     }
 
     /// Text that an earlier [`Resource::parse`] made.
-    pub(crate) fn from_canonical(text: &str) -> Self {
+    pub(crate) fn from_canonical(text: impl Into<SharedStr>) -> Self {
         Self(text.into())
     }
 }

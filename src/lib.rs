@@ -128,6 +128,7 @@ mod request;
 mod response;
 mod sealed;
 mod sessions;
+mod shared_str;
 mod store;
 mod time;
 mod token;

@@ -114,13 +114,14 @@ impl AccessVerifier {
             if now.as_unix() >= claims.expires_at {
                 return Err(VerifyError::Expired);
             }
-            if !claims.audience.split(' ').any(|resource| resource == expect.resource.as_str()) {
+            let [_, _, scope, audience] = claims.texts().ok_or(VerifyError::Invalid)?;
+            if !audience.split(' ').any(|resource| resource == expect.resource.as_str()) {
                 return Err(VerifyError::Audience);
             }
             if !Binding::satisfies(expect.binding, claims.binding.as_ref()) {
                 return Err(VerifyError::Binding);
             }
-            let has = |needed| claims.scope.split(' ').any(|token| token == needed);
+            let has = |needed| scope.split(' ').any(|token| token == needed);
             if expect.scope.is_some_and(|scope| !scope.iter().all(has)) {
                 return Err(VerifyError::Scope);
             }

@@ -1,5 +1,6 @@
 //! What tokens are made of: the outcome of every decision that grants something.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::Context;
@@ -41,12 +42,14 @@ impl Issue {
         let lifetimes = cx.policies.lifetimes(&family.grant);
         let client_id = family.grant.client_id();
         let absolute = family.absolute_end(&lifetimes).since(cx.now);
+        let idle = family.idle_end(&lifetimes).since(cx.now).min(absolute);
         Self {
             scope: scope.clone(),
             audience: audience.to_vec(),
-            lifetime: cx.policies.access_lifetime(client_id, scope).min(absolute),
+            // Once the refresh token is dead the record may be purged, and then a live check would find nothing.
+            lifetime: cx.policies.access_lifetime(client_id, scope).min(idle),
             jitter_percent: cx.policies.policy(client_id).jitter_percent,
-            idle: family.idle_end(&lifetimes).since(cx.now).min(absolute),
+            idle,
             absolute,
             retry: false,
             family,
@@ -62,8 +65,8 @@ impl Issue {
         AccessClaims {
             family: self.family.id,
             generation: self.family.generation,
-            subject: grant.subject.clone(),
-            client_id: grant.client_id.clone(),
+            subject: Arc::clone(&grant.subject).into(),
+            client_id: Arc::clone(&grant.client_id).into(),
             scope: self.scope.clone(),
             audience: self.audience.clone(),
             issued_at: now,

@@ -119,5 +119,5 @@ impl ProtectedResource {
 /// What is in both scopes.
 pub(super) fn common(one: &Scope, other: &Scope) -> Scope {
     let tokens: Vec<&str> = one.iter().filter(|token| other.contains(token)).collect();
-    Scope::from_canonical(&tokens.join(" "))
+    Scope::from_canonical(tokens.join(" "))
 }

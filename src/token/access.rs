@@ -16,6 +16,7 @@ use crate::crypto;
 use crate::family::FamilyId;
 use crate::grant::{Grant, Resource, Scope};
 use crate::keyring::KeyId;
+use crate::shared_str::SharedStr;
 use crate::time::Timestamp;
 
 const HEADER: usize = 1 + 4;
@@ -34,27 +35,38 @@ pub(crate) struct WireClaims<'a> {
     generation: u64,
     issued_at: u64,
     pub(crate) expires_at: u64,
+    /// Subject, client id, scope and audience as lines of one text, so that owning all of them takes one allocation; none
+    /// of them has control characters. The resources of the audience are separated by spaces, of which a URI has none.
     #[serde(borrow)]
-    subject: &'a str,
-    client_id: &'a str,
-    pub(crate) scope: &'a str,
-    /// Separated by spaces, of which a URI has none.
-    pub(crate) audience: &'a str,
+    text: &'a str,
     pub(crate) binding: Option<Binding>,
     /// The application's claims in an encoding of their own: empty if there are none.
     claims: &'a [u8],
 }
 
-impl WireClaims<'_> {
+impl<'a> WireClaims<'a> {
+    /// Subject, client id, scope and audience.
+    pub(crate) fn texts(&self) -> Option<[&'a str; 4]> {
+        let mut lines = self.text.splitn(4, '\n');
+        Some([lines.next()?, lines.next()?, lines.next()?, lines.next()?])
+    }
+
     pub(crate) fn to_owned(&self) -> Option<AccessClaims> {
+        let (whole, mut start) = (self.text.into(), 0);
+        let mut piece = |text: &str| {
+            let piece = SharedStr::piece(&whole, start, text.len());
+            start += text.len() + 1;
+            piece
+        };
+        let [subject, client_id, scope, audience] = self.texts()?;
         let claims = if self.claims.is_empty() { BTreeMap::new() } else { postcard::from_bytes(self.claims).ok()? };
         Some(AccessClaims {
             family: FamilyId::from_bytes(self.family),
             generation: self.generation,
-            subject: self.subject.into(),
-            client_id: self.client_id.into(),
-            scope: Scope::from_canonical(self.scope),
-            audience: self.audience.split(' ').map(Resource::from_canonical).collect(),
+            subject: piece(subject),
+            client_id: piece(client_id),
+            scope: Scope::from_canonical(piece(scope)),
+            audience: audience.split(' ').map(|uri| Resource::from_canonical(piece(uri))).collect(),
             issued_at: Timestamp::from_unix(self.issued_at),
             expires_at: Timestamp::from_unix(self.expires_at),
             binding: self.binding,
@@ -72,20 +84,17 @@ fn associated_data(header: &[u8; HEADER]) -> [u8; ACCESS.len() + HEADER] {
 
 /// The access token for `claims`. `None` if they are larger than any token may be.
 pub(crate) fn seal(claims: &AccessClaims, key: &AccessKey, nonce: &[u8; 24]) -> Option<Zeroizing<String>> {
-    let mut audience = String::with_capacity(128);
-    for resource in &claims.audience {
-        let separator = if audience.is_empty() { "" } else { " " };
-        audience.extend([separator, resource.as_str()]);
+    let mut text = String::with_capacity(256);
+    text.extend([&claims.subject, "\n", &claims.client_id, "\n", claims.scope.as_str()]);
+    for (resource, separator) in claims.audience.iter().zip(std::iter::once("\n").chain(std::iter::repeat(" "))) {
+        text.extend([separator, resource.as_str()]);
     }
     let wire = WireClaims {
         family: *claims.family.as_bytes(),
         generation: claims.generation,
         issued_at: claims.issued_at.as_unix(),
         expires_at: claims.expires_at.as_unix(),
-        subject: &claims.subject,
-        client_id: &claims.client_id,
-        scope: claims.scope.as_str(),
-        audience: &audience,
+        text: &text,
         binding: claims.binding,
         claims: &if claims.claims.is_empty() { Vec::new() } else { postcard::to_allocvec(&claims.claims).ok()? },
     };

@@ -1,0 +1,53 @@
+//! How the parts go together: rmcp and axum around an issuer on a `RedbStore`.
+
+use std::error::Error;
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::DefaultBodyLimit;
+use axum::http::header::CONTENT_TYPE;
+use axum::routing::get;
+use mcp_token_lifecycle::http::{AuthorizationServer, ProtectedResource, StoredClients};
+use mcp_token_lifecycle::{RedbStore, TokenIssuer};
+use rmcp::transport::streamable_http_server::{
+    StreamableHttpServerConfig, StreamableHttpService, session::never::NeverSessionManager,
+};
+use tower::Layer;
+
+use super::consent::Question;
+use super::pages;
+use super::session::Sessions;
+use super::tools::Notes;
+use super::your_sessions::{YourSessions, your_sessions};
+
+/// The routes of a server that its users reach at `url`.
+pub fn router(issuer: Arc<TokenIssuer<RedbStore>>, url: &str) -> Result<Router, Box<dyn Error + Send + Sync>> {
+    let sessions = Arc::new(Sessions::new(url.starts_with("https:")));
+    let resource = ProtectedResource::new(&format!("{url}/mcp"), "notes:read notes:write")?.with_name("Notes");
+    let clients = StoredClients::new(Arc::clone(&issuer));
+    let server =
+        AuthorizationServer::new(url, Arc::clone(&issuer), resource, clients, Question(Arc::clone(&sessions)))?
+            // Whoever lets everybody register should limit how often, in front of this.
+            .with_registration(|_, _| true)
+            .with_fault_report(|fault| eprintln!("{fault:?}"));
+
+    // No MCP sessions: nothing is lost at a restart, and clients of every protocol version are served. A server that is not
+    // on a loopback host has to name its hosts with `with_allowed_hosts`.
+    let config = StreamableHttpServerConfig::default().with_legacy_session_mode(false).with_json_response(true);
+    let notes = Notes::default();
+    let mcp = StreamableHttpService::new(move || Ok(notes.clone()), Arc::new(NeverSessionManager::default()), config);
+
+    // Reading is needed for anything, and writing for one tool.
+    let bearer = server.bearer_live().require_scope("notes:read")?;
+    let tools = bearer.tools([("add_note", "notes:write")])?;
+    let mcp = bearer.layer(tools.layer(mcp));
+
+    let clients = Arc::new(StoredClients::new(Arc::clone(&issuer)));
+    let page = get(your_sessions).post(your_sessions).layer(DefaultBodyLimit::max(16 * 1024));
+    Ok(Router::new()
+        .route("/sessions", page)
+        .with_state(YourSessions { issuer, clients, sessions })
+        .route("/style.css", get(([(CONTENT_TYPE, "text/css")], pages::STYLE)))
+        .route_service("/mcp", mcp)
+        .fallback_service(server.service()))
+}

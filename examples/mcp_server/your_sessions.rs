@@ -1,0 +1,60 @@
+//! `/sessions`: what a user has let in, and how to put it out again.
+
+use std::sync::Arc;
+
+use axum::body::Bytes;
+use axum::extract::State;
+use axum::http::header::LOCATION;
+use axum::http::request::Parts;
+use axum::http::{HeaderValue, StatusCode};
+use mcp_token_lifecycle::http::{ClientRegistry, StoredClients};
+use mcp_token_lifecycle::{Error, FamilyId, RedbStore, TokenIssuer};
+
+use super::login::{Entry, Form, Member};
+use super::pages::{self, Notice, Page};
+use super::session::Sessions;
+
+#[derive(Clone)]
+pub struct YourSessions {
+    pub issuer: Arc<TokenIssuer<RedbStore>>,
+    pub clients: Arc<StoredClients<RedbStore>>,
+    pub sessions: Arc<Sessions>,
+}
+
+pub async fn your_sessions(State(state): State<YourSessions>, parts: Parts, body: Bytes) -> Result<Page, StatusCode> {
+    let answer = match state.sessions.enter(&parts, &body) {
+        Entry::Login(page) => Ok(page),
+        Entry::Page(member, notice) => state.list(&member, notice).await,
+        Entry::Act(member, form) => state.act(&member, &form).await,
+    };
+    answer.map_err(|_| StatusCode::SERVICE_UNAVAILABLE)
+}
+
+impl YourSessions {
+    async fn list(&self, member: &Member, notice: Option<Notice>) -> Result<Page, Error> {
+        let mut families = Vec::new();
+        for family in self.issuer.list_families(member.user.id).await? {
+            let client = self.clients.find(family.grant().client_id()).await?;
+            let name = client.as_ref().map_or("A program that is no longer known", pages::name).to_owned();
+            families.push((family, name));
+        }
+        let mut page = pages::sessions(member.user, &member.csrf, &families, notice);
+        self.sessions.introduce(&member.visitor, &mut page);
+        Ok(page)
+    }
+
+    async fn act(&self, member: &Member, form: &Form) -> Result<Page, Error> {
+        if let Some(family) = form.get("family").and_then(|id| u128::from_str_radix(id, 16).ok()) {
+            // Nothing happens unless the family is this user's.
+            self.issuer.revoke_family(member.user.id, FamilyId::from_bytes(family.to_be_bytes())).await?;
+        }
+        if form.contains_key("logout") {
+            self.sessions.log_out(&member.visitor);
+        }
+        // Back to the page, so that reloading it does not send the form again.
+        let mut page = Page::default();
+        *page.status_mut() = StatusCode::SEE_OTHER;
+        page.headers_mut().insert(LOCATION, HeaderValue::from_static("/sessions"));
+        Ok(page)
+    }
+}
