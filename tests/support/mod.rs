@@ -6,6 +6,7 @@ pub mod forge;
 #[cfg(feature = "redb")]
 pub mod in_file;
 pub mod pausing;
+pub mod rows;
 
 use std::future::Future;
 use std::pin::pin;
