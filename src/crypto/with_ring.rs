@@ -32,6 +32,8 @@ impl Aead {
         key.open_in_place_separate_tag(nonce, Aad::from(ad), (*tag).into(), ciphertext, 0..).ok()
     }
 
+    // Inlined, because ring's key object is large: moving it takes a fifth of the time of a `verify`.
+    #[inline(always)]
     fn for_nonce(&self, nonce: &[u8; NONCE]) -> Option<(LessSafeKey, aead::Nonce)> {
         let (first, last) = nonce.split_first_chunk::<16>()?;
         let subkey = Zeroizing::new(<[u8; 32]>::from(hchacha::<R20>(&(*self.0).into(), &(*first).into())));
