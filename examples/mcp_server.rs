@@ -16,6 +16,8 @@
 mod app;
 #[path = "mcp_server/consent.rs"]
 mod consent;
+#[path = "mcp_server/demo.rs"]
+mod demo;
 #[path = "mcp_server/login.rs"]
 mod login;
 #[path = "mcp_server/pages.rs"]
@@ -88,6 +90,9 @@ fn policy(access_lifetime: Option<Duration>) -> Result<RotationPolicy> {
 #[tokio::main]
 async fn main() -> Result<()> {
     let options = options()?;
+    if options.demo {
+        return demo::demo().await;
+    }
     std::fs::create_dir_all(FOLDER)?;
     let issuer = TokenIssuer::new(RedbStore::open(&options.file)?, keyring(&options.keys)?)
         .with_policies(policy(options.access_lifetime)?)

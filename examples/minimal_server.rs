@@ -1,7 +1,7 @@
-//! A protected MCP server, as short as it gets: `cargo run --features http --example minimal_server [PORT]`.
+//! A protected MCP server, as short as it gets: `cargo run --features http --example minimal_server [-- --demo | PORT]`.
 //!
 //! Everybody is logged in as the same user and agrees to everything: put a login and a consent page in that place, as
-//! `examples/mcp_server` does.
+//! `examples/mcp_server` does. With `--demo` it asks itself for what it protects, is refused, and exits.
 
 use std::error::Error;
 use std::sync::Arc;
@@ -39,7 +39,9 @@ impl Consent for EverybodyAgrees {
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
-    let port = std::env::args().nth(1).and_then(|port| port.parse().ok()).unwrap_or(8000);
+    let arg = std::env::args().nth(1).unwrap_or_default();
+    let demo = arg == "--demo";
+    let port = if demo { 0 } else { arg.parse().unwrap_or(8000) };
     let listener = tokio::net::TcpListener::bind(("127.0.0.1", port)).await?;
     let url = format!("http://{}", listener.local_addr()?);
 
@@ -53,5 +55,11 @@ async fn main() -> Result<(), Box<dyn Error>> {
 
     println!("MCP server at {url}/mcp");
     let router = Router::new().route_service("/mcp", mcp).fallback_service(server.service());
-    Ok(axum::serve(listener, router).await?)
+    let serving = tokio::spawn(async move { axum::serve(listener, router).await });
+    if !demo {
+        return Ok(serving.await??);
+    }
+    let refused = reqwest::Client::new().post(format!("{url}/mcp")).send().await?;
+    println!("without a token: {} {:?}", refused.status(), refused.headers().get("www-authenticate"));
+    if refused.status() == 401 { Ok(()) } else { Err("the server is open to everybody".into()) }
 }

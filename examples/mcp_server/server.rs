@@ -17,7 +17,7 @@ use super::app;
 pub type Result<T> = std::result::Result<T, Box<dyn Error + Send + Sync>>;
 
 pub struct Server {
-    pub url: String,
+    issuer: Arc<TokenIssuer<RedbStore>>,
     stop: oneshot::Sender<()>,
     serving: JoinHandle<io::Result<()>>,
     purging: JoinHandle<()>,
@@ -31,31 +31,35 @@ impl Server {
         let (stop, stopped) = oneshot::channel();
         let until = async { drop(stopped.await) };
         let serving = tokio::spawn(async move { axum::serve(listener, router).with_graceful_shutdown(until).await });
-        let purging = async move { issuer.purge_every(Duration::from_secs(3600), tokio::time::sleep).await };
-        Ok(Self { url, stop, serving, purging: tokio::spawn(purging) })
+        let purge = Arc::clone(&issuer);
+        let purging = async move { purge.purge_every(Duration::from_secs(3600), tokio::time::sleep).await };
+        Ok(Self { issuer, stop, serving, purging: tokio::spawn(purging) })
     }
 
-    /// Answer what is under way, then let go of the store.
+    /// Answer what is under way, then let go of the store, so that the file can be opened again.
     pub async fn stop(self) -> Result<()> {
-        let Self { url: _, stop, serving, purging } = self;
+        let Self { issuer, stop, serving, purging } = self;
         drop(stop);
         serving.await??;
         purging.abort();
         drop(purging.await);
+        // axum says that a connection is over shortly before it lets go of what served it.
+        while Arc::strong_count(&issuer) > 1 {
+            tokio::task::yield_now().await;
+        }
         Ok(())
     }
 }
 
-/// The keys in `file`, which only its owner may read; new ones if there is no such file. Whoever loses them, or keeps them next
-/// to the store's backup, has lost what they are for.
+/// The keys in `file`, which only its owner may read; new ones if there is no such file. Keep it apart from the backups of the
+/// store: it takes both to make a refresh token.
 pub fn keyring(file: &Path) -> Result<Keyring> {
     if !file.exists() {
         let mut options = OpenOptions::new();
         options.write(true).create_new(true);
         #[cfg(unix)]
         std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-        let key = MasterKey::generate()?;
-        options.open(file)?.write_all(format!("1:{}\n", key.to_base64().as_str()).as_bytes())?;
+        writeln!(options.open(file)?, "1:{}", MasterKey::generate()?.to_base64().as_str())?;
     }
     Ok(Keyring::from_file(file)?)
 }

@@ -26,7 +26,7 @@ impl Notes {
     #[tool(description = "Says who you are", annotations(read_only_hint = true))]
     async fn whoami(&self, Extension(parts): Extension<Parts>) -> Result<String, ErrorData> {
         let claims = claims(&parts)?;
-        Ok(format!("You are {} ({}), and you may {}.", name(claims), claims.subject(), claims.scope()))
+        Ok(format!("You are {} ({}), here with the scope {}.", name(claims), claims.subject(), claims.scope()))
     }
 
     #[tool(description = "Writes down a note")]
@@ -39,7 +39,7 @@ impl Notes {
         let mut notes = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let notes = notes.entry(claims.subject().to_owned()).or_default();
         notes.push(text);
-        Ok(format!("Written down, {}. You have {} notes.", name(claims), notes.len()))
+        Ok(format!("Written down, {}. Notes so far: {}.", name(claims), notes.len()))
     }
 }
 

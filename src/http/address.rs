@@ -17,13 +17,25 @@ pub(super) fn is_loopback(host: &str) -> bool {
 pub(super) fn parse(text: &str) -> Option<Uri> {
     let plain = text.bytes().all(|byte| byte.is_ascii_graphic() && !matches!(byte, b'#' | b'"' | b'<' | b'>' | b'\\'));
     let uri: Uri = text.parse().ok().filter(|_| plain)?;
-    let authority = uri.authority()?.as_str();
+    let host = uri.host().filter(|host| is_host(host))?;
+    let port = uri.authority()?.as_str().strip_prefix(host)?;
     let good = match uri.scheme_str()? {
-        "https" => !uri.host()?.is_empty(),
-        "http" => is_loopback(uri.host()?),
+        "https" => true,
+        "http" => is_loopback(host),
         _ => false,
     };
-    (good && !authority.contains('@')).then_some(uri)
+    let port_fits = port.is_empty() || port.strip_prefix(':').is_some_and(|port| port.parse::<u16>().is_ok());
+    (good && port_fits).then_some(uri)
+}
+
+/// A name or an address, and none of the other characters that RFC 3986 §3.2.2 allows: an origin has its place in policies,
+/// where a semicolon or an asterisk means something.
+fn is_host(host: &str) -> bool {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_');
+    match host.strip_prefix('[').and_then(|host| host.strip_suffix(']')) {
+        Some(address) => address.parse::<Ipv6Addr>().is_ok(),
+        None => !host.is_empty() && host.bytes().all(plain),
+    }
 }
 
 /// The identifier of the authorization server (RFC 8414 §2): given out byte for byte as it was given in.
@@ -120,5 +132,27 @@ impl TryFrom<String> for RedirectUri {
 impl From<RedirectUri> for String {
     fn from(uri: RedirectUri) -> Self {
         uri.text
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::RedirectUri;
+
+    #[test]
+    fn an_origin_can_be_put_into_a_content_security_policy() {
+        for authority in
+            ["a.example;sandbox", "a.example,x", "*", "'self'", "a.example:80;x", "a.example:", "me@a.example"]
+        {
+            assert!(RedirectUri::parse(&format!("https://{authority}/cb")).is_none(), "{authority}");
+        }
+        for (uri, origin) in [
+            ("https://app.example/cb", "https://app.example"),
+            ("https://app_1.example:8443?x=y", "https://app_1.example:8443"),
+            ("http://127.0.0.1:7777/cb", "http://127.0.0.1:7777"),
+            ("http://[::1]:7777/cb", "http://[::1]:7777"),
+        ] {
+            assert_eq!(RedirectUri::parse(uri).unwrap().origin(), origin);
+        }
     }
 }
