@@ -131,8 +131,10 @@ try {
     });
 
     await step('deny: the client is told, and nothing is issued', async () => {
-        await page.goto(authorization(await register('Stranger'), 'state-2'));
+        // Its name is as long as may be, has no place to break, and turns round the text that follows.
+        await page.goto(authorization(await register(`\u202e${'Stranger'.repeat(15)}`), 'state-2'));
         await heading('Allow access?');
+        await look('consent-long');
         await button('Deny').click();
         await page.waitForURL(`${redirect_uri}**`);
         const { error, state, code } = Object.fromEntries(arrived.searchParams);
