@@ -19,6 +19,10 @@ impl ResponseBody {
     pub fn into_bytes(self) -> Bytes {
         self.0
     }
+
+    pub(super) fn len(&self) -> usize {
+        self.0.len()
+    }
 }
 
 impl<T: Into<Bytes>> From<T> for ResponseBody {
@@ -110,6 +114,7 @@ impl<B: Body<Data = Bytes>> Body for ProtectedBody<B> {
 }
 
 /// Why a request's body could not be read.
+#[derive(Clone, Copy)]
 pub(super) enum Unreadable {
     TooLong,
     Broken,

@@ -96,13 +96,13 @@ impl BearerLayer {
         self.with(|guard| guard.resource = resource)
     }
 
-    /// With these space-separated scopes needed for every request.
+    /// With these space-separated scopes needed for every request, besides those that are already.
     ///
     /// # Errors
     ///
     /// [`GrantError::Scope`].
     pub fn require_scope(self, scope: &str) -> Result<Self, GrantError> {
-        let required = Scope::parse(scope)?;
+        let required = Scope::parse(&format!("{} {scope}", self.guard.required))?;
         Ok(self.with(|guard| guard.required = required))
     }
 
