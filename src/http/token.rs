@@ -32,13 +32,37 @@ impl<S: TokenStore> AuthorizationServer<S> {
             let request = request.scope(scope.as_deref()).resources(params.all("resource"));
             self.issuer.redeem(&with(request, binding, RedeemRequest::binding)).await?
         };
-        Ok(json(StatusCode::OK, &answer.into_result()?))
+        let mut tokens = answer.into_result()?;
+        tokens.expires_in = told(tokens.expires_in);
+        Ok(json(StatusCode::OK, &tokens))
     }
+}
+
+/// The lifetime that a client is told, in seconds, out of the one that its token has.
+///
+/// A client counts from when it hears of the token, which is a journey and up to a second of this server's clock after the token
+/// was issued; the request that then presents it travels as well. A client that finds a token refused although its time is not
+/// over does not refresh it, it asks its user to log in again.
+fn told(lifetime: u64) -> u64 {
+    lifetime - (lifetime / 2).min(5)
 }
 
 fn with<R, B>(request: R, binding: Option<B>, set: impl FnOnce(R, B) -> R) -> R {
     match binding {
         Some(binding) => set(request, binding),
         None => request,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::told;
+
+    #[test]
+    fn a_client_is_told_seconds_less_than_its_token_lives() {
+        assert_eq!(told(1800), 1795);
+        assert_eq!(told(5), 3);
+        // Never nothing: a client would take that for expired, or for unknown.
+        assert!((1..=3600).all(|lifetime| (1..=lifetime).contains(&told(lifetime))));
     }
 }

@@ -1,6 +1,13 @@
 //! How much of a request is read.
 
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
 use axum::body::Body;
+use axum::http::{Request, Response};
+use mcp_token_lifecycle::http::BearerLayer;
+use tower::{Layer, ServiceExt, service_fn};
 
 use crate::site::*;
 
@@ -46,7 +53,7 @@ async fn a_body_that_breaks_off_is_no_request() {
     let chunks = [Ok("grant_type=refresh_token".to_owned()), Err(std::io::Error::other("the line is dead"))];
     let body = Body::from_stream(futures_util::stream::iter(chunks));
     let request = site.request("POST", "/token").header("content-type", FORM).body(body).unwrap();
-    let answer = tower::ServiceExt::oneshot(site.server.service(), request).await.unwrap();
+    let answer = site.server.service().oneshot(request).await.unwrap();
     assert_eq!(answer.status(), 400);
 }
 
@@ -75,4 +82,36 @@ async fn a_request_that_is_no_http_reaches_nothing() {
         "POST /token HTTP/1.1\r\nHost: localhost\r\nContent-Type: {FORM}\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n\r\n64\r\n{body}\r\n0\r\n\r\n"
     );
     assert!(send_raw(&site.origin, chunked).await.contains("\"invalid_grant\""));
+}
+
+/// How much of `chunks` is read, in bytes, of a request that the check in front of the MCP server refuses.
+async fn read_of_a_refused(
+    layer: &BearerLayer,
+    token: &str,
+    chunks: impl Iterator<Item = usize> + Send + 'static,
+) -> usize {
+    let read = Arc::new(AtomicUsize::new(0));
+    let count = Arc::clone(&read);
+    let chunks = chunks.map(move |length| {
+        count.fetch_add(length, Ordering::Relaxed);
+        Ok::<_, Infallible>("a".repeat(length))
+    });
+    let body = Body::from_stream(futures_util::stream::iter(chunks));
+    let request = Request::post("http://127.0.0.1/mcp").header("authorization", format!("Bearer {token}")).body(body);
+    let inside = service_fn(|_: Request<Body>| async { Ok::<_, Infallible>(Response::new(Body::empty())) });
+    assert_eq!(layer.layer(inside).oneshot(request.unwrap()).await.unwrap().status(), 401);
+    read.load(Ordering::Relaxed)
+}
+
+#[tokio::test]
+async fn a_refused_message_is_read_to_its_end_so_that_the_connection_lasts() {
+    let site = Site::open().await;
+    let token = site.login().await.access;
+    site.pass(3600);
+    for layer in [site.server.bearer(), site.server.bearer_live()] {
+        assert_eq!(read_of_a_refused(&layer, &token, [1, 2, 3].into_iter()).await, 6);
+        assert_eq!(read_of_a_refused(&layer, "garbage", [1, 2, 3].into_iter()).await, 6);
+        let endless = read_of_a_refused(&layer, &token, std::iter::repeat(LIMIT)).await;
+        assert_eq!(endless, 4 * 1024 * 1024 + LIMIT, "and no further than a message may go on");
+    }
 }

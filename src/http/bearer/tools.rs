@@ -16,13 +16,10 @@ use tower_service::Service;
 use super::guard::Guard;
 use crate::claims::AccessClaims;
 use crate::grant::{GrantError, Scope};
-use crate::http::body::{ProtectedBody, read};
+use crate::http::body::{MAX_MESSAGE, ProtectedBody, read};
 use crate::http::reply::{Refusal, Reply};
 use crate::store::BoxFuture;
 use crate::verifier::VerifyError;
-
-/// The largest message that is read, in bytes, unless the application says otherwise.
-const MAX_MESSAGE: usize = 4 * 1024 * 1024;
 
 /// Asks for more scopes where certain tools are called; made by [`BearerLayer::tools`](super::BearerLayer::tools), and to be put inside that layer.
 ///
