@@ -76,15 +76,13 @@ fn options() -> Result<Options> {
     Ok(options)
 }
 
+/// The standard policy, with patience for clients that refresh several times at once.
 fn policy(access_lifetime: Option<Duration>) -> Result<RotationPolicy> {
     let standard = RotationPolicy::standard();
-    Ok(match access_lifetime {
-        Some(lifetime) => {
-            let least = lifetime.min(Duration::from_secs(5));
-            standard.to_builder().access_lifetime(lifetime).min_access_lifetime(least).build()?
-        }
-        None => standard,
-    })
+    let lifetime = access_lifetime.unwrap_or(standard.lifetimes().access);
+    let builder = standard.to_builder().access_lifetime(lifetime);
+    let interval = Duration::from_secs(10).min(lifetime / 2);
+    Ok(builder.min_access_lifetime(lifetime.min(Duration::from_secs(5))).rotation_interval(interval).build()?)
 }
 
 #[tokio::main]

@@ -135,6 +135,7 @@ impl ScopeLimit {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RotationPolicy {
     pub(crate) rotation: Rotation,
+    pub(crate) rotation_interval: Duration,
     pub(crate) reuse_leeway: Duration,
     pub(crate) retry_limit: Option<u32>,
     pub(crate) lost_response_window: Option<Duration>,
@@ -158,6 +159,7 @@ impl RotationPolicy {
     pub const fn standard() -> Self {
         Self {
             rotation: Rotation::Always,
+            rotation_interval: Duration::ZERO,
             reuse_leeway: Duration::from_secs(30),
             retry_limit: None,
             lost_response_window: None,
@@ -258,6 +260,13 @@ setters! {
     jitter_percent(percent: u8) => jitter_percent;
     /// Whether refresh tokens rotate. The default is [`Rotation::Always`].
     rotation(rotation: Rotation) => rotation;
+    /// How long a refresh token that was just issued is answered with itself instead of a successor; at most the reuse
+    /// leeway. The default is zero.
+    ///
+    /// For clients whose parallel refreshes do not all present the same token, because one of them reads what another was
+    /// just given: each would rotate once more, and the slowest would present a token from before the previous one, which
+    /// is reuse. The TypeScript SDK for MCP is such a client.
+    rotation_interval(interval: Duration) => rotation_interval;
     /// How long after a rotation the spent token is answered with its successor again, counted from the rotation and never
     /// extended. The default is 30 seconds; zero means strict single use.
     reuse_leeway(leeway: Duration) => reuse_leeway;
@@ -297,6 +306,7 @@ impl RotationPolicyBuilder {
             (code > 10 * MINUTE, PolicyError::CodeTooLong),
             (policy.jitter_percent > 50, PolicyError::TooMuchJitter),
             (policy.reuse_leeway > HOUR, PolicyError::LeewayTooLong),
+            (policy.rotation_interval > policy.reuse_leeway, PolicyError::IntervalBeyondLeeway),
             (window < policy.reuse_leeway || window > idle, PolicyError::WindowOutOfRange),
             (policy.retry_limit == Some(0), PolicyError::NoRetry),
         ];
@@ -335,6 +345,9 @@ pub enum PolicyError {
     /// A leeway that long is no leeway but a second life.
     #[error("the reuse leeway may be one hour at most")]
     LeewayTooLong,
+    /// A token would be kept for longer than its predecessor is tolerated.
+    #[error("the rotation interval is longer than the reuse leeway")]
+    IntervalBeyondLeeway,
     /// The leeway or the lost-response window does not fit in.
     #[error("the lost-response window must be between the reuse leeway and the idle lifetime")]
     WindowOutOfRange,

@@ -347,3 +347,31 @@ fn a_clients_own_policy_decides_about_its_rotation_and_leeway() {
     assert!(!again().unwrap().retry);
     assert!(again().unwrap().retry);
 }
+
+#[test]
+fn within_the_rotation_interval_a_token_is_answered_with_itself_and_a_straggler_is_no_thief() {
+    let bench = bench(policy(|p| p.rotation_interval(seconds(10))));
+    let first = bench.login();
+    bench.pass(10);
+    let second = bench.refresh(rt(&first)).unwrap();
+    assert_ne!(rt(&second), rt(&first), "the interval is over");
+    // One of several parallel calls reads what another was just given; a third still has the token from before.
+    let kept = bench.refresh(rt(&second)).unwrap();
+    assert_eq!(rt(&kept), rt(&second));
+    let straggler = bench.refresh(rt(&first)).unwrap();
+    assert_eq!(rt(&straggler), rt(&second));
+    assert!(bench.live(&straggler).is_ok());
+    bench.pass(10);
+    let third = bench.refresh(rt(&second)).unwrap();
+    assert_ne!(rt(&third), rt(&second));
+    bench.pass(31);
+    assert_eq!(bench.refresh(rt(&second)).unwrap_err(), ErrorCode::InvalidGrant, "reuse is reuse");
+    assert!(bench.live(&third).is_err());
+}
+
+#[test]
+fn a_rotation_interval_fits_into_the_leeway() {
+    let interval = |seconds| RotationPolicy::builder().rotation_interval(Duration::from_secs(seconds)).build();
+    assert_eq!(interval(31), Err(PolicyError::IntervalBeyondLeeway));
+    assert!(interval(30).is_ok());
+}

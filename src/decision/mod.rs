@@ -7,7 +7,7 @@
 //!
 //! | presented *g*, current *G* | condition | act |
 //! |---|---|---|
-//! | *g* = *G* | the policy rotates, or the token's key is retired | `Rotate` (`Redeem` for a code) |
+//! | *g* = *G* | the policy rotates, its interval is over; or the token's key is retired | `Rotate` (`Redeem` for a code) |
 //! | *g* = *G* | otherwise | `Keep` |
 //! | *g* = *G* − 1 | within the leeway, retry limit not reached | `Retry`: the same successor |
 //! | *g* = *G* − 1 | within the lost-response window, successor never seen | `Retry` |

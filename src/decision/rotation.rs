@@ -79,6 +79,7 @@ impl<'a> Presentation<'a> {
         if is_code {
             self.issue(Action::Redeem, None, Some(self.rotated(self.family)?))
         } else if self.policy.rotates(self.ask.client, self.family.binding.as_ref())
+            && self.cx.now.since(self.family.rotated_at) >= self.policy.rotation_interval
             // A token that is kept for good must not keep its key from being dropped.
             || self.family.key_id != self.cx.key_id
         {
