@@ -44,13 +44,11 @@ impl AccessKeys {
 
     /// As text, for the resource server: the format of [`Keyring::parse`](crate::Keyring::parse).
     pub fn export(&self) -> Zeroizing<String> {
-        let mut text = Zeroizing::new(String::new());
+        // Ten digits, 44 characters of Base64, and two: it never grows, since that would leave copies of the keys behind.
+        let mut text = Zeroizing::new(String::with_capacity(self.0.len() * 56));
         for key in &self.0 {
-            text.push_str(&format!(
-                "{}:{}\n",
-                key.id,
-                Zeroizing::new(Base64::encode_string(key.bytes.as_ref())).as_str()
-            ));
+            let bytes = Zeroizing::new(Base64::encode_string(key.bytes.as_ref()));
+            [&key.id.to_string(), ":", &bytes, "\n"].into_iter().for_each(|part| text.push_str(part));
         }
         text
     }
@@ -61,8 +59,10 @@ impl AccessKeys {
     ///
     /// As [`Keyring::parse`](crate::Keyring::parse).
     pub fn parse(text: &str) -> Result<Self, KeyringError> {
-        let mut keys = Vec::<AccessKey>::new();
-        for (id, key) in entries(text)? {
+        // It never grows either.
+        let mut keys = Vec::<AccessKey>::with_capacity(text.len() / 44);
+        for entry in entries(text) {
+            let (id, key) = entry?;
             let key = AccessKey::new(id, Zeroizing::new(*key.as_bytes()));
             distinct(keys.iter(), &key)?;
             keys.push(key);

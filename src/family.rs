@@ -104,7 +104,8 @@ pub struct TokenFamily {
     pub(crate) used_at: Timestamp,
     pub(crate) absolute_expires_at: Timestamp,
     pub(crate) status: Status,
-    pub(crate) secret: FamilySecret,
+    /// Behind a pointer: a family that is moved, as within a future, leaves no copy of it.
+    pub(crate) secret: Arc<FamilySecret>,
     /// Kept as long as the code could be presented.
     pub(crate) code: Option<CodeCheck>,
     pub(crate) binding: Option<Binding>,
@@ -134,7 +135,7 @@ impl TokenFamily {
             rotated_at: cx.now,
             used_at: cx.now,
             status: Status::Active,
-            secret,
+            secret: secret.into(),
             code,
             binding,
             retries: 0,

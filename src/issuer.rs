@@ -32,7 +32,9 @@ pub(crate) const PAGE: usize = 256;
 /// Issues, rotates, revokes and introspects tokens on a store of the application's choice.
 ///
 /// It holds no state but its configuration: any number of issuers, in any number of processes, may share one store.
-/// Every method may be cancelled at any point by dropping its future; a retry with the same token then gets the same answer.
+/// Every method may be cancelled at any point by dropping its future: the store then has the whole change or none of it, and a
+/// retry with the same token gets the same answer, or completes the revocation. Without a leeway
+/// ([`strict`](crate::RotationPolicy::strict)) a retry that comes after the change counts as reuse.
 ///
 /// # Errors
 ///
@@ -136,10 +138,9 @@ impl<S: TokenStore> TokenIssuer<S> {
         };
         let proof = Redemption { code_verifier, redirect_uri: *redirect_uri };
         let ask = wants.ask(client, binding.as_ref());
-        self.exchange(Presented::code(code, &self.keyring), &ask, |family, token, cx| {
-            decision::redeem(family, token, &proof, &ask, cx)
-        })
-        .await
+        let presented = Presented::code(code, &self.keyring);
+        self.exchange(presented.as_ref(), &ask, |family, token, cx| decision::redeem(family, token, &proof, &ask, cx))
+            .await
     }
 
     /// Rotate a refresh token.
@@ -150,16 +151,16 @@ impl<S: TokenStore> TokenIssuer<S> {
             Err(reason) => return Ok(self.refuse(reason, client, None)),
         };
         let ask = wants.ask(client, binding.as_ref());
-        self.exchange(Presented::refresh_token(refresh_token, &self.keyring), &ask, |family, token, cx| {
-            decision::refresh(family, token, &ask, cx)
-        })
-        .await
+        let presented = Presented::refresh_token(refresh_token, &self.keyring);
+        self.exchange(presented.as_ref(), &ask, |family, token, cx| decision::refresh(family, token, &ask, cx)).await
     }
 
     /// Load, authenticate, decide, commit, respond; again from the start if the commit met a conflict.
+    ///
+    /// What was presented is borrowed: moved into this future it would leave a copy of the MAC behind.
     async fn exchange(
         &self,
-        presented: Option<Presented>,
+        presented: Option<&Presented>,
         ask: &Ask<'_>,
         decide: impl Fn(&TokenFamily, &Genuine, &Context<'_>) -> Decision,
     ) -> Result<Answer, Error> {

@@ -53,16 +53,16 @@ pub(crate) struct KeySet {
 }
 
 impl KeySet {
-    fn derive(id: KeyId, master: &MasterKey) -> Self {
+    fn derive(id: KeyId, master: &MasterKey) -> Box<Self> {
         let subkey = |label| subkey(master.as_bytes(), label);
-        Self {
+        Box::new(Self {
             id,
             refresh: Mac::new(&subkey("refresh")),
             guard: Mac::new(&subkey("guard")),
             access: AccessKey::new(id, subkey("access")),
             record: Aead::new(&subkey("record")),
             index: Mac::new(&subkey("index")),
-        }
+        })
     }
 
     /// The blind index key of `value` in the index `name`: 128 bits of a keyed hash.
@@ -90,9 +90,11 @@ impl KeySet {
 /// assert_eq!(keyring.primary_id(), KeyId::new(2));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
+// In boxes: a keyring that is moved, or grows, leaves no copies of the keys behind.
 pub struct Keyring {
-    primary: KeySet,
-    retired: Vec<KeySet>,
+    primary: Box<KeySet>,
+    #[allow(clippy::vec_box, reason = "see above")]
+    retired: Vec<Box<KeySet>>,
 }
 
 impl Keyring {
@@ -133,12 +135,12 @@ impl Keyring {
 
     /// The order for a listing that must not miss what moves to the primary key meanwhile.
     pub(crate) fn retired_then_primary(&self) -> impl Iterator<Item = &KeySet> {
-        self.retired.iter().chain(std::iter::once(&self.primary))
+        self.retired.iter().chain(std::iter::once(&self.primary)).map(|keys| &**keys)
     }
 
     /// The primary first, then the retired.
     pub(crate) fn iter(&self) -> impl Iterator<Item = &KeySet> {
-        std::iter::once(&self.primary).chain(&self.retired)
+        std::iter::once(&self.primary).chain(&self.retired).map(|keys| &**keys)
     }
 }
 

@@ -75,8 +75,9 @@
 //! * A leaked database alone, or a leaked key alone, forges no refresh token; it takes both. A leaked key does forge access
 //!   tokens, until it is dropped from the keyring.
 //! * Offline verification does not see a revocation before the access token expires. [`TokenIssuer::verify_live`] does.
-//! * The application authenticates clients, checks redirect URIs against their registration, authorises whoever introspects,
-//!   and verifies DPoP proofs or certificates before it passes on a [`Binding`].
+//! * The application authenticates clients, checks redirect URIs against their registration and authorises whoever
+//!   introspects, unless the feature `http` does that for it; and it verifies DPoP proofs or certificates before it passes on
+//!   a [`Binding`].
 //! * A [`TokenStore`] that loses an acknowledged write brings a spent token back to life without any alarm.
 //!
 //! # Features

@@ -88,11 +88,11 @@ pub enum KeyringError {
     Io(#[from] std::io::Error),
 }
 
-/// The entries of a keyring text, in order.
-pub(crate) fn entries(text: &str) -> Result<Vec<(KeyId, MasterKey)>, KeyringError> {
+/// The entries of a keyring text, in order; one by one, because a list of them would leave copies of the keys behind.
+pub(crate) fn entries(text: &str) -> impl Iterator<Item = Result<(KeyId, MasterKey), KeyringError>> {
     let lines = text.lines().map(|line| line.split('#').next().unwrap_or_default());
     let entries = lines.flat_map(|line| line.split(',')).map(str::trim).filter(|entry| !entry.is_empty());
-    entries.enumerate().map(|(at, entry)| parse_entry(entry, at + 1)).collect()
+    entries.enumerate().map(|(at, entry)| parse_entry(entry, at + 1))
 }
 
 fn parse_entry(entry: &str, number: usize) -> Result<(KeyId, MasterKey), KeyringError> {
@@ -112,9 +112,12 @@ impl Keyring {
     ///
     /// [`KeyringError`] says which entry is malformed, short, or a duplicate, or that there is none.
     pub fn parse(text: &str) -> Result<Self, KeyringError> {
-        let mut entries = entries(text)?.into_iter();
-        let (id, key) = entries.next().ok_or(KeyringError::NoKey)?;
-        entries.try_fold(Self::new(id, key), |keyring, (id, key)| keyring.with_retired(id, key))
+        let mut entries = entries(text);
+        let (id, key) = entries.next().ok_or(KeyringError::NoKey)??;
+        entries.try_fold(Self::new(id, key), |keyring, entry| {
+            let (id, key) = entry?;
+            keyring.with_retired(id, key)
+        })
     }
 
     /// A keyring from a file in the format of [`Keyring::parse`].

@@ -2,6 +2,9 @@
 
 #[path = "support/broken.rs"]
 mod broken;
+#[cfg(feature = "redb")]
+#[path = "support/in_file.rs"]
+mod in_file;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -24,7 +27,13 @@ fn a_store_chosen_at_run_time_conforms() {
     Suite::new(|| async { Arc::new(MemoryStore::new()) as Arc<dyn DynTokenStore> }).run().assert_ok();
 }
 
-// The store in a file goes here: a fresh temporary directory per store, kept for as long as the store lives.
+#[cfg(feature = "redb")]
+#[test]
+fn the_store_in_a_file_conforms() {
+    let report = Suite::new(|| async { in_file::InFile::new() }).run();
+    println!("{report}");
+    report.assert_ok();
+}
 
 fn run(fault: Fault) -> Report {
     Suite::new(move || async move { Broken::new(fault) }).run()
@@ -57,6 +66,8 @@ macro_rules! broken_stores {
 broken_stores! {
     check_then_write: CheckThenWrite fails insert_race, replace_race, increment_race;
     lost_update: LostUpdate fails insert_once, replace_previous_only, replace_race, increment_race;
+    delete_as_revocation: DeleteAsRevocation fails never_absent, expiry_moves, parts_replaced;
+    delete_then_insert: DeleteThenInsert fails never_absent;
     upsert: Upsert fails replace_absent, purged_key, purge_race;
     stale_read: StaleRead fails read_your_writes;
     acknowledges_before_it_writes: AckFirst fails read_your_writes, parts_kept;

@@ -1,7 +1,7 @@
 //! Measures what the crate promises and prints one table.
 //!
 //! `cargo bench` runs everything; `cargo bench -- verify size` only these groups; `cargo bench -- --quick` leaves out what
-//! takes long, for continuous integration. Groups: verify, refresh, store, size, durable.
+//! takes long, for continuous integration. Groups: verify, refresh, store, size, durable, and http with that feature.
 //!
 //! Whatever is compared is measured in turns of a fraction of a millisecond, and a ratio is the median of the ratios of
 //! neighbouring turns, so that a busy machine disturbs both sides alike, and most turns not at all.
@@ -9,6 +9,8 @@
 mod aead;
 mod durable;
 mod fixture;
+#[cfg(feature = "http")]
+mod http;
 mod measure;
 mod primitives;
 mod refresh;
@@ -20,12 +22,16 @@ mod verify;
 
 use table::Table;
 
-const GROUPS: [(&str, fn(&mut Table, bool)); 5] = [
+type Group = (&'static str, fn(&mut Table, bool));
+
+const GROUPS: &[Group] = &[
     ("verify", verify::run),
     ("refresh", refresh::run),
     ("store", store::run),
     ("size", size::run),
     ("durable", durable::run),
+    #[cfg(feature = "http")]
+    ("http", http::run),
 ];
 
 fn main() {
@@ -38,7 +44,7 @@ fn main() {
         std::process::exit(2);
     }
     let mut table = Table::default();
-    for (name, run) in GROUPS {
+    for &(name, run) in GROUPS {
         if chosen.is_empty() || chosen.contains(&name) {
             eprintln!("measuring: {name}");
             run(&mut table, quick);

@@ -29,15 +29,11 @@ pub fn redeem(
     ask: &Ask<'_>,
     cx: &Context<'_>,
 ) -> Decision {
-    let presentation = Presentation::new(family, code, ask, cx);
     let matches = match &family.code {
         None => Err(Reason::CodeExpired),
         Some(check) if !check.matches_verifier(proof.code_verifier) => Err(Reason::WrongVerifier),
         Some(check) if !proof.redirect_uri.is_none_or(|uri| check.matches_redirect(uri)) => Err(Reason::WrongRedirect),
         Some(_) => Ok(()),
     };
-    match ask.may_present(family).and(matches) {
-        Err(reason) => presentation.deny(reason),
-        Ok(()) => presentation.decide(),
-    }
+    Presentation::new(family, code, ask, cx).decide(ask.may_present(family).and(matches))
 }

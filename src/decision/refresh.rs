@@ -7,9 +7,5 @@ use crate::token::Genuine;
 
 /// Decide on a refresh with `token`, which was authenticated against `family`.
 pub fn refresh(family: &TokenFamily, token: &Genuine, ask: &Ask<'_>, cx: &Context<'_>) -> Decision {
-    let presentation = Presentation::new(family, token, ask, cx);
-    match ask.may_present(family) {
-        Err(reason) => presentation.deny(reason),
-        Ok(()) => presentation.decide(),
-    }
+    Presentation::new(family, token, ask, cx).decide(ask.may_present(family))
 }

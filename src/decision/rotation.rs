@@ -52,9 +52,9 @@ impl<'a> Presentation<'a> {
         Self { family, token, ask, cx, policy, lifetimes: cx.policies.lifetimes(&family.grant) }
     }
 
-    /// The decision, once client and binding are known to be right.
-    pub(super) fn decide(&self) -> Decision {
-        let decision = match self.family.ended(&self.lifetimes, self.cx.now) {
+    /// The decision, if `may_present` says that client and binding are right.
+    pub(super) fn decide(&self, may_present: Result<(), Reason>) -> Decision {
+        let decision = may_present.and_then(|()| match self.family.ended(&self.lifetimes, self.cx.now) {
             Some(reason) => Err(reason),
             None if self.token.is_current(self.family) => self.current(),
             None => match self.token.generation().cmp(&self.family.generation) {
@@ -62,11 +62,11 @@ impl<'a> Presentation<'a> {
                 // Of the same generation and yet another token: from a future that the store has forgotten.
                 Ordering::Equal | Ordering::Greater => self.ahead(),
             },
-        };
+        });
         decision.unwrap_or_else(|reason| self.deny(reason))
     }
 
-    pub(super) fn deny(&self, reason: Reason) -> Decision {
+    fn deny(&self, reason: Reason) -> Decision {
         Decision::refuse(Verdict::Deny(reason.code()), self.family, reason, self.cx.now)
     }
 

@@ -24,8 +24,8 @@ pub(super) fn parse(text: &str) -> Option<Uri> {
         "http" => is_loopback(host),
         _ => false,
     };
-    let port_fits = port.is_empty() || port.strip_prefix(':').is_some_and(|port| port.parse::<u16>().is_ok());
-    (good && port_fits).then_some(uri)
+    let is_number = |port: &str| port.bytes().all(|byte| byte.is_ascii_digit()) && port.parse::<u16>().is_ok();
+    (good && (port.is_empty() || port.strip_prefix(':').is_some_and(is_number))).then_some(uri)
 }
 
 /// A name or an address, and none of the other characters that RFC 3986 §3.2.2 allows: an origin has its place in policies,
@@ -137,7 +137,7 @@ impl From<RedirectUri> for String {
 
 #[cfg(test)]
 mod tests {
-    use super::RedirectUri;
+    use super::*;
 
     #[test]
     fn an_origin_can_be_put_into_a_content_security_policy() {
@@ -153,6 +153,34 @@ mod tests {
             ("http://[::1]:7777/cb", "http://[::1]:7777"),
         ] {
             assert_eq!(RedirectUri::parse(uri).unwrap().origin(), origin);
+        }
+    }
+
+    #[test]
+    fn nothing_but_a_port_comes_after_the_host() {
+        for good in
+            ["https://a", "https://a:8443/b?c", "http://127.0.0.1:0/", "http://[::1]:65535/cb", "http://localhost"]
+        {
+            assert!(parse(good).is_some(), "{good}");
+        }
+        for bad in [
+            "http://127.0.0.1:evil.example/",
+            "http://[::1]evil.example/",
+            "http://localhost:/",
+            "http://localhost:+80/",
+            "http://localhost:65536/",
+            "http://localhost:80@evil.example/",
+            "https://user@a/",
+            "https://:80/",
+            "https:///a",
+            "https://a/#",
+            "https://a\\b",
+            "http://a/",
+            "ftp://localhost/",
+            "/a",
+            "",
+        ] {
+            assert!(parse(bad).is_none(), "{bad}");
         }
     }
 }

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 
-use http::Method;
 use http::request::Parts;
 
 use super::clients::RegisteredClient;
@@ -12,7 +11,7 @@ use super::resource::common;
 use super::server::AuthorizationServer;
 use crate::grant::{Grant, Resource, Scope};
 use crate::request::AuthorizeRequest;
-use crate::response::ErrorCode;
+use crate::response::{ErrorCode, ErrorResponse};
 use crate::store::{BoxFuture, TokenStore};
 use crate::token::CodeChallenge;
 
@@ -25,8 +24,8 @@ use crate::token::CodeChallenge;
 /// # Security
 ///
 /// The page that it shows must have a defence against forged posts (CSRF), and must show who asks: the client's name, which
-/// the client chose itself, and the [origin](super::RedirectUri::origin) that the code goes to. Warn if that is the user's own machine and the
-/// client is not one that you know.
+/// the client chose itself, and the [origin](super::RedirectUri::origin) that the code goes to. Warn if that is the user's own
+/// machine and the client is not [preregistered](RegisteredClient::is_preregistered).
 pub trait Consent: Send + Sync {
     /// Decide on `request`; `parts` and `body` are the HTTP request that it came with, for cookies and form fields.
     fn decide<'a>(
@@ -44,7 +43,8 @@ pub trait Consent: Send + Sync {
 pub enum ConsentDecision {
     /// The user agrees.
     Approve(Approval),
-    /// The user does not: the client is told `access_denied`.
+    /// The user does not: the browser goes back to the client, which is told `access_denied`. Where a client that nobody knows
+    /// would send it to is no place for a user who has just become suspicious: show a page of your own then (OAuth 2.1 §7.12.2).
     Deny,
     /// It is open: show this page, to log in or to ask.
     Show(Reply),
@@ -117,23 +117,20 @@ struct Return {
 
 impl<S: TokenStore> AuthorizationServer<S> {
     /// The authorization endpoint.
-    pub async fn authorize(&self, parts: &Parts, body: &[u8]) -> Reply {
-        self.answer(self.try_authorize(parts, body).await)
-    }
-
-    async fn try_authorize(&self, parts: &Parts, body: &[u8]) -> Result<Reply, Refusal> {
-        if !matches!(parts.method, Method::GET | Method::POST) {
-            return Err(Refusal::Method("GET, POST"));
-        }
+    pub(super) async fn authorize(&self, parts: &Parts, body: &[u8]) -> Result<Reply, Refusal> {
         let params = Params::parse(parts.uri.query().unwrap_or_default().as_bytes())?;
         // Unless both are known, there is nobody to redirect to: least of all to whatever the request names.
         let client_id = params.need("client_id", "client_id is missing")?;
         let unknown = Refusal::Error(ErrorCode::InvalidRequest, "the client is not known here");
         let client = self.config.clients.find(client_id).await?.ok_or(unknown)?;
         let back = Return::read(&params, &client)?;
+        // Whoever made up both the client and the mistake must not get a redirector to a place of their choice out of it,
+        // which the user was never asked about (OAuth 2.1 §7.12.2).
+        let trusted = client.is_preregistered() || back.redirect_uri.is_loopback();
         let request = match self.check(&params, client, &back) {
             Ok(request) => request,
-            Err(code) => return Ok(self.send_back(&back, Err(code))),
+            Err(code) if trusted => return Ok(self.send_back(&back, Err(code))),
+            Err(code) => return Err(ErrorResponse::new(code).into()),
         };
         match self.config.consent.decide(&request, parts, body).await {
             ConsentDecision::Approve(approval) => {

@@ -10,6 +10,9 @@ use bytes::{Buf, Bytes};
 use http_body::{Body, Frame, SizeHint};
 use pin_project_lite::pin_project;
 
+/// The largest message to an MCP server that is read, in bytes, unless the application says otherwise.
+pub(super) const MAX_MESSAGE: usize = 4 * 1024 * 1024;
+
 /// A response body that is in memory as a whole.
 #[derive(Default)]
 pub struct ResponseBody(Bytes);
@@ -18,6 +21,10 @@ impl ResponseBody {
     /// Its bytes, for a transport that has no use for [`http_body::Body`].
     pub fn into_bytes(self) -> Bytes {
         self.0
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.0.len()
     }
 }
 
@@ -110,6 +117,7 @@ impl<B: Body<Data = Bytes>> Body for ProtectedBody<B> {
 }
 
 /// Why a request's body could not be read.
+#[derive(Clone, Copy)]
 pub(super) enum Unreadable {
     TooLong,
     Broken,
@@ -133,4 +141,15 @@ pub(super) async fn read<B: Body>(body: B, limit: usize) -> Result<Vec<u8>, Unre
         }
     }
     Ok(bytes)
+}
+
+/// Read to the end of `body`, or until more than `left` bytes have come, and keep none of it.
+pub(super) fn poll_discard<B: Body>(mut body: Pin<&mut B>, left: &mut usize, cx: &mut Context<'_>) -> Poll<()> {
+    while let Some(Ok(frame)) = ready!(body.as_mut().poll_frame(cx)) {
+        match left.checked_sub(frame.data_ref().map_or(0, Buf::remaining)) {
+            Some(rest) => *left = rest,
+            None => break,
+        }
+    }
+    Poll::Ready(())
 }

@@ -15,39 +15,41 @@ use crate::response::ErrorCode;
 struct Credentials {
     id: String,
     secret: Option<Zeroizing<String>>,
-    basic: bool,
 }
 
-/// The client that makes the request, authenticated if it is one that must be.
+/// Nobody says who they are. Not `invalid_client`, which makes clients throw away their registration.
+pub(super) const NO_CLIENT: Refusal = Refusal::Error(ErrorCode::InvalidRequest, "client_id is missing");
+
+/// The client that makes the request, authenticated if it is one that must be; `None` if the request names none.
 pub(super) async fn authenticate(
     headers: &HeaderMap,
     params: &Params,
     clients: &dyn ClientRegistry,
-) -> Result<Client, Refusal> {
-    let Credentials { id, secret, basic } = Credentials::read(headers, params)?;
+) -> Result<Option<Client>, Refusal> {
+    let Some(Credentials { id, secret }) = Credentials::read(headers, params)? else { return Ok(None) };
     let known = clients.find(&id).await?;
     let client = known.and_then(|client| client.authenticate(secret.as_ref().map(|secret| secret.as_str())));
-    client.ok_or(Refusal::InvalidClient(basic))
+    client.map(Some).ok_or(Refusal::InvalidClient)
 }
 
 impl Credentials {
-    fn read(headers: &HeaderMap, params: &Params) -> Result<Self, Refusal> {
+    fn read(headers: &HeaderMap, params: &Params) -> Result<Option<Self>, Refusal> {
         const TWICE: Refusal = Refusal::Error(ErrorCode::InvalidRequest, "the client authenticates in two ways");
         let posted_id = params.get("client_id");
         let posted_secret = params.get("client_secret");
         let mut values = headers.get_all(AUTHORIZATION).iter();
         let Some(value) = values.next() else {
-            let id = posted_id.ok_or(Refusal::InvalidClient(false))?.to_owned();
-            return Ok(Self { id, secret: posted_secret.map(|text| Zeroizing::new(text.to_owned())), basic: false });
+            let secret = posted_secret.map(|text| Zeroizing::new(text.to_owned()));
+            return Ok(posted_id.map(|id| Self { id: id.to_owned(), secret }));
         };
         if values.next().is_some() {
             return Err(TWICE);
         }
-        let (id, secret) = value.to_str().ok().and_then(basic).ok_or(Refusal::InvalidClient(true))?;
+        let (id, secret) = value.to_str().ok().and_then(basic).ok_or(Refusal::InvalidClient)?;
         if posted_secret.is_some() || posted_id.is_some_and(|posted| posted != id) {
             return Err(TWICE);
         }
-        Ok(Self { id, secret: Some(secret).filter(|secret| !secret.is_empty()), basic: true })
+        Ok(Some(Self { id, secret: Some(secret).filter(|secret| !secret.is_empty()) }))
     }
 }
 

@@ -10,13 +10,14 @@ use super::address::is_loopback;
 #[non_exhaustive]
 pub enum Https {
     /// The request itself: an `https` scheme in its URI, which HTTP/2 always has. For everybody else this refuses all
-    /// but loopback hosts: the default, since it cannot be wrong unnoticed.
+    /// but loopback hosts. A proxy on the same machine that puts a loopback name into `Host` hides what it takes in: tell of
+    /// it with [`TrustProxy`](Self::TrustProxy).
     #[default]
     Require,
     /// This process takes requests over TLS alone.
     Terminate,
-    /// A proxy in front of this process, through which every request comes, says so in `X-Forwarded-Proto`. A proxy that
-    /// lets its clients set that header must not be trusted.
+    /// A proxy in front of this process, through which every request comes, says so in `X-Forwarded-Proto`. Without that
+    /// header every request is refused, for then nothing is known. A proxy that lets its clients set it must not be trusted.
     TrustProxy,
 }
 
@@ -30,12 +31,9 @@ impl Https {
             Self::Require => parts.uri.scheme_str() == Some("https") || on_loopback(parts),
             Self::TrustProxy => {
                 let mut told = parts.headers.get_all(FORWARDED_PROTO).iter();
-                match (told.next(), told.next()) {
-                    (Some(scheme), None) => scheme.as_bytes().eq_ignore_ascii_case(b"https"),
-                    (None, _) => on_loopback(parts),
-                    // Told twice: by the proxy, and by whom?
-                    (Some(_), Some(_)) => false,
-                }
+                let https = told.next().is_some_and(|scheme| scheme.as_bytes().eq_ignore_ascii_case(b"https"));
+                // Told twice: by the proxy, and by whom?
+                https && told.next().is_none()
             }
         }
     }

@@ -6,25 +6,21 @@ use http::request::Parts;
 use super::client_auth::authenticate;
 use super::params::Params;
 use super::reply::{Refusal, Reply, json};
-use super::server::{AuthorizationServer, check_form};
+use super::server::AuthorizationServer;
 use crate::client::{Client, ClientKind};
 use crate::response::IntrospectionResponse;
 use crate::store::TokenStore;
 
 impl<S: TokenStore> AuthorizationServer<S> {
     /// The introspection endpoint.
-    pub async fn introspect(&self, parts: &Parts, body: &[u8]) -> Reply {
-        self.answer(self.try_introspect(parts, body).await)
-    }
-
-    async fn try_introspect(&self, parts: &Parts, body: &[u8]) -> Result<Reply, Refusal> {
-        check_form(parts)?;
-        let params = Params::parse(body)?;
-        let client = authenticate(&parts.headers, &params, &*self.config.clients).await?;
+    pub(super) async fn introspect(&self, parts: &Parts, body: &[u8]) -> Result<Reply, Refusal> {
+        let params = Params::of_form(parts, body)?;
         // Whoever may not ask learns nothing, not even whether a token lives (§2.1).
-        if client.kind() != ClientKind::Confidential || self.introspected_by(&client).next().is_none() {
-            return Err(Refusal::InvalidClient(false));
-        }
+        let caller = authenticate(&parts.headers, &params, &*self.config.clients).await?;
+        let may_ask = |client: &Client| {
+            client.kind() == ClientKind::Confidential && self.introspected_by(client).next().is_some()
+        };
+        let client = caller.filter(may_ask).ok_or(Refusal::InvalidClient)?;
         let token = params.need("token", "token is missing")?;
         let response = self.issuer.introspect(token).await?;
         let response = match &response {

@@ -1,38 +1,15 @@
-//! `/.well-known`: what clients find out by themselves (RFC 8414, RFC 9728).
+//! `/.well-known/oauth-authorization-server`: what clients find out by themselves (RFC 8414).
 
 use std::collections::BTreeSet;
 
-use http::request::Parts;
-use http::{Method, StatusCode};
 use serde_json::{Value, json};
 
 use super::clients::AuthMethod;
-use super::reply::{Refusal, Reply, json};
-use super::resource::ProtectedResource;
-use super::server::{AuthorizationServer, Config};
-use crate::store::TokenStore;
-
-impl<S: TokenStore> AuthorizationServer<S> {
-    /// The metadata of the authorization server (RFC 8414 §3.2).
-    pub fn metadata(&self, parts: &Parts) -> Reply {
-        show(parts, &self.config.metadata())
-    }
-
-    /// The metadata of a protected resource (RFC 9728 §3.2).
-    pub fn resource_metadata(&self, resource: &ProtectedResource, parts: &Parts) -> Reply {
-        show(parts, &resource.metadata(self.config.issuer.as_str()))
-    }
-}
-
-fn show(parts: &Parts, metadata: &Value) -> Reply {
-    match parts.method {
-        Method::GET | Method::HEAD => json(StatusCode::OK, metadata),
-        _ => Refusal::Method("GET, HEAD").into_reply(),
-    }
-}
+use super::server::Config;
 
 impl Config {
-    fn metadata(&self) -> Value {
+    /// The metadata of the authorization server (RFC 8414 §2).
+    pub(super) fn metadata(&self) -> Value {
         let url = |path| self.issuer.join(path);
         let scopes: BTreeSet<_> = self.resources.iter().flat_map(|resource| resource.scopes().iter()).collect();
         let methods = [AuthMethod::None, AuthMethod::ClientSecretBasic, AuthMethod::ClientSecretPost];

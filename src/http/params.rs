@@ -2,6 +2,9 @@
 
 use std::collections::HashSet;
 
+use http::StatusCode;
+use http::header::CONTENT_TYPE;
+use http::request::Parts;
 use zeroize::Zeroizing;
 
 use super::reply::Refusal;
@@ -12,6 +15,12 @@ use crate::response::ErrorCode;
 pub(super) struct Params(Vec<(String, Zeroizing<String>)>);
 
 impl Params {
+    /// Those of a form.
+    pub(super) fn of_form(parts: &Parts, body: &[u8]) -> Result<Self, Refusal> {
+        check_content(parts, "application/x-www-form-urlencoded")?;
+        Self::parse(body)
+    }
+
     pub(super) fn parse(text: &[u8]) -> Result<Self, Refusal> {
         let mut params: Vec<_> = form_urlencoded::parse(text)
             .map(|(name, value)| (name.into_owned(), Zeroizing::new(value.into_owned())))
@@ -43,5 +52,16 @@ impl Params {
         let tokens = self.get("scope")?.split(' ').filter(|token| !token.is_empty() && *token != "offline_access");
         let scope = tokens.collect::<Vec<_>>().join(" ");
         (!scope.is_empty()).then_some(scope)
+    }
+}
+
+/// Whether the body is of the media type `wanted`.
+pub(super) fn check_content(parts: &Parts, wanted: &'static str) -> Result<(), Refusal> {
+    let given = parts.headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    let media_type = given.and_then(|value| value.split(';').next()).map(str::trim);
+    if media_type.is_some_and(|media_type| media_type.eq_ignore_ascii_case(wanted)) {
+        Ok(())
+    } else {
+        Err(Refusal::Status(StatusCode::UNSUPPORTED_MEDIA_TYPE, "the content type is not the one of this endpoint"))
     }
 }

@@ -5,21 +5,19 @@ use http::request::Parts;
 use serde_json::json;
 
 use super::clients::{AuthMethod, ClientMetadata, ClientSecret, MetadataError, RegisteredClient};
+use super::params::check_content;
 use super::reply::{Refusal, Reply, json};
-use super::server::{AuthorizationServer, check_post};
+use super::server::AuthorizationServer;
 use crate::base64url;
 use crate::entropy::random;
 use crate::error::{Error, ErrorKind};
 use crate::store::TokenStore;
+use crate::time::Timestamp;
 
 impl<S: TokenStore> AuthorizationServer<S> {
     /// The registration endpoint.
-    pub async fn register(&self, parts: &Parts, body: &[u8]) -> Reply {
-        self.answer(self.try_register(parts, body).await)
-    }
-
-    async fn try_register(&self, parts: &Parts, body: &[u8]) -> Result<Reply, Refusal> {
-        check_post(parts, "application/json")?;
+    pub(super) async fn register(&self, parts: &Parts, body: &[u8]) -> Result<Reply, Refusal> {
+        check_content(parts, "application/json")?;
         // RFC 7591 §2: who does not say how it authenticates means HTTP Basic.
         let metadata = ClientMetadata::from_json(body, AuthMethod::ClientSecretBasic)?;
         if !self.config.admit.as_ref().is_some_and(|admit| admit(parts, &metadata)) {
@@ -36,19 +34,23 @@ impl<S: TokenStore> AuthorizationServer<S> {
                 (Some(secret), client)
             }
         };
-        let now = self.issuer.clock.now();
-        let answer = answer(&client, secret.as_ref(), now.as_unix());
-        self.config.clients.register(client.registered_at(now)).await?;
+        let mut answer = describe(&client, self.issuer.clock.now());
+        let until = self.config.clients.register(client.self_declared()).await?;
+        if let Some(secret) = secret {
+            answer["client_secret"] = secret.expose().into();
+            // Zero means never.
+            answer["client_secret_expires_at"] = until.unwrap_or_default().as_unix().into();
+        }
         Ok(json(StatusCode::CREATED, &answer))
     }
 }
 
-/// §3.2.1: what was registered, and the secret this once. What there is none of is left out.
-fn answer(client: &RegisteredClient, secret: Option<&ClientSecret>, now: u64) -> serde_json::Value {
+/// §3.2.1: what was registered. What there is none of is left out.
+fn describe(client: &RegisteredClient, now: Timestamp) -> serde_json::Value {
     let metadata = client.metadata();
     let mut answer = json!({
         "client_id": client.id(),
-        "client_id_issued_at": now,
+        "client_id_issued_at": now.as_unix(),
         "redirect_uris": metadata.redirect_uris,
         "grant_types": ["authorization_code", "refresh_token"],
         "response_types": ["code"],
@@ -56,10 +58,6 @@ fn answer(client: &RegisteredClient, secret: Option<&ClientSecret>, now: u64) ->
     });
     if let Some(name) = &metadata.name {
         answer["client_name"] = name.as_str().into();
-    }
-    if let Some(secret) = secret {
-        answer["client_secret"] = secret.expose().into();
-        answer["client_secret_expires_at"] = 0.into();
     }
     answer
 }

@@ -5,7 +5,7 @@ use http::{Response, StatusCode};
 use serde::Serialize;
 use serde::ser::{SerializeMap, Serializer};
 
-use super::body::ResponseBody;
+use super::body::{ResponseBody, Unreadable};
 use crate::error::Error;
 use crate::response::{ErrorCode, ErrorResponse};
 use crate::store::StoreError;
@@ -20,8 +20,8 @@ pub(super) enum Refusal {
     Error(ErrorCode, &'static str),
     /// An OAuth error that must not say more.
     Denied(ErrorResponse),
-    /// A client failed to authenticate; with `true` it tried to by HTTP Basic.
-    InvalidClient(bool),
+    /// A client is unknown, or failed to authenticate.
+    InvalidClient,
     /// Not the method of this endpoint, which takes these.
     Method(&'static str),
     /// Another refusal by status alone.
@@ -42,6 +42,15 @@ impl From<Error> for Refusal {
     }
 }
 
+impl From<Unreadable> for Refusal {
+    fn from(unread: Unreadable) -> Self {
+        match unread {
+            Unreadable::TooLong => Self::Status(StatusCode::PAYLOAD_TOO_LARGE, "the request is too long"),
+            Unreadable::Broken => Self::Status(StatusCode::BAD_REQUEST, "the request could not be read"),
+        }
+    }
+}
+
 impl From<StoreError> for Refusal {
     fn from(fault: StoreError) -> Self {
         Self::Fault(fault.into())
@@ -49,16 +58,16 @@ impl From<StoreError> for Refusal {
 }
 
 impl Refusal {
+    pub(super) const INSECURE: Self = Self::Status(StatusCode::BAD_REQUEST, "https is required");
+
     pub(super) fn into_reply(self) -> Reply {
         match self {
             Self::Error(code, description) => error(status(code), code, Some(description)),
             Self::Denied(response) => error(status(response.error), response.error, None),
-            Self::InvalidClient(basic) => {
+            Self::InvalidClient => {
                 let mut reply = error(StatusCode::UNAUTHORIZED, ErrorCode::InvalidClient, None);
-                if basic {
-                    // RFC 6749 §5.2: the scheme that the client used.
-                    set(&mut reply, header::WWW_AUTHENTICATE, HeaderValue::from_static("Basic realm=\"token\""));
-                }
+                // A 401 always has one (RFC 9110 §15.5.2), and this is the one scheme there is (RFC 6749 §5.2).
+                set(&mut reply, header::WWW_AUTHENTICATE, HeaderValue::from_static("Basic realm=\"token\""));
                 reply
             }
             Self::Method(allow) => {
@@ -125,6 +134,14 @@ pub(super) fn redirect(location: &str) -> Reply {
         }
         Err(_) => empty(StatusCode::INTERNAL_SERVER_ERROR),
     }
+}
+
+/// As the answer to `HEAD`: no content, and the headers of the answer to `GET` (RFC 9110 §9.3.2). Not every transport sees to it.
+pub(super) fn without_content(reply: Reply) -> Reply {
+    let length = reply.body().len();
+    let mut reply = reply.map(|_| ResponseBody::default());
+    set(&mut reply, header::CONTENT_LENGTH, HeaderValue::from(length));
+    reply
 }
 
 pub(super) fn set(reply: &mut Reply, name: HeaderName, value: HeaderValue) {

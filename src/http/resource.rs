@@ -12,6 +12,8 @@ use crate::grant::{Resource, Scope};
 pub struct ProtectedResource {
     resource: Resource,
     scopes: Scope,
+    /// Scopes that stand for others too.
+    broad: Vec<(String, Scope)>,
     name: Option<String>,
     /// Where its metadata is: a path, and the whole URL.
     metadata_path: String,
@@ -30,21 +32,34 @@ impl ProtectedResource {
     pub fn new(uri: &str, scopes: &str) -> Result<Self, SiteError> {
         let resource = Resource::parse(uri).map_err(|_| SiteError::Resource)?;
         let parsed = address::parse(resource.as_str()).filter(|uri| uri.query().is_none());
-        let path = parsed.ok_or(SiteError::Resource)?.path().trim_end_matches('/').to_owned();
+        // RFC 9728 §3.1: between host and path, where a `/` alone is no path.
+        let path = parsed.as_ref().ok_or(SiteError::Resource)?.path();
+        let path = if path == "/" { "" } else { path };
+        let origin = resource.as_str().strip_suffix(path).unwrap_or_default();
+        let (metadata_path, metadata_url) = (format!("{WELL_KNOWN}{path}"), format!("{origin}{WELL_KNOWN}{path}"));
         let scopes = Scope::parse(scopes).map_err(|_| SiteError::Scope)?;
         if scopes.as_str().is_empty() || scopes.contains("offline_access") {
             return Err(SiteError::Scope);
         }
-        let origin = resource.as_str().trim_end_matches('/').strip_suffix(&path).unwrap_or_default();
-        let metadata_path = format!("{WELL_KNOWN}{path}");
-        let metadata_url = format!("{origin}{metadata_path}");
-        Ok(Self { resource, scopes, name: None, metadata_path, metadata_url })
+        Ok(Self { resource, scopes, broad: Vec::new(), name: None, metadata_path, metadata_url })
     }
 
     /// With a name to show to users (`resource_name`).
     #[must_use]
     pub fn with_name(self, name: impl Into<String>) -> Self {
         Self { name: Some(name.into()), ..self }
+    }
+
+    /// With a scope that stands for others as well: whoever has `broad` has each of the space-separated `narrow` ones, wherever
+    /// a [`BearerLayer`](super::BearerLayer) asks for them (MCP authorization specification, "Step-Up Authorization Flow").
+    /// What those stand for in turn has to be named too.
+    ///
+    /// # Errors
+    ///
+    /// [`SiteError::Scope`] for a character that is not allowed.
+    pub fn with_broad_scope(mut self, broad: impl Into<String>, narrow: &str) -> Result<Self, SiteError> {
+        self.broad.push((broad.into(), Scope::parse(narrow).map_err(|_| SiteError::Scope)?));
+        Ok(self)
     }
 
     /// Its identifier, and the audience of its tokens.
@@ -65,6 +80,12 @@ impl ProtectedResource {
     /// The URL of its metadata, as challenges name it (RFC 9728 §5.1).
     pub fn metadata_url(&self) -> &str {
         &self.metadata_url
+    }
+
+    /// Whether a token with the scope `held` may do what needs `needed`.
+    pub(super) fn allows(&self, held: &Scope, needed: &Scope) -> bool {
+        let implied = |token| self.broad.iter().any(|(broad, narrow)| held.contains(broad) && narrow.contains(token));
+        needed.iter().all(|token| held.contains(token) || implied(token))
     }
 
     /// Its metadata (RFC 9728 §2), naming the authorization server `issuer`.

@@ -3,22 +3,17 @@
 use http::StatusCode;
 use http::request::Parts;
 
-use super::client_auth::authenticate;
+use super::client_auth::{NO_CLIENT, authenticate};
 use super::params::Params;
 use super::reply::{Refusal, Reply, empty};
-use super::server::{AuthorizationServer, check_form};
+use super::server::AuthorizationServer;
 use crate::store::TokenStore;
 
 impl<S: TokenStore> AuthorizationServer<S> {
     /// The revocation endpoint: 200 whatever the token was (§2.2). `token_type_hint` is not needed and not looked at.
-    pub async fn revoke(&self, parts: &Parts, body: &[u8]) -> Reply {
-        self.answer(self.try_revoke(parts, body).await)
-    }
-
-    async fn try_revoke(&self, parts: &Parts, body: &[u8]) -> Result<Reply, Refusal> {
-        check_form(parts)?;
-        let params = Params::parse(body)?;
-        let client = authenticate(&parts.headers, &params, &*self.config.clients).await?;
+    pub(super) async fn revoke(&self, parts: &Parts, body: &[u8]) -> Result<Reply, Refusal> {
+        let params = Params::of_form(parts, body)?;
+        let client = authenticate(&parts.headers, &params, &*self.config.clients).await?.ok_or(NO_CLIENT)?;
         let token = params.need("token", "token is missing")?;
         self.issuer.revoke(&client, token, self.config.binding(parts).as_ref()).await?;
         Ok(empty(StatusCode::OK))

@@ -8,10 +8,11 @@ use http::{Method, StatusCode};
 
 use super::address::Issuer;
 use super::authorize::Consent;
+use super::body::Unreadable;
 use super::clients::{ClientMetadata, ClientRegistry};
 use super::cors::Cors;
 use super::https::Https;
-use super::reply::{Refusal, Reply};
+use super::reply::{Refusal, Reply, json, without_content};
 use super::resource::ProtectedResource;
 use crate::client::Binding;
 use crate::error::Error;
@@ -47,9 +48,22 @@ pub(super) struct Config {
 }
 
 impl Config {
-    /// RFC 8414 §3.1: between the host and the path of the issuer.
-    fn metadata_path(&self) -> String {
-        format!("/.well-known/oauth-authorization-server{}", self.issuer.path())
+    fn endpoint(&self, path: &str) -> Option<Endpoint<'_>> {
+        // RFC 8414 §3.1: between the host and the path of the issuer.
+        if path.strip_prefix("/.well-known/oauth-authorization-server") == Some(self.issuer.path()) {
+            return Some(Endpoint::Metadata);
+        }
+        if let Some(resource) = self.resources.iter().find(|resource| resource.metadata_path() == path) {
+            return Some(Endpoint::ResourceMetadata(resource));
+        }
+        match path.strip_prefix(self.issuer.path())? {
+            "/authorize" => Some(Endpoint::Authorize),
+            "/token" => Some(Endpoint::Token),
+            "/revoke" => Some(Endpoint::Revoke),
+            "/introspect" if !self.introspectors.is_empty() => Some(Endpoint::Introspect),
+            "/register" if self.admit.is_some() => Some(Endpoint::Register),
+            _ => None,
+        }
     }
 
     pub(super) fn binding(&self, parts: &Parts) -> Option<Binding> {
@@ -70,10 +84,38 @@ impl Config {
     }
 }
 
+/// What a path leads to.
+enum Endpoint<'a> {
+    Metadata,
+    ResourceMetadata(&'a ProtectedResource),
+    Authorize,
+    Token,
+    Revoke,
+    Introspect,
+    Register,
+}
+
+impl Endpoint<'_> {
+    /// The methods it takes.
+    fn methods(&self) -> &'static str {
+        match self {
+            Self::Metadata | Self::ResourceMetadata(_) => "GET, HEAD",
+            Self::Authorize => "GET, POST",
+            Self::Token | Self::Revoke | Self::Introspect | Self::Register => "POST",
+        }
+    }
+
+    /// Whether web pages of other origins may use it. The authorization endpoint is for a browser to go to and not for a page to
+    /// read (RFC 9700 §2.6), introspection is for resource servers.
+    fn is_cross_origin(&self) -> bool {
+        !matches!(self, Self::Authorize | Self::Introspect)
+    }
+}
+
 /// The OAuth endpoints of an authorization server, on an issuer: request parts and body in, response out, no I/O.
 ///
-/// Every endpoint has a method; [`handle`](Self::handle) chooses among them by path, and [`service`](Self::service) is that as
-/// a tower service.
+/// [`handle`](Self::handle) is the one way in, so that none gets past what holds for all of them: TLS, methods, limits, CORS.
+/// [`service`](Self::service) is the same as a tower service.
 ///
 /// | path under the issuer's | method | specification |
 /// |---|---|---|
@@ -207,51 +249,68 @@ impl<S: TokenStore> AuthorizationServer<S> {
 
     /// Answer a request by its path.
     pub async fn handle(&self, parts: &Parts, body: &[u8]) -> Reply {
-        if body.len() > MAX_BODY || parts.uri.query().is_some_and(|query| query.len() > MAX_QUERY) {
-            return too_long();
-        }
-        let path = parts.uri.path();
-        if !self.config.https.permits(parts) {
-            let insecure = Refusal::Status(StatusCode::BAD_REQUEST, "https is required");
-            return insecure.into_reply();
-        }
-        if path == self.config.metadata_path() {
-            return self.open(parts, "GET, HEAD", self.metadata(parts));
-        }
-        if let Some(resource) = self.config.resources.iter().find(|resource| resource.metadata_path() == path) {
-            return self.open(parts, "GET, HEAD", self.resource_metadata(resource, parts));
-        }
-        match path.strip_prefix(self.config.issuer.path()) {
-            Some("/authorize") => self.authorize(parts, body).await,
-            Some("/token") => self.cross_origin(parts, self.token(parts, body)).await,
-            Some("/revoke") => self.cross_origin(parts, self.revoke(parts, body)).await,
-            Some("/register") if self.config.admit.is_some() => {
-                self.cross_origin(parts, self.register(parts, body)).await
-            }
-            Some("/introspect") if !self.config.introspectors.is_empty() => self.introspect(parts, body).await,
-            _ => Refusal::Status(StatusCode::NOT_FOUND, "there is no such endpoint").into_reply(),
-        }
+        self.respond(parts, Ok(body)).await
     }
 
     /// Whether `path` is one that [`handle`](Self::handle) answers.
     pub fn has(&self, path: &str) -> bool {
-        path == self.config.metadata_path()
-            || self.config.resources.iter().any(|resource| resource.metadata_path() == path)
-            || match path.strip_prefix(self.config.issuer.path()) {
-                Some("/authorize" | "/token" | "/revoke") => true,
-                Some("/register") => self.config.admit.is_some(),
-                Some("/introspect") => !self.config.introspectors.is_empty(),
-                _ => false,
-            }
+        self.config.endpoint(path).is_some()
     }
 
-    pub(super) fn answer(&self, result: Result<Reply, Refusal>) -> Reply {
-        result.unwrap_or_else(|refusal| {
+    /// The answer to a request whose body may be unreadable.
+    pub(super) async fn respond(&self, parts: &Parts, body: Result<&[u8], Refusal>) -> Reply {
+        let reply = match self.config.endpoint(parts.uri.path()) {
+            Some(endpoint) => self.serve(endpoint, parts, body).await,
+            None => Refusal::Status(StatusCode::NOT_FOUND, "there is no such endpoint").into_reply(),
+        };
+        if parts.method == Method::HEAD { without_content(reply) } else { reply }
+    }
+
+    async fn serve(&self, endpoint: Endpoint<'_>, parts: &Parts, body: Result<&[u8], Refusal>) -> Reply {
+        let cors = endpoint.is_cross_origin().then_some(&self.config.cors);
+        if let Some(preflight) = cors.and_then(|cors| cors.preflight(parts, endpoint.methods())) {
+            return preflight;
+        }
+        let mut reply = self.dispatch(endpoint, parts, body).await.unwrap_or_else(|refusal| {
             if let Refusal::Fault(fault) = &refusal {
                 self.report(fault);
             }
             refusal.into_reply()
-        })
+        });
+        if let Some(cors) = cors {
+            cors.apply(parts, &mut reply);
+        }
+        reply
+    }
+
+    /// What holds for every endpoint, then the endpoint.
+    async fn dispatch(
+        &self,
+        endpoint: Endpoint<'_>,
+        parts: &Parts,
+        body: Result<&[u8], Refusal>,
+    ) -> Result<Reply, Refusal> {
+        if !self.config.https.permits(parts) {
+            return Err(Refusal::INSECURE);
+        }
+        if !endpoint.methods().split(", ").any(|method| method == parts.method) {
+            return Err(Refusal::Method(endpoint.methods()));
+        }
+        let body = body?;
+        if body.len() > MAX_BODY || parts.uri.query().is_some_and(|query| query.len() > MAX_QUERY) {
+            return Err(Unreadable::TooLong.into());
+        }
+        match endpoint {
+            Endpoint::Metadata => Ok(json(StatusCode::OK, &self.config.metadata())),
+            Endpoint::ResourceMetadata(resource) => {
+                Ok(json(StatusCode::OK, &resource.metadata(self.config.issuer.as_str())))
+            }
+            Endpoint::Authorize => self.authorize(parts, body).await,
+            Endpoint::Token => self.token(parts, body).await,
+            Endpoint::Revoke => self.revoke(parts, body).await,
+            Endpoint::Introspect => self.introspect(parts, body).await,
+            Endpoint::Register => self.register(parts, body).await,
+        }
     }
 
     pub(super) fn report(&self, fault: &Error) {
@@ -259,46 +318,6 @@ impl<S: TokenStore> AuthorizationServer<S> {
             report(fault);
         }
     }
-
-    fn open(&self, parts: &Parts, allow: &'static str, reply: Reply) -> Reply {
-        let mut reply = self.config.cors.preflight(parts, allow).unwrap_or(reply);
-        self.config.cors.apply(parts, &mut reply);
-        reply
-    }
-
-    async fn cross_origin(&self, parts: &Parts, reply: impl Future<Output = Reply>) -> Reply {
-        match self.config.cors.preflight(parts, "POST") {
-            Some(preflight) => preflight,
-            None => {
-                let mut reply = reply.await;
-                self.config.cors.apply(parts, &mut reply);
-                reply
-            }
-        }
-    }
-}
-
-/// `POST`, with a form.
-pub(super) fn check_form(parts: &Parts) -> Result<(), Refusal> {
-    check_post(parts, "application/x-www-form-urlencoded")
-}
-
-/// `POST`, with a body of the media type `wanted`.
-pub(super) fn check_post(parts: &Parts, wanted: &'static str) -> Result<(), Refusal> {
-    if parts.method != Method::POST {
-        return Err(Refusal::Method("POST"));
-    }
-    let given = parts.headers.get(http::header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
-    let media_type = given.and_then(|value| value.split(';').next()).map(str::trim);
-    if media_type.is_some_and(|media_type| media_type.eq_ignore_ascii_case(wanted)) {
-        Ok(())
-    } else {
-        Err(Refusal::Status(StatusCode::UNSUPPORTED_MEDIA_TYPE, "the content type is not the one of this endpoint"))
-    }
-}
-
-pub(super) fn too_long() -> Reply {
-    Refusal::Status(StatusCode::PAYLOAD_TOO_LARGE, "the request is too long").into_reply()
 }
 
 impl<S> fmt::Debug for AuthorizationServer<S> {

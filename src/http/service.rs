@@ -3,13 +3,13 @@
 use std::convert::Infallible;
 use std::task::{Context, Poll};
 
-use http::{Request, StatusCode};
+use http::Request;
 use http_body::Body;
 use tower_service::Service;
 
-use super::body::{Unreadable, read};
-use super::reply::{Refusal, Reply};
-use super::server::{AuthorizationServer, MAX_BODY, too_long};
+use super::body::read;
+use super::reply::Reply;
+use super::server::{AuthorizationServer, MAX_BODY};
 use crate::store::{BoxFuture, TokenStore};
 
 /// A tower service that answers every request as [`AuthorizationServer::handle`] does: to be mounted where it sees the whole
@@ -47,13 +47,8 @@ where
         let server = self.0.clone();
         Box::pin(async move {
             let (parts, body) = request.into_parts();
-            Ok(match read(body, MAX_BODY).await {
-                Ok(body) => server.handle(&parts, &body).await,
-                Err(Unreadable::TooLong) => too_long(),
-                Err(Unreadable::Broken) => {
-                    Refusal::Status(StatusCode::BAD_REQUEST, "the request could not be read").into_reply()
-                }
-            })
+            let body = read(body, MAX_BODY).await;
+            Ok(server.respond(&parts, body.as_deref().map_err(|unread| (*unread).into())).await)
         })
     }
 }

@@ -3,28 +3,23 @@
 use http::StatusCode;
 use http::request::Parts;
 
-use super::client_auth::authenticate;
+use super::client_auth::{NO_CLIENT, authenticate};
 use super::params::Params;
 use super::reply::{Refusal, Reply, json};
-use super::server::{AuthorizationServer, check_form};
+use super::server::AuthorizationServer;
 use crate::request::{RedeemRequest, RefreshRequest};
 use crate::response::{ErrorCode, ErrorResponse};
 use crate::store::TokenStore;
 
 impl<S: TokenStore> AuthorizationServer<S> {
     /// The token endpoint.
-    pub async fn token(&self, parts: &Parts, body: &[u8]) -> Reply {
-        self.answer(self.try_token(parts, body).await)
-    }
-
-    async fn try_token(&self, parts: &Parts, body: &[u8]) -> Result<Reply, Refusal> {
-        check_form(parts)?;
-        let params = Params::parse(body)?;
+    pub(super) async fn token(&self, parts: &Parts, body: &[u8]) -> Result<Reply, Refusal> {
+        let params = Params::of_form(parts, body)?;
         let grant_type = params.need("grant_type", "grant_type is missing")?;
         if !matches!(grant_type, "authorization_code" | "refresh_token") {
             return Err(ErrorResponse::new(ErrorCode::UnsupportedGrantType).into());
         }
-        let client = authenticate(&parts.headers, &params, &*self.config.clients).await?;
+        let client = authenticate(&parts.headers, &params, &*self.config.clients).await?.ok_or(NO_CLIENT)?;
         let (scope, binding) = (params.scope(), self.config.binding(parts));
         let answer = if grant_type == "refresh_token" {
             let token = params.need("refresh_token", "refresh_token is missing")?;

@@ -52,31 +52,25 @@ impl MemoryStore {
         lock(&self.indexes[shard(index.as_bytes())])
     }
 
-    /// Bring the index keys and the expiry from what `old` had to what `new` has; untouched where they are the same, as in
-    /// every ordinary rotation.
+    /// Bring the index keys and the expiry from what `old` had to what `new` has. What stays is not touched: a listing that
+    /// comes in between must not miss the record.
     fn reindex(&self, key: RecordKey, old: Option<&Record>, new: Option<&Record>) {
-        let of = |record: Option<&Record>| record.map(|r| (r.indexes.clone(), r.expires_at));
-        if let (Some(old), Some(new)) = (old, new)
-            && old.indexes == new.indexes
-            && old.expires_at == new.expires_at
-        {
-            return;
+        let (expired, expires) = (old.map(|record| record.expires_at), new.map(|record| record.expires_at));
+        if expired != expires {
+            let mut expiries = lock(&self.expiries);
+            expired.map(|at| expiries.remove(&(at, key)));
+            expires.map(|at| expiries.insert((at, key)));
         }
-        if let Some((indexes, expires_at)) = of(old) {
-            lock(&self.expiries).remove(&(expires_at, key));
-            for index in indexes {
-                if let Entry::Occupied(mut keys) = self.index(index).entry(index) {
-                    keys.get_mut().remove(&key);
-                    if keys.get().is_empty() {
-                        keys.remove();
-                    }
+        let (old, new) = (indexes(old), indexes(new));
+        for index in new.iter().filter(|index| !old.contains(index)) {
+            self.index(*index).entry(*index).or_default().insert(key);
+        }
+        for index in old.iter().filter(|index| !new.contains(index)) {
+            if let Entry::Occupied(mut keys) = self.index(*index).entry(*index) {
+                keys.get_mut().remove(&key);
+                if keys.get().is_empty() {
+                    keys.remove();
                 }
-            }
-        }
-        if let Some((indexes, expires_at)) = of(new) {
-            lock(&self.expiries).insert((expires_at, key));
-            for index in indexes {
-                self.index(index).entry(index).or_default().insert(key);
             }
         }
     }
@@ -172,6 +166,10 @@ impl fmt::Debug for MemoryStore {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("MemoryStore").field("len", &self.len()).finish_non_exhaustive()
     }
+}
+
+fn indexes(record: Option<&Record>) -> &[IndexKey] {
+    record.map_or(&[], |record| &record.indexes)
 }
 
 /// No operation panics while it holds a lock, so a poisoned one still guards sound data.

@@ -1,46 +1,26 @@
 //! docs/scenarios.md and the tests hold each other to account.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
 
-enum Held {
-    By(Vec<String>),
-    NotApplicable(String),
-}
+use crate::support::rows::{self, Held};
 
 /// The rows `| S-nn | behaviour | tests or reason |`.
 fn table() -> BTreeMap<u32, Held> {
-    let text = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/scenarios.md")).unwrap();
-    let mut rows = BTreeMap::new();
-    for line in text.lines().filter(|line| line.starts_with("| S-")) {
-        let cells: Vec<_> = line.trim_matches('|').split('|').map(str::trim).collect();
-        let [id, behaviour, held] = cells[..] else { panic!("three columns: {line}") };
-        let number = id.strip_prefix("S-").and_then(|number| number.parse().ok()).expect(line);
-        assert!(!behaviour.is_empty(), "a behaviour: {line}");
-        let held = match held.strip_prefix("not applicable here:") {
-            Some(reason) => Held::NotApplicable(reason.trim().to_owned()),
-            None => Held::By(held.split(',').map(|name| name.trim().trim_matches('`').to_owned()).collect()),
-        };
-        assert!(rows.insert(number, held).is_none(), "{id} is there twice");
+    let mut table = BTreeMap::new();
+    for row in rows::rows("docs/scenarios.md") {
+        let [id, behaviour, held] = &row[..] else { panic!("three columns: {row:?}") };
+        let number = id.strip_prefix("S-").and_then(|number| number.parse().ok()).expect(id);
+        assert!(!behaviour.is_empty(), "a behaviour: {row:?}");
+        assert!(table.insert(number, Held::parse(held)).is_none(), "{id} is there twice");
     }
-    rows
+    table
 }
 
 /// The names of the test functions beside this file that are called by an id.
 fn tests() -> BTreeSet<String> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/scenarios");
     let mut names = BTreeSet::new();
-    for entry in std::fs::read_dir(folder).unwrap() {
-        let source = std::fs::read_to_string(entry.unwrap().path()).unwrap();
-        let lines: Vec<_> = source.lines().map(str::trim).collect();
-        for pair in lines.windows(2) {
-            let name = pair[1].strip_prefix("fn ").and_then(|rest| rest.split('(').next());
-            if let (Some(name), "#[test]") = (name, pair[0])
-                && id(name).is_some()
-            {
-                assert!(names.insert(name.to_owned()), "{name} is there twice");
-            }
-        }
+    for name in rows::tests("tests/scenarios").into_iter().filter(|name| id(name).is_some()) {
+        assert!(names.insert(name.clone()), "{name} is there twice");
     }
     names
 }

@@ -18,6 +18,10 @@ pub enum Fault {
     LostUpdate,
     /// Writes a replacement where there is nothing: what was deleted comes back.
     Upsert,
+    /// Deletes the row when the expiry changes, as it does when the family is revoked.
+    DeleteAsRevocation,
+    /// Replaces in two steps: deletes, then inserts.
+    DeleteThenInsert,
     /// Reads from a replica that lags.
     StaleRead,
     /// Acknowledges first and writes later.
@@ -135,7 +139,12 @@ impl TokenStore for Broken {
                 if self.has(Fault::HalfCommit) {
                     row.indexes = there.iter().flat_map(|row| row.indexes.clone()).collect();
                 }
-                rows.insert(key, row);
+                let moved = there.as_ref().is_some_and(|there| there.expires_at != row.expires_at);
+                if self.has(Fault::DeleteThenInsert) || (self.has(Fault::DeleteAsRevocation) && moved) {
+                    rows.remove(&key);
+                } else {
+                    rows.insert(key, row);
+                }
             }
             (there, fits)
         };
@@ -146,7 +155,7 @@ impl TokenStore for Broken {
             return Ok(Commit::Conflict);
         }
         match self.fault {
-            Fault::CheckThenWrite => {
+            Fault::CheckThenWrite | Fault::DeleteThenInsert => {
                 thread::yield_now();
                 self.rows().insert(key, self.row(before.as_ref(), record));
             }

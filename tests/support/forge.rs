@@ -18,6 +18,11 @@ impl TestEntropy {
         self.0.lock().unwrap().0.concat()[16..48].try_into().unwrap()
     }
 
+    /// The secret of every family: nothing else is drawn at this length.
+    pub fn family_secrets(&self) -> Vec<[u8; 32]> {
+        self.0.lock().unwrap().0.iter().filter_map(|drawn| drawn.as_slice().try_into().ok()).collect()
+    }
+
     pub fn run_dry(&self, dry: bool) {
         self.0.lock().unwrap().1 = dry;
     }

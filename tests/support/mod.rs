@@ -3,6 +3,10 @@
 
 pub mod flaky;
 pub mod forge;
+#[cfg(feature = "redb")]
+pub mod in_file;
+pub mod pausing;
+pub mod rows;
 
 use std::future::Future;
 use std::pin::pin;
@@ -148,14 +152,16 @@ pub fn verdict(answer: Result<Answer, Error>) -> Result<TokenResponse, ErrorCode
     answer.expect("no fault of the server").into_result().map_err(|response| response.error)
 }
 
+struct Unpark(Thread);
+
+impl Wake for Unpark {
+    fn wake(self: Arc<Self>) {
+        self.0.unpark();
+    }
+}
+
 /// Drive a future on this thread.
 pub fn block_on<F: Future>(future: F) -> F::Output {
-    struct Unpark(Thread);
-    impl Wake for Unpark {
-        fn wake(self: Arc<Self>) {
-            self.0.unpark();
-        }
-    }
     let waker = Waker::from(Arc::new(Unpark(std::thread::current())));
     let mut future = pin!(future);
     loop {

@@ -3,6 +3,8 @@
 use http::HeaderMap;
 use http::header::AUTHORIZATION;
 
+use crate::response::TokenType;
+
 /// The longest token that is looked at, in bytes.
 const MAX_TOKEN: usize = 8 * 1024;
 
@@ -11,8 +13,8 @@ const MAX_TOKEN: usize = 8 * 1024;
 pub(super) enum Credentials<'a> {
     /// Nothing, or something of another scheme.
     None,
-    /// A token, spelled as one.
-    Token(&'a str),
+    /// A token, spelled as one, and the scheme it comes under.
+    Token(TokenType, &'a str),
     /// Something in the place of a token that cannot be one.
     Malformed,
     /// More than one header, or a token in the query, where logs keep it.
@@ -33,11 +35,13 @@ impl<'a> Credentials<'a> {
         let bytes = value.as_bytes();
         let end = bytes.iter().position(|byte| *byte == b' ').unwrap_or(bytes.len());
         let (scheme, rest) = bytes.split_at(end);
-        if !(scheme.eq_ignore_ascii_case(b"bearer") || dpop && scheme.eq_ignore_ascii_case(b"dpop")) {
-            return Self::None;
-        }
+        let scheme = match scheme {
+            scheme if scheme.eq_ignore_ascii_case(b"bearer") => TokenType::Bearer,
+            scheme if dpop && scheme.eq_ignore_ascii_case(b"dpop") => TokenType::Dpop,
+            _ => return Self::None,
+        };
         match std::str::from_utf8(rest.trim_ascii_start()) {
-            Ok(token) if is_token(token) => Self::Token(token),
+            Ok(token) if is_token(token) => Self::Token(scheme, token),
             _ => Self::Malformed,
         }
     }
@@ -64,13 +68,17 @@ mod tests {
         values.iter().map(|value| (AUTHORIZATION, HeaderValue::from_bytes(value.as_bytes()).unwrap())).collect()
     }
 
+    fn bearer(token: &str) -> Credentials<'_> {
+        Credentials::Token(TokenType::Bearer, token)
+    }
+
     #[test]
     fn one_header_of_the_one_scheme_presents_a_token() {
         for value in ["Bearer abc", "bearer abc", "BEARER   abc"] {
-            assert_eq!(Credentials::read(&headers(&[value]), None, false), Credentials::Token("abc"), "{value}");
+            assert_eq!(Credentials::read(&headers(&[value]), None, false), bearer("abc"), "{value}");
         }
         let every = "Bearer AZaz09-._~+/==";
-        assert_eq!(Credentials::read(&headers(&[every]), Some("a=b"), false), Credentials::Token("AZaz09-._~+/=="));
+        assert_eq!(Credentials::read(&headers(&[every]), Some("a=b"), false), bearer("AZaz09-._~+/=="));
     }
 
     #[test]
@@ -79,7 +87,8 @@ mod tests {
             assert_eq!(Credentials::read(&headers(&[value]), None, false), Credentials::None, "{value}");
         }
         assert_eq!(Credentials::read(&headers(&[]), None, false), Credentials::None);
-        assert_eq!(Credentials::read(&headers(&["dpop abc"]), None, true), Credentials::Token("abc"));
+        assert_eq!(Credentials::read(&headers(&["dpop abc"]), None, true), Credentials::Token(TokenType::Dpop, "abc"));
+        assert_eq!(Credentials::read(&headers(&["bearer abc"]), None, true), bearer("abc"));
     }
 
     #[test]
@@ -99,7 +108,7 @@ mod tests {
             assert_eq!(Credentials::read(&headers(&[value]), None, false), Credentials::Malformed, "{value}");
         }
         let longest = format!("Bearer {}", "a".repeat(MAX_TOKEN));
-        assert!(matches!(Credentials::read(&headers(&[&longest]), None, false), Credentials::Token(_)));
+        assert!(matches!(Credentials::read(&headers(&[&longest]), None, false), Credentials::Token(..)));
     }
 
     #[test]

@@ -18,7 +18,7 @@ use crate::http::reply::{Refusal, Reply, empty, json, set, unavailable};
 use crate::http::resource::ProtectedResource;
 use crate::http::server::{OnFault, ReadBinding};
 use crate::issuer::TokenIssuer;
-use crate::response::ErrorCode;
+use crate::response::{ErrorCode, TokenType};
 use crate::store::{BoxFuture, TokenStore};
 use crate::verifier::{AccessVerifier, Expectation, VerifyError};
 use crate::{Clock, SystemClock};
@@ -80,20 +80,22 @@ pub(super) enum Look {
 impl Guard {
     pub(super) fn look(self: &Arc<Self>, parts: &Parts) -> Look {
         if !self.https.permits(parts) {
-            return Look::Refuse(Refusal::Status(StatusCode::BAD_REQUEST, "https is required").into_reply());
+            return Look::Refuse(Refusal::INSECURE.into_reply());
         }
         let binding = self.binding.as_ref().and_then(|read| read(parts));
         let dpop = matches!(binding, Some(Binding::DpopKey(_)));
-        let token = match Credentials::read(&parts.headers, parts.uri.query(), dpop) {
-            Credentials::Token(token) => token,
+        let (scheme, token) = match Credentials::read(&parts.headers, parts.uri.query(), dpop) {
+            Credentials::Token(scheme, token) => (scheme, token),
             Credentials::None => return Look::Refuse(self.challenge(StatusCode::UNAUTHORIZED, None, &self.required)),
             Credentials::Malformed => return Look::Refuse(self.refuse(VerifyError::Invalid)),
             Credentials::Misplaced => return Look::Refuse(self.misplaced()),
         };
+        // A token that is bound to a DPoP key must not come as a bearer token, whatever proof is with it (RFC 9449 §7.2).
+        let binding = binding.filter(|_| dpop == (scheme == TokenType::Dpop));
         match &self.check {
-            Check::Offline(check) => match check.verify(token, &self.expectation(binding.as_ref())) {
+            Check::Offline(check) => match self.admit(check.verify(token, &self.expectation(binding.as_ref()))) {
                 Ok(claims) => Look::Pass(claims),
-                Err(error) => Look::Refuse(self.refuse(error)),
+                Err(reply) => Look::Refuse(*reply),
             },
             Check::Live(check) => {
                 let (guard, check, token) = (Arc::clone(self), Arc::clone(check), Zeroizing::new(token.to_owned()));
@@ -104,18 +106,26 @@ impl Guard {
     }
 
     fn expectation<'a>(&'a self, binding: Option<&'a Binding>) -> Expectation<'a> {
-        let expect = Expectation::resource(self.resource.resource()).scope(&self.required);
+        let expect = Expectation::resource(self.resource.resource());
         match binding {
             Some(binding) => expect.binding(binding),
             None => expect,
         }
     }
 
+    /// The claims of a good token, if they are enough.
+    fn admit(&self, verdict: Verdict) -> Result<AccessClaims, Box<Reply>> {
+        match verdict {
+            Ok(claims) if self.resource.allows(claims.scope(), &self.required) => Ok(claims),
+            Ok(_) => Err(Box::new(self.insufficient(&self.required))),
+            Err(error) => Err(Box::new(self.refuse(error))),
+        }
+    }
+
     /// What the store said.
     pub(super) fn judge(&self, answer: Result<Verdict, Error>) -> Result<AccessClaims, Box<Reply>> {
         match answer {
-            Ok(Ok(claims)) => Ok(claims),
-            Ok(Err(error)) => Err(Box::new(self.refuse(error))),
+            Ok(verdict) => self.admit(verdict),
             Err(fault) => {
                 if let Some(report) = &self.on_fault {
                     report(&fault);

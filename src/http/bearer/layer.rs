@@ -7,6 +7,7 @@ use std::task::{Context, Poll, ready};
 
 use http::request::Parts;
 use http::{Request, Response};
+use http_body::Body;
 use pin_project_lite::pin_project;
 use tower_layer::Layer;
 use tower_service::Service;
@@ -17,7 +18,7 @@ use crate::claims::AccessClaims;
 use crate::client::Binding;
 use crate::error::Error;
 use crate::grant::{GrantError, Scope};
-use crate::http::body::ProtectedBody;
+use crate::http::body::{MAX_MESSAGE, ProtectedBody, poll_discard};
 use crate::http::https::Https;
 use crate::http::reply::Reply;
 use crate::http::resource::ProtectedResource;
@@ -96,13 +97,13 @@ impl BearerLayer {
         self.with(|guard| guard.resource = resource)
     }
 
-    /// With these space-separated scopes needed for every request.
+    /// With these space-separated scopes needed for every request, besides those that are already.
     ///
     /// # Errors
     ///
     /// [`GrantError::Scope`].
     pub fn require_scope(self, scope: &str) -> Result<Self, GrantError> {
-        let required = Scope::parse(scope)?;
+        let required = Scope::parse(&format!("{} {scope}", self.guard.required))?;
         Ok(self.with(|guard| guard.required = required))
     }
 
@@ -167,6 +168,7 @@ impl<S: fmt::Debug> fmt::Debug for Bearer<S> {
 impl<S, B, R> Service<Request<B>> for Bearer<S>
 where
     S: Service<Request<B>, Response = Response<R>> + Clone,
+    B: Body,
 {
     type Response = Response<ProtectedBody<R>>;
     type Error = S::Error;
@@ -180,7 +182,7 @@ where
         let (parts, body) = request.into_parts();
         let state = match self.guard.look(&parts) {
             Look::Pass(claims) => State::serve(&mut self.inner, claims, Request::from_parts(parts, body)),
-            Look::Refuse(reply) => State::Refuse { reply },
+            Look::Refuse(reply) => State::refuse(reply, body),
             Look::Ask(answer) => {
                 // The one that was found ready serves the request; its clone takes the place.
                 let clone = self.inner.clone();
@@ -217,7 +219,13 @@ pin_project! {
     where
         S: Service<Request<B>>,
     {
-        Refuse { reply: Reply },
+        // What is not read of a request breaks the connection, and with it the next request of a client that kept it.
+        Refuse {
+            reply: Reply,
+            #[pin]
+            body: B,
+            left: usize,
+        },
         Ask {
             answer: BoxFuture<'static, Result<Result<AccessClaims, VerifyError>, Error>>,
             // Taken once there is an answer.
@@ -231,6 +239,10 @@ pin_project! {
 }
 
 impl<S: Service<Request<B>>, B> State<S, B> {
+    fn refuse(reply: Reply, body: B) -> Self {
+        Self::Refuse { reply, body, left: MAX_MESSAGE }
+    }
+
     fn serve(inner: &mut S, claims: AccessClaims, mut request: Request<B>) -> Self {
         strip(request.headers_mut());
         request.extensions_mut().insert(claims);
@@ -241,6 +253,7 @@ impl<S: Service<Request<B>>, B> State<S, B> {
 impl<S, B, R> Future for BearerFuture<S, B>
 where
     S: Service<Request<B>, Response = Response<R>>,
+    B: Body,
 {
     type Output = Result<Response<ProtectedBody<R>>, S::Error>;
 
@@ -251,17 +264,18 @@ where
                 StateProjection::Serve { response } => {
                     return response.poll(cx).map(|done| done.map(|response| response.map(ProtectedBody::serve)));
                 }
-                StateProjection::Refuse { reply } => {
+                StateProjection::Refuse { reply, body, left } => {
+                    ready!(poll_discard(body, left, cx));
                     return Poll::Ready(Ok(std::mem::take(reply).map(ProtectedBody::refuse)));
                 }
                 StateProjection::Ask { answer, waiting } => {
                     let answer = ready!(answer.as_mut().poll(cx));
-                    match waiting.take() {
-                        Some(Waiting { mut inner, request, guard }) => match guard.judge(answer) {
-                            Ok(claims) => State::serve(&mut inner, claims, request),
-                            Err(reply) => State::Refuse { reply: *reply },
-                        },
-                        None => State::Refuse { reply: Reply::default() },
+                    let Some(Waiting { mut inner, request, guard }) = waiting.take() else {
+                        return Poll::Ready(Ok(Reply::default().map(ProtectedBody::refuse)));
+                    };
+                    match guard.judge(answer) {
+                        Ok(claims) => State::serve(&mut inner, claims, request),
+                        Err(reply) => State::refuse(*reply, request.into_body()),
                     }
                 }
             };

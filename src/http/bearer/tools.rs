@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
-use http::{Method, Request, Response, StatusCode};
+use http::{Request, Response, StatusCode};
 use http_body::Body;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
@@ -16,19 +16,16 @@ use tower_service::Service;
 use super::guard::Guard;
 use crate::claims::AccessClaims;
 use crate::grant::{GrantError, Scope};
-use crate::http::body::{ProtectedBody, Unreadable, read};
+use crate::http::body::{MAX_MESSAGE, ProtectedBody, read};
 use crate::http::reply::{Refusal, Reply};
 use crate::store::BoxFuture;
 use crate::verifier::VerifyError;
 
-/// The largest message that is read, in bytes, unless the application says otherwise.
-const MAX_MESSAGE: usize = 4 * 1024 * 1024;
-
 /// Asks for more scopes where certain tools are called; made by [`BearerLayer::tools`](super::BearerLayer::tools), and to be put inside that layer.
 ///
-/// Each `POST` is read up to a limit (4 MiB; beyond it the answer is 413) and looked at as a JSON-RPC message or a batch of
-/// them. What cannot be told for certain is refused with 400, so that nothing gets past that the service behind would read in
-/// another way.
+/// Each request body is read up to a limit (4 MiB; beyond it the answer is 413) and looked at as a JSON-RPC message or a batch
+/// of them. What cannot be told for certain is refused with 400, so that nothing gets past that the service behind would read
+/// in another way. A tool that is not named here needs no more than the layer outside asks for.
 #[derive(Clone)]
 pub struct ToolScopeLayer {
     tools: Arc<Tools>,
@@ -66,18 +63,28 @@ impl fmt::Debug for ToolScopeLayer {
     }
 }
 
-/// What of a message says which tool it calls.
+/// What of a message says which tool it calls. Because of `flatten` it is read from an object alone, never from an array, and
+/// from one that has none of these members twice.
 #[derive(Deserialize)]
 struct Message {
     method: Option<String>,
     params: Option<Params>,
+    #[serde(flatten)]
+    others: HashMap<String, IgnoredAny>,
 }
 
 #[derive(Deserialize)]
 #[serde(untagged)]
 enum Params {
-    Named { name: String },
+    Call(Call),
     Other(IgnoredAny),
+}
+
+#[derive(Deserialize)]
+struct Call {
+    name: String,
+    #[serde(flatten)]
+    others: HashMap<String, IgnoredAny>,
 }
 
 #[derive(Deserialize)]
@@ -87,30 +94,55 @@ enum Messages {
     Batch(Vec<Message>),
 }
 
+/// Whether a reader who does not tell capitals from small letters would find one of `names` among `others`.
+fn has_twin(others: &HashMap<String, IgnoredAny>, names: &[&str]) -> bool {
+    others.keys().any(|other| names.contains(&other.to_uppercase().as_str()))
+}
+
+impl Message {
+    /// The tool that it calls, if it calls one.
+    fn tool(&self) -> Result<Option<&str>, Unclear> {
+        if has_twin(&self.others, &["METHOD", "PARAMS"]) {
+            return Err(Unclear);
+        }
+        match (self.method.as_deref(), &self.params) {
+            (Some("tools/call"), Some(Params::Call(call))) if !has_twin(&call.others, &["NAME"]) => {
+                Ok(Some(&call.name))
+            }
+            (Some("tools/call"), _) => Err(Unclear),
+            _ => Ok(None),
+        }
+    }
+}
+
+/// The service behind may read the message in another way.
+struct Unclear;
+
+impl From<Unclear> for Box<Reply> {
+    fn from(_: Unclear) -> Self {
+        Box::new(Refusal::Status(StatusCode::BAD_REQUEST, "the message is not understood").into_reply())
+    }
+}
+
 impl Tools {
     /// Whether whoever has `claims` may send `body`.
     fn check(&self, claims: Option<&AccessClaims>, body: &[u8]) -> Result<(), Box<Reply>> {
-        let unclear = || refused(StatusCode::BAD_REQUEST, "the message is not understood");
-        let messages = match serde_json::from_slice(body).map_err(|_| unclear())? {
+        let messages = match serde_json::from_slice(body).map_err(|_| Unclear)? {
             Messages::One(message) => vec![message],
             Messages::Batch(messages) => messages,
         };
         let mut needed = Vec::new();
-        for message in messages.iter().filter(|message| message.method.as_deref() == Some("tools/call")) {
-            let Some(Params::Named { name }) = &message.params else { return Err(unclear()) };
-            needed.extend(self.scopes.get(name).into_iter().flat_map(Scope::iter));
+        for message in &messages {
+            let scope = message.tool()?.and_then(|tool| self.scopes.get(tool));
+            needed.extend(scope.into_iter().flat_map(Scope::iter));
         }
         let claims = claims.ok_or_else(|| Box::new(self.guard.refuse(VerifyError::Invalid)))?;
-        if needed.iter().all(|token| claims.scope().contains(token)) {
+        let needed = Scope::parse(&needed.join(" ")).map_err(|_| Unclear)?;
+        if self.guard.resource.allows(claims.scope(), &needed) {
             return Ok(());
         }
-        let needed = Scope::parse(&needed.join(" ")).unwrap_or_default();
         Err(Box::new(self.guard.insufficient(&needed)))
     }
-}
-
-fn refused(status: StatusCode, why: &'static str) -> Box<Reply> {
-    Box::new(Refusal::Status(status, why).into_reply())
 }
 
 impl<S> Layer<S> for ToolScopeLayer {
@@ -164,15 +196,13 @@ where
 
 impl Tools {
     async fn admit<B: Body + From<Bytes>>(&self, request: Request<B>) -> Result<Request<B>, Box<Reply>> {
-        if request.method() != Method::POST {
-            return Ok(request);
-        }
         let (parts, body) = request.into_parts();
-        let body = read(body, self.limit).await.map_err(|error| match error {
-            Unreadable::TooLong => refused(StatusCode::PAYLOAD_TOO_LARGE, "the message is too long"),
-            Unreadable::Broken => refused(StatusCode::BAD_REQUEST, "the message could not be read"),
-        })?;
-        self.check(parts.extensions.get(), &body)?;
+        let unread = |unread| Box::new(Refusal::from(unread).into_reply());
+        let body = read(body, self.limit).await.map_err(unread)?;
+        // A stream is opened and a session ended without a body; whatever has one may be a call, by any method.
+        if !body.is_empty() {
+            self.check(parts.extensions.get(), &body)?;
+        }
         Ok(Request::from_parts(parts, B::from(Bytes::from(body))))
     }
 }

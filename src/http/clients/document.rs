@@ -5,10 +5,12 @@ use std::error::Error as StdError;
 
 use http::Uri;
 use serde::Deserialize;
+use serde::de::IgnoredAny;
 
 use super::super::address;
 use super::{AuthMethod, ClientMetadata, ClientRegistry, MetadataError, RegisteredClient};
 use crate::store::{BoxFuture, StoreError};
+use crate::time::Timestamp;
 
 /// The largest document that is read, in bytes (§6.6 of the draft recommends 5 KB).
 const MAX_DOCUMENT: usize = 5 * 1024;
@@ -23,11 +25,11 @@ type BoxError = Box<dyn StdError + Send + Sync>;
 /// no redirect, read at most 5 KB, wait a few seconds at most, and keep a good document as long as its cache headers allow
 /// (§6 of the draft; SSRF).
 pub trait FetchDocument: Send + Sync {
-    /// The body of a `200` with a JSON media type at `url`; `None` for any other answer.
+    /// The body of a `200` with a JSON media type at `url`; `None` if there is no such document, such as for a `404`.
     ///
     /// # Errors
     ///
-    /// When it could not be found out now.
+    /// When it could not be found out now, such as for a `503`: with `None` the client would lose the sessions of its users.
     fn fetch<'a>(&'a self, url: &'a str) -> BoxFuture<'a, Result<Option<Vec<u8>>, BoxError>>;
 }
 
@@ -47,7 +49,7 @@ pub enum DocumentError {
     /// It has no name.
     #[error("the client metadata document has no client_name")]
     NoName,
-    /// It asks for a shared secret, which a public document cannot have.
+    /// It has a secret or asks for one to be shared, which a public document cannot do (§4.1).
     #[error("a client that is known by a document has no secret")]
     Secret,
     /// What it says of the client is not good.
@@ -70,8 +72,9 @@ impl RegisteredClient {
     /// [`DocumentError`].
     pub fn from_document(client_id: &str, document: &[u8]) -> Result<Self, DocumentError> {
         #[derive(Deserialize)]
-        struct Name {
+        struct Wire {
             client_id: String,
+            client_secret: Option<IgnoredAny>,
         }
         if !is_document(client_id) {
             return Err(DocumentError::Address);
@@ -79,14 +82,19 @@ impl RegisteredClient {
         if document.len() > MAX_DOCUMENT {
             return Err(DocumentError::TooLong);
         }
-        let name: Name = serde_json::from_slice(document).map_err(|_| MetadataError::Malformed)?;
-        if name.client_id != client_id {
+        let wire: Wire = serde_json::from_slice(document).map_err(|_| MetadataError::Malformed)?;
+        if wire.client_id != client_id {
             return Err(DocumentError::OtherClient);
+        }
+        if wire.client_secret.is_some() {
+            return Err(DocumentError::Secret);
         }
         let metadata = ClientMetadata::from_json(document, AuthMethod::None)?;
         match metadata {
             ClientMetadata { name: None, .. } => Err(DocumentError::NoName),
-            ClientMetadata { auth_method: AuthMethod::None, .. } => Ok(Self::public(client_id, metadata)),
+            ClientMetadata { auth_method: AuthMethod::None, .. } => {
+                Ok(Self::public(client_id, metadata).self_declared())
+            }
             _ => Err(DocumentError::Secret),
         }
     }
@@ -117,7 +125,7 @@ impl<R: ClientRegistry, F: FetchDocument> ClientRegistry for WithDocuments<R, F>
         })
     }
 
-    fn register(&self, client: RegisteredClient) -> BoxFuture<'_, Result<(), StoreError>> {
+    fn register(&self, client: RegisteredClient) -> BoxFuture<'_, Result<Option<Timestamp>, StoreError>> {
         self.registry.register(client)
     }
 }

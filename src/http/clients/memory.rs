@@ -5,6 +5,7 @@ use std::sync::{PoisonError, RwLock};
 
 use super::{ClientRegistry, RegisteredClient};
 use crate::store::{BoxFuture, StoreError};
+use crate::time::Timestamp;
 
 /// A [`ClientRegistry`] in memory.
 #[derive(Debug, Default)]
@@ -39,10 +40,10 @@ impl ClientRegistry for MemoryClients {
         Box::pin(async move { Ok(found) })
     }
 
-    fn register(&self, client: RegisteredClient) -> BoxFuture<'_, Result<(), StoreError>> {
+    fn register(&self, client: RegisteredClient) -> BoxFuture<'_, Result<Option<Timestamp>, StoreError>> {
         Box::pin(async move {
             self.insert(client);
-            Ok(())
+            Ok(None)
         })
     }
 }

@@ -36,7 +36,7 @@ impl AuthMethod {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct ClientMetadata {
-    /// Where its authorization codes may go; at least one.
+    /// Where its authorization codes may go; at least one, unless it is a resource server.
     pub redirect_uris: Vec<RedirectUri>,
     /// The name it gives itself.
     pub name: Option<String>,
@@ -130,7 +130,9 @@ impl ClientMetadata {
     ///
     /// [`MetadataError`]. Members that mean nothing here are left out.
     pub(crate) fn from_json(json: &[u8], default: AuthMethod) -> Result<Self, MetadataError> {
-        let wire: Wire = serde_json::from_slice(json).map_err(|_| MetadataError::Malformed)?;
+        // An array of the right values would do for a struct, too.
+        let object = Some(json).filter(|json| json.trim_ascii_start().starts_with(b"{"));
+        let wire = object.and_then(|json| serde_json::from_slice::<Wire>(json).ok()).ok_or(MetadataError::Malformed)?;
         let without =
             |list: &Option<Vec<String>>, needed| list.as_ref().is_some_and(|l| !l.iter().any(|x| x == needed));
         if without(&wire.grant_types, "authorization_code") || without(&wire.response_types, "code") {

@@ -31,12 +31,12 @@ pub trait ClientRegistry: Send + Sync {
     fn find<'a>(&'a self, client_id: &'a str) -> BoxFuture<'a, Result<Option<RegisteredClient>, StoreError>>;
 
     /// Keep a client that has just been registered (RFC 7591), durably if sessions are durable: a client that is forgotten
-    /// has lost the sessions of all its users.
+    /// has lost the sessions of all its users. Returns until when, or `None` if for good: a client with a secret is told.
     ///
     /// # Errors
     ///
     /// When it was not kept, or may not have been.
-    fn register(&self, client: RegisteredClient) -> BoxFuture<'_, Result<(), StoreError>>;
+    fn register(&self, client: RegisteredClient) -> BoxFuture<'_, Result<Option<Timestamp>, StoreError>>;
 }
 
 /// A client as it is registered.
@@ -47,14 +47,14 @@ pub struct RegisteredClient {
     id: String,
     metadata: ClientMetadata,
     secret: Option<SecretHash>,
-    registered_at: Timestamp,
+    preregistered: bool,
 }
 
 impl RegisteredClient {
     /// A client that is known beforehand and keeps no secret.
     pub fn public(id: impl Into<String>, metadata: ClientMetadata) -> Self {
         let metadata = ClientMetadata { auth_method: AuthMethod::None, ..metadata };
-        Self { id: id.into(), metadata, secret: None, registered_at: Timestamp::default() }
+        Self { id: id.into(), metadata, secret: None, preregistered: true }
     }
 
     /// A client that is known beforehand and authenticates with `secret`, which is kept as a hash only.
@@ -64,11 +64,18 @@ impl RegisteredClient {
             method => method,
         };
         let metadata = ClientMetadata { auth_method, ..metadata };
-        Self { id: id.into(), metadata, secret: Some(secret.hash()), registered_at: Timestamp::default() }
+        Self { id: id.into(), metadata, secret: Some(secret.hash()), preregistered: true }
     }
 
-    pub(super) fn registered_at(self, registered_at: Timestamp) -> Self {
-        Self { registered_at, ..self }
+    /// A resource server that authenticates with `secret` to introspect tokens, and can do nothing else: no code goes to it.
+    pub fn resource_server(id: impl Into<String>, secret: &ClientSecret) -> Self {
+        let auth_method = AuthMethod::ClientSecretBasic;
+        Self::confidential(id, secret, ClientMetadata { redirect_uris: Vec::new(), name: None, auth_method })
+    }
+
+    /// The same, known by nothing but what it says of itself.
+    pub(super) fn self_declared(self) -> Self {
+        Self { preregistered: false, ..self }
     }
 
     /// The client id.
@@ -80,6 +87,11 @@ impl RegisteredClient {
     /// code will go to.
     pub fn metadata(&self) -> &ClientMetadata {
         &self.metadata
+    }
+
+    /// Whether the application knew it beforehand. Otherwise it registered itself, or is known by a document of its own.
+    pub fn is_preregistered(&self) -> bool {
+        self.preregistered
     }
 
     /// The redirect URI that a request with `presented` means, if it is one of this client's.
@@ -101,11 +113,11 @@ impl RegisteredClient {
 
 impl fmt::Debug for RegisteredClient {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { id, metadata, secret: _, registered_at } = self;
+        let Self { id, metadata, secret: _, preregistered } = self;
         f.debug_struct("RegisteredClient")
             .field("id", id)
             .field("metadata", metadata)
-            .field("registered_at", registered_at)
+            .field("preregistered", preregistered)
             .finish_non_exhaustive()
     }
 }

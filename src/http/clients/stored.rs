@@ -3,26 +3,35 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{ClientRegistry, RegisteredClient};
+use super::{ClientRegistry, MemoryClients, RegisteredClient};
 use crate::crypto::sha256;
 use crate::entropy::random;
 use crate::error::Error;
 use crate::issuer::{MAX_ATTEMPTS, TokenIssuer};
 use crate::sealed::{self, Kind, corrupt};
 use crate::store::{BoxFuture, Commit, Record, RecordKey, StoreError, TokenStore};
+use crate::time::Timestamp;
 
-/// A [`ClientRegistry`] in the store of an issuer: registrations survive a restart and are shared by all its processes.
+/// A [`ClientRegistry`] in the store of an issuer: registrations survive a restart and are shared by all its processes. Clients
+/// that are known beforehand are not put into the store; name them with [`with`](Self::with) at every start.
 ///
 /// [`TokenIssuer::rekey`] moves them to the primary key, [`TokenIssuer::purge`] deletes those whose lifetime is over.
 pub struct StoredClients<S> {
     issuer: Arc<TokenIssuer<S>>,
     lifetime: Duration,
+    known: MemoryClients,
 }
 
 impl<S: TokenStore> StoredClients<S> {
     /// In the store of `issuer`. A registration lives for a year.
     pub fn new(issuer: Arc<TokenIssuer<S>>) -> Self {
-        Self { issuer, lifetime: Duration::from_secs(365 * 24 * 60 * 60) }
+        Self { issuer, lifetime: Duration::from_secs(365 * 24 * 60 * 60), known: MemoryClients::new() }
+    }
+
+    /// With a client that is known beforehand.
+    #[must_use]
+    pub fn with(self, client: RegisteredClient) -> Self {
+        Self { known: self.known.with(client), ..self }
     }
 
     /// With another lifetime of registrations; it should be longer than any family's. A client whose registration is over
@@ -45,7 +54,8 @@ impl<S: TokenStore> StoredClients<S> {
                 return Ok(false);
             }
             // Gone for every reader at once, and from the store with the next purge.
-            if self.write(client_id, version.saturating_add(1), None).await? == Commit::Apply {
+            let now = self.issuer.clock.now();
+            if self.write(client_id, version.saturating_add(1), None, now).await? == Commit::Apply {
                 return Ok(true);
             }
         }
@@ -63,9 +73,13 @@ impl<S: TokenStore> StoredClients<S> {
         Ok(client.filter(|_| !over))
     }
 
-    async fn write(&self, client_id: &str, version: u64, client: Option<&RegisteredClient>) -> Result<Commit, Error> {
-        let now = self.issuer.clock.now();
-        let expires_at = if client.is_some() { now.saturating_add(self.lifetime) } else { now };
+    async fn write(
+        &self,
+        client_id: &str,
+        version: u64,
+        client: Option<&RegisteredClient>,
+        expires_at: Timestamp,
+    ) -> Result<Commit, Error> {
         let record = Record::new(key(client_id), version, expires_at, Vec::new(), Vec::new());
         let (nonce, content) = (random(&*self.issuer.entropy)?, sealed::encode(&client)?);
         let record = sealed::seal(Kind::CLIENT, record, &content, self.issuer.keyring.primary(), &nonce)?;
@@ -85,6 +99,9 @@ fn key(client_id: &str) -> RecordKey {
 impl<S: TokenStore> ClientRegistry for StoredClients<S> {
     fn find<'a>(&'a self, client_id: &'a str) -> BoxFuture<'a, Result<Option<RegisteredClient>, StoreError>> {
         Box::pin(async move {
+            if let Some(client) = self.known.find(client_id).await? {
+                return Ok(Some(client));
+            }
             match self.issuer.store.get(key(client_id)).await? {
                 Some(record) => self.open(record).map_err(StoreError::unavailable),
                 None => Ok(None),
@@ -92,10 +109,11 @@ impl<S: TokenStore> ClientRegistry for StoredClients<S> {
         })
     }
 
-    fn register(&self, client: RegisteredClient) -> BoxFuture<'_, Result<(), StoreError>> {
+    fn register(&self, client: RegisteredClient) -> BoxFuture<'_, Result<Option<Timestamp>, StoreError>> {
         Box::pin(async move {
-            match self.write(client.id(), 1, Some(&client)).await.map_err(StoreError::uncertain)? {
-                Commit::Apply => Ok(()),
+            let until = self.issuer.clock.now().saturating_add(self.lifetime);
+            match self.write(client.id(), 1, Some(&client), until).await.map_err(StoreError::uncertain)? {
+                Commit::Apply => Ok(Some(until)),
                 Commit::Conflict => Err(StoreError::unavailable("the client id is taken")),
             }
         })

@@ -39,6 +39,7 @@
 //! | `purged_key` | A purged key is free again, for version 1 only. |
 //! | `expiry_moves` | A purge goes by the expiry of the current version. |
 //! | `read_your_writes` | A read begun after a commit was acknowledged sees that commit, on any thread. |
+//! | `never_absent` | A record that is replaced is there at every moment: found, listed, and not to be inserted anew. |
 //! | `insert_race` | Of several insertions of one key at once exactly one is applied. |
 //! | `replace_race` | Of several replacements of one version at once exactly one is applied. |
 //! | `increment_race` | No update is lost among writers that read, change and commit until they succeed. |
@@ -107,6 +108,7 @@ checks! {
     purging::purged_key: "A purged key is free again, for version 1 only.",
     purging::expiry_moves: "A purge goes by the expiry of the current version.",
     visibility::read_your_writes: "A read begun after a commit was acknowledged sees that commit, on any thread.",
+    visibility::never_absent: "A record that is replaced is there at every moment: found, listed, and not to be inserted anew.",
     races::insert_race: "Of several insertions of one key at once exactly one is applied.",
     races::replace_race: "Of several replacements of one version at once exactly one is applied.",
     races::increment_race: "No update is lost among writers that read, change and commit until they succeed.",

@@ -45,7 +45,7 @@ class Interop:
         self.storage, self.browser = Storage(), Browser()
         self.asked: list[httpx2.QueryParams] = []
         self.callback: dict[str, str] = {}
-        self.passed = self.failed = 0
+        self.calls = self.passed = self.failed = 0
         # Nothing about how to authenticate: by RFC 7591 that is a secret, by HTTP Basic.
         metadata = OAuthClientMetadata(client_name="Python SDK", redirect_uris=["http://127.0.0.1:53683/callback"])
         self.provider = OAuthClientProvider(self.server, metadata, self.storage, self.redirect, self.answer)
@@ -101,13 +101,12 @@ class Interop:
 
         async def busy() -> str:
             # This SDK refreshes by its own clock, and asks its user to log in if the server's is ahead.
-            end, calls = time.monotonic() + 2 * self.example.lifetime, 0
+            end, before = time.monotonic() + 2 * self.example.lifetime, self.calls
             while time.monotonic() < end:
                 await self.whoami()
                 await asyncio.sleep(0.02)
-                calls += 1
             self.logins(1)
-            return f"{calls} calls"
+            return f"{self.calls - before} calls"
 
         async with self.connected():
             await step("discovery, registration, login with PKCE, tool call", first)
@@ -147,12 +146,14 @@ class Interop:
         async def summary() -> str:
             audit = self.example.audit()
             assert not audit["reuse_revoke_family"] and not audit["reuse_reject_only"]
-            return f"{audit['rotate']} rotations, {audit['retry']} retries in all"
+            return f"{self.calls} calls answered, {audit['rotate']} rotations, {audit['retry']} retries in all"
 
         await step("no reuse was ever seen", summary)
 
     async def call(self, tool: str, **arguments: str) -> str:
-        return (await self.client.call_tool(tool, arguments)).content[0].text
+        result = await self.client.call_tool(tool, arguments)
+        self.calls += 1
+        return result.content[0].text
 
     async def whoami(self) -> None:
         assert "alice" in (await self.call("whoami")).lower()

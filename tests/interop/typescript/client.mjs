@@ -36,7 +36,12 @@ const connect = () => new StreamableHTTPClientTransport(server, { authProvider: 
 let transport = connect();
 let client = new Client({ name: 'interop', version: '1' });
 
-const call = async (name, args = {}) => (await client.callTool({ name, arguments: args })).content[0].text;
+let calls = 0;
+async function call(name, args = {}) {
+    const { content } = await client.callTool({ name, arguments: args });
+    calls += 1;
+    return content[0].text;
+}
 const whoami = async () => assert.match(await call('whoami'), /alice/i);
 const login = async () => {
     const callback = await browser.authorize(provider.redirects.at(-1));
@@ -166,7 +171,7 @@ try {
     await step('no reuse was ever seen', () => {
         assert.deepEqual(example.count('reuse_revoke_family', 'reuse_reject_only'), [0, 0]);
         const [rotations, retries] = example.count('rotate', 'retry');
-        return `${rotations} rotations, ${retries} retries in all`;
+        return `${calls} calls answered, ${rotations} rotations, ${retries} retries in all`;
     });
 } finally {
     await client.close();

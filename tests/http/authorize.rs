@@ -1,0 +1,217 @@
+//! `/authorize`: checked, decided by the application, sent back (OAuth 2.1 §4.1.1, §4.1.2, RFC 9207).
+
+use axum::body::Body;
+use mcp_token_lifecycle::http::ProtectedResource;
+
+use crate::site::*;
+use crate::support::{Fault, Op};
+
+async fn decide(site: &Site, changes: &[(&str, &str)], form_fields: &[(&str, &str)]) -> Answer {
+    let request = site.request("POST", &site.authorize_path(changes));
+    let request = request.header("content-type", "application/x-www-form-urlencoded");
+    send(request.body(Body::from(form(form_fields))).unwrap()).await
+}
+
+/// The error that the client is told, along with all that has to go with it.
+#[track_caller]
+fn told(answer: &Answer, site: &Site) -> String {
+    assert!(answer.header("location").starts_with(&format!("{CALLBACK}?error=")), "{}", answer.header("location"));
+    assert_eq!((answer.sent_back("state"), answer.sent_back("iss")), ("af0ifjsldkj".into(), site.origin.clone()));
+    assert_eq!(answer.sent_back("code"), "");
+    answer.sent_back("error")
+}
+
+#[tokio::test]
+async fn a_visitor_is_shown_the_applications_page_in_no_frame_and_no_cache() {
+    let site = Site::open().await;
+    let page = site.get(&site.authorize_path(&[("scope", "notes:read")])).await;
+    let asks = format!("{CLIENT} asks for notes:read at {}/mcp and returns to http://127.0.0.1:7777", site.origin);
+    assert_eq!((page.status, String::from_utf8(page.body.clone()).unwrap()), (200, asks));
+    for (name, value) in [
+        ("cache-control", "no-store"),
+        ("x-frame-options", "DENY"),
+        ("x-content-type-options", "nosniff"),
+        ("content-security-policy", "default-src 'none'; frame-ancestors 'none'; base-uri 'none'"),
+    ] {
+        assert_eq!(page.header(name), value);
+    }
+    assert_eq!(page.header("referrer-policy"), "same-origin", "what the application says stands");
+    assert_eq!(page.header("access-control-allow-origin"), "");
+}
+
+#[tokio::test]
+async fn whoever_agrees_goes_back_with_code_state_and_iss() {
+    let site = Site::open().await;
+    let answer = decide(&site, &[("scope", "notes:read notes:write")], &[("decision", "agree")]).await;
+    assert_eq!((answer.sent_back("state"), answer.sent_back("iss")), ("af0ifjsldkj".into(), site.origin.clone()));
+    assert_eq!((answer.sent_back("error"), answer.header("cache-control")), (String::new(), "no-store"));
+    let tokens = site.redeem(&answer.sent_back("code")).await.tokens();
+    assert_eq!(tokens.all["scope"], "notes:read notes:write");
+    assert_eq!(site.introspect(&tokens.access).await["tenant"], "acme", "with the application's own claim");
+}
+
+#[tokio::test]
+async fn whoever_agrees_to_less_grants_less_and_to_nothing_denies() {
+    let site = Site::open().await;
+    let asked = [("scope", "notes:read notes:write")];
+    let less = decide(&site, &asked, &[("decision", "agree"), ("scope", "notes:read notes:admin")]).await;
+    assert_eq!(
+        site.redeem(&less.sent_back("code")).await.tokens().all["scope"],
+        "notes:read",
+        "and no more than asked"
+    );
+    let nothing = decide(&site, &asked, &[("decision", "agree"), ("scope", "")]).await;
+    assert_eq!(told(&nothing, &site), "access_denied");
+    assert_eq!(told(&decide(&site, &asked, &[("decision", "deny")]).await, &site), "access_denied");
+}
+
+#[tokio::test]
+async fn a_code_comes_back_once_the_user_has_agreed_without_another_page() {
+    let site = Site::open().await;
+    let answer = site.authorize(&[]).await;
+    assert!(answer.header("location").starts_with(&format!("{CALLBACK}?code=mcpac_")));
+}
+
+#[tokio::test]
+async fn nobody_is_redirected_for_a_client_that_is_not_known() {
+    let site = Site::open().await;
+    for changes in
+        [[("client_id", "")], [("client_id", "nobody")], [("client_id", "https://nobody.example/client.json")]]
+    {
+        let refused = site.authorize(&changes).await;
+        assert_eq!(
+            (refused.refusal(), refused.header("location")),
+            ((400, "invalid_request".into()), ""),
+            "{changes:?}"
+        );
+    }
+    // Nor for a resource server, which takes no codes, whatever it says.
+    let refused = site.authorize(&[("client_id", GUARD)]).await;
+    assert_eq!((refused.status, refused.header("location")), (400, ""));
+}
+
+#[tokio::test]
+async fn nobody_is_redirected_for_a_parameter_that_is_there_twice() {
+    let site = Site::open().await;
+    for twice in [("client_id", CLIENT), ("state", "x"), ("redirect_uri", CALLBACK), ("scope", "")] {
+        let path = format!("{}&{}", site.authorize_path(&[("scope", "notes:read")]), form(&[twice]));
+        let refused = site.get(&path).await;
+        assert_eq!((refused.refusal(), refused.header("location")), ((400, "invalid_request".into()), ""), "{twice:?}");
+    }
+}
+
+#[tokio::test]
+async fn any_other_mistake_goes_back_to_the_client_with_state_and_iss() {
+    let site = Site::open().await;
+    for (change, error) in [
+        (("response_type", "token"), "unsupported_response_type"),
+        (("response_type", "code token"), "unsupported_response_type"),
+        (("response_type", ""), "unsupported_response_type"),
+        (("code_challenge", ""), "invalid_request"),
+        (("code_challenge", "short"), "invalid_request"),
+        (("code_challenge", "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM="), "invalid_request"),
+        (("code_challenge_method", "plain"), "invalid_request"),
+        (("code_challenge_method", ""), "invalid_request"),
+        (("scope", "calendar"), "invalid_scope"),
+        (("scope", "notes:\"read\""), "invalid_scope"),
+        (("resource", "https://elsewhere.example"), "invalid_target"),
+        (("resource", "mcp"), "invalid_target"),
+    ] {
+        assert_eq!(told(&site.authorize(&[change]).await, &site), error, "{change:?}");
+    }
+    let (one, other) = (format!("{}/mcp", site.origin), format!("{}/other", site.origin));
+    let path = format!("{}&{}", site.authorize_path(&[]), form(&[("resource", &one), ("resource", &other)]));
+    assert_eq!(told(&site.get(&path).await, &site), "invalid_target", "two resources, one of them unknown");
+}
+
+#[tokio::test]
+async fn the_mistake_of_a_client_that_registered_itself_is_no_way_to_redirect_a_browser_anywhere() {
+    let site = Site::open().await;
+    let client = site.register("https://phish.example/").await;
+    let at_client = [("client_id", client.as_str()), ("redirect_uri", "https://phish.example/")];
+    let refused = site.authorize(&[&at_client[..], &[("scope", "calendar")]].concat()).await;
+    assert_eq!((refused.refusal(), refused.header("location")), ((400, "invalid_scope".into()), ""));
+    let denied = decide(&site, &at_client, &[("decision", "deny")]).await;
+    assert_eq!(denied.sent_back("error"), "access_denied", "once the user has been asked there is nothing against it");
+    let client = site.register("http://localhost/callback").await;
+    let at_home = [("client_id", client.as_str()), ("redirect_uri", "http://localhost:3000/callback")];
+    let answer = site.authorize(&[&at_home[..], &[("scope", "calendar")]].concat()).await;
+    assert_eq!(answer.sent_back("error"), "invalid_scope", "the user's own machine");
+}
+
+#[tokio::test]
+async fn the_resource_may_be_spelled_in_capitals_named_twice_or_left_out() {
+    let site = Site::open().await;
+    let spellings = [format!("{}/mcp", site.origin), format!("{}/mcp", site.origin.to_uppercase())];
+    let named = form(&[("resource", &spellings[0]), ("resource", &spellings[1])]);
+    let request = site.request("GET", &format!("{}&{named}", site.authorize_path(&[]))).header("cookie", "user=user-1");
+    let code = send(request.body(Body::empty()).unwrap()).await.sent_back("code");
+    for code in [code, site.code(&[]).await] {
+        let tokens = site.redeem(&code).await.tokens();
+        assert_eq!(site.introspect(&tokens.access).await["aud"], spellings[0]);
+    }
+}
+
+#[tokio::test]
+async fn where_there_are_two_resources_the_client_names_one() {
+    let site = Site::open_with(|server| {
+        server.with_resource(ProtectedResource::new("https://second.example/mcp", "files:read").unwrap())
+    })
+    .await;
+    assert_eq!(told(&site.authorize(&[]).await, &site), "invalid_target");
+    let answer = site.authorize(&[("resource", "https://second.example/mcp"), ("scope", "")]).await;
+    let tokens = site.redeem(&answer.sent_back("code")).await.tokens();
+    assert_eq!(tokens.all["scope"], "files:read");
+    assert_eq!(site.call("/mcp", &tokens.access).await.status, 401, "for another resource");
+    let foreign = site.authorize(&[("resource", "https://second.example/mcp"), ("scope", "notes:read")]).await;
+    assert_eq!(told(&foreign, &site), "invalid_scope", "a scope of the other resource");
+}
+
+#[tokio::test]
+async fn scopes_that_do_not_exist_are_left_out_and_none_means_all() {
+    let site = Site::open().await;
+    for (asked, granted) in [
+        ("notes:read calendar offline_access", "notes:read"),
+        ("", "notes:admin notes:read notes:write"),
+        ("offline_access", "notes:admin notes:read notes:write"),
+    ] {
+        assert_eq!(site.login_for(asked).await.all["scope"], granted, "{asked}");
+    }
+}
+
+#[tokio::test]
+async fn state_comes_back_as_it_was_and_what_is_not_there_stays_away() {
+    let site = Site::open().await;
+    for state in ["a b&c=d+e%20f", "ü#?/\"<", "\u{1F980}"] {
+        assert_eq!(site.authorize(&[("state", state)]).await.sent_back("state"), state);
+    }
+    assert!(!site.authorize(&[("state", "")]).await.header("location").contains("state"));
+}
+
+#[tokio::test]
+async fn a_grant_that_cannot_be_made_is_the_servers_error_and_a_redirect() {
+    let site = Site::open().await;
+    let request = site.request("GET", &site.authorize_path(&[])).header("cookie", format!("user={}", "x".repeat(3000)));
+    let answer = send(request.body(Body::empty()).unwrap()).await;
+    assert_eq!(told(&answer, &site), "server_error");
+}
+
+#[tokio::test]
+async fn trouble_with_the_store_is_503_before_the_client_is_known_and_a_redirect_after() {
+    let site = Site::open().await;
+    site.store.fail_every(Op::Get, Fault::Unavailable);
+    site.authorize(&[("client_id", "mcpc_whoever")]).await.assert_unavailable();
+    site.store.heal();
+    site.store.fail_every(Op::Commit, Fault::Unavailable);
+    assert_eq!(told(&site.authorize(&[]).await, &site), "temporarily_unavailable");
+    assert_eq!(site.faults(), 2);
+}
+
+#[tokio::test]
+async fn a_method_other_than_get_and_post_is_not_allowed() {
+    let site = Site::open().await;
+    for method in ["HEAD", "PUT", "DELETE", "OPTIONS"] {
+        let refused = send(site.request(method, &site.authorize_path(&[])).body(Body::empty()).unwrap()).await;
+        assert_eq!((refused.status, refused.header("allow")), (405, "GET, POST"), "{method}");
+    }
+}

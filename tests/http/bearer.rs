@@ -1,0 +1,240 @@
+//! The check in front of a protected service (OAuth 2.1 §5, RFC 6750, RFC 9728 §5.1).
+
+use axum::body::Body;
+use axum::http::{Request, Response};
+use mcp_token_lifecycle::http::*;
+use mcp_token_lifecycle::{AccessClaims, AccessVerifier, Binding, Clock, SystemClock};
+use tower::{Layer, ServiceExt, service_fn};
+
+use crate::site::*;
+use crate::support::{Fault, Op, keyring};
+
+/// The challenge of the services that need `scope`, with everything in its place.
+fn challenge(site: &Site, error: &str, scope: &str) -> String {
+    let error = if error.is_empty() { String::new() } else { format!("error=\"{error}\", ") };
+    let metadata = format!("{}/.well-known/oauth-protected-resource/mcp", site.origin);
+    format!("Bearer {error}scope=\"{scope}\", resource_metadata=\"{metadata}\"")
+}
+
+async fn call_as(site: &Site, path: &str, authorization: &str) -> Answer {
+    send(site.request("GET", path).header("authorization", authorization).body(Body::empty()).unwrap()).await
+}
+
+#[tokio::test]
+async fn without_a_token_the_challenge_says_where_to_get_one_and_of_no_error() {
+    let site = Site::open().await;
+    for path in ["/mcp", "/offline"] {
+        for answer in [site.get(path).await, call_as(&site, path, &basic(WEB_CLIENT, WEB_SECRET)).await] {
+            assert_eq!((answer.status, answer.body.len()), (401, 0));
+            assert_eq!(answer.header("www-authenticate"), challenge(&site, "", "notes:read"));
+            assert!(!answer.header("www-authenticate").contains("offline_access"));
+        }
+    }
+    let metadata = site.get("/.well-known/oauth-protected-resource/mcp").await;
+    assert_eq!(metadata.status, 200, "what the challenge points to is there");
+    assert_eq!(site.reached(), 0);
+}
+
+#[tokio::test]
+async fn a_good_token_stays_at_the_door_and_its_claims_go_in() {
+    let site = Site::open().await;
+    let tokens = site.login_for("notes:read").await;
+    for (path, scheme) in [("/mcp", "Bearer"), ("/offline", "bearer"), ("/mcp", "BEARER")] {
+        let answer = call_as(&site, path, &format!("{scheme} {}", tokens.access)).await;
+        let seen: serde_json::Value = serde_json::from_slice(&answer.body).unwrap();
+        assert_eq!((answer.status, &seen["subject"], &seen["scope"]), (200, &"user-1".into(), &"notes:read".into()));
+        let request = seen["request"].as_str().unwrap();
+        assert!(request.starts_with("GET /") && !request.contains("authorization") && !request.contains("mcpat_"));
+    }
+    assert_eq!(site.reached(), 3);
+}
+
+#[tokio::test]
+async fn a_token_that_is_none_is_401_invalid_token() {
+    let site = Site::open().await;
+    let tokens = site.login().await;
+    let altered = format!("{}A", &tokens.access[..tokens.access.len() - 1]);
+    let altered = if altered == tokens.access { format!("{}B", &altered[..altered.len() - 1]) } else { altered };
+    for token in [
+        "",
+        "garbage",
+        &altered,
+        &tokens.refresh,
+        &site.code(&[]).await,
+        &format!("{} ", tokens.access).repeat(2),
+        &format!("{},{}", tokens.access, tokens.access),
+        &format!("\"{}\"", tokens.access),
+        &format!("={}", tokens.access),
+        &"a".repeat(8 * 1024 + 1),
+    ] {
+        for path in ["/mcp", "/offline"] {
+            let refused = call_as(&site, path, &format!("Bearer {token}")).await;
+            assert_eq!(refused.refusal(), (401, "invalid_token".into()), "{token:.80}");
+            assert_eq!(refused.header("www-authenticate"), challenge(&site, "invalid_token", "notes:read"));
+        }
+    }
+    assert_eq!(site.reached(), 0);
+}
+
+#[tokio::test]
+async fn an_expired_token_is_401_invalid_token() {
+    let site = Site::open().await;
+    let tokens = site.login().await;
+    // A client counts from when it hears of the token, and its request has a way to go.
+    site.pass(tokens.all["expires_in"].as_u64().unwrap() + 4);
+    assert_eq!(
+        (site.call("/mcp", &tokens.access).await.status, site.call("/offline", &tokens.access).await.status),
+        (200, 200)
+    );
+    site.pass(1);
+    for path in ["/mcp", "/offline"] {
+        assert_eq!(site.call(path, &tokens.access).await.refusal(), (401, "invalid_token".into()));
+    }
+}
+
+#[tokio::test]
+async fn a_token_for_another_resource_is_refused_and_never_forwarded() {
+    let site = Site::open().await;
+    let tokens = site.login().await;
+    let refused = site.call("/elsewhere", &tokens.access).await;
+    assert_eq!(refused.refusal(), (401, "invalid_token".into()));
+    let metadata = format!("resource_metadata=\"{}/.well-known/oauth-protected-resource/elsewhere\"", site.origin);
+    assert!(refused.header("www-authenticate").ends_with(&metadata));
+    assert_eq!(site.reached(), 0);
+}
+
+#[tokio::test]
+async fn two_headers_or_a_token_in_the_query_are_400_invalid_request() {
+    let site = Site::open().await;
+    let token = site.login().await.access;
+    let bearer = format!("Bearer {token}");
+    for other in [bearer.as_str(), "Basic abc", ""] {
+        let request = site.request("GET", "/mcp").header("authorization", &bearer).header("authorization", other);
+        let refused = send(request.body(Body::empty()).unwrap()).await;
+        assert_eq!(refused.refusal(), (400, "invalid_request".into()), "{other}");
+        assert_eq!(refused.header("www-authenticate"), challenge(&site, "invalid_request", "notes:read"));
+    }
+    for query in [format!("access_token={token}"), "a=b&access_token=".into(), "access%5ftoken=x".into()] {
+        for request in [
+            site.request("GET", &format!("/mcp?{query}")),
+            site.request("GET", &format!("/mcp?{query}")).header("authorization", &bearer),
+        ] {
+            let refused = send(request.body(Body::empty()).unwrap()).await;
+            assert_eq!(refused.refusal(), (400, "invalid_request".into()), "{query}");
+        }
+    }
+    let on_the_wire = format!(
+        "GET /mcp HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nAuthorization: {bearer}\r\nAUTHORIZATION: {bearer}\r\n\r\n"
+    );
+    assert!(send_raw(&site.origin, on_the_wire).await.starts_with("HTTP/1.1 400 "));
+    assert_eq!(site.reached(), 0);
+}
+
+#[tokio::test]
+async fn a_token_without_the_scope_is_403_with_all_that_are_needed() {
+    let site = Site::open().await;
+    let tokens = site.login_for("notes:read").await;
+    let refused = site.call("/write", &tokens.access).await;
+    assert_eq!(refused.refusal(), (403, "insufficient_scope".into()));
+    let expected = challenge(&site, "insufficient_scope", "notes:read notes:write");
+    assert_eq!(refused.header("www-authenticate"), expected);
+    let other = site.login_for("notes:write").await;
+    for path in ["/mcp", "/offline"] {
+        let refused = site.call(path, &other.access).await;
+        assert_eq!(refused.header("www-authenticate"), challenge(&site, "insufficient_scope", "notes:read"));
+    }
+    assert_eq!(site.reached(), 0);
+}
+
+#[tokio::test]
+async fn a_broad_scope_stands_for_the_narrow_ones() {
+    let site = Site::open().await;
+    let tokens = site.login_for("notes:admin").await;
+    for path in ["/mcp", "/offline", "/write"] {
+        assert_eq!(site.call(path, &tokens.access).await.status, 200, "{path}");
+    }
+}
+
+#[tokio::test]
+async fn required_scopes_add_up() {
+    let site = Site::open().await;
+    let tokens = site.login_for("notes:read").await;
+    let layer = site.server.bearer().require_scope("notes:write").unwrap().require_scope("notes:read").unwrap();
+    let service = layer.layer(service_fn(|_: Request<Body>| async {
+        Ok::<_, std::convert::Infallible>(Response::new(Body::empty()))
+    }));
+    let request = site.request("GET", "/").header("authorization", format!("Bearer {}", tokens.access));
+    let answer = service.oneshot(request.body(Body::empty()).unwrap()).await.unwrap();
+    assert_eq!(answer.status(), 403);
+}
+
+#[tokio::test]
+async fn a_revocation_is_seen_by_the_live_check_at_once_and_by_the_other_at_expiry() {
+    let site = Site::open().await;
+    let tokens = site.login().await;
+    site.post("/revoke", &[("client_id", CLIENT), ("token", &tokens.refresh)]).await;
+    let live = site.call("/mcp", &tokens.access).await;
+    assert_eq!(live.refusal(), (401, "invalid_token".into()));
+    assert_eq!(live.header("www-authenticate"), challenge(&site, "invalid_token", "notes:read"));
+    assert_eq!(site.call("/offline", &tokens.access).await.status, 200);
+}
+
+#[tokio::test]
+async fn trouble_with_the_store_is_503_and_no_challenge() {
+    let site = Site::open().await;
+    let tokens = site.login().await;
+    site.store.fail_every(Op::Get, Fault::Unavailable);
+    let answer = site.call("/mcp", &tokens.access).await;
+    answer.assert_unavailable();
+    assert_eq!((answer.header("www-authenticate"), site.faults(), site.reached()), ("", 1, 0));
+    assert_eq!(site.call("/mcp", "garbage").await.status, 401, "what needs no store does not wait for it");
+    assert_eq!(site.call("/offline", &tokens.access).await.status, 200);
+}
+
+#[tokio::test]
+async fn a_server_with_the_access_keys_alone_checks_as_well() {
+    let site = Site::open().await;
+    site.clock.set(SystemClock.now());
+    let tokens = site.login_for("notes:read").await;
+    let resource = ProtectedResource::new(&format!("{}/mcp", site.origin), "notes:read").unwrap();
+    let layer = BearerLayer::offline(AccessVerifier::new(keyring().access_keys()), resource);
+    let service = layer.layer(service_fn(|request: Request<Body>| async move {
+        let subject = request.extensions().get::<AccessClaims>().unwrap().subject().to_owned();
+        Ok::<_, std::convert::Infallible>(Response::new(Body::from(subject)))
+    }));
+    for (token, status) in [(&tokens.access, 200), (&tokens.refresh, 401)] {
+        let request = site.request("GET", "/mcp").header("authorization", format!("Bearer {token}"));
+        let answer = service.clone().oneshot(request.body(Body::empty()).unwrap()).await.unwrap();
+        assert_eq!(answer.status(), status);
+    }
+}
+
+#[tokio::test]
+async fn a_token_bound_to_a_key_needs_the_scheme_and_the_key() {
+    let site = Site::open_with(|server| {
+        server.with_binding(|parts| {
+            let key = parts.headers.get("x-verified-key")?.as_bytes().first()?;
+            Some(Binding::DpopKey([*key; 32]))
+        })
+    })
+    .await;
+    let code = site.code(&[]).await;
+    let pairs = [("grant_type", "authorization_code"), ("client_id", CLIENT), ("code", &code)];
+    let body = form(&[&pairs[..], &[("code_verifier", crate::support::VERIFIER)]].concat());
+    let request = site.request("POST", "/token").header("content-type", "application/x-www-form-urlencoded");
+    let tokens = send(request.header("x-verified-key", "k").body(body.into()).unwrap()).await.tokens();
+    assert_eq!(tokens.all["token_type"], "DPoP");
+    let attempt = async |path: &str, scheme: &str, key: Option<&str>| {
+        let request = site.request("GET", path).header("authorization", format!("{scheme} {}", tokens.access));
+        let request = key.into_iter().fold(request, |request, key| request.header("x-verified-key", key));
+        send(request.body(Body::empty()).unwrap()).await.status
+    };
+    for path in ["/mcp", "/offline"] {
+        assert_eq!(attempt(path, "DPoP", Some("k")).await, 200);
+        for (scheme, key) in [("Bearer", Some("k")), ("Bearer", None), ("DPoP", Some("x")), ("DPoP", None)] {
+            assert_eq!(attempt(path, scheme, key).await, 401, "{scheme} {key:?}");
+        }
+    }
+    // A token that is bound to nothing is a bearer token wherever it comes from.
+    assert_eq!(site.call("/mcp", &site.login().await.access).await.status, 200);
+}

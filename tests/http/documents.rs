@@ -1,0 +1,152 @@
+//! Clients that are known by a document about them (MCP "Client ID Metadata Documents").
+
+use std::sync::Mutex;
+
+use mcp_token_lifecycle::BoxFuture;
+use mcp_token_lifecycle::http::*;
+use serde_json::{Value, json};
+
+use crate::site::*;
+use crate::support::VERIFIER;
+
+const ID: &str = "https://client.example/oauth/client.json";
+
+fn document() -> Value {
+    json!({ "client_id": ID, "client_name": "Notebook", "redirect_uris": [CALLBACK], "token_endpoint_auth_method": "none" })
+}
+
+/// A web where every address is answered alike.
+struct Web(Mutex<Result<Option<Value>, &'static str>>);
+
+impl FetchDocument for &'static Web {
+    fn fetch<'a>(
+        &'a self,
+        url: &'a str,
+    ) -> BoxFuture<'a, Result<Option<Vec<u8>>, Box<dyn std::error::Error + Send + Sync>>> {
+        assert!(url.starts_with("https://"));
+        let answer = self.0.lock().unwrap().clone();
+        Box::pin(async move { Ok(answer?.map(|document| document.to_string().into_bytes())) })
+    }
+}
+
+async fn open() -> (Site, &'static Web) {
+    let web: &'static Web = Box::leak(Box::new(Web(Mutex::new(Ok(Some(document()))))));
+    let site = Site::open_with(|server| {
+        let resource = ProtectedResource::new("http://localhost/mcp", "notes:read").unwrap();
+        let clients = WithDocuments::new(MemoryClients::new().with(client()), web);
+        let server = AuthorizationServer::new("http://localhost", server.issuer().clone(), resource, clients, Pages);
+        server.unwrap().with_client_documents()
+    })
+    .await;
+    (site, web)
+}
+
+#[tokio::test]
+async fn a_client_with_a_document_goes_all_the_way() {
+    let (site, _) = open().await;
+    let code = site.code(&[("client_id", ID)]).await;
+    let pairs = [("grant_type", "authorization_code"), ("client_id", ID), ("code", &code), ("code_verifier", VERIFIER)];
+    let tokens = site.post("/token", &pairs).await.tokens();
+    let refresh = [("grant_type", "refresh_token"), ("client_id", ID), ("refresh_token", &tokens.refresh)];
+    site.post("/token", &refresh).await.tokens();
+    assert_eq!(
+        site.get("/.well-known/oauth-authorization-server").await.json()["client_id_metadata_document_supported"],
+        true
+    );
+    site.login().await;
+}
+
+#[tokio::test]
+async fn a_document_that_is_not_good_is_a_client_that_is_not_known() {
+    let (site, web) = open().await;
+    *web.0.lock().unwrap() = Ok(Some(json!({ "client_id": "https://other.example/client.json" })));
+    let refused = site.authorize(&[("client_id", ID)]).await;
+    assert_eq!((refused.refusal(), refused.header("location")), ((400, "invalid_request".into()), ""));
+    *web.0.lock().unwrap() = Ok(None);
+    let refused =
+        site.post("/token", &[("grant_type", "refresh_token"), ("client_id", ID), ("refresh_token", "a")]).await;
+    assert_eq!(refused.refusal(), (401, "invalid_client".into()));
+}
+
+#[tokio::test]
+async fn a_document_that_cannot_be_fetched_now_is_503_and_costs_no_token() {
+    let (site, web) = open().await;
+    *web.0.lock().unwrap() = Err("no route to host");
+    let answer =
+        site.post("/token", &[("grant_type", "refresh_token"), ("client_id", ID), ("refresh_token", "a")]).await;
+    answer.assert_unavailable();
+    site.authorize(&[("client_id", ID)]).await.assert_unavailable();
+}
+
+#[test]
+fn a_document_says_who_it_is_about_and_where_codes_may_go() {
+    let client = RegisteredClient::from_document(ID, document().to_string().as_bytes()).unwrap();
+    assert_eq!((client.id(), client.metadata().name.as_deref()), (ID, Some("Notebook")));
+    assert_eq!(client.metadata().auth_method, AuthMethod::None);
+    assert!(client.redirect_uri(CALLBACK).is_some() && client.redirect_uri(WEB_CALLBACK).is_none());
+    assert!(!client.is_preregistered());
+}
+
+#[test]
+fn a_document_is_refused_for_what_is_wrong_with_it() {
+    let with = |member: &str, value: Value| {
+        let mut document = document();
+        document[member] = value;
+        document.to_string()
+    };
+    let without = |member: &str| {
+        let mut document = document();
+        document.as_object_mut().unwrap().remove(member);
+        document.to_string()
+    };
+    for (document, error) in [
+        (with("padding", json!("x".repeat(5 * 1024))), DocumentError::TooLong),
+        (with("client_id", json!("https://client.example/oauth/client.json/")), DocumentError::OtherClient),
+        (with("client_id", json!(7)), DocumentError::Metadata(MetadataError::Malformed)),
+        (without("client_id"), DocumentError::Metadata(MetadataError::Malformed)),
+        ("[]".into(), DocumentError::Metadata(MetadataError::Malformed)),
+        ("{".into(), DocumentError::Metadata(MetadataError::Malformed)),
+        (without("client_name"), DocumentError::NoName),
+        (with("client_name", json!("")), DocumentError::NoName),
+        (with("client_name", json!("x".repeat(129))), DocumentError::Metadata(MetadataError::Name)),
+        (with("token_endpoint_auth_method", json!("client_secret_basic")), DocumentError::Secret),
+        (with("token_endpoint_auth_method", json!("client_secret_post")), DocumentError::Secret),
+        (
+            with("token_endpoint_auth_method", json!("private_key_jwt")),
+            DocumentError::Metadata(MetadataError::AuthMethod),
+        ),
+        (with("client_secret", json!("s")), DocumentError::Secret),
+        (without("redirect_uris"), DocumentError::Metadata(MetadataError::RedirectUris)),
+        (
+            with("redirect_uris", json!(["http://client.example/"])),
+            DocumentError::Metadata(MetadataError::RedirectUris),
+        ),
+        (with("grant_types", json!(["refresh_token"])), DocumentError::Metadata(MetadataError::GrantTypes)),
+    ] {
+        let refused = RegisteredClient::from_document(ID, document.as_bytes()).map(|_| ());
+        assert_eq!(refused, Err(error), "{document:.200}");
+    }
+}
+
+#[test]
+fn a_client_id_that_is_no_address_of_a_document_is_refused() {
+    for id in [
+        "http://client.example/client.json",
+        "http://127.0.0.1/client.json",
+        "https://client.example",
+        "https://client.example/",
+        "https://client.example/a?b",
+        "https://client.example/a#b",
+        "https://user@client.example/a",
+        "https://client.example/a/../b",
+        "https://client.example/./b",
+        "HTTPS://client.example/a",
+        "client-1",
+        "",
+    ] {
+        let mut document = document();
+        document["client_id"] = id.into();
+        let refused = RegisteredClient::from_document(id, document.to_string().as_bytes()).map(|_| ());
+        assert_eq!(refused, Err(DocumentError::Address), "{id}");
+    }
+}

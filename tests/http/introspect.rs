@@ -1,0 +1,121 @@
+//! `/introspect` (RFC 7662): for resource servers that were named, and about tokens for them alone.
+
+use mcp_token_lifecycle::Resource;
+use mcp_token_lifecycle::http::{AuthorizationServer, MemoryClients, ProtectedResource};
+use serde_json::json;
+
+use crate::site::*;
+use crate::support::{Fault, Op};
+
+#[tokio::test]
+async fn of_a_live_access_token_is_said_what_is_in_it() {
+    let site = Site::open().await;
+    let tokens = site.login_for("notes:read").await;
+    let seen = site.introspect(&tokens.access).await;
+    let (iat, exp) = (seen["iat"].as_u64().unwrap(), seen["exp"].as_u64().unwrap());
+    assert_eq!(exp - iat, tokens.all["expires_in"].as_u64().unwrap() + 5, "clients are told a little less");
+    let expected = json!({
+        "active": true, "sub": "user-1", "client_id": CLIENT, "scope": "notes:read", "token_type": "Bearer",
+        "aud": format!("{}/mcp", site.origin), "iat": iat, "exp": exp,
+    });
+    assert_eq!(seen, expected);
+}
+
+#[tokio::test]
+async fn of_any_other_token_is_said_that_it_is_inactive_and_nothing_more() {
+    let site = Site::open_with(|server| {
+        server.with_resource(ProtectedResource::new("https://second.example/mcp", "files:read").unwrap())
+    })
+    .await;
+    let here = format!("{}/mcp", site.origin);
+    let login = async |resource: &str| {
+        let code = site.code(&[("resource", resource)]).await;
+        site.redeem(&code).await.tokens()
+    };
+    let (revoked, expired) = (login(&here).await, login(&here).await);
+    site.post("/revoke", &[("client_id", CLIENT), ("token", &revoked.refresh)]).await;
+    site.pass(1801);
+    let (live, elsewhere) = (login(&here).await, login("https://second.example/mcp").await);
+    for (token, what) in [
+        (&*revoked.access, "revoked"),
+        (&*expired.access, "expired"),
+        (&*elsewhere.access, "for another resource"),
+        (&*live.refresh, "a refresh token"),
+        ("unknown", "unknown"),
+    ] {
+        assert_eq!(site.introspect(token).await, json!({ "active": false }), "{what}");
+    }
+    assert_eq!(site.introspect(&live.access).await["active"], true);
+}
+
+#[tokio::test]
+async fn whoever_may_not_ask_learns_nothing() {
+    let site = Site::open().await;
+    let tokens = site.login().await;
+    let token = ("token", tokens.access.as_str());
+    for who in [
+        &[][..],
+        &[("client_id", CLIENT)],
+        &[("client_id", "nobody")],
+        &[("client_id", GUARD)],
+        &[("client_id", GUARD), ("client_secret", "wrong")],
+        &[("client_id", WEB_CLIENT), ("client_secret", WEB_SECRET)],
+    ] {
+        let refused = site.post("/introspect", &[who, &[token]].concat()).await;
+        assert_eq!(refused.refusal(), (401, "invalid_client".into()), "{who:?}");
+        assert!(refused.header("www-authenticate").starts_with("Basic "));
+    }
+    let bearer = site.post_with("/introspect", &format!("Bearer {}", tokens.access), &[token]).await;
+    assert_eq!(bearer.refusal(), (401, "invalid_client".into()), "its holder neither");
+    let post = [("client_id", GUARD), ("client_secret", GUARD_SECRET), token];
+    assert_eq!(site.post("/introspect", &post).await.json()["active"], true);
+}
+
+#[tokio::test]
+async fn a_client_that_cannot_authenticate_may_not_ask_whatever_was_configured() {
+    let site = Site::open_with(|server| {
+        server.with_introspection(CLIENT, Resource::parse("https://mcp.example.com/mcp").unwrap())
+    })
+    .await;
+    let tokens = site.login().await;
+    let refused = site.post("/introspect", &[("client_id", CLIENT), ("token", &tokens.access)]).await;
+    assert_eq!(refused.refusal(), (401, "invalid_client".into()));
+}
+
+#[tokio::test]
+async fn a_request_without_a_token_or_with_two_is_refused() {
+    let site = Site::open().await;
+    for tokens in [&[][..], &[("token", "")], &[("token", "a"), ("token", "a")]] {
+        let refused = site.post_with("/introspect", &basic(GUARD, GUARD_SECRET), tokens).await;
+        assert_eq!(refused.refusal(), (400, "invalid_request".into()));
+    }
+    let json = site.post_as("/introspect", "application/json", "{}").await;
+    assert_eq!(json.refusal(), (415, "invalid_request".into()));
+}
+
+#[tokio::test]
+async fn while_the_store_is_in_trouble_no_token_is_called_inactive() {
+    let site = Site::open().await;
+    let tokens = site.login().await;
+    site.store.fail_every(Op::Get, Fault::Unavailable);
+    let answer = site.post_with("/introspect", &basic(GUARD, GUARD_SECRET), &[("token", &tokens.access)]).await;
+    answer.assert_unavailable();
+    assert_eq!(site.faults(), 1);
+}
+
+#[tokio::test]
+async fn unless_somebody_may_ask_there_is_no_such_endpoint() {
+    let site = Site::open_with(|server| {
+        let resource = ProtectedResource::new("https://mcp.example.com/mcp", "notes:read").unwrap();
+        let issuer = server.issuer().clone();
+        AuthorizationServer::new("http://localhost", issuer, resource, MemoryClients::new(), Pages).unwrap()
+    })
+    .await;
+    assert_eq!(site.post("/introspect", &[("token", "a")]).await.status, 404);
+    assert_eq!(site.post_as("/register", "application/json", "{}").await.status, 404);
+    assert!(!site.server.has("/introspect") && !site.server.has("/register") && site.server.has("/token"));
+    let metadata = site.get("/.well-known/oauth-authorization-server").await.json();
+    for absent in ["introspection_endpoint", "introspection_endpoint_auth_methods_supported", "registration_endpoint"] {
+        assert!(metadata.get(absent).is_none(), "{absent}");
+    }
+}

@@ -1,0 +1,157 @@
+//! `/.well-known` (RFC 8414, RFC 9728).
+
+use std::sync::Arc;
+
+use axum::body::Body;
+use mcp_token_lifecycle::http::*;
+use mcp_token_lifecycle::{MemoryStore, TokenIssuer};
+use serde_json::json;
+
+use crate::site::*;
+use crate::support::keyring;
+
+const SERVER: &str = "/.well-known/oauth-authorization-server";
+const RESOURCE: &str = "/.well-known/oauth-protected-resource";
+
+#[tokio::test]
+async fn the_authorization_server_says_all_that_a_client_looks_for() {
+    let site = Site::open().await;
+    let url = |path| format!("{}{path}", site.origin);
+    let expected = json!({
+        "issuer": site.origin,
+        "authorization_endpoint": url("/authorize"),
+        "token_endpoint": url("/token"),
+        "registration_endpoint": url("/register"),
+        "revocation_endpoint": url("/revoke"),
+        "introspection_endpoint": url("/introspect"),
+        "scopes_supported": ["notes:admin", "notes:read", "notes:write"],
+        "response_types_supported": ["code"],
+        "response_modes_supported": ["query"],
+        "grant_types_supported": ["authorization_code", "refresh_token"],
+        "code_challenge_methods_supported": ["S256"],
+        "token_endpoint_auth_methods_supported": ["none", "client_secret_basic", "client_secret_post"],
+        "revocation_endpoint_auth_methods_supported": ["none", "client_secret_basic", "client_secret_post"],
+        "introspection_endpoint_auth_methods_supported": ["client_secret_basic", "client_secret_post"],
+        "authorization_response_iss_parameter_supported": true,
+        "client_id_metadata_document_supported": false,
+    });
+    let answer = site.get(SERVER).await;
+    assert_eq!((answer.status, answer.json()), (200, expected));
+}
+
+#[tokio::test]
+async fn the_resource_says_who_issues_tokens_for_it() {
+    let site = Site::open().await;
+    let expected = json!({
+        "resource": format!("{}/mcp", site.origin),
+        "authorization_servers": [site.origin],
+        "scopes_supported": ["notes:admin", "notes:read", "notes:write"],
+        "bearer_methods_supported": ["header"],
+    });
+    let answer = site.get(&format!("{RESOURCE}/mcp")).await;
+    assert_eq!((answer.status, answer.json()), (200, expected));
+    for elsewhere in
+        [RESOURCE, "/.well-known/oauth-protected-resource/other", "/mcp/.well-known/oauth-protected-resource"]
+    {
+        assert_eq!(site.get(elsewhere).await.status, 404, "{elsewhere}");
+    }
+}
+
+#[tokio::test]
+async fn the_issuer_is_the_same_byte_for_byte_wherever_it_is_named() {
+    for identifier in
+        ["http://localhost", "http://LOCALHOST:80/", "http://localhost/tenant-1", "http://localhost/tenant-1/"]
+    {
+        let site = Site::open_with(|server| {
+            let resource = ProtectedResource::new("http://localhost/mcp", "notes:read").unwrap();
+            let clients = MemoryClients::new().with(client());
+            AuthorizationServer::new(identifier, server.issuer().clone(), resource, clients, Pages).unwrap()
+        })
+        .await;
+        let path = identifier.strip_suffix('/').unwrap_or(identifier).splitn(4, '/').nth(3);
+        let path = path.map_or(String::new(), |path| format!("/{path}"));
+        let metadata = site.get(&format!("{SERVER}{path}")).await.json();
+        assert_eq!(metadata["issuer"], identifier);
+        assert_eq!(metadata["token_endpoint"], format!("{}/token", identifier.trim_end_matches('/')));
+        let resource = site.get(&format!("{RESOURCE}/mcp")).await.json();
+        assert_eq!(resource["authorization_servers"], json!([identifier]));
+        let authorize = site.request("GET", &format!("{path}{}", site.authorize_path(&[]))).header("cookie", "user=1");
+        assert_eq!(send(authorize.body(Body::empty()).unwrap()).await.sent_back("iss"), identifier);
+    }
+}
+
+#[tokio::test]
+async fn with_a_path_in_the_issuer_nothing_is_served_outside_of_it() {
+    let site = Site::open_with(|server| {
+        let resource = ProtectedResource::new("http://localhost/mcp", "notes:read").unwrap();
+        let issuer = server.issuer().clone();
+        AuthorizationServer::new("http://localhost/tenant-1", issuer, resource, MemoryClients::new(), Pages).unwrap()
+    })
+    .await;
+    for path in [SERVER, "/token", "/tenant-1", "/tenant-1token", "/tenant-1//token", "/tenant-1/token/"] {
+        assert_eq!(site.get(path).await.status, 404, "{path}");
+    }
+    assert_eq!(site.get("/tenant-1/token").await.status, 405);
+}
+
+#[tokio::test]
+async fn head_has_the_headers_of_get_and_no_content() {
+    let site = Site::open().await;
+    for path in [SERVER, "/.well-known/oauth-protected-resource/mcp", "/nowhere", "/token"] {
+        let (parts, ()) = site.request("HEAD", path).body(()).unwrap().into_parts();
+        let reply = site.server.handle(&parts, &[]).await;
+        let length = reply.headers()["content-length"].to_str().unwrap().to_owned();
+        assert_eq!(reply.into_body().into_bytes().len(), 0, "{path}");
+        let head = send(site.request("HEAD", path).body(Body::empty()).unwrap()).await;
+        assert_eq!((head.header("content-length"), head.header("content-type")), (length.as_str(), "application/json"));
+    }
+    let (head, get) = (send(site.request("HEAD", SERVER).body(Body::empty()).unwrap()).await, site.get(SERVER).await);
+    assert_eq!((head.status, head.header("content-length")), (200, get.body.len().to_string().as_str()));
+}
+
+#[tokio::test]
+async fn a_method_other_than_get_is_not_allowed_and_another_path_is_not_found() {
+    let site = Site::open().await;
+    for path in [SERVER, "/.well-known/oauth-protected-resource/mcp"] {
+        for method in ["POST", "PUT", "DELETE"] {
+            let refused = send(site.request(method, path).body(Body::empty()).unwrap()).await;
+            assert_eq!((refused.status, refused.header("allow")), (405, "GET, HEAD"), "{method}");
+        }
+    }
+    for path in ["/", "/.well-known/openid-configuration", "/.well-known/oauth-authorization-server/mcp", "/Token"] {
+        assert_eq!(site.get(path).await.refusal(), (404, "invalid_request".into()), "{path}");
+    }
+}
+
+#[test]
+fn a_resources_metadata_is_between_its_host_and_its_path() {
+    for (uri, path) in [
+        ("https://mcp.example.com", ""),
+        ("https://mcp.example.com/", ""),
+        ("https://MCP.example.com/mcp", "/mcp"),
+        ("https://mcp.example.com/mcp/", "/mcp/"),
+        ("https://mcp.example.com/a/b", "/a/b"),
+    ] {
+        let resource = ProtectedResource::new(uri, "notes:read").unwrap().with_name("Notes");
+        assert_eq!(resource.metadata_path(), format!("{RESOURCE}{path}"), "{uri}");
+        assert_eq!(resource.metadata_url(), format!("https://mcp.example.com{RESOURCE}{path}"), "{uri}");
+    }
+}
+
+#[test]
+fn a_server_or_resource_that_no_client_could_trust_is_not_made() {
+    let new = |identifier: &str| {
+        let issuer = Arc::new(TokenIssuer::new(MemoryStore::new(), keyring()));
+        let resource = ProtectedResource::new("https://mcp.example.com/mcp", "notes:read").unwrap();
+        AuthorizationServer::new(identifier, issuer, resource, MemoryClients::new(), Pages).map(|_| ())
+    };
+    let bad = ["http://mcp.example.com", "https://a/?q", "https://a/#f", "https://u@a", "mcp.example.com", ""];
+    for identifier in bad {
+        assert_eq!(new(identifier), Err(SiteError::Issuer), "{identifier}");
+        assert_eq!(ProtectedResource::new(identifier, "a").map(|_| ()), Err(SiteError::Resource), "{identifier}");
+    }
+    for scopes in ["", "notes:read offline_access", "notes:\"read\""] {
+        let made = ProtectedResource::new("https://a/mcp", scopes).map(|_| ());
+        assert_eq!(made, Err(SiteError::Scope), "{scopes}");
+    }
+}

@@ -1,0 +1,107 @@
+//! Which redirect URIs a request may name (OAuth 2.1 §2.3.1, §8.4.2, RFC 9700 §4.1).
+
+use mcp_token_lifecycle::http::RedirectUri;
+
+use crate::site::*;
+
+/// Whether a client that registered `registered` gets a code at `presented`.
+async fn reaches(site: &Site, registered: &str, presented: &str) -> bool {
+    let client = site.register(registered).await;
+    let answer = site.authorize(&[("client_id", &client), ("redirect_uri", presented)]).await;
+    let location = answer.header("location");
+    match answer.status {
+        303 => {
+            assert!(
+                location.starts_with(&format!("{presented}?code="))
+                    || location.starts_with(&format!("{presented}&code="))
+            );
+            true
+        }
+        status => {
+            assert_eq!((status, location), (400, ""), "{presented}");
+            false
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_https_redirect_uri_matches_byte_for_byte() {
+    let site = Site::open().await;
+    let registered = "https://app.example.com/callback?tenant=1";
+    assert!(reaches(&site, registered, registered).await);
+    for other in [
+        "https://app.example.com/callback",
+        "https://app.example.com/callback?tenant=1&more=2",
+        "https://app.example.com/callback/?tenant=1",
+        "https://app.example.com/Callback?tenant=1",
+        "https://app.example.com:443/callback?tenant=1",
+        "https://app.example.com:8443/callback?tenant=1",
+        "https://APP.example.com/callback?tenant=1",
+        "https://app.example.com.evil.example/callback?tenant=1",
+        "https://evil.example/callback?tenant=1",
+        "https://app.example.com@evil.example/callback?tenant=1",
+        "http://app.example.com/callback?tenant=1",
+        "https://app.example.com/callback?tenant=1#fragment",
+        "https://app.example.com/x/../callback?tenant=1",
+        "//app.example.com/callback?tenant=1",
+        "javascript:alert(1)",
+    ] {
+        assert!(!reaches(&site, registered, other).await, "{other}");
+    }
+}
+
+#[tokio::test]
+async fn on_a_loopback_host_the_port_is_free_and_nothing_else() {
+    let site = Site::open().await;
+    for (registered, presented) in [
+        ("http://127.0.0.1/callback", "http://127.0.0.1:51004/callback"),
+        ("http://127.0.0.1:3000/callback", "http://127.0.0.1/callback"),
+        ("http://localhost:3000/callback", "http://localhost:51004/callback"),
+        ("http://[::1]/callback", "http://[::1]:51004/callback"),
+    ] {
+        assert!(reaches(&site, registered, presented).await, "{presented}");
+    }
+    let registered = "http://127.0.0.1:3000/callback";
+    for other in [
+        "http://127.0.0.1:3000/other",
+        "http://127.0.0.1:3000/callback?a=b",
+        "http://127.0.0.2:3000/callback",
+        "http://localhost:3000/callback",
+        "https://127.0.0.1:3000/callback",
+        "http://127.0.0.1:3000@evil.example/callback",
+        "http://127.0.0.1:evil.example/callback",
+        "http://127.0.0.1.evil.example/callback",
+    ] {
+        assert!(!reaches(&site, registered, other).await, "{other}");
+    }
+}
+
+#[tokio::test]
+async fn it_may_be_left_out_where_the_client_has_one_alone() {
+    let site = Site::open().await;
+    assert!(site.authorize(&[("redirect_uri", "")]).await.header("location").starts_with(&format!("{CALLBACK}?code=")));
+    let refused = site.authorize(&[("client_id", WEB_CLIENT), ("redirect_uri", "")]).await;
+    assert_eq!((refused.refusal(), refused.header("location")), ((400, "invalid_request".into()), ""));
+}
+
+#[tokio::test]
+async fn the_answer_is_added_to_the_query_that_is_there() {
+    let site = Site::open().await;
+    let uri = "https://app.example.com/other?tenant=1";
+    let answer = site.authorize(&[("client_id", WEB_CLIENT), ("redirect_uri", uri)]).await;
+    assert!(answer.header("location").starts_with(&format!("{uri}&code=")), "{}", answer.header("location"));
+    assert_eq!(answer.sent_back("tenant"), "1");
+}
+
+#[test]
+fn a_page_can_say_where_the_code_goes_and_whether_that_is_the_users_own_machine() {
+    for (uri, origin, loopback) in [
+        ("https://app.example.com:8443/callback?a=b", "https://app.example.com:8443", false),
+        ("https://app.example.com", "https://app.example.com", false),
+        ("http://localhost:3000?a", "http://localhost:3000", true),
+        ("http://[::1]/callback", "http://[::1]", true),
+    ] {
+        let uri = RedirectUri::parse(uri).unwrap();
+        assert_eq!((uri.origin(), uri.is_loopback()), (origin, loopback), "{uri}");
+    }
+}

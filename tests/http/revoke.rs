@@ -1,0 +1,95 @@
+//! `/revoke` (RFC 7009).
+
+use crate::site::*;
+use crate::support::{Fault, Op};
+
+async fn revoke(site: &Site, token: &str) -> Answer {
+    site.post("/revoke", &[("client_id", CLIENT), ("token", token)]).await
+}
+
+#[tokio::test]
+async fn either_token_ends_the_session_at_once() {
+    let site = Site::open().await;
+    let (one, other, bystander) = (site.login().await, site.login().await, site.login().await);
+    for (presented, tokens) in [(&one.refresh, &one), (&other.access, &other)] {
+        let answer = revoke(&site, presented).await;
+        assert_eq!((answer.status, answer.body.len(), answer.header("cache-control")), (200, 0, "no-store"));
+        assert_eq!(site.refresh(&tokens.refresh, &[]).await.refusal(), (400, "invalid_grant".into()));
+        assert_eq!(site.call("/mcp", &tokens.access).await.status, 401);
+    }
+    assert_eq!(site.call("/mcp", &bystander.access).await.status, 200);
+}
+
+#[tokio::test]
+async fn of_a_token_that_is_not_there_nothing_is_said() {
+    let site = Site::open().await;
+    let spent = site.login().await;
+    revoke(&site, &spent.refresh).await;
+    for token in ["unknown", &spent.refresh, "mcprt_"] {
+        let answer = revoke(&site, token).await;
+        assert_eq!((answer.status, answer.body.len()), (200, 0), "{token}");
+    }
+}
+
+#[tokio::test]
+async fn a_wrong_hint_does_not_matter() {
+    let site = Site::open().await;
+    for hint in ["access_token", "refresh_token", "something_else"] {
+        let tokens = site.login().await;
+        let pairs = [("client_id", CLIENT), ("token", tokens.refresh.as_str()), ("token_type_hint", hint)];
+        assert_eq!(site.post("/revoke", &pairs).await.status, 200);
+        assert_eq!(site.refresh(&tokens.refresh, &[]).await.status, 400, "{hint}");
+    }
+}
+
+#[tokio::test]
+async fn another_client_revokes_nothing_and_is_told_nothing() {
+    let site = Site::open().await;
+    let tokens = site.login().await;
+    let answer = site.post_with("/revoke", &basic(WEB_CLIENT, WEB_SECRET), &[("token", &tokens.refresh)]).await;
+    assert_eq!((answer.status, answer.body.len()), (200, 0));
+    site.refresh(&tokens.refresh, &[]).await.tokens();
+}
+
+#[tokio::test]
+async fn a_client_that_is_unknown_or_does_not_authenticate_is_refused() {
+    let site = Site::open().await;
+    let tokens = site.login().await;
+    let token = ("token", tokens.refresh.as_str());
+    for who in [
+        &[("client_id", "nobody")][..],
+        &[("client_id", WEB_CLIENT)],
+        &[("client_id", WEB_CLIENT), ("client_secret", "x")],
+    ] {
+        let refused = site.post("/revoke", &[who, &[token]].concat()).await;
+        assert_eq!(refused.refusal(), (401, "invalid_client".into()), "{who:?}");
+    }
+    assert_eq!(site.post("/revoke", &[token]).await.refusal(), (400, "invalid_request".into()));
+    site.refresh(&tokens.refresh, &[]).await.tokens();
+}
+
+#[tokio::test]
+async fn a_request_without_a_token_or_with_two_is_refused() {
+    let site = Site::open().await;
+    let token = ("token", "a");
+    for tokens in [&[][..], &[("token", "")], &[token, token]] {
+        let refused = site.post("/revoke", &[&[("client_id", CLIENT)], tokens].concat()).await;
+        assert_eq!(refused.refusal(), (400, "invalid_request".into()));
+    }
+    let json = site.post_as("/revoke", "application/json", "{}").await;
+    assert_eq!(json.refusal(), (415, "invalid_request".into()));
+}
+
+#[tokio::test]
+async fn while_the_store_is_in_trouble_nobody_is_told_that_a_token_is_revoked() {
+    let site = Site::open().await;
+    let tokens = site.login().await;
+    for op in [Op::Get, Op::Commit] {
+        site.store.fail_every(op, Fault::Unavailable);
+        revoke(&site, &tokens.refresh).await.assert_unavailable();
+        site.store.heal();
+    }
+    assert_eq!(site.faults(), 2);
+    revoke(&site, &tokens.refresh).await;
+    assert_eq!(site.call("/mcp", &tokens.access).await.status, 401);
+}

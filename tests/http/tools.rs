@@ -1,0 +1,146 @@
+//! More scopes where certain tools are called (MCP "Scope Challenge Handling").
+
+use axum::body::Body;
+use serde_json::json;
+
+use crate::site::*;
+
+const DELETE: &str = r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"delete_note"}}"#;
+const READ: &str = r#"{"jsonrpc":"2.0","id":2,"method":"tools/call","params":{"name":"read_note"}}"#;
+
+async fn message(site: &Site, method: &str, token: &str, body: impl Into<Body>) -> Answer {
+    let request = site.request(method, "/tools").header("authorization", format!("Bearer {token}"));
+    send(request.body(body.into()).unwrap()).await
+}
+
+/// The scopes that a challenge asks for.
+#[track_caller]
+fn asked(answer: &Answer) -> String {
+    assert_eq!(answer.refusal(), (403, "insufficient_scope".into()));
+    let challenge = answer.header("www-authenticate");
+    assert!(
+        challenge.contains("resource_metadata=\"http://")
+            && challenge.starts_with("Bearer error=\"insufficient_scope\", ")
+    );
+    challenge.split("scope=\"").nth(1).unwrap().split('"').next().unwrap().to_owned()
+}
+
+#[tokio::test]
+async fn a_call_without_its_scope_is_403_with_all_that_it_needs() {
+    let site = Site::open().await;
+    let (reader, writer) =
+        (site.login_for("notes:read").await.access, site.login_for("notes:read notes:write").await.access);
+    assert_eq!(asked(&message(&site, "POST", &reader, DELETE).await), "notes:read notes:write");
+    let both = format!("[{DELETE},{}]", DELETE.replace("delete_note", "drop_all"));
+    assert_eq!(asked(&message(&site, "POST", &reader, both.clone()).await), "notes:admin notes:read notes:write");
+    assert_eq!(asked(&message(&site, "POST", &writer, both).await), "notes:admin notes:read notes:write");
+    assert_eq!(site.reached(), 0);
+}
+
+#[tokio::test]
+async fn a_call_with_its_scope_arrives_as_it_was_sent() {
+    let site = Site::open().await;
+    for scope in ["notes:read notes:write", "notes:admin"] {
+        let token = site.login_for(scope).await.access;
+        let answer = message(&site, "POST", &token, DELETE).await;
+        let seen: serde_json::Value = serde_json::from_slice(&answer.body).unwrap();
+        assert_eq!((answer.status, &seen["body"], &seen["subject"]), (200, &DELETE.into(), &"user-1".into()));
+    }
+}
+
+#[tokio::test]
+async fn what_calls_no_such_tool_needs_no_more() {
+    let site = Site::open().await;
+    let token = site.login_for("notes:read").await.access;
+    let other_name = json!({ "method": "prompts/get", "params": { "name": "delete_note" } }).to_string();
+    for body in [
+        READ,
+        &format!("[{READ},{READ}]"),
+        &other_name,
+        r#"{"jsonrpc":"2.0","id":1,"method":"tools/list"}"#,
+        r#"{"jsonrpc":"2.0","method":"notifications/initialized","params":null}"#,
+        r#"{"jsonrpc":"2.0","id":"tools/call","result":{"name":"delete_note"}}"#,
+        "[]",
+    ] {
+        assert_eq!(message(&site, "POST", &token, body.to_owned()).await.status, 200, "{body}");
+    }
+    for method in ["GET", "DELETE", "POST"] {
+        assert_eq!(message(&site, method, &token, Body::empty()).await.status, 200, "{method}");
+    }
+}
+
+#[tokio::test]
+async fn a_call_hides_in_no_batch_and_behind_no_other_method() {
+    let site = Site::open().await;
+    let token = site.login_for("notes:read").await.access;
+    for (method, body) in [
+        ("POST", format!("[{READ},{DELETE}]")),
+        ("POST", format!(" \t\r\n[{DELETE}]")),
+        ("POST", DELETE.replace("tools/call", r"tools\/c\u0061ll")),
+        ("POST", DELETE.replace("\"method\"", "\"m\\u0065thod\"")),
+        ("PUT", DELETE.into()),
+        ("GET", DELETE.into()),
+        ("PURGE", DELETE.into()),
+    ] {
+        assert_eq!(message(&site, method, &token, body.clone()).await.status, 403, "{method} {body}");
+    }
+    assert_eq!(site.reached(), 0);
+}
+
+#[tokio::test]
+async fn a_message_that_another_reader_might_read_otherwise_is_400() {
+    let site = Site::open().await;
+    let token = site.login_for("notes:admin").await.access;
+    for body in [
+        r#"{"method":"tools/list","method":"tools/call","params":{"name":"delete_note"}}"#.into(),
+        r#"{"method":"tools/call","method":"tools/list","params":{"name":"delete_note"}}"#.into(),
+        r#"{"method":"tools/call","params":{"name":"read_note","name":"delete_note"}}"#.into(),
+        r#"{"method":"tools/call","params":{"name":"read_note"},"params":{"name":"delete_note"}}"#.into(),
+        r#"{"method":"tools/list","Method":"tools/call","params":{"name":"delete_note"}}"#.into(),
+        r#"{"method":"tools/call","params":{"name":"read_note"},"paramſ":{"name":"delete_note"}}"#.into(),
+        r#"{"method":"tools/call","params":{"name":"read_note","NAME":"delete_note"}}"#.into(),
+        r#"{"method":"tools/call","params":["delete_note"]}"#.into(),
+        r#"{"method":"tools/call","params":{"name":["delete_note"]}}"#.into(),
+        r#"{"method":"tools/call","params":{}}"#.into(),
+        r#"{"method":"tools/call"}"#.into(),
+        r#"{"method":["tools/call"],"params":{"name":"delete_note"}}"#.into(),
+        format!("[null,{DELETE}]"),
+        format!("[\"tools/list\",{DELETE}]"),
+        format!("[[{DELETE}]]"),
+        format!("{READ}{DELETE}"),
+        format!("{READ}\n{DELETE}\n"),
+        format!("\u{feff}{DELETE}"),
+        format!("// comment\n{DELETE}"),
+        DELETE.replace('"', "'"),
+        DELETE[..DELETE.len() - 1].into(),
+        "\"tools/call\"".into(),
+        "[".repeat(200),
+    ] {
+        let refused = message(&site, "POST", &token, body.clone()).await;
+        assert_eq!(refused.refusal(), (400, "invalid_request".into()), "{body}");
+    }
+    let utf16: Vec<u8> = DELETE.encode_utf16().flat_map(u16::to_be_bytes).collect();
+    assert_eq!(message(&site, "POST", &token, utf16).await.status, 400);
+    assert_eq!(site.reached(), 0);
+}
+
+#[tokio::test]
+async fn a_message_beyond_the_limit_is_413_whether_it_says_how_long_it_is_or_not() {
+    let site = Site::open().await;
+    let token = site.login_for("notes:read").await.access;
+    let padded = |length: usize| format!("{READ}{}", " ".repeat(length - READ.len()));
+    assert_eq!(message(&site, "POST", &token, padded(1024)).await.status, 200);
+    assert_eq!(message(&site, "POST", &token, padded(1025)).await.refusal(), (413, "invalid_request".into()));
+    assert_eq!(message(&site, "POST", &token, streamed(&padded(1025))).await.status, 413);
+    assert_eq!(message(&site, "POST", &token, streamed(&padded(1024))).await.status, 200);
+    assert_eq!(site.reached(), 2);
+}
+
+#[tokio::test]
+async fn without_the_bearer_layer_outside_nothing_gets_through() {
+    let site = Site::open().await;
+    let request =
+        site.request("POST", "/unguarded").header("authorization", format!("Bearer {}", site.login().await.access));
+    let refused = send(request.body(READ.into()).unwrap()).await;
+    assert_eq!((refused.refusal(), site.reached()), ((401, "invalid_token".into()), 0));
+}

@@ -1,0 +1,187 @@
+//! What a node makes of a request: the real issuer, run once on the record that was loaded.
+
+use std::collections::HashMap;
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::sync::Mutex;
+
+use mcp_token_lifecycle::{
+    Action, AuthorizeRequest, Binding, Client, CodeChallenge, Commit, Cursor, Entropy, EntropyError, Expectation, Page,
+    Record, RecordKey, RedeemRequest, RefreshRequest, Select, StoreError, Timestamp, TokenStore,
+};
+
+use crate::request::{Call, Fate, Lack, Reply, Request, Sealed};
+use crate::setup::{Setup, ticks};
+use crate::support::forge::{bytes_of, tampered};
+use crate::support::{self, Bench, REDIRECT, START, VERIFIER, block_on, verdict};
+use crate::tokens::Token;
+
+const KEY: Binding = Binding::DpopKey([1; 32]);
+const OTHER_KEY: Binding = Binding::DpopKey([2; 32]);
+
+/// What was decided: a write, and the reply that holds once it is committed.
+#[derive(Clone, Copy)]
+pub struct Attempt {
+    pub write: Option<Sealed>,
+    pub reply: Reply,
+}
+
+/// The issuer that all nodes run. Nothing but its arguments bears on an attempt, so each is made once.
+pub struct Node {
+    bench: Bench<Slot>,
+    bound: bool,
+    known: Mutex<Known>,
+}
+
+#[derive(Default)]
+struct Known {
+    records: HashMap<Sealed, Record>,
+    codes_and_refresh_tokens: HashMap<Token, String>,
+    access_tokens: HashMap<Token, String>,
+    attempts: HashMap<(Sealed, Request, u8), Attempt>,
+}
+
+impl Node {
+    /// With the record and the code that the family begins with.
+    pub fn new(setup: &Setup) -> (Self, Sealed, Token) {
+        let bench = support::bench_on(Slot::default(), support::keyring(), setup.policy());
+        let bench = Bench { issuer: bench.issuer.with_entropy(Same), ..bench };
+        let request = AuthorizeRequest::new(support::grant(), CodeChallenge::of_verifier(VERIFIER), REDIRECT);
+        let request = if setup.bound { request.binding(KEY) } else { request };
+        let code = block_on(bench.issuer.authorize(request)).unwrap();
+        let mut known = Known::default();
+        let token = known.learn(code.expose());
+        let record = known.keep(bench.issuer.store().take(), Fate::Alive);
+        (Self { bench, bound: setup.bound, known: Mutex::new(known) }, record, token)
+    }
+
+    /// Load, decide, seal: what is to be committed, and what to reply.
+    pub fn attempt(&self, loaded: Sealed, request: Request, now: u8) -> Attempt {
+        let mut known = self.known.lock().unwrap();
+        let key = (loaded, request, now);
+        if let Some(attempt) = known.attempts.get(&key) {
+            return *attempt;
+        }
+        let store = self.bench.issuer.store();
+        store.put(known.records[&loaded].clone());
+        self.bench.clock.set(Timestamp::from_unix(START).saturating_add(ticks(now)));
+        let reply = self.serve(&mut known, request);
+        let fate = match self.bench.audit.take().last().map(|event| event.action) {
+            Some(Action::Reuse(_)) => Fate::Reused,
+            Some(Action::Revoke(_)) => Fate::Revoked,
+            _ => Fate::Alive,
+        };
+        let stored = store.take();
+        let write = (stored.version != loaded.version).then(|| known.keep(stored, fate));
+        *known.attempts.entry(key).or_insert(Attempt { write, reply })
+    }
+
+    fn serve(&self, known: &mut Known, Request { call, token, lack }: Request) -> Reply {
+        let issuer = &self.bench.issuer;
+        let client = Client::public(if lack == Some(Lack::Client) { "client-2" } else { "client-1" });
+        let binding = match lack {
+            Some(Lack::Proof) => None,
+            Some(Lack::Key) => Some(OTHER_KEY),
+            _ => self.bound.then_some(KEY),
+        };
+        let verifier =
+            if lack == Some(Lack::Verifier) { "another-verifier-of-forty-three-characters.." } else { VERIFIER };
+        let text = match call {
+            Call::Live => &known.access_tokens[&token],
+            Call::Exchange | Call::Revoke => &known.codes_and_refresh_tokens[&token],
+        };
+        let text = match lack {
+            Some(Lack::Guard) => tampered(text, 40),
+            Some(Lack::Mac) => tampered(text, 60),
+            _ => text.clone(),
+        };
+        let answer = match call {
+            Call::Live => {
+                let here = support::resource();
+                let expectation = Expectation::resource(&here);
+                let expectation = binding.iter().fold(expectation, Expectation::binding);
+                let live = block_on(issuer.verify_live(&text, &expectation)).unwrap();
+                return if live.is_ok() { Reply::Live } else { Reply::Nothing };
+            }
+            Call::Revoke => {
+                block_on(issuer.revoke(&client, &text, binding.as_ref())).unwrap();
+                return Reply::Nothing;
+            }
+            Call::Exchange if token.is_code() => {
+                let request = RedeemRequest::new(&client, &text, REDIRECT, verifier);
+                block_on(issuer.redeem(&binding.into_iter().fold(request, RedeemRequest::binding)))
+            }
+            Call::Exchange => {
+                let request = RefreshRequest::new(&client, &text);
+                block_on(issuer.refresh(&binding.into_iter().fold(request, RefreshRequest::binding)))
+            }
+        };
+        let Ok(tokens) = verdict(answer) else { return Reply::Nothing };
+        let refresh = known.learn(support::rt(&tokens));
+        if !tokens.retry {
+            known.access_tokens.insert(refresh, tokens.access_token.expose().to_owned());
+        }
+        Reply::Tokens { refresh, retry: tokens.retry }
+    }
+}
+
+impl Known {
+    fn learn(&mut self, text: &str) -> Token {
+        let bytes = bytes_of(text);
+        let number = |at: usize| u64::from_be_bytes(bytes[at..at + 8].try_into().unwrap());
+        let token = Token::new(number(21), (number(29) - START) / ticks(1).as_secs());
+        self.codes_and_refresh_tokens.insert(token, text.to_owned());
+        token
+    }
+
+    fn keep(&mut self, record: Record, fate: Fate) -> Sealed {
+        let mut digest = DefaultHasher::new();
+        record.payload.hash(&mut digest);
+        let sealed = Sealed { version: record.version, fate, digest: digest.finish() };
+        self.records.insert(sealed, record);
+        sealed
+    }
+}
+
+/// A store of one record, which the model puts in and takes out.
+#[derive(Default)]
+struct Slot(Mutex<Option<Record>>);
+
+impl Slot {
+    fn put(&self, record: Record) {
+        *self.0.lock().unwrap() = Some(record);
+    }
+
+    fn take(&self) -> Record {
+        self.0.lock().unwrap().take().unwrap()
+    }
+}
+
+impl TokenStore for Slot {
+    async fn get(&self, _key: RecordKey) -> Result<Option<Record>, StoreError> {
+        Ok(self.0.lock().unwrap().clone())
+    }
+
+    /// The comparison is the model's to make, when it lets the node go on.
+    async fn commit(&self, record: Record) -> Result<Commit, StoreError> {
+        self.put(record);
+        Ok(Commit::Apply)
+    }
+
+    async fn list(&self, _select: Select, _after: Option<Cursor>, _limit: usize) -> Result<Page, StoreError> {
+        unimplemented!("no node lists")
+    }
+
+    async fn purge(&self, _now: Timestamp, _limit: usize) -> Result<usize, StoreError> {
+        unimplemented!("no node purges")
+    }
+}
+
+/// Every draw gives the same, so that equal families have equal records.
+struct Same;
+
+impl Entropy for Same {
+    fn fill(&self, bytes: &mut [u8]) -> Result<(), EntropyError> {
+        bytes.fill(9);
+        Ok(())
+    }
+}

@@ -1,0 +1,132 @@
+//! Many requests at once for one login, on real threads, through two issuers that share a store. Whatever the order: one
+//! rotation, one successor, nobody is logged out; and what was revoked is dead.
+
+mod support;
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use mcp_token_lifecycle::{
+    DynTokenStore, ErrorCode, MemoryStore, Reason, RevocationReason, RotationPolicy, TokenResponse, TokenStore,
+    VerifyError,
+};
+use support::*;
+
+/// Two servers of one deployment.
+type Nodes<S> = [Bench<Arc<S>>; 2];
+
+fn nodes<S: TokenStore + ?Sized>(store: Arc<S>) -> Nodes<S> {
+    let first = bench_on(Arc::clone(&store), keyring(), RotationPolicy::standard());
+    let second = first.twin(store, keyring(), RotationPolicy::standard());
+    [first, second]
+}
+
+/// 64 refreshes of one token, half of them on each node.
+fn refreshes<S: TokenStore + ?Sized>(store: Arc<S>, rounds: u64) {
+    const THREADS: usize = 64;
+    let nodes = nodes(store);
+    let mut current = nodes[0].login();
+    for round in 0..rounds {
+        nodes[0].told();
+        let mut answers =
+            simultaneously(THREADS, |thread| nodes[thread % 2].refresh(rt(&current)).expect("nobody is logged out"));
+        assert_eq!(answers.iter().map(rt).collect::<HashSet<_>>().len(), 1, "one successor");
+        let told = nodes[0].told();
+        assert_eq!(told.iter().filter(|(act, _)| *act == "rotate").count(), 1, "one rotation: {told:?}");
+        assert_eq!(told.iter().filter(|(act, _)| *act == "retry").count(), THREADS - 1, "{told:?}");
+        current = answers.swap_remove(0);
+        assert_eq!(nodes[1].claims(&current).generation(), round + 2);
+    }
+    nodes[1].refresh(rt(&current)).expect("the session goes on");
+}
+
+/// None of these is good for anything, on either node.
+fn assert_dead<S: TokenStore + ?Sized>(nodes: &Nodes<S>, responses: impl IntoIterator<Item = TokenResponse>) {
+    for response in responses {
+        for node in nodes {
+            assert_eq!(node.live(&response), Err(VerifyError::Revoked));
+            assert_eq!(node.refresh(rt(&response)).unwrap_err(), ErrorCode::InvalidGrant);
+        }
+    }
+}
+
+/// Two refreshes against a revocation, by the token or of all that the user has.
+fn refresh_against_revoke<S: TokenStore + ?Sized>(store: Arc<S>, rounds: u64) {
+    let nodes = nodes(store);
+    let mut survived_for_a_while = 0;
+    for round in 0..rounds {
+        let login = nodes[0].login();
+        // So that a refresh moves the expiry of the record too.
+        nodes[0].pass(24 * 3600);
+        let answers = simultaneously(3, |thread| match (thread + round as usize) % 3 {
+            0 if round % 2 == 0 => {
+                nodes[1].revoke(&client(), rt(&login));
+                None
+            }
+            0 => {
+                block_on(nodes[1].issuer.revoke_subject("user-1")).expect("no fault of the server");
+                None
+            }
+            node => nodes[node - 1].refresh(rt(&login)).ok(),
+        });
+        let refreshed: Vec<_> = answers.into_iter().flatten().collect();
+        survived_for_a_while += usize::from(!refreshed.is_empty());
+        assert!(refreshed.iter().map(rt).collect::<HashSet<_>>().len() <= 1, "one successor");
+        assert_dead(&nodes, refreshed);
+        assert_eq!(nodes[0].refresh(rt(&login)).unwrap_err(), ErrorCode::InvalidGrant);
+    }
+    println!("{rounds} rounds, in {survived_for_a_while} of them a refresh came first; no survivor");
+}
+
+/// A stolen spent token against the victim's refresh of the current one.
+fn reuse_against_refresh<S: TokenStore + ?Sized>(store: Arc<S>, rounds: u64) {
+    let nodes = nodes(store);
+    let mut survived_for_a_while = 0;
+    for round in 0..rounds {
+        let first = nodes[0].login();
+        let second = nodes[0].refresh(rt(&first)).unwrap();
+        nodes[0].pass(31);
+        nodes[0].told();
+        let answers = simultaneously(4, |thread| match (thread + round as usize) % 4 {
+            0 | 1 => nodes[thread % 2].refresh(rt(&first)).map_err(|code| assert_eq!(code, ErrorCode::InvalidGrant)),
+            _ => nodes[thread % 2].refresh(rt(&second)).map_err(drop),
+        });
+        let told = nodes[0].told();
+        assert_eq!(told.iter().filter(|(act, _)| *act == "reuse_revoke_family").count(), 1, "one theft: {told:?}");
+        let refreshed: Vec<_> = answers.into_iter().flatten().collect();
+        survived_for_a_while += usize::from(!refreshed.is_empty());
+        assert!(refreshed.iter().all(|response| rt(response) == rt(&refreshed[0])), "one successor, and the victim's");
+        assert_dead(&nodes, refreshed.into_iter().chain([second]));
+        let reason = Some(Reason::Revoked(RevocationReason::Reuse));
+        assert!(nodes[0].told().iter().all(|told| *told == ("deny", reason)));
+    }
+    println!("{rounds} rounds, in {survived_for_a_while} of them a refresh came first; no survivor");
+}
+
+macro_rules! races {
+    ($store:ident, $open:expr, $refreshes:literal, $revocations:literal) => {
+        mod $store {
+            use super::*;
+
+            #[test]
+            fn of_64_simultaneous_refreshes_one_rotates_and_all_get_its_successor() {
+                refreshes($open, $refreshes);
+            }
+
+            #[test]
+            fn no_token_survives_a_revocation_that_raced_its_refresh() {
+                refresh_against_revoke($open, $revocations);
+            }
+
+            #[test]
+            fn no_token_survives_a_reuse_that_raced_the_victims_refresh() {
+                reuse_against_refresh($open, $revocations);
+            }
+        }
+    };
+}
+
+races!(memory, Arc::new(MemoryStore::new()), 20, 600);
+races!(chosen_at_run_time, Arc::new(MemoryStore::new()) as Arc<dyn DynTokenStore>, 20, 600);
+#[cfg(feature = "redb")]
+races!(file, Arc::new(in_file::InFile::new()), 20, 150);
