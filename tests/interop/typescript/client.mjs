@@ -1,6 +1,7 @@
 // The official TypeScript SDK against the example: `node client.mjs PROGRAM`.
 
 import assert from 'node:assert/strict';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { auth, UnauthorizedError } from '@modelcontextprotocol/sdk/client/auth.js';
 import { Client } from '@modelcontextprotocol/sdk/client/index.js';
 import { StreamableHTTPClientTransport } from '@modelcontextprotocol/sdk/client/streamableHttp.js';
@@ -15,15 +16,16 @@ const server = new URL('/mcp', example.url);
 const provider = new Provider();
 const browser = new Browser();
 
-/** What becomes of a request to the token endpoint on its way. */
+/** What becomes of a request to one of the OAuth endpoints on its way. */
 let onTheWay = () => {};
-const network = async (url, options) => (new URL(url).pathname === '/token' && (await onTheWay())) || fetch(url, options);
+const network = async (url, options) => (await onTheWay(new URL(url).pathname)) || fetch(url, options);
 
 /** Nobody goes on before `n` are there. */
 function meeting(n) {
     let open;
     const all = new Promise(resolve => (open = resolve));
-    return () => {
+    return path => {
+        if (path !== '/token') return;
         n -= 1;
         if (n === 0) open();
         return all;
@@ -89,6 +91,25 @@ try {
         return '5 of 5 succeed, 1 rotation, 4 retries';
     });
 
+    await step('a refresh that another has overtaken twice', async () => {
+        // The first goes its way; the second finds what the first has brought, and refreshes that; the third still has the old one.
+        await example.expire();
+        const { saves } = provider;
+        const saved = async count => { while (provider.saves < saves + count) await sleep(5); };
+        const both = meeting(2);
+        let [metadata, refreshes] = [0, 0];
+        onTheWay = async path => {
+            if (path.startsWith('/.well-known/oauth-protected-resource') && ++metadata === 2) await saved(1);
+            if (path !== '/token') return;
+            const turn = ++refreshes;
+            if (turn <= 2) await both(path);
+            if (turn === 2) await saved(2);
+        };
+        await audit(() => Promise.all(Array.from({ length: 3 }, whoami)), { deny: 0, reuse_revoke_family: 0 });
+        onTheWay = () => {};
+        await whoami();
+    });
+
     await step('the session goes on after them', async () => {
         await example.expire();
         await audit(whoami, { rotate: 1, retry: 0, deny: 0 });
@@ -109,7 +130,8 @@ try {
         await example.expire();
         const tokens = provider.tokens();
         let refusals = 0;
-        onTheWay = () => {
+        onTheWay = path => {
+            if (path !== '/token') return;
             refusals += 1;
             return Response.json({ error: 'temporarily_unavailable' }, { status: 503 });
         };

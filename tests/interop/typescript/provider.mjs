@@ -12,6 +12,7 @@ export class Provider {
         response_types: ['code'],
     };
     registrations = 0;
+    saves = 0;
     redirects = [];
     #state;
     #client;
@@ -37,6 +38,7 @@ export class Provider {
     }
 
     saveTokens(tokens) {
+        this.saves += 1;
         this.#tokens = tokens;
     }
 
