@@ -140,6 +140,7 @@ async fn call(sender: &mut SendRequest<Full<Bytes>>, host: &str, path: &str, tok
             .header("authorization", format!("Bearer {token}"))
             .header("content-type", "application/json")
             .header("accept", "application/json, text/event-stream");
+        sender.ready().await.unwrap();
         let response = sender.send_request(request.body(Full::from(CALL)).unwrap()).await.unwrap();
         let status = response.status();
         let body = response.into_body().collect().await.unwrap().to_bytes();
