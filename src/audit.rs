@@ -19,7 +19,7 @@ pub enum Action {
     Redeem,
     /// A refresh token was rotated.
     Rotate,
-    /// A refresh token was used and kept, since the policy does not rotate it.
+    /// A refresh token was used and kept, since the policy does not rotate it, or its rotation interval is not over.
     Keep,
     /// A spent token was answered with its successor: a lost response, or parallel requests.
     Retry,

@@ -1,7 +1,7 @@
 //! A record and what is sealed in it: the one place where the payload of a record is made and opened.
 //!
 //! `kind ‖ key id ‖ nonce ‖ XChaCha20-Poly1305(content)`. Everything else of the record is associated data, so no record can
-//! be swapped with another, with an older version of itself, or be given another kind, expiry or index unnoticed.
+//! be swapped with another, or be given another kind, version, expiry or index unnoticed. One put back whole, as it once was, does open.
 
 use postcard::ser_flavors::Size;
 use serde::Serialize;

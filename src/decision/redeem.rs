@@ -21,7 +21,7 @@ redacted!(Redemption<'_>);
 /// Decide on the redemption of `code`, which was authenticated against `family`.
 ///
 /// Verifier and redirect URI count as part of the binding, so nobody without them can spend a code, nor kill a session by
-/// replaying one. Whoever has them and redeems twice is answered as for any token: a retry inside the leeway, reuse after.
+/// replaying one here. Whoever has them and redeems twice is answered as for any token: a retry inside the leeway, reuse after.
 pub fn redeem(
     family: &TokenFamily,
     code: &Genuine,

@@ -161,7 +161,7 @@ impl StoreError {
 /// Keys and index keys are chosen by the issuer, but a key handed to [`get`](Self::get) may come from a token that turns out
 /// to be forged: bind it as a parameter, never build a statement from it. What the store returns is authenticated by the
 /// issuer: a record that was altered, swapped with another, or put back to an older version under a newer version number does
-/// not open. What no seal can show is a store that as a whole is put back to an earlier state; see [`OnAhead`](crate::OnAhead).
+/// not open. What no seal can show is a record, or a whole store, put back as it once was; see [`OnAhead`](crate::OnAhead).
 ///
 /// # Staleness
 ///
