@@ -190,7 +190,7 @@ impl<S: TokenStore> TokenIssuer<S> {
         cx: &Context<'_>,
     ) -> Result<Option<Answer>, Error> {
         let Decision { write, verdict, event } = decision;
-        let draw = self.draw()?;
+        let (draw, mut fault) = (self.draw()?, None);
         let answer = match verdict {
             Verdict::Issue(issue) => {
                 if self.standing(&issue.family, ask.client).await? == Standing::Withdrawn {
@@ -203,7 +203,10 @@ impl<S: TokenStore> TokenIssuer<S> {
             }
             Verdict::RevokeSubject(code) => {
                 // The other families first: should this be cut off, the spent token still sets it off again.
-                self.revoke_others(&found.family).await?;
+                match self.revoke_others(&found.family).await {
+                    Err(error) if error.is_about_one_record() => fault = Some(error),
+                    revoked => revoked?,
+                }
                 Answer::Deny(ErrorResponse::new(code))
             }
             Verdict::Deny(code) => Answer::Deny(ErrorResponse::new(code)),
@@ -214,7 +217,7 @@ impl<S: TokenStore> TokenIssuer<S> {
             return Ok(None);
         }
         event.into_iter().for_each(|event| self.report(event));
-        Ok(Some(answer))
+        fault.map_or(Ok(Some(answer)), Err)
     }
 
     async fn standing(&self, family: &TokenFamily, client: &Client) -> Result<Standing, Error> {

@@ -5,7 +5,7 @@ use std::fmt;
 use crate::audit::Reason;
 use crate::client::{Binding, Client};
 use crate::decision::Ask;
-use crate::grant::{Grant, GrantError, Resource, Scope};
+use crate::grant::{Grant, Resource, Scope};
 use crate::token::CodeChallenge;
 
 /// An approved authorization request: the user has logged in and consented to `grant`.
@@ -110,8 +110,15 @@ pub(crate) struct Wants {
 impl Wants {
     pub(crate) fn parse(scope: Option<&str>, resources: &[&str]) -> Result<Self, Reason> {
         let scope = scope.map(Scope::parse).transpose().map_err(|_| Reason::ScopeExceeded)?;
-        let resources: Result<_, GrantError> = resources.iter().map(|uri| Resource::parse(uri)).collect();
-        Ok(Self { scope, resources: resources.map_err(|_| Reason::ResourceNotGranted)? })
+        let mut wanted = Vec::new();
+        for uri in resources {
+            let resource = Resource::parse(uri).map_err(|_| Reason::ResourceNotGranted)?;
+            // Named twice it is wanted once: an audience does not grow with repetitions.
+            if !wanted.contains(&resource) {
+                wanted.push(resource);
+            }
+        }
+        Ok(Self { scope, resources: wanted })
     }
 
     pub(crate) fn ask<'a>(&'a self, client: &'a Client, binding: Option<&'a Binding>) -> Ask<'a> {

@@ -81,8 +81,12 @@ impl<S: TokenStore> TokenIssuer<S> {
                 return fault.map_or(Ok(count), Err);
             }
             for id in alive {
-                self.transition(id, |family| Some(decision::revoke(family, reason, &self.context()))).await?;
-                count += 1;
+                match self.transition(id, |family| Some(decision::revoke(family, reason, &self.context()))).await {
+                    Ok(found) => count += usize::from(found),
+                    // The next listing meets it again.
+                    Err(error) if error.is_about_one_record() => {}
+                    Err(error) => return Err(error),
+                }
             }
         }
         Err(Error::new(ErrorKind::Contention))

@@ -5,8 +5,9 @@ mod support;
 use std::time::Duration;
 
 use mcp_token_lifecycle::{
-    Binding, Client, Entropy, EntropyError, ErrorCode, ErrorKind, Grant, MemoryStore, OnReuse, PolicyError, PolicySet,
-    Reason, RefreshRequest, RotationPolicy, RotationPolicyBuilder, ScopeLimit, TokenResponse, VerifyError,
+    Binding, Client, Commit, Entropy, EntropyError, ErrorCode, ErrorKind, Grant, MemoryStore, OnReuse, PolicyError,
+    PolicySet, Reason, RefreshRequest, RotationPolicy, RotationPolicyBuilder, ScopeLimit, TokenResponse, TokenStore,
+    VerifyError,
 };
 use support::*;
 
@@ -374,4 +375,28 @@ fn a_rotation_interval_fits_into_the_leeway() {
     let interval = |seconds| RotationPolicy::builder().rotation_interval(Duration::from_secs(seconds)).build();
     assert_eq!(interval(31), Err(PolicyError::IntervalBeyondLeeway));
     assert!(interval(30).is_ok());
+}
+
+#[test]
+fn fractions_of_a_second_lengthen_no_leeway() {
+    let bench = bench(policy(|p| p.reuse_leeway(Duration::from_millis(500))));
+    let first = bench.login();
+    bench.refresh(rt(&first)).unwrap();
+    assert_eq!(bench.refresh(rt(&first)).unwrap_err(), ErrorCode::InvalidGrant);
+}
+
+#[test]
+fn one_damaged_record_does_not_save_the_family_whose_token_was_reused() {
+    let bench = bench(policy(|p| p.on_reuse(OnReuse::RevokeSubject)));
+    let (stolen, other) = (bench.begin(grant()), bench.begin(grant()));
+    let second = bench.refresh(rt(&stolen)).unwrap();
+    bench.pass(31);
+    let key = bench.family(&other).record_key();
+    let mut damaged = block_on(bench.issuer.store().get(key)).unwrap().unwrap();
+    damaged.version += 1;
+    assert_eq!(block_on(bench.issuer.store().commit(damaged)).unwrap(), Commit::Apply);
+    bench.told();
+    assert_eq!(bench.attempt(rt(&stolen)).unwrap_err(), ErrorKind::CorruptRecord, "the fault is told");
+    assert_eq!(bench.told(), [("reuse_revoke_subject", Some(Reason::SpentToken))]);
+    assert!(bench.live(&second).is_err());
 }

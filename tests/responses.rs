@@ -413,3 +413,13 @@ fn the_largest_grant_there_may_be_fits_into_a_token() {
     let first = bench.begin(many);
     assert_eq!(bench.live(&first).unwrap().claims().len(), count);
 }
+
+#[test]
+fn a_resource_named_many_times_is_wanted_once() {
+    let bench = bench(RotationPolicy::standard());
+    let first = bench.login();
+    let client = client();
+    let request = RefreshRequest::new(&client, rt(&first)).resources([RESOURCE; 200]);
+    let second = bench.ask(request).unwrap();
+    assert_eq!(bench.claims(&second).audience(), [resource()]);
+}

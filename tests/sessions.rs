@@ -354,3 +354,14 @@ fn a_request_that_is_dropped_half_way_is_finished_by_its_retry() {
     assert_eq!(bench.claims(&second).generation(), 2);
     assert!(!bench.refresh(rt(&second)).unwrap().retry);
 }
+
+#[test]
+fn a_confidential_client_revokes_a_bound_family_without_the_proof_and_a_public_one_does_not() {
+    let bench = bench(RotationPolicy::standard());
+    let bound = block_on(bench.issuer.issue(grant(), Some(Binding::DpopKey([1; 32])))).unwrap();
+    bench.told();
+    bench.revoke(&client(), rt(&bound));
+    assert_eq!(bench.told(), [("deny", Some(Reason::WrongBinding))]);
+    bench.revoke(&Client::confidential("client-1"), rt(&bound));
+    assert_eq!(bench.told(), [("revoke_token", None)]);
+}

@@ -2,7 +2,7 @@
 
 use super::{Context, Decision};
 use crate::audit::{Action, AuditEvent, Reason};
-use crate::client::{Binding, Client};
+use crate::client::{Binding, Client, ClientKind};
 use crate::family::{RevocationReason, Status, TokenFamily};
 
 /// Revoke `family` for `reason`. One that is revoked already stays as it is.
@@ -17,7 +17,8 @@ pub fn revoke(family: &TokenFamily, reason: RevocationReason, cx: &Context<'_>) 
 
 /// Revoke `family` because `client` presented one of its genuine tokens, of whatever generation and age.
 ///
-/// A family with a sender constraint is revoked only with the proof, since a copied token alone must not change anything.
+/// A family with a sender constraint is revoked only with the proof, since a copied token alone must not change anything; or
+/// by a confidential client, which has proved that it is the one (RFC 7009 §2.1).
 /// A fingerprint is not asked for: whoever logs out from another network still logs out.
 pub fn revoke_by_token(
     family: &TokenFamily,
@@ -25,7 +26,7 @@ pub fn revoke_by_token(
     binding: Option<&Binding>,
     cx: &Context<'_>,
 ) -> Decision<()> {
-    let required = family.binding.filter(Binding::is_sender_constraint);
+    let required = family.binding.filter(|b| b.is_sender_constraint() && client.kind() == ClientKind::Public);
     if client.id() != family.grant.client_id() {
         Decision::refuse((), family, Reason::WrongClient, cx.now)
     } else if !Binding::satisfies(binding, required.as_ref()) {

@@ -79,7 +79,7 @@ impl<'a> Presentation<'a> {
         if is_code {
             self.issue(Action::Redeem, None, Some(self.rotated(self.family)?))
         } else if self.policy.rotates(self.ask.client, self.family.binding.as_ref())
-            && self.cx.now.since(self.family.rotated_at) >= self.policy.rotation_interval
+            && self.cx.now.since(self.family.rotated_at).as_secs() >= self.policy.rotation_interval.as_secs()
             // A token that is kept for good must not keep its key from being dropped.
             || self.family.key_id != self.cx.key_id
         {
@@ -96,9 +96,9 @@ impl<'a> Presentation<'a> {
     fn spent(&self) -> Result<Decision, Reason> {
         let is_previous = self.token.generation().checked_add(1) == Some(self.family.generation);
         let elapsed = self.cx.now.since(self.family.rotated_at);
-        let in_leeway = elapsed < self.policy.reuse_leeway;
-        let in_window =
-            self.policy.lost_response_window.is_some_and(|window| elapsed < window) && !self.family.confirmed;
+        let in_leeway = elapsed.as_secs() < self.policy.reuse_leeway.as_secs();
+        let in_window = self.policy.lost_response_window.is_some_and(|window| elapsed.as_secs() < window.as_secs())
+            && !self.family.confirmed;
         let is_idle = self.cx.now >= self.family.idle_end(&self.lifetimes);
         let below_limit = self.policy.retry_limit.is_none_or(|limit| self.family.retries < limit);
         if is_previous && (in_leeway || in_window) && below_limit && !is_idle {
@@ -180,7 +180,7 @@ impl<'a> Presentation<'a> {
         let family = write.as_ref().unwrap_or(self.family).clone();
         let event = AuditEvent { reason, ..AuditEvent::on_family(self.cx.now, action, &family) };
         let issue = Issue { retry: action == Action::Retry, ..Issue::new(family, scope, audience, self.cx) };
-        if issue.absolute < self.policy.min_access {
+        if issue.absolute.as_secs() < self.policy.min_access.as_secs() {
             return Err(Reason::AbsoluteExpired);
         }
         Ok(Decision { write, verdict: Verdict::Issue(issue), event: Some(event) })

@@ -96,7 +96,7 @@ impl RedirectUri {
 
     /// Whether it is on the user's own machine, where any program can listen.
     pub fn is_loopback(&self) -> bool {
-        self.portless.is_some()
+        parse(&self.text).is_some_and(|uri| uri.host().is_some_and(is_loopback))
     }
 
     /// Scheme, host and port: what to show to the user, and what a `form-action` has to allow.

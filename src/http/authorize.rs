@@ -151,8 +151,10 @@ impl<S: TokenStore> AuthorizationServer<S> {
         client: RegisteredClient,
         back: &Return,
     ) -> Result<AuthorizationRequest, ErrorCode> {
-        if params.get("response_type") != Some("code") {
-            return Err(ErrorCode::UnsupportedResponseType);
+        match params.get("response_type") {
+            Some("code") => {}
+            Some(_) => return Err(ErrorCode::UnsupportedResponseType),
+            None => return Err(ErrorCode::InvalidRequest),
         }
         let challenge = params.get("code_challenge").ok_or(ErrorCode::InvalidRequest)?;
         let method = params.get("code_challenge_method").unwrap_or("plain");

@@ -13,6 +13,10 @@ use pin_project_lite::pin_project;
 /// The largest message to an MCP server that is read, in bytes, unless the application says otherwise.
 pub(super) const MAX_MESSAGE: usize = 4 * 1024 * 1024;
 
+/// How much of a refused message is read to keep its connection, in bytes. Whoever sends more slowly than they can be told waits
+/// for nothing but this; time limits are the transport's.
+pub(super) const MAX_DISCARD: usize = 64 * 1024;
+
 /// A response body that is in memory as a whole.
 #[derive(Default)]
 pub struct ResponseBody(Bytes);

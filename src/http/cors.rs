@@ -54,7 +54,7 @@ impl Cors {
         self.apply(parts, &mut reply);
         if reply.headers().contains_key(header::ACCESS_CONTROL_ALLOW_ORIGIN) {
             set(&mut reply, header::ACCESS_CONTROL_ALLOW_METHODS, HeaderValue::from_static(allow));
-            let headers = HeaderValue::from_static("authorization, content-type, mcp-protocol-version");
+            let headers = HeaderValue::from_static("authorization, content-type, dpop, mcp-protocol-version");
             set(&mut reply, header::ACCESS_CONTROL_ALLOW_HEADERS, headers);
             set(&mut reply, header::ACCESS_CONTROL_MAX_AGE, HeaderValue::from_static("7200"));
         }

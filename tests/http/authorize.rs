@@ -106,7 +106,7 @@ async fn any_other_mistake_goes_back_to_the_client_with_state_and_iss() {
     for (change, error) in [
         (("response_type", "token"), "unsupported_response_type"),
         (("response_type", "code token"), "unsupported_response_type"),
-        (("response_type", ""), "unsupported_response_type"),
+        (("response_type", ""), "invalid_request"),
         (("code_challenge", ""), "invalid_request"),
         (("code_challenge", "short"), "invalid_request"),
         (("code_challenge", "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM="), "invalid_request"),

@@ -18,7 +18,7 @@ use crate::claims::AccessClaims;
 use crate::client::Binding;
 use crate::error::Error;
 use crate::grant::{GrantError, Scope};
-use crate::http::body::{MAX_MESSAGE, ProtectedBody, poll_discard};
+use crate::http::body::{MAX_DISCARD, ProtectedBody, poll_discard};
 use crate::http::https::Https;
 use crate::http::reply::Reply;
 use crate::http::resource::ProtectedResource;
@@ -240,7 +240,7 @@ pin_project! {
 
 impl<S: Service<Request<B>>, B> State<S, B> {
     fn refuse(reply: Reply, body: B) -> Self {
-        Self::Refuse { reply, body, left: MAX_MESSAGE }
+        Self::Refuse { reply, body, left: MAX_DISCARD }
     }
 
     fn serve(inner: &mut S, claims: AccessClaims, mut request: Request<B>) -> Self {

@@ -50,7 +50,7 @@ impl<S: TokenStore> StoredClients<S> {
         for _ in 0..MAX_ATTEMPTS {
             let Some(record) = self.issuer.store.get(key(client_id)).await? else { return Ok(false) };
             let version = record.version;
-            if self.open(record)?.is_none() {
+            if self.open(client_id, record)?.is_none() {
                 return Ok(false);
             }
             // Gone for every reader at once, and from the store with the next purge.
@@ -63,10 +63,10 @@ impl<S: TokenStore> StoredClients<S> {
     }
 
     /// `None` for one that was removed, or whose lifetime is over.
-    fn open(&self, mut record: Record) -> Result<Option<RegisteredClient>, Error> {
+    fn open(&self, client_id: &str, mut record: Record) -> Result<Option<RegisteredClient>, Error> {
         let over = record.expires_at <= self.issuer.clock.now();
         let opened = sealed::open(&mut record, &self.issuer.keyring)?;
-        if opened.kind != Kind::CLIENT {
+        if opened.kind != Kind::CLIENT || record.key != key(client_id) {
             return Err(corrupt());
         }
         let client: Option<RegisteredClient> = postcard::from_bytes(opened.content()).map_err(|_| corrupt())?;
@@ -103,7 +103,7 @@ impl<S: TokenStore> ClientRegistry for StoredClients<S> {
                 return Ok(Some(client));
             }
             match self.issuer.store.get(key(client_id)).await? {
-                Some(record) => self.open(record).map_err(StoreError::unavailable),
+                Some(record) => self.open(client_id, record).map_err(StoreError::unavailable),
                 None => Ok(None),
             }
         })
