@@ -13,10 +13,6 @@ use pin_project_lite::pin_project;
 /// The largest message to an MCP server that is read, in bytes, unless the application says otherwise.
 pub(super) const MAX_MESSAGE: usize = 4 * 1024 * 1024;
 
-/// How much of a refused message is read to keep its connection, in bytes. Whoever sends more slowly than they can be told waits
-/// for nothing but this; time limits are the transport's.
-pub(super) const MAX_DISCARD: usize = 64 * 1024;
-
 /// A response body that is in memory as a whole.
 #[derive(Default)]
 pub struct ResponseBody(Bytes);
@@ -147,7 +143,8 @@ pub(super) async fn read<B: Body>(body: B, limit: usize) -> Result<Vec<u8>, Unre
     Ok(bytes)
 }
 
-/// Read to the end of `body`, or until more than `left` bytes have come, and keep none of it.
+/// Read to the end of `body`, or until more than `left` bytes have come, and keep none of it. How long that may take is for the
+/// transport to limit.
 pub(super) fn poll_discard<B: Body>(mut body: Pin<&mut B>, left: &mut usize, cx: &mut Context<'_>) -> Poll<()> {
     while let Some(Ok(frame)) = ready!(body.as_mut().poll_frame(cx)) {
         match left.checked_sub(frame.data_ref().map_or(0, Buf::remaining)) {

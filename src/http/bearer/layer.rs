@@ -18,7 +18,7 @@ use crate::claims::AccessClaims;
 use crate::client::Binding;
 use crate::error::Error;
 use crate::grant::{GrantError, Scope};
-use crate::http::body::{MAX_DISCARD, ProtectedBody, poll_discard};
+use crate::http::body::{MAX_MESSAGE, ProtectedBody, poll_discard};
 use crate::http::https::Https;
 use crate::http::reply::Reply;
 use crate::http::resource::ProtectedResource;
@@ -40,7 +40,8 @@ use crate::verifier::{AccessVerifier, VerifyError};
 /// | while the store does not answer (live check) | 503 with `Retry-After` |
 ///
 /// Each of the first four has one `WWW-Authenticate` header that names the resource's metadata (RFC 9728 §5.1). The layer
-/// belongs inside whatever answers CORS preflights, which carry no token.
+/// belongs inside whatever answers CORS preflights, which carry no token. A refused message is read to its end, up to 4 MiB, or its
+/// connection would be lost: the transport has to limit how slowly a message may come.
 #[derive(Clone)]
 pub struct BearerLayer {
     guard: Arc<Guard>,
@@ -240,7 +241,7 @@ pin_project! {
 
 impl<S: Service<Request<B>>, B> State<S, B> {
     fn refuse(reply: Reply, body: B) -> Self {
-        Self::Refuse { reply, body, left: MAX_DISCARD }
+        Self::Refuse { reply, body, left: MAX_MESSAGE }
     }
 
     fn serve(inner: &mut S, claims: AccessClaims, mut request: Request<B>) -> Self {
