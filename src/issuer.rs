@@ -18,7 +18,8 @@ use crate::policy::PolicySet;
 use crate::record::{self, Found};
 use crate::request::{AuthorizeRequest, RedeemRequest, RefreshRequest, Wants};
 use crate::response::{Answer, ErrorResponse, TokenResponse, TokenType};
-use crate::store::{Commit, IndexKey, TokenStore};
+use crate::sealed::corrupt;
+use crate::store::{Commit, Record, RecordKey, TokenStore};
 use crate::time::{Clock, SystemClock, Timestamp};
 use crate::token::{AccessToken, AuthorizationCode, Genuine, Presented, RefreshToken, access, refresh};
 use crate::verifier::AccessVerifier;
@@ -212,7 +213,7 @@ impl<S: TokenStore> TokenIssuer<S> {
             Verdict::Deny(code) => Answer::Deny(ErrorResponse::new(code)),
         };
         if let Some(next) = write
-            && self.replace(found, &next, &draw).await? == Commit::Conflict
+            && self.write(&next, Some(found), &draw).await? == Commit::Conflict
         {
             return Ok(None);
         }
@@ -230,8 +231,8 @@ impl<S: TokenStore> TokenIssuer<S> {
     /// The response that hands out what was decided.
     fn respond(&self, issue: Issue, now: Timestamp, draw: &Draw) -> Result<TokenResponse, Error> {
         let claims = issue.claims(now, draw.jitter);
-        let access_token = access::seal(&claims, &self.keyring.primary().access, &draw.access_nonce)
-            .ok_or_else(|| Error::new(ErrorKind::CorruptRecord))?;
+        let key = &self.keyring.primary().access;
+        let access_token = access::seal(&claims, key, &draw.access_nonce).ok_or_else(corrupt)?;
         Ok(TokenResponse {
             access_token: AccessToken::new(access_token),
             token_type: TokenType::for_binding(issue.family.binding()),
@@ -262,39 +263,33 @@ impl<S: TokenStore> TokenIssuer<S> {
         Answer::Deny(ErrorResponse::new(reason.code()))
     }
 
-    pub(crate) async fn load(&self, id: FamilyId) -> Result<Option<Found>, Error> {
-        match self.store.get(id.record_key()).await? {
-            // The seal vouches for the key that it carries, and not that it is the one that was asked for.
-            Some(record) if record.key != id.record_key() => Err(Error::new(ErrorKind::CorruptRecord)),
-            Some(record) => record::open(record, &self.keyring).map(Some),
-            None => Ok(None),
-        }
+    /// The record under `key`. Its seal vouches for the key that it carries, and not that it is the one that was asked for.
+    pub(crate) async fn get(&self, key: RecordKey) -> Result<Option<Record>, Error> {
+        let found = self.store.get(key).await?;
+        if found.as_ref().is_none_or(|record| record.key == key) { Ok(found) } else { Err(corrupt()) }
     }
 
-    pub(crate) async fn replace(&self, found: &Found, next: &TokenFamily, draw: &Draw) -> Result<Commit, Error> {
-        let keys = self.keyring.primary();
-        // Subject and client of a family never change, so neither do its index keys, unless the key does.
-        let indexes = if found.sealed_with == keys.id { found.indexes.clone() } else { record::indexes(next, keys) };
-        self.write(next, found.version.saturating_add(1), indexes, draw).await
+    pub(crate) async fn load(&self, id: FamilyId) -> Result<Option<Found>, Error> {
+        self.get(id.record_key()).await?.map(|record| record::open(record, &self.keyring)).transpose()
     }
 
     async fn insert(&self, family: &TokenFamily, draw: &Draw) -> Result<(), Error> {
-        match self.write(family, 1, record::indexes(family, self.keyring.primary()), draw).await? {
+        match self.write(family, None, draw).await? {
             Commit::Apply => Ok(()),
             // Two families with one random id: the random source repeats itself.
             Commit::Conflict => Err(Error::new(ErrorKind::Entropy)),
         }
     }
 
-    async fn write(
-        &self,
-        family: &TokenFamily,
-        version: u64,
-        indexes: Vec<IndexKey>,
-        draw: &Draw,
-    ) -> Result<Commit, Error> {
-        let expires_at = family.purge_at(&self.policies.lifetimes(&family.grant));
-        let record = record::seal(family, version, expires_at, indexes, self.keyring.primary(), &draw.record_nonce)?;
+    /// Write `next` in the place of what was found, or where there is nothing yet.
+    pub(crate) async fn write(&self, next: &TokenFamily, found: Option<&Found>, draw: &Draw) -> Result<Commit, Error> {
+        let keys = self.keyring.primary();
+        let version = found.map_or(0, |found| found.version).saturating_add(1);
+        // Subject and client of a family never change, so neither do its index keys, unless the key does.
+        let kept = found.filter(|found| found.sealed_with == keys.id).map(|found| found.indexes.clone());
+        let indexes = kept.unwrap_or_else(|| record::indexes(next, keys));
+        let expires_at = next.purge_at(&self.policies.lifetimes(&next.grant));
+        let record = record::seal(next, version, expires_at, indexes, keys, &draw.record_nonce)?;
         Ok(self.store.commit(record).await?)
     }
 

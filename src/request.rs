@@ -70,8 +70,8 @@ macro_rules! token_request {
             }
 
             /// What the request proves to be bound to.
-            pub fn binding(self, binding: Binding) -> Self {
-                Self { binding: Some(binding), ..self }
+            pub fn binding(self, binding: impl Into<Option<Binding>>) -> Self {
+                Self { binding: binding.into(), ..self }
             }
         }
 

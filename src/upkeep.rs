@@ -82,7 +82,7 @@ impl<S: TokenStore> TokenIssuer<S> {
             if self.store.commit(resealed).await? == Commit::Apply {
                 return Ok(true);
             }
-            current = self.store.get(key).await?;
+            current = self.get(key).await?;
         }
         Err(Error::new(ErrorKind::Contention))
     }

@@ -30,8 +30,8 @@ impl<'a> Expectation<'a> {
     }
 
     /// The request proves to be bound to this. A token without a binding does not ask for it.
-    pub fn binding(self, binding: &'a Binding) -> Self {
-        Self { binding: Some(binding), ..self }
+    pub fn binding(self, binding: impl Into<Option<&'a Binding>>) -> Self {
+        Self { binding: binding.into(), ..self }
     }
 }
 

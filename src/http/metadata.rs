@@ -12,8 +12,7 @@ impl Config {
     pub(super) fn metadata(&self) -> Value {
         let url = |path| self.issuer.join(path);
         let scopes: BTreeSet<_> = self.resources.iter().flat_map(|resource| resource.scopes().iter()).collect();
-        let methods = [AuthMethod::None, AuthMethod::ClientSecretBasic, AuthMethod::ClientSecretPost];
-        let methods = methods.map(|method| method.as_str());
+        let methods = AuthMethod::ALL.map(|method| method.as_str());
         let mut metadata = json!({
             "issuer": self.issuer.as_str(),
             "authorization_endpoint": url("/authorize"),

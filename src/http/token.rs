@@ -24,13 +24,13 @@ impl<S: TokenStore> AuthorizationServer<S> {
         let answer = if grant_type == "refresh_token" {
             let token = params.need("refresh_token", "refresh_token is missing")?;
             let request = RefreshRequest::new(&client, token).scope(scope.as_deref()).resources(params.all("resource"));
-            self.issuer.refresh(&with(request, binding, RefreshRequest::binding)).await?
+            self.issuer.refresh(&request.binding(binding)).await?
         } else {
             let code = params.need("code", "code is missing")?;
             let verifier = params.need("code_verifier", "code_verifier is missing")?;
             let request = RedeemRequest::new(&client, code, params.get("redirect_uri"), verifier);
             let request = request.scope(scope.as_deref()).resources(params.all("resource"));
-            self.issuer.redeem(&with(request, binding, RedeemRequest::binding)).await?
+            self.issuer.redeem(&request.binding(binding)).await?
         };
         let mut tokens = answer.into_result()?;
         tokens.expires_in = told(tokens.expires_in);
@@ -45,13 +45,6 @@ impl<S: TokenStore> AuthorizationServer<S> {
 /// over does not refresh it, it asks its user to log in again.
 fn told(lifetime: u64) -> u64 {
     lifetime - (lifetime / 2).min(5)
-}
-
-fn with<R, B>(request: R, binding: Option<B>, set: impl FnOnce(R, B) -> R) -> R {
-    match binding {
-        Some(binding) => set(request, binding),
-        None => request,
-    }
 }
 
 #[cfg(test)]

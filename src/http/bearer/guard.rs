@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
+use http::StatusCode;
 use http::header::WWW_AUTHENTICATE;
 use http::request::Parts;
-use http::{HeaderMap, StatusCode};
 use serde_json::json;
 use zeroize::Zeroizing;
 
@@ -88,7 +88,10 @@ impl Guard {
             Credentials::Token(scheme, token) => (scheme, token),
             Credentials::None => return Look::Refuse(self.challenge(StatusCode::UNAUTHORIZED, None, &self.required)),
             Credentials::Malformed => return Look::Refuse(self.refuse(VerifyError::Invalid)),
-            Credentials::Misplaced => return Look::Refuse(self.misplaced()),
+            Credentials::Misplaced => {
+                let error = ErrorCode::InvalidRequest.as_str();
+                return Look::Refuse(self.challenge(StatusCode::BAD_REQUEST, Some(error), &self.required));
+            }
         };
         // A token that is bound to a DPoP key must not come as a bearer token, whatever proof is with it (RFC 9449 §7.2).
         let binding = binding.filter(|_| dpop == (scheme == TokenType::Dpop));
@@ -106,11 +109,7 @@ impl Guard {
     }
 
     fn expectation<'a>(&'a self, binding: Option<&'a Binding>) -> Expectation<'a> {
-        let expect = Expectation::resource(self.resource.resource());
-        match binding {
-            Some(binding) => expect.binding(binding),
-            None => expect,
-        }
+        Expectation::resource(self.resource.resource()).binding(binding)
     }
 
     /// The claims of a good token, if they are enough.
@@ -146,11 +145,6 @@ impl Guard {
         self.challenge(StatusCode::FORBIDDEN, Some(error.as_str()), needed)
     }
 
-    fn misplaced(&self) -> Reply {
-        let code = ErrorCode::InvalidRequest;
-        self.challenge(StatusCode::BAD_REQUEST, Some(code.as_str()), &self.required)
-    }
-
     fn challenge(&self, status: StatusCode, error: Option<&str>, scope: &Scope) -> Reply {
         let mut reply = match error {
             Some(error) => json(status, &json!({ "error": error })),
@@ -160,10 +154,4 @@ impl Guard {
         set(&mut reply, WWW_AUTHENTICATE, self.resource.challenge(error, scope));
         reply
     }
-}
-
-/// The token stays here: whatever is behind the check has no use for it, and must not pass it on (MCP authorization
-/// specification, "Access Token Privilege Restriction").
-pub(super) fn strip(headers: &mut HeaderMap) {
-    headers.remove(http::header::AUTHORIZATION);
 }

@@ -5,6 +5,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
+use http::header::AUTHORIZATION;
 use http::request::Parts;
 use http::{Request, Response};
 use http_body::Body;
@@ -12,7 +13,7 @@ use pin_project_lite::pin_project;
 use tower_layer::Layer;
 use tower_service::Service;
 
-use super::guard::{Check, Guard, Look, strip};
+use super::guard::{Check, Guard, Look};
 use super::tools::ToolScopeLayer;
 use crate::claims::AccessClaims;
 use crate::client::Binding;
@@ -245,7 +246,9 @@ impl<S: Service<Request<B>>, B> State<S, B> {
     }
 
     fn serve(inner: &mut S, claims: AccessClaims, mut request: Request<B>) -> Self {
-        strip(request.headers_mut());
+        // The token stays here: whatever is behind the check has no use for it, and must not pass it on (MCP authorization
+        // specification, "Access Token Privilege Restriction").
+        request.headers_mut().remove(AUTHORIZATION);
         request.extensions_mut().insert(claims);
         Self::Serve { response: inner.call(request) }
     }

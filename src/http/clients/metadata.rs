@@ -18,6 +18,8 @@ pub enum AuthMethod {
 }
 
 impl AuthMethod {
+    pub(crate) const ALL: [Self; 3] = [Self::None, Self::ClientSecretBasic, Self::ClientSecretPost];
+
     /// The registered name.
     pub fn as_str(&self) -> &'static str {
         match self {
@@ -28,7 +30,7 @@ impl AuthMethod {
     }
 
     fn parse(name: &str) -> Option<Self> {
-        [Self::None, Self::ClientSecretBasic, Self::ClientSecretPost].into_iter().find(|method| method.as_str() == name)
+        Self::ALL.into_iter().find(|method| method.as_str() == name)
     }
 }
 

@@ -48,9 +48,9 @@ impl<S: TokenStore> StoredClients<S> {
     /// A fault of the server.
     pub async fn remove(&self, client_id: &str) -> Result<bool, Error> {
         for _ in 0..MAX_ATTEMPTS {
-            let Some(record) = self.issuer.store.get(key(client_id)).await? else { return Ok(false) };
+            let Some(record) = self.issuer.get(key(client_id)).await? else { return Ok(false) };
             let version = record.version;
-            if self.open(client_id, record)?.is_none() {
+            if self.open(record)?.is_none() {
                 return Ok(false);
             }
             // Gone for every reader at once, and from the store with the next purge.
@@ -63,10 +63,10 @@ impl<S: TokenStore> StoredClients<S> {
     }
 
     /// `None` for one that was removed, or whose lifetime is over.
-    fn open(&self, client_id: &str, mut record: Record) -> Result<Option<RegisteredClient>, Error> {
+    fn open(&self, mut record: Record) -> Result<Option<RegisteredClient>, Error> {
         let over = record.expires_at <= self.issuer.clock.now();
         let opened = sealed::open(&mut record, &self.issuer.keyring)?;
-        if opened.kind != Kind::CLIENT || record.key != key(client_id) {
+        if opened.kind != Kind::CLIENT {
             return Err(corrupt());
         }
         let client: Option<RegisteredClient> = postcard::from_bytes(opened.content()).map_err(|_| corrupt())?;
@@ -102,10 +102,10 @@ impl<S: TokenStore> ClientRegistry for StoredClients<S> {
             if let Some(client) = self.known.find(client_id).await? {
                 return Ok(Some(client));
             }
-            match self.issuer.store.get(key(client_id)).await? {
-                Some(record) => self.open(client_id, record).map_err(StoreError::unavailable),
-                None => Ok(None),
-            }
+            let found = self.issuer.get(key(client_id)).await;
+            found
+                .and_then(|record| record.map_or(Ok(None), |record| self.open(record)))
+                .map_err(StoreError::unavailable)
         })
     }
 
