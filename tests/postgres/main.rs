@@ -1,21 +1,22 @@
 //! `PostgresStore` on real servers. `.ci/postgres` starts them; without them these tests fail.
 
 mod conformance;
-mod contract;
-mod faults;
+mod failover;
+mod outage;
 mod pair;
 mod processes;
 mod proxy;
 mod races;
 mod schema;
+mod secrets;
 #[path = "../support/mod.rs"]
 mod support;
 
-use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
-use mcp_token_lifecycle::{Answer, PostgresStore, RefreshRequest, TokenIssuer, TokenResponse, TokenStore};
+use mcp_token_lifecycle::{Error, ErrorCode, PostgresStore, RefreshRequest, TokenIssuer, TokenResponse};
 use tokio::runtime::{Builder, Runtime};
 
 /// One runtime for all tests: a connection belongs to the one it was opened on.
@@ -42,11 +43,16 @@ fn table() -> String {
     format!("test_{}_{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed))
 }
 
-/// A store in an empty table of its own.
-async fn fresh(url: &str) -> PostgresStore {
-    let store = PostgresStore::connect(url).await.unwrap().with_table(&table()).unwrap();
+/// A store in the table of this name, created if need be.
+async fn store(url: &str, table: &str) -> PostgresStore {
+    let store = PostgresStore::connect(url).await.unwrap().with_table(table).unwrap();
     store.create_schema().await.unwrap();
     store
+}
+
+/// A store in an empty table of its own.
+async fn fresh(url: &str) -> PostgresStore {
+    store(url, &table()).await
 }
 
 /// Statements of the test's own, on a connection of its own. The first column of the last rows, as text.
@@ -59,13 +65,17 @@ async fn sql(url: &str, script: &str) -> Vec<String> {
     messages.iter().filter_map(|m| if let Row(row) = m { row.get(0).map(str::to_owned) } else { None }).collect()
 }
 
-/// A refresh that may meet a fault of the server, but no refusal.
-async fn refresh<S: TokenStore>(issuer: &TokenIssuer<S>, token: &str) -> Option<TokenResponse> {
-    match issuer.refresh(&RefreshRequest::new(&support::client(), token)).await {
-        Ok(Answer::Issue(response)) => Some(response),
-        Ok(Answer::Deny(refusal)) => panic!("a client was refused: {refusal}"),
-        Err(_) => None,
-    }
+type Issuer = Arc<TokenIssuer<PostgresStore>>;
+
+/// A refresh on a server without faults.
+async fn refresh(issuer: &Issuer, token: &str) -> Result<TokenResponse, ErrorCode> {
+    try_refresh(issuer, token).await.expect("no fault of the server")
+}
+
+/// A refresh on a server that may be at fault.
+async fn try_refresh(issuer: &Issuer, token: &str) -> Result<Result<TokenResponse, ErrorCode>, Error> {
+    let answer = issuer.refresh(&RefreshRequest::new(&support::client(), token)).await;
+    answer.map(|answer| answer.into_result().map_err(|response| response.error))
 }
 
 /// Ask again until something is there.
