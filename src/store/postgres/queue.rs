@@ -3,8 +3,10 @@
 use std::collections::VecDeque;
 use std::future::Future;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use tokio::runtime::Handle;
+use tokio::task::yield_now;
 
 use super::error::Fault;
 
@@ -14,19 +16,24 @@ const WAITING: usize = 8192;
 /// The most jobs in one statement: bounds its parameters and the wait of those behind it.
 const BATCH: usize = 512;
 
-/// The most statements under way: a second one fills the time in which the first is on the wire.
-const WORKERS: usize = 2;
+/// The most statements under way. One is best, for then all who wait share the next.
+const WORKERS: usize = 4;
+
+/// A statement that takes this long is held up, perhaps by a row that somebody has locked: another may go past it.
+const HELD_UP: Duration = Duration::from_millis(50);
 
 pub(super) struct Queue<J>(Mutex<State<J>>);
 
 struct State<J> {
     waiting: VecDeque<J>,
     workers: usize,
+    /// When the last statement began.
+    begun: Instant,
 }
 
 impl<J: Send + 'static> Queue<J> {
     pub(super) fn new() -> Arc<Self> {
-        Arc::new(Self(Mutex::new(State { waiting: VecDeque::new(), workers: 0 })))
+        Arc::new(Self(Mutex::new(State { waiting: VecDeque::new(), workers: 0, begun: Instant::now() })))
     }
 
     /// Let `job` wait. If there are workers to be had, one begins to `work` on what waits; it ends when nothing does.
@@ -41,13 +48,20 @@ impl<J: Send + 'static> Queue<J> {
             return Err(Fault::Overloaded);
         }
         state.waiting.push_back(job);
-        if state.workers < WORKERS {
+        if state.workers == 0 || state.workers < WORKERS && state.begun.elapsed() > HELD_UP {
             state.workers += 1;
+            state.begun = Instant::now();
             let mut worker = Worker { queue: self.clone(), retired: false };
             drop(state);
             runtime.spawn(async move {
-                while let Some(jobs) = worker.take() {
+                let (mut company, mut patience) = (0, Duration::ZERO);
+                loop {
+                    worker.queue.gather(company, patience).await;
+                    let begun = Instant::now();
+                    let Some(jobs) = worker.take() else { return };
+                    company = jobs.len();
                     work(jobs).await;
+                    patience = begun.elapsed() / 8;
                 }
             });
         }
@@ -58,6 +72,16 @@ impl<J: Send + 'static> Queue<J> {
     pub(super) fn put_back(&self, jobs: Vec<J>) {
         let mut state = self.lock();
         jobs.into_iter().rev().for_each(|job| state.waiting.push_front(job));
+    }
+
+    /// Wait until as many wait as were just answered, but not for long: they come back within a moment, and a statement
+    /// without them would make them wait for two.
+    async fn gather(&self, company: usize, patience: Duration) {
+        let patient_until = Instant::now() + patience;
+        while self.lock().waiting.len() < company && Instant::now() < patient_until {
+            // A timer would be too coarse.
+            yield_now().await;
+        }
     }
 
     fn lock(&self) -> MutexGuard<'_, State<J>> {
@@ -82,6 +106,7 @@ impl<J: Send + 'static> Worker<J> {
             self.retired = true;
             return None;
         }
+        state.begun = Instant::now();
         Some(state.waiting.drain(..count).collect())
     }
 }

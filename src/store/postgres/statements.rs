@@ -10,10 +10,10 @@ const COLUMNS: &str = "key, version, expires_at, index1, index2, index3, index4,
 pub(super) struct Statements {
     /// The records under `$1`, an array of keys.
     pub(super) get: String,
-    /// Insert where nothing is. Gives the keys of what was inserted.
-    pub(super) insert: String,
-    /// Replace where the version is the one before. Gives the keys of what was replaced.
-    pub(super) replace: String,
+    /// Insert where nothing is.
+    pub(super) insert: Swap,
+    /// Replace where the version is the one before.
+    pub(super) replace: Swap,
     /// At most `$2` records behind the key `$1`.
     pub(super) list_all: String,
     /// At most `$2` records behind the key `$1`, of those under the index key `$3`.
@@ -24,13 +24,34 @@ pub(super) struct Statements {
     pub(super) any_expired: String,
 }
 
+/// A compare-and-swap of the records whose parts are in the arrays `$1` to `$8`. Gives the keys of those that were written.
+#[derive(Debug)]
+pub(super) struct Swap {
+    /// For arrays of one: the same as `many`, for less planning.
+    pub(super) one: String,
+    pub(super) many: String,
+}
+
 impl Statements {
     pub(super) fn of(table: &TableName) -> Self {
         let table = table.quoted();
         // Behind a sub-select the planner cannot see how long the arrays are, and takes the way through the primary key: it
         // locks the rows in the order of the batch, where a scan of the table would lock them in its own.
-        let batch = "unnest((SELECT $1::bytea[]), (SELECT $2::bigint[]), (SELECT $3::bigint[]), (SELECT $4::bytea[]), \
-             (SELECT $5::bytea[]), (SELECT $6::bytea[]), (SELECT $7::bytea[]), (SELECT $8::bytea[]))";
+        let types = ["bytea", "bigint", "bigint", "bytea", "bytea", "bytea", "bytea", "bytea"];
+        let arrays = || (1..).zip(types).map(|(n, of)| format!("${n}::{of}[]"));
+        let many = arrays().map(|array| format!("(SELECT {array})")).collect::<Vec<_>>().join(", ");
+        let one = arrays().map(|array| format!("({array})[1]")).collect::<Vec<_>>().join(", ");
+        let insert =
+            |rows: String| format!("INSERT INTO {table} ({COLUMNS}) {rows} ON CONFLICT (key) DO NOTHING RETURNING key");
+        // If another transaction has the row, the condition on the version is tried again on what that one left behind.
+        let replace = |rows: String| {
+            format!(
+                "UPDATE {table} AS stored SET version = next.version, expires_at = next.expires_at, \
+                 index1 = next.index1, index2 = next.index2, index3 = next.index3, index4 = next.index4, \
+                 payload = next.payload FROM {rows} AS next ({COLUMNS}) \
+                 WHERE stored.key = next.key AND stored.version = next.version - 1 RETURNING stored.key"
+            )
+        };
         let branches: Vec<_> = (1..=4)
             .map(|n| {
                 format!(
@@ -40,16 +61,11 @@ impl Statements {
             .collect();
         Self {
             get: format!("SELECT {COLUMNS} FROM {table} WHERE key = ANY($1)"),
-            insert: format!(
-                "INSERT INTO {table} ({COLUMNS}) SELECT * FROM {batch} ON CONFLICT (key) DO NOTHING RETURNING key"
-            ),
-            // If another transaction has the row, the condition on the version is tried again on what that one left behind.
-            replace: format!(
-                "UPDATE {table} AS stored SET version = next.version, expires_at = next.expires_at, \
-                 index1 = next.index1, index2 = next.index2, index3 = next.index3, index4 = next.index4, \
-                 payload = next.payload FROM {batch} AS next ({COLUMNS}) \
-                 WHERE stored.key = next.key AND stored.version = next.version - 1 RETURNING stored.key"
-            ),
+            insert: Swap {
+                one: insert(format!("VALUES ({one})")),
+                many: insert(format!("SELECT * FROM unnest({many})")),
+            },
+            replace: Swap { one: replace(format!("(VALUES ({one}))")), many: replace(format!("unnest({many})")) },
             list_all: format!("SELECT {COLUMNS} FROM {table} WHERE key > $1 ORDER BY key LIMIT $2"),
             list_index: format!("{} ORDER BY key LIMIT $2", branches.join(" UNION ALL ")),
             purge: format!(

@@ -9,6 +9,7 @@ use tokio_postgres::types::Type;
 use super::error::Fault;
 use super::queue::Queue;
 use super::reader::record_key;
+use super::statements::Swap;
 use super::{Core, Reply};
 use crate::store::{Commit, Record, RecordKey};
 use crate::time::Timestamp;
@@ -26,8 +27,8 @@ pub(super) struct Write {
 }
 
 impl Core {
-    /// Carry out `jobs` with one statement, `insert` or `replace`.
-    pub(super) async fn write(&self, statement: &str, queue: &Queue<Write>, mut jobs: Vec<Write>) {
+    /// Carry out `jobs` with one statement.
+    pub(super) async fn write(&self, swap: &Swap, queue: &Queue<Write>, mut jobs: Vec<Write>) {
         jobs.retain(|job| !job.reply.is_canceled());
         // All lock their rows in the same order, and a statement has each row once: its order among equals is not defined.
         jobs.sort_by_key(|job| (job.record.key, job.record.version));
@@ -42,7 +43,7 @@ impl Core {
             }
         }
         queue.put_back(later);
-        match self.applied(statement, &batch).await {
+        match self.applied(swap, &batch).await {
             Ok(applied) => {
                 for Write { record, reply } in batch {
                     let outcome = if applied.contains(&record.key) { Commit::Apply } else { Commit::Conflict };
@@ -61,7 +62,7 @@ impl Core {
     }
 
     /// The keys of the records in `batch` that were written.
-    async fn applied(&self, statement: &str, batch: &[Write]) -> Result<HashSet<RecordKey>, Fault> {
+    async fn applied(&self, swap: &Swap, batch: &[Write]) -> Result<HashSet<RecordKey>, Fault> {
         if batch.is_empty() {
             return Ok(HashSet::new());
         }
@@ -85,6 +86,7 @@ impl Core {
             (fourth as _, Type::BYTEA_ARRAY),
             (&payloads as _, Type::BYTEA_ARRAY),
         ];
+        let statement = if batch.len() == 1 { &swap.one } else { &swap.many };
         let rows = self.sessions.query(statement, &parameters).await?;
         rows.iter().map(|row| record_key(row.try_get(0)?)).collect()
     }
