@@ -122,21 +122,45 @@ fn a_serialization_failure_is_sent_again() {
 }
 
 #[test]
-fn a_purge_waits_for_what_is_locked() {
+fn a_purge_waits_for_what_is_locked_and_spares_what_is_renewed() {
     RUNTIME.block_on(async {
         let table = table();
         let store = store(&direct(), &table).await;
-        for record in [record(1), record_of(2, 1)] {
-            assert_eq!(store.commit(record).await.unwrap(), Commit::Apply);
+        for key in [1, 2, 3] {
+            assert_eq!(store.commit(record_of(key, 1)).await.unwrap(), Commit::Apply);
         }
-        let locked = format!(
-            "BEGIN; UPDATE {table} SET expires_at = 11 WHERE version = 1 AND key < '\\x02'; SELECT pg_sleep(1); COMMIT"
+        let lock = format!(
+            "BEGIN; SELECT * FROM {table} WHERE key = decode(repeat('02', 16), 'hex') FOR UPDATE; \
+             UPDATE {table} SET expires_at = 11 WHERE key = decode(repeat('03', 16), 'hex'); SELECT pg_sleep(1); COMMIT"
         );
-        let renewed = tokio::spawn(async move { sql(&direct(), &locked).await });
+        let locked = tokio::spawn(async move { sql(&direct(), &lock).await });
         tokio::time::sleep(Duration::from_millis(300)).await;
-        assert_eq!(store.purge(Timestamp::from_unix(10), 10).await.unwrap(), 1, "the one that nobody renewed");
-        renewed.await.unwrap();
-        assert!(store.get(record(1).key).await.unwrap().is_some());
+        assert_eq!(store.purge(Timestamp::from_unix(10), 10).await.unwrap(), 2);
+        locked.await.unwrap();
+        assert!(store.get(record_of(2, 1).key).await.unwrap().is_none());
+        assert!(store.get(record_of(3, 1).key).await.unwrap().is_some());
+    });
+}
+
+#[test]
+fn a_locked_row_does_not_stop_the_commits_of_others() {
+    RUNTIME.block_on(async {
+        let table = table();
+        let store = store(&direct(), &table).await;
+        for key in [1, 2] {
+            assert_eq!(store.commit(record_of(key, 1)).await.unwrap(), Commit::Apply);
+        }
+        let lock = format!("BEGIN; SELECT * FROM {table} WHERE key < '\\x02' FOR UPDATE; SELECT pg_sleep(2); COMMIT");
+        let locked = tokio::spawn(async move { sql(&direct(), &lock).await });
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        let held_up = tokio::spawn({
+            let store = store.clone();
+            async move { store.commit(record(2)).await }
+        });
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        assert_eq!(store.commit(record_of(2, 2)).await.unwrap(), Commit::Apply);
+        assert!(!locked.is_finished(), "it waited for the lock");
+        assert_eq!(held_up.await.unwrap().unwrap(), Commit::Apply);
     });
 }
 

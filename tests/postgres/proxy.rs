@@ -65,8 +65,8 @@ async fn forward(mut client: TcpStream, mut server: TcpStream, cut: &AtomicU8) -
                 }
                 server.write_all(bytes).await?;
                 if update && take(Cut::After) {
-                    server.read(&mut answered).await?;
-                    return Ok(());
+                    // It answers after the commit, and not before.
+                    return server.readable().await;
                 }
             }
             count = server.read(&mut answered) => {
