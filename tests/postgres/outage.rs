@@ -9,7 +9,7 @@ use mcp_token_lifecycle::{
 
 use super::proxy::{Cut, Proxy};
 use super::support::*;
-use super::{Issuer, RUNTIME, direct, fresh, refresh, sql, store, table, try_refresh};
+use super::{Issuer, RUNTIME, direct, fresh, refresh, sql, store, table, try_refresh, until};
 
 fn record(version: u64) -> Record {
     record_of(1, version)
@@ -100,6 +100,30 @@ fn when_the_time_runs_out_on_the_server_nothing_was_written() {
         let (outcome, store) = on_a_locked_row(&url, Duration::from_secs(5)).await;
         assert!(matches!(outcome, Err(StoreError::Unavailable(_))), "{outcome:?}");
         assert_eq!(store.get(record(1).key).await.unwrap(), Some(record(1)));
+        assert_eq!(store.commit(record(2)).await.unwrap(), Commit::Apply);
+    });
+}
+
+#[test]
+fn when_the_server_ends_the_session_the_write_may_have_happened() {
+    RUNTIME.block_on(async {
+        let table = table();
+        let store = store(&direct(), &table).await;
+        assert_eq!(store.commit(record(1)).await.unwrap(), Commit::Apply);
+        let lock = format!("BEGIN; SELECT * FROM {table} FOR UPDATE; SELECT pg_sleep(1); COMMIT");
+        let locked = tokio::spawn(async move { sql(&direct(), &lock).await });
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        let commit = tokio::spawn({
+            let store = store.clone();
+            async move { store.commit(record(2)).await }
+        });
+        let end = format!(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE 'UPDATE \"{table}%'"
+        );
+        until("the end", async || (!sql(&direct(), &end).await.is_empty()).then_some(())).await;
+        let outcome = commit.await.unwrap();
+        assert!(matches!(outcome, Err(StoreError::Uncertain(_))), "{outcome:?}");
+        locked.await.unwrap();
         assert_eq!(store.commit(record(2)).await.unwrap(), Commit::Apply);
     });
 }
