@@ -4,6 +4,8 @@
 pub mod conformance;
 mod dynamic;
 mod memory;
+#[cfg(feature = "postgres")]
+mod postgres;
 #[cfg(feature = "redb")]
 mod redb;
 
@@ -13,6 +15,8 @@ use std::future::Future;
 
 pub use self::dynamic::{BoxFuture, DynTokenStore};
 pub use self::memory::MemoryStore;
+#[cfg(feature = "postgres")]
+pub use self::postgres::{PostgresError, PostgresStore};
 #[cfg(feature = "redb")]
 pub use self::redb::{RedbOpenError, RedbStore};
 

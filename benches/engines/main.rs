@@ -1,0 +1,44 @@
+//! Measures the stores on engines of their own, and prints one table.
+//!
+//! The servers are started by `.ci/postgres`: `.ci/postgres cargo bench --bench engines --features postgres`. `-- --quick`
+//! scales down what takes long; `-- soak-postgres` runs for ten minutes, or with `--quick` for four, and only when asked to.
+
+#[path = "../lifecycle/fixture.rs"]
+#[allow(dead_code, reason = "the other benchmark uses the rest")]
+mod fixture;
+#[path = "../lifecycle/measure.rs"]
+#[allow(dead_code, reason = "the other benchmark uses the rest")]
+mod measure;
+mod postgres;
+mod soak;
+#[path = "../lifecycle/table.rs"]
+#[allow(dead_code, reason = "the other benchmark uses the rest")]
+mod table;
+
+use table::Table;
+
+type Group = (&'static str, fn(&mut Table, bool));
+
+const GROUPS: &[Group] = &[("postgres", postgres::run), ("soak-postgres", postgres::soak)];
+
+fn main() {
+    // Cargo passes `--bench`, which means nothing here.
+    let arguments: Vec<String> = std::env::args().skip(1).filter(|argument| argument != "--bench").collect();
+    let quick = arguments.iter().any(|argument| argument == "--quick");
+    let chosen: Vec<&str> = arguments.iter().map(String::as_str).filter(|argument| *argument != "--quick").collect();
+    if let Some(unknown) = chosen.iter().find(|name| !GROUPS.iter().any(|(group, _)| group == *name)) {
+        eprintln!(
+            "there is no group {unknown}: choose from {:?}",
+            GROUPS.iter().map(|(name, _)| name).collect::<Vec<_>>()
+        );
+        std::process::exit(2);
+    }
+    let mut table = Table::default();
+    for &(name, run) in GROUPS {
+        if chosen.contains(&name) || chosen.is_empty() && !name.starts_with("soak") {
+            eprintln!("measuring: {name}");
+            run(&mut table, quick);
+        }
+    }
+    println!("{} mode\n\n{table}", if quick { "quick" } else { "full" });
+}

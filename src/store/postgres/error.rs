@@ -1,0 +1,95 @@
+//! What goes wrong, and whether the write may have happened all the same.
+
+use std::error::Error as StdError;
+use std::sync::Arc;
+
+use deadpool_postgres::PoolError;
+use tokio_postgres::error::{Severity, SqlState};
+
+use crate::store::StoreError;
+
+/// Why a [`PostgresStore`](super::PostgresStore) could not be set up.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum PostgresError {
+    /// The connection string is malformed. What is wrong with it is not told, for it may hold a password.
+    #[error("the connection string is malformed")]
+    ConnectionString,
+    /// The name of the table is not made of lower-case letters, digits and underscores, or is too long.
+    #[error("the name of the table is not a plain identifier")]
+    TableName,
+    /// There is no connection to be had.
+    #[error("there is no connection to PostgreSQL")]
+    Connect(#[source] Box<dyn StdError + Send + Sync>),
+    /// The table could not be looked up or created.
+    #[error("the table could not be created")]
+    Schema(#[source] Box<dyn StdError + Send + Sync>),
+    /// The table is something else than a token store, or one of a layout this version does not know.
+    #[error("the table is not a token store of a known layout")]
+    UnknownLayout,
+}
+
+/// Why an operation failed.
+#[derive(Clone, Debug, thiserror::Error)]
+pub(super) enum Fault {
+    #[error("there was no connection to be had in time")]
+    NoConnection,
+    #[error("there is no connection to be had: {0}")]
+    Connect(#[source] Arc<PoolError>),
+    #[error("there was no answer in time")]
+    NoAnswer,
+    #[error("the statement failed: {0}")]
+    Statement(#[source] Arc<tokio_postgres::Error>),
+    #[error("a row is malformed")]
+    Row,
+    #[error("too many index keys, too large a payload, or too large a number")]
+    TooLarge,
+    #[error("too many operations are waiting")]
+    Overloaded,
+    #[error("there is no tokio runtime here")]
+    NoRuntime,
+    #[error("the runtime has ended")]
+    Stopped,
+    #[error("expired records are locked by others")]
+    Locked,
+}
+
+/// Of a value that is not what the column should hold.
+impl From<tokio_postgres::Error> for Fault {
+    fn from(_: tokio_postgres::Error) -> Self {
+        Self::Row
+    }
+}
+
+impl Fault {
+    pub(super) fn statement(error: tokio_postgres::Error) -> Self {
+        Self::Statement(Arc::new(error))
+    }
+
+    /// After a statement that writes.
+    pub(super) fn of_write(self) -> StoreError {
+        let uncertain = match &self {
+            Self::NoAnswer | Self::Stopped => true,
+            Self::Statement(error) => !was_rolled_back(error),
+            _ => false,
+        };
+        if uncertain { StoreError::uncertain(self) } else { StoreError::unavailable(self) }
+    }
+}
+
+/// Whether the server itself said that the statement, a transaction of its own, came to nothing. When it ends the session
+/// as well, the commit may have come before.
+fn was_rolled_back(error: &tokio_postgres::Error) -> bool {
+    let Some(error) = error.as_db_error() else { return false };
+    let in_doubt = error.code().code().starts_with("08")
+        || *error.code() == SqlState::T_R_STATEMENT_COMPLETION_UNKNOWN
+        || *error.code() == SqlState::TRANSACTION_RESOLUTION_UNKNOWN;
+    error.parsed_severity() == Some(Severity::Error) && !in_doubt
+}
+
+/// Whether the server rolled the statement back for the sake of another one, so that it may simply be sent again.
+pub(super) fn may_be_sent_again(error: &tokio_postgres::Error) -> bool {
+    error
+        .code()
+        .is_some_and(|code| [SqlState::T_R_SERIALIZATION_FAILURE, SqlState::T_R_DEADLOCK_DETECTED].contains(code))
+}

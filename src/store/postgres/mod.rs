@@ -1,0 +1,244 @@
+//! Records in PostgreSQL, for any number of processes on any number of machines.
+//!
+//! | file | concept |
+//! |---|---|
+//! | `table` | the table: its name, what it looks like, how it comes to be |
+//! | `statements` | every statement, complete in itself |
+//! | `session` | one statement on a connection of the pool, within its time |
+//! | `queue` | jobs that wait to share a statement |
+//! | `writer` | many commits, one statement; the purge |
+//! | `reader` | many reads, one statement; the listings |
+//! | `error` | what goes wrong, and whether the write may have happened |
+
+mod error;
+mod queue;
+mod reader;
+mod session;
+mod statements;
+mod table;
+mod writer;
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use deadpool_postgres::{Manager, ManagerConfig, Pool, RecyclingMethod};
+use futures_channel::oneshot;
+use tokio::time::timeout;
+use tokio_postgres::NoTls;
+use tokio_postgres::config::{Config, TargetSessionAttrs};
+
+use self::error::Fault;
+pub use self::error::PostgresError;
+use self::queue::Queue;
+use self::reader::Read;
+use self::session::Sessions;
+use self::statements::Statements;
+use self::table::TableName;
+use self::writer::Write;
+use super::{Commit, Cursor, Page, Record, RecordKey, Select, StoreError, TokenStore};
+use crate::time::Timestamp;
+
+/// How many connections [`PostgresStore::connect`] opens at most. Commits and reads share statements and need few.
+const CONNECTIONS: usize = 8;
+
+/// How long each of the two, a connection and an answer, may take.
+const TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Where an answer goes. Nobody may be listening any more: what was begun is done all the same.
+type Reply<T> = oneshot::Sender<Result<T, StoreError>>;
+
+/// A [`TokenStore`] in a PostgreSQL table, for more than one process or machine. PostgreSQL 12 or newer.
+///
+/// ```no_run
+/// # async fn run() -> Result<(), Box<dyn std::error::Error>> {
+/// use mcp_token_lifecycle::PostgresStore;
+///
+/// let store = PostgresStore::connect("postgres://tokens@db1,db2/auth").await?;
+/// store.create_schema().await?;
+/// # Ok(()) }
+/// ```
+///
+/// # Durability
+///
+/// [`Commit::Apply`] is answered after the server has committed, with what durability the server is set to. With
+/// `synchronous_commit` at `on` or higher (the default) it outlives a crash of the server. It outlives the loss of the server
+/// only with a synchronous standby (`synchronous_standby_names`) that is then promoted: an asynchronous one may lack the last
+/// rotations, and a rotation or revocation that is lost brings a spent token back to life.
+///
+/// # Concurrency
+///
+/// A commit is one statement that compares and swaps. Commits that arrive while one is under way share the next, and so do
+/// reads, so throughput grows with the number of callers. A refresh takes two round trips. No statement is prepared and no
+/// transaction spans two, so PgBouncer may sit in between in transaction mode. What the server rolled back because of another
+/// transaction (SQLSTATE 40001 and 40P01) is sent again.
+///
+/// # Runtime
+///
+/// The futures need a tokio runtime with I/O and time enabled; without one they fail. A commit whose future is dropped is
+/// either carried out as a whole or not at all. When more than 8,192 reads or writes wait, further ones are
+/// [`StoreError::Unavailable`].
+///
+/// # Failures
+///
+/// [`StoreError::Unavailable`] when there was no connection, or the server itself said that the statement came to nothing;
+/// [`StoreError::Uncertain`] when the connection broke or the time ran out after the commit was sent. The connection is then
+/// closed, and a later operation opens another. With several hosts in the connection string that is one to whichever of
+/// them accepts writes.
+///
+/// The [time limit](Self::with_timeout) is on this side; for the server's side set `statement_timeout` and `lock_timeout`
+/// for the role, or in the connection string (`options=-c%20statement_timeout%3D5s`). Never cancel a commit on the server
+/// (`pg_cancel_backend`) while it waits for a standby: PostgreSQL then acknowledges it without the standby.
+///
+/// # Security
+///
+/// Keys, index keys, versions and expiries are in the clear: random numbers, keyed hashes, and times. Payloads are whatever was
+/// given, which the issuer seals. No token, subject or client is in a column, a statement or its parameters, so the server's
+/// log may have them all. The role needs `SELECT`, `INSERT`, `UPDATE` and `DELETE` on the one table, and may do without the
+/// right to create it ([`schema_sql`](Self::schema_sql)). [`connect`](Self::connect) speaks plain text, for a server on the
+/// same host or a network that encrypts by itself; for TLS give [`from_pool`](Self::from_pool) a pool with the connector of
+/// your choice.
+#[derive(Clone)]
+pub struct PostgresStore(Arc<Core>);
+
+/// What the workers share.
+struct Core {
+    table: TableName,
+    statements: Statements,
+    sessions: Sessions,
+    reads: Arc<Queue<Read>>,
+    inserts: Arc<Queue<Write>>,
+    replacements: Arc<Queue<Write>>,
+}
+
+impl PostgresStore {
+    /// A store on the server of this connection string, `postgres://user:password@host:port,host:port/database` or
+    /// `host=… user=…`, without TLS. Of several hosts the one that accepts writes is used, whatever `target_session_attrs`
+    /// says.
+    ///
+    /// Opens a connection, and fails if there is none to be had.
+    pub async fn connect(url: &str) -> Result<Self, PostgresError> {
+        let mut config: Config = url.parse().map_err(|_| PostgresError::ConnectionString)?;
+        config.target_session_attrs(TargetSessionAttrs::ReadWrite);
+        if config.get_connect_timeout().is_none() {
+            config.connect_timeout(TIMEOUT / 2);
+        }
+        if config.get_application_name().is_none() {
+            config.application_name("mcp-token-lifecycle");
+        }
+        let recycling = ManagerConfig { recycling_method: RecyclingMethod::Fast };
+        let pool = Pool::builder(Manager::from_config(config, NoTls, recycling)).max_size(CONNECTIONS);
+        let store = Self::from_pool(pool.build().map_err(|error| PostgresError::Connect(error.into()))?);
+        let _back_to_the_pool = store.0.sessions.open().await.map_err(|fault| PostgresError::Connect(fault.into()))?;
+        Ok(store)
+    }
+
+    /// A store on the connections of `pool`: for TLS, or to share a pool. Give it `target_session_attrs=read-write` where
+    /// there are several hosts, and no fewer than four connections.
+    pub fn from_pool(pool: Pool) -> Self {
+        Self::new(TableName::default(), Sessions { pool, timeout: TIMEOUT })
+    }
+
+    fn new(table: TableName, sessions: Sessions) -> Self {
+        let statements = Statements::of(&table);
+        let (reads, inserts, replacements) = (Queue::new(), Queue::new(), Queue::new());
+        Self(Arc::new(Core { table, statements, sessions, reads, inserts, replacements }))
+    }
+
+    /// With the table of this name, `table` or `schema.table`, instead of `mcp_token_records`: lower-case letters, digits and
+    /// underscores, not beginning with a digit, at most 52 each.
+    pub fn with_table(self, name: &str) -> Result<Self, PostgresError> {
+        Ok(Self::new(TableName::parse(name)?, self.0.sessions.clone()))
+    }
+
+    /// With this limit, instead of five seconds, on each of the two: the wait for a connection, and that for an answer.
+    #[must_use]
+    pub fn with_timeout(self, timeout: Duration) -> Self {
+        Self::new(self.0.table.clone(), Sessions { timeout, ..self.0.sessions.clone() })
+    }
+
+    /// Create the table and its indexes if they are not there. To be called at every start: a table that is there in the
+    /// current layout costs one read and no rights to create anything.
+    pub async fn create_schema(&self) -> Result<(), PostgresError> {
+        let Core { table, sessions, .. } = &*self.0;
+        let failed = |fault: Fault| PostgresError::Schema(fault.into());
+        let rows = sessions.query(&table.comment(), &[]).await.map_err(failed)?;
+        match rows.first().map(|row| row.try_get(0)).transpose() {
+            Ok(None) => {
+                let session = sessions.open().await.map_err(failed)?;
+                session.batch_execute(&table.create_once()).await.map_err(|error| failed(Fault::statement(error)))
+            }
+            Ok(Some(comment)) => TableName::is_current(comment),
+            Err(error) => Err(failed(Fault::statement(error))),
+        }
+    }
+
+    /// The statements that [`create_schema`](Self::create_schema) sends, for those who migrate by hand.
+    pub fn schema_sql(&self) -> String {
+        self.0.table.create()
+    }
+}
+
+/// Wait for the answer of a worker, and no longer than for one statement of others and one's own, each with its connection.
+async fn answer<T>(
+    core: &Core,
+    answer: oneshot::Receiver<Result<T, StoreError>>,
+) -> Result<Result<T, StoreError>, Fault> {
+    match timeout(core.sessions.timeout * 4, answer).await {
+        Ok(answer) => answer.map_err(|_| Fault::Stopped),
+        Err(_) => Err(Fault::NoAnswer),
+    }
+}
+
+impl TokenStore for PostgresStore {
+    async fn get(&self, key: RecordKey) -> Result<Option<Record>, StoreError> {
+        let (reply, receiver) = oneshot::channel();
+        let core = self.0.clone();
+        let work = move |jobs| {
+            let core = core.clone();
+            async move { core.look_up(jobs).await }
+        };
+        self.0.reads.push(Read { key, reply }, work).map_err(StoreError::unavailable)?;
+        answer(&self.0, receiver).await.map_err(StoreError::unavailable)?
+    }
+
+    async fn commit(&self, record: Record) -> Result<Commit, StoreError> {
+        let bounded = [record.version, record.expires_at.as_unix()].iter().all(|number| i64::try_from(*number).is_ok());
+        if !bounded || record.indexes.len() > Record::MAX_INDEXES || record.payload.len() > Record::MAX_PAYLOAD {
+            return Err(StoreError::unavailable(Fault::TooLarge));
+        }
+        let (reply, receiver) = oneshot::channel();
+        let (core, first) = (self.0.clone(), record.version == 1);
+        let queue = if first { &self.0.inserts } else { &self.0.replacements };
+        let work = move |jobs| {
+            let core = core.clone();
+            async move {
+                match first {
+                    true => core.write(&core.statements.insert, &core.inserts, jobs).await,
+                    false => core.write(&core.statements.replace, &core.replacements, jobs).await,
+                }
+            }
+        };
+        queue.push(Write { record, reply }, work).map_err(StoreError::unavailable)?;
+        answer(&self.0, receiver).await.map_err(Fault::of_write)?
+    }
+
+    async fn list(&self, select: Select, after: Option<Cursor>, limit: usize) -> Result<Page, StoreError> {
+        self.0.page(select, after, limit).await.map_err(StoreError::unavailable)
+    }
+
+    async fn purge(&self, now: Timestamp, limit: usize) -> Result<usize, StoreError> {
+        let mut removed = 0;
+        match self.0.purge(now, limit.max(1), &mut removed).await {
+            Ok(()) => Ok(removed),
+            Err(fault) if removed == 0 => Err(fault.of_write()),
+            Err(fault) => Err(StoreError::uncertain(fault)),
+        }
+    }
+}
+
+impl fmt::Debug for PostgresStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PostgresStore").field("table", &self.0.table.quoted()).finish_non_exhaustive()
+    }
+}

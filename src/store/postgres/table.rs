@@ -1,0 +1,127 @@
+//! The table: its name, what it looks like, and how it comes to be.
+
+use super::error::PostgresError;
+
+/// The layout that this version knows. It is noted in the comment of the table.
+const LAYOUT: u32 = 1;
+
+/// What the comment of the table begins with.
+const COMMENT: &str = "mcp-token-lifecycle, layout ";
+
+/// PostgreSQL cuts identifiers at 63 bytes; the longest suffix of an index name needs 11 of them.
+const MAX_IDENTIFIER: usize = 52;
+
+/// The quoted name of the table, with its schema or without.
+#[derive(Clone, Debug)]
+pub(super) struct TableName {
+    schema: Option<String>,
+    table: String,
+}
+
+impl Default for TableName {
+    fn default() -> Self {
+        Self { schema: None, table: "mcp_token_records".to_owned() }
+    }
+}
+
+impl TableName {
+    /// `table` or `schema.table`. Letters, digits and underscores only, so that a name needs no escaping anywhere.
+    pub(super) fn parse(name: &str) -> Result<Self, PostgresError> {
+        let identifier = |text: &str| {
+            let plain = text.bytes().all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'_'));
+            let begun = text.bytes().next().is_some_and(|byte| !byte.is_ascii_digit());
+            (plain && begun && text.len() <= MAX_IDENTIFIER).then(|| text.to_owned()).ok_or(PostgresError::TableName)
+        };
+        let (schema, table) = match name.split_once('.') {
+            Some((schema, table)) => (Some(identifier(schema)?), table),
+            None => (None, name),
+        };
+        Ok(Self { schema, table: identifier(table)? })
+    }
+
+    /// As it stands in a statement.
+    pub(super) fn quoted(&self) -> String {
+        match &self.schema {
+            Some(schema) => format!("\"{schema}\".\"{}\"", self.table),
+            None => format!("\"{}\"", self.table),
+        }
+    }
+
+    /// The statements that make the table, for [`schema_sql`](super::PostgresStore::schema_sql).
+    ///
+    /// An ordinary rotation changes `version` and `payload`, which no index covers, and finds room in its page: PostgreSQL then
+    /// updates no index (a HOT update). Every index key has a column of its own, so that a listing goes through its B-trees in
+    /// the order of the keys, however many records there are under one index key; of those that are never used the index is
+    /// empty.
+    pub(super) fn create(&self) -> String {
+        let (name, table) = (self.quoted(), &self.table);
+        let schema = self.schema.iter().map(|schema| format!("CREATE SCHEMA IF NOT EXISTS \"{schema}\";\n"));
+        let indexes = (1..=4).map(|n| {
+            format!(
+                "CREATE INDEX IF NOT EXISTS \"{table}_index{n}\" ON {name} (index{n}, key) WHERE index{n} IS NOT NULL;\n"
+            )
+        });
+        let create = format!(
+            "CREATE TABLE IF NOT EXISTS {name} (
+    key bytea PRIMARY KEY,
+    version bigint NOT NULL,
+    expires_at bigint NOT NULL,
+    index1 bytea,
+    index2 bytea,
+    index3 bytea,
+    index4 bytea,
+    payload bytea NOT NULL
+) WITH (fillfactor = 80);
+CREATE INDEX IF NOT EXISTS \"{table}_expires_at\" ON {name} (expires_at);\n"
+        );
+        let comment = format!("COMMENT ON TABLE {name} IS '{COMMENT}{LAYOUT}';\n");
+        schema.chain([create]).chain(indexes).chain([comment]).collect()
+    }
+
+    /// The same, alone: two processes may come at once. Sent as one message it is one transaction.
+    pub(super) fn create_once(&self) -> String {
+        // The lock's number is the crate's own, and nothing else.
+        format!("SELECT pg_advisory_xact_lock(7021865330);\n{}", self.create())
+    }
+
+    /// Gives the comment of the table: no row if there is no table.
+    pub(super) fn comment(&self) -> String {
+        // The name is plain, so it may stand in a literal.
+        format!(
+            "SELECT coalesce(obj_description(oid, 'pg_class'), '') FROM pg_class WHERE oid = to_regclass('{}')",
+            self.quoted()
+        )
+    }
+
+    /// Whether a table with this comment is of the layout that this version knows.
+    pub(super) fn is_current(comment: &str) -> Result<(), PostgresError> {
+        match comment.strip_prefix(COMMENT).map(str::parse) {
+            Some(Ok(LAYOUT)) => Ok(()),
+            _ => Err(PostgresError::UnknownLayout),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_is_plain_or_refused() {
+        for (name, quoted) in [("tokens", "\"tokens\""), ("auth.tokens_2", "\"auth\".\"tokens_2\"")] {
+            assert_eq!(TableName::parse(name).unwrap().quoted(), quoted);
+        }
+        let long = "a".repeat(MAX_IDENTIFIER + 1);
+        for name in ["", ".", "a.", ".a", "a.b.c", "1a", "A", "a b", "a\"b", "a'b", "a;b", "é", &long] {
+            assert!(matches!(TableName::parse(name), Err(PostgresError::TableName)), "{name}");
+        }
+    }
+
+    #[test]
+    fn a_table_of_another_layout_is_refused() {
+        assert!(TableName::is_current("mcp-token-lifecycle, layout 1").is_ok());
+        for comment in ["", "mcp-token-lifecycle, layout 2", "mcp-token-lifecycle, layout ", "customers"] {
+            assert!(matches!(TableName::is_current(comment), Err(PostgresError::UnknownLayout)), "{comment}");
+        }
+    }
+}

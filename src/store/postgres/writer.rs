@@ -1,0 +1,120 @@
+//! Writing: the commits that wait share one statement, one sync and one round trip.
+
+use std::collections::HashSet;
+use std::time::Duration;
+
+use tokio::time::{Instant, sleep};
+use tokio_postgres::types::Type;
+
+use super::error::Fault;
+use super::queue::Queue;
+use super::reader::record_key;
+use super::statements::Swap;
+use super::{Core, Reply};
+use crate::store::{Commit, Record, RecordKey};
+use crate::time::Timestamp;
+
+/// The most records deleted by one statement: its locks are held no longer than that takes.
+const PURGE: usize = 256;
+
+/// How long to leave alone what is locked.
+const LOCKED: Duration = Duration::from_millis(10);
+
+/// A record that is committed, and who asked.
+pub(super) struct Write {
+    pub(super) record: Record,
+    pub(super) reply: Reply<Commit>,
+}
+
+impl Core {
+    /// Carry out `jobs` with one statement.
+    pub(super) async fn write(&self, swap: &Swap, queue: &Queue<Write>, mut jobs: Vec<Write>) {
+        jobs.retain(|job| !job.reply.is_canceled());
+        // All lock their rows in the same order, and a statement has each row once: its order among equals is not defined.
+        jobs.sort_by_key(|job| (job.record.key, job.record.version));
+        let (mut batch, mut beaten, mut later) = (Vec::<Write>::with_capacity(jobs.len()), Vec::new(), Vec::new());
+        for job in jobs {
+            match batch.last() {
+                Some(first) if first.record.key != job.record.key => batch.push(job),
+                // Of two with the same version the second meets a conflict, whatever becomes of the first.
+                Some(first) if first.record.version == job.record.version => beaten.push(job),
+                Some(_) => later.push(job),
+                None => batch.push(job),
+            }
+        }
+        queue.put_back(later);
+        match self.applied(swap, &batch).await {
+            Ok(applied) => {
+                for Write { record, reply } in batch {
+                    let outcome = if applied.contains(&record.key) { Commit::Apply } else { Commit::Conflict };
+                    let _ = reply.send(Ok(outcome));
+                }
+                for Write { reply, .. } in beaten {
+                    let _ = reply.send(Ok(Commit::Conflict));
+                }
+            }
+            Err(fault) => {
+                for Write { reply, .. } in batch.into_iter().chain(beaten) {
+                    let _ = reply.send(Err(fault.clone().of_write()));
+                }
+            }
+        }
+    }
+
+    /// The keys of the records in `batch` that were written.
+    async fn applied(&self, swap: &Swap, batch: &[Write]) -> Result<HashSet<RecordKey>, Fault> {
+        if batch.is_empty() {
+            return Ok(HashSet::new());
+        }
+        let records = || batch.iter().map(|job| &job.record);
+        let keys: Vec<&[u8]> = records().map(|record| &record.key.as_bytes()[..]).collect();
+        // No larger than i64::MAX: `commit` has seen to it.
+        let versions: Vec<i64> = records().map(|record| record.version as i64).collect();
+        let expiries: Vec<i64> = records().map(|record| record.expires_at.as_unix() as i64).collect();
+        let indexes: [Vec<Option<&[u8]>>; Record::MAX_INDEXES] = std::array::from_fn(|n| {
+            records().map(|record| record.indexes.get(n).map(|index| &index.as_bytes()[..])).collect()
+        });
+        let payloads: Vec<&[u8]> = records().map(|record| &record.payload[..]).collect();
+        let [first, second, third, fourth] = &indexes;
+        let parameters = [
+            (&keys as _, Type::BYTEA_ARRAY),
+            (&versions as _, Type::INT8_ARRAY),
+            (&expiries as _, Type::INT8_ARRAY),
+            (first as _, Type::BYTEA_ARRAY),
+            (second as _, Type::BYTEA_ARRAY),
+            (third as _, Type::BYTEA_ARRAY),
+            (fourth as _, Type::BYTEA_ARRAY),
+            (&payloads as _, Type::BYTEA_ARRAY),
+        ];
+        let statement = if batch.len() == 1 { &swap.one } else { &swap.many };
+        let rows = self.sessions.query(statement, &parameters).await?;
+        rows.iter().map(|row| record_key(row.try_get(0)?)).collect()
+    }
+
+    /// Delete by small steps, so that no lock is held for long. What others have locked is passed over, and in the end waited
+    /// for: it may be a purge elsewhere, or a rotation after which the record no longer expires.
+    pub(super) async fn purge(&self, now: Timestamp, limit: usize, removed: &mut usize) -> Result<(), Fault> {
+        let now = i64::try_from(now.as_unix()).unwrap_or(i64::MAX);
+        let patient_until = Instant::now() + self.sessions.timeout;
+        while *removed < limit {
+            let step = (limit - *removed).min(PURGE);
+            let parameters = [(&now as _, Type::INT8), (&(step as i64) as _, Type::INT8)];
+            let rows = self.sessions.query(&self.statements.purge, &parameters).await?;
+            let count = rows.first().ok_or(Fault::Row)?.try_get::<_, i64>(0)? as usize;
+            *removed += count;
+            if count == step {
+                continue;
+            }
+            if self.sessions.query(&self.statements.any_expired, &[(&now, Type::INT8)]).await?.is_empty() {
+                break;
+            }
+            if Instant::now() >= patient_until {
+                return Err(Fault::Locked);
+            }
+            if count == 0 {
+                sleep(LOCKED).await;
+            }
+        }
+        Ok(())
+    }
+}

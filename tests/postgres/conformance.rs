@@ -1,0 +1,25 @@
+//! The conformance kit, straight and through a pooler.
+
+use mcp_token_lifecycle::conformance::Suite;
+
+use super::{RUNTIME, direct, fresh, pooled};
+
+fn conforms(url: String) {
+    let open = move || {
+        let url = url.clone();
+        async move { fresh(&url).await }
+    };
+    let report = Suite::new(open).with_block_on(|future| RUNTIME.block_on(future)).run();
+    println!("{report}");
+    report.assert_ok();
+}
+
+#[test]
+fn the_store_conforms() {
+    conforms(direct());
+}
+
+#[test]
+fn the_store_conforms_through_pgbouncer_in_transaction_mode() {
+    conforms(pooled());
+}

@@ -1,0 +1,138 @@
+//! The loss of a server: what was acknowledged stays, and clients see nothing but a 503.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
+
+use mcp_token_lifecycle::{ErrorCode, ErrorKind, TokenIssuer};
+use tokio::task::JoinSet;
+use tokio::time::sleep;
+
+use super::pair::Pair;
+use super::support::*;
+use super::{Issuer, RUNTIME, refresh, sql, store, table, try_refresh, until};
+
+const CLIENTS: usize = 16;
+const LIMIT: Duration = Duration::from_secs(1);
+
+#[derive(Default)]
+struct Counts {
+    requests: AtomicU64,
+    faults: AtomicU64,
+    retries: AtomicU64,
+    rotations: AtomicU64,
+}
+
+/// An issuer, and the clock it goes by.
+async fn issuer(pair: &Pair) -> (Issuer, TestClock) {
+    let (clock, store) = (TestClock::default(), store(&pair.url(), &table()).await.with_timeout(LIMIT));
+    (Arc::new(TokenIssuer::new(store, keyring()).with_clock(clock.clone())), clock)
+}
+
+/// A client that refreshes until it is told to stop, and asks again with the same token after a 503. All the tokens it was
+/// given, each once.
+async fn client_of(issuer: Issuer, counts: Arc<Counts>, stop: Arc<AtomicBool>) -> Vec<String> {
+    let first = issuer.issue(grant(), None).await.unwrap();
+    let mut tokens = vec![rt(&first).to_owned()];
+    while !stop.load(Ordering::Relaxed) {
+        counts.requests.fetch_add(1, Ordering::Relaxed);
+        match try_refresh(&issuer, tokens.last().unwrap()).await {
+            Ok(answer) => {
+                let answer = answer.expect("a client with a current token is never refused");
+                let counter = if answer.retry { &counts.retries } else { &counts.rotations };
+                counter.fetch_add(1, Ordering::Relaxed);
+                tokens.push(rt(&answer).to_owned());
+            }
+            Err(error) => {
+                assert!(matches!(error.kind(), ErrorKind::StoreUnavailable | ErrorKind::StoreUncertain), "{error:?}");
+                counts.faults.fetch_add(1, Ordering::Relaxed);
+                sleep(Duration::from_millis(20)).await;
+            }
+        }
+    }
+    tokens
+}
+
+/// Under load `disturb` the servers, wait until refreshes succeed again, and take stock.
+async fn under_load(pair: &Pair, what: &str, disturb: impl AsyncFnOnce()) {
+    let (issuer, clock) = issuer(pair).await;
+    let (counts, stop) = (Arc::new(Counts::default()), Arc::new(AtomicBool::new(false)));
+    let mut clients = JoinSet::new();
+    for _ in 0..CLIENTS {
+        clients.spawn(client_of(issuer.clone(), counts.clone(), stop.clone()));
+    }
+    let more = |count| {
+        let so_far = counts.rotations.load(Ordering::Relaxed);
+        let counts = &counts;
+        until("rotations", async move || (counts.rotations.load(Ordering::Relaxed) >= so_far + count).then_some(()))
+    };
+    more(500).await;
+    disturb().await;
+    more(500).await;
+    stop.store(true, Ordering::Relaxed);
+    let tokens = clients.join_all().await;
+
+    // Past the leeway: now the last token of each client is good, and every other one is spent.
+    clock.advance(seconds(31));
+    let (mut lost, mut replays) = (0, 0);
+    for tokens in &tokens {
+        let (last, spent) = tokens.split_last().unwrap();
+        let successor = refresh(&issuer, last).await;
+        lost += usize::from(!successor.is_ok_and(|answer| !answer.retry));
+        clock.advance(seconds(31));
+        for token in spent.iter().rev().step_by(7) {
+            replays += usize::from(refresh(&issuer, token).await.err() != Some(ErrorCode::InvalidGrant));
+        }
+    }
+    let [requests, faults, retries, rotations] = [&counts.requests, &counts.faults, &counts.retries, &counts.rotations]
+        .map(|count| count.load(Ordering::Relaxed));
+    println!(
+        "{what}: {requests} requests, {faults} answered 503, {retries} retries, {rotations} rotations; \
+         lost acknowledged: {lost}, replays accepted: {replays}"
+    );
+    assert_eq!((lost, replays), (0, 0));
+    assert!(faults > 0, "nobody noticed");
+}
+
+#[test]
+fn a_promoted_standby_has_all_that_was_acknowledged() {
+    RUNTIME.block_on(async {
+        let pair = Pair::start("failover");
+        under_load(&pair, "primary killed, standby promoted", async || {
+            pair.kill_primary();
+            sleep(Duration::from_millis(200)).await;
+            pair.promote_standby();
+        })
+        .await;
+    });
+}
+
+#[test]
+fn a_frozen_standby_stops_commits_and_loses_none() {
+    RUNTIME.block_on(async {
+        let pair = Pair::start("frozen");
+        under_load(&pair, "standby frozen for 3 s", async || {
+            pair.freeze_standby();
+            sleep(3 * LIMIT).await;
+            pair.thaw_standby();
+        })
+        .await;
+
+        // One client, step by step.
+        let (issuer, _) = issuer(&pair).await;
+        let first = issuer.issue(grant(), None).await.unwrap();
+        pair.freeze_standby();
+        let fault = try_refresh(&issuer, rt(&first)).await.unwrap_err();
+        assert_eq!(fault.kind(), ErrorKind::StoreUncertain);
+        let fault = try_refresh(&issuer, rt(&first)).await;
+        assert!(fault.is_err(), "the second waits for the first");
+        pair.thaw_standby();
+        let waiting = "SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'SyncRep'";
+        until("the commit", async || (sql(&pair.url(), waiting).await == ["0"]).then_some(())).await;
+        let second = refresh(&issuer, rt(&first)).await.unwrap();
+        assert!(second.retry, "the write that nobody confirmed did happen");
+        let again = refresh(&issuer, rt(&first)).await.unwrap();
+        assert_eq!(rt(&again), rt(&second));
+        assert!(!refresh(&issuer, rt(&second)).await.unwrap().retry);
+    });
+}

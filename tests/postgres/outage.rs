@@ -1,0 +1,210 @@
+//! Whether a write that failed may have happened, and what becomes of the retry.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use mcp_token_lifecycle::{
+    Commit, ErrorKind, PostgresError, PostgresStore, Record, RecordKey, StoreError, Timestamp, TokenIssuer, TokenStore,
+};
+
+use super::proxy::{Cut, Proxy};
+use super::support::*;
+use super::{Issuer, RUNTIME, direct, fresh, refresh, sql, store, table, try_refresh, until};
+
+fn record(version: u64) -> Record {
+    record_of(1, version)
+}
+
+fn record_of(key: u8, version: u64) -> Record {
+    Record::new(RecordKey::from_bytes([key; 16]), version, Timestamp::from_unix(9), vec![], vec![version as u8])
+}
+
+/// The server behind a proxy.
+async fn behind_a_proxy() -> (Proxy, String) {
+    let url = direct();
+    let server = url.split(['@', '/']).nth(3).unwrap().to_owned();
+    let proxy = Proxy::start(server.clone()).await;
+    let url = url.replace(&server, &format!("127.0.0.1:{}", proxy.port));
+    (proxy, url)
+}
+
+async fn a_cut(cut: Cut, happened: bool) {
+    let (proxy, url) = behind_a_proxy().await;
+    let table = table();
+    let issuer: Issuer = Arc::new(TokenIssuer::new(store(&url, &table).await, keyring()));
+    let first = issuer.issue(grant(), None).await.unwrap();
+    proxy.cut_once(cut);
+    let fault = try_refresh(&issuer, rt(&first)).await.unwrap_err();
+    assert_eq!(fault.kind(), ErrorKind::StoreUncertain, "{fault:?}");
+    assert_eq!(sql(&direct(), &format!("SELECT version FROM {table}")).await, [if happened { "2" } else { "1" }]);
+    let second = refresh(&issuer, rt(&first)).await.unwrap();
+    assert_eq!(second.retry, happened);
+    let again = refresh(&issuer, rt(&first)).await.unwrap();
+    assert_eq!(rt(&again), rt(&second), "the same successor");
+    assert_eq!(sql(&direct(), &format!("SELECT version FROM {table}")).await, ["2"]);
+}
+
+#[test]
+fn a_connection_cut_after_the_commit_is_uncertain_and_the_retry_gets_the_successor() {
+    RUNTIME.block_on(a_cut(Cut::After, true));
+}
+
+#[test]
+fn a_connection_cut_before_the_commit_is_uncertain_and_the_retry_rotates() {
+    RUNTIME.block_on(a_cut(Cut::Before, false));
+}
+
+#[test]
+fn without_a_server_nothing_was_written() {
+    RUNTIME.block_on(async {
+        let (proxy, url) = behind_a_proxy().await;
+        let store = store(&url, &table()).await;
+        assert_eq!(store.commit(record(1)).await.unwrap(), Commit::Apply);
+        proxy.close().await;
+        // The first may find out by its broken connection.
+        let _ = store.commit(record(2)).await;
+        assert!(matches!(store.commit(record(2)).await, Err(StoreError::Unavailable(_))));
+        assert!(matches!(store.get(record(1).key).await, Err(StoreError::Unavailable(_))));
+        assert!(matches!(PostgresStore::connect(&url).await, Err(PostgresError::Connect(_))));
+    });
+}
+
+/// Somebody has locked the row for two seconds.
+async fn on_a_locked_row(url: &str, limit: Duration) -> (Result<Commit, StoreError>, PostgresStore) {
+    let table = table();
+    let store = store(url, &table).await.with_timeout(limit);
+    assert_eq!(store.commit(record(1)).await.unwrap(), Commit::Apply);
+    let lock = format!("BEGIN; SELECT * FROM {table} FOR UPDATE; SELECT pg_sleep(2); COMMIT");
+    let locked = tokio::spawn(async move { sql(&direct(), &lock).await });
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    let outcome = store.commit(record(2)).await;
+    locked.await.unwrap();
+    (outcome, store)
+}
+
+#[test]
+fn when_the_time_runs_out_here_the_write_may_have_happened() {
+    RUNTIME.block_on(async {
+        let (outcome, store) = on_a_locked_row(&direct(), Duration::from_millis(500)).await;
+        assert!(matches!(outcome, Err(StoreError::Uncertain(_))), "{outcome:?}");
+        // The server goes on with it or not; whichever it was, there is one version after this one.
+        let _either = store.commit(record(2)).await.unwrap();
+        assert_eq!(store.get(record(1).key).await.unwrap(), Some(record(2)));
+    });
+}
+
+#[test]
+fn when_the_time_runs_out_on_the_server_nothing_was_written() {
+    RUNTIME.block_on(async {
+        let url = format!("{}?options=-c%20statement_timeout%3D500", direct());
+        let (outcome, store) = on_a_locked_row(&url, Duration::from_secs(5)).await;
+        assert!(matches!(outcome, Err(StoreError::Unavailable(_))), "{outcome:?}");
+        assert_eq!(store.get(record(1).key).await.unwrap(), Some(record(1)));
+        assert_eq!(store.commit(record(2)).await.unwrap(), Commit::Apply);
+    });
+}
+
+#[test]
+fn when_the_server_ends_the_session_the_write_may_have_happened() {
+    RUNTIME.block_on(async {
+        let table = table();
+        let store = store(&direct(), &table).await;
+        assert_eq!(store.commit(record(1)).await.unwrap(), Commit::Apply);
+        let lock = format!("BEGIN; SELECT * FROM {table} FOR UPDATE; SELECT pg_sleep(1); COMMIT");
+        let locked = tokio::spawn(async move { sql(&direct(), &lock).await });
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        let commit = tokio::spawn({
+            let store = store.clone();
+            async move { store.commit(record(2)).await }
+        });
+        let end = format!(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE 'UPDATE \"{table}%'"
+        );
+        until("the end", async || (!sql(&direct(), &end).await.is_empty()).then_some(())).await;
+        let outcome = commit.await.unwrap();
+        assert!(matches!(outcome, Err(StoreError::Uncertain(_))), "{outcome:?}");
+        locked.await.unwrap();
+        assert_eq!(store.commit(record(2)).await.unwrap(), Commit::Apply);
+    });
+}
+
+#[test]
+fn a_serialization_failure_is_sent_again() {
+    RUNTIME.block_on(async {
+        // Under this isolation a statement that waited for another writer fails with SQLSTATE 40001.
+        let url = format!("{}?options=-c%20default_transaction_isolation%3Dserializable", direct());
+        let table = table();
+        let store = store(&url, &table).await;
+        assert_eq!(store.commit(record(1)).await.unwrap(), Commit::Apply);
+        let lock = format!("BEGIN; UPDATE {table} SET expires_at = 8; SELECT pg_sleep(1); COMMIT");
+        let locked = tokio::spawn(async move { sql(&direct(), &lock).await });
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        assert_eq!(store.commit(record(2)).await.unwrap(), Commit::Apply);
+        locked.await.unwrap();
+        assert_eq!(store.get(record(1).key).await.unwrap(), Some(record(2)));
+    });
+}
+
+#[test]
+fn a_purge_waits_for_what_is_locked_and_spares_what_is_renewed() {
+    RUNTIME.block_on(async {
+        let table = table();
+        let store = store(&direct(), &table).await;
+        for key in [1, 2, 3] {
+            assert_eq!(store.commit(record_of(key, 1)).await.unwrap(), Commit::Apply);
+        }
+        let lock = format!(
+            "BEGIN; SELECT * FROM {table} WHERE key = decode(repeat('02', 16), 'hex') FOR UPDATE; \
+             UPDATE {table} SET expires_at = 11 WHERE key = decode(repeat('03', 16), 'hex'); SELECT pg_sleep(1); COMMIT"
+        );
+        let locked = tokio::spawn(async move { sql(&direct(), &lock).await });
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        assert_eq!(store.purge(Timestamp::from_unix(10), 10).await.unwrap(), 2);
+        locked.await.unwrap();
+        assert!(store.get(record_of(2, 1).key).await.unwrap().is_none());
+        assert!(store.get(record_of(3, 1).key).await.unwrap().is_some());
+    });
+}
+
+#[test]
+fn a_locked_row_does_not_stop_the_commits_of_others() {
+    RUNTIME.block_on(async {
+        let table = table();
+        let store = store(&direct(), &table).await;
+        for key in [1, 2] {
+            assert_eq!(store.commit(record_of(key, 1)).await.unwrap(), Commit::Apply);
+        }
+        let lock = format!("BEGIN; SELECT * FROM {table} WHERE key < '\\x02' FOR UPDATE; SELECT pg_sleep(2); COMMIT");
+        let locked = tokio::spawn(async move { sql(&direct(), &lock).await });
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        let held_up = tokio::spawn({
+            let store = store.clone();
+            async move { store.commit(record(2)).await }
+        });
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        assert_eq!(store.commit(record_of(2, 2)).await.unwrap(), Commit::Apply);
+        assert!(!locked.is_finished(), "it waited for the lock");
+        assert_eq!(held_up.await.unwrap().unwrap(), Commit::Apply);
+    });
+}
+
+#[test]
+fn without_a_runtime_an_operation_fails() {
+    let store = RUNTIME.block_on(fresh(&direct()));
+    assert!(matches!(block_on(store.commit(record(1))), Err(StoreError::Unavailable(_))));
+    assert!(matches!(block_on(store.get(record(1).key)), Err(StoreError::Unavailable(_))));
+}
+
+#[test]
+fn a_record_beyond_the_limits_is_refused_before_it_is_sent() {
+    RUNTIME.block_on(async {
+        let store = fresh(&direct()).await;
+        let (mut large, mut late) = (record(1), record(1));
+        large.payload = vec![0; Record::MAX_PAYLOAD + 1];
+        late.expires_at = Timestamp::from_unix(1 << 63);
+        let beyond = [large, late, record(1 << 63)];
+        for record in beyond {
+            assert!(matches!(store.commit(record).await, Err(StoreError::Unavailable(_))));
+        }
+    });
+}

@@ -1,0 +1,80 @@
+//! Two issuers that share a table, each with connections of its own, and many tasks at once.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use mcp_token_lifecycle::{ErrorCode, TokenIssuer};
+use tokio::task::JoinSet;
+
+use super::support::*;
+use super::{Issuer, RUNTIME, direct, pooled, refresh, store, table};
+
+async fn two(url: &str) -> [Issuer; 2] {
+    let table = table();
+    let issuer = async || Arc::new(TokenIssuer::new(store(url, &table).await, keyring()));
+    [issuer().await, issuer().await]
+}
+
+async fn many_refreshes(url: &str) {
+    let issuers = two(url).await;
+    let mut current = issuers[0].issue(grant(), None).await.unwrap();
+    for _ in 0..10 {
+        let mut tasks = JoinSet::new();
+        for n in 0..64 {
+            let (issuer, token) = (issuers[n % 2].clone(), rt(&current).to_owned());
+            tasks.spawn(async move { refresh(&issuer, &token).await.unwrap() });
+        }
+        let mut answers = tasks.join_all().await;
+        assert_eq!(answers.iter().map(rt).collect::<HashSet<_>>().len(), 1, "one successor");
+        assert_eq!(answers.iter().filter(|answer| !answer.retry).count(), 1, "one of them rotated");
+        current = answers.swap_remove(0);
+    }
+}
+
+#[test]
+fn sixty_four_refreshes_at_once_rotate_once_and_all_get_the_same_successor() {
+    RUNTIME.block_on(many_refreshes(&direct()));
+}
+
+#[test]
+fn sixty_four_refreshes_at_once_rotate_once_through_pgbouncer() {
+    RUNTIME.block_on(many_refreshes(&pooled()));
+}
+
+async fn refreshes_against_revocations(url: &str) {
+    let issuers = two(url).await;
+    let mut refreshed = 0;
+    for round in 0..100 {
+        let first = issuers[0].issue(grant(), None).await.unwrap();
+        let mut tasks = JoinSet::new();
+        for n in 0..4 {
+            let (issuer, token) = (issuers[n % 2].clone(), rt(&first).to_owned());
+            tasks.spawn(async move {
+                if n == round % 4 {
+                    issuer.revoke(&client(), &token, None).await.unwrap();
+                    return None;
+                }
+                refresh(&issuer, &token).await.ok()
+            });
+        }
+        let survivors: Vec<_> = tasks.join_all().await.into_iter().flatten().collect();
+        refreshed += survivors.len();
+        for (n, token) in survivors.iter().chain([&first]).map(rt).enumerate() {
+            assert_eq!(refresh(&issuers[n % 2], token).await.unwrap_err(), ErrorCode::InvalidGrant);
+        }
+    }
+    println!(
+        "100 revocations against 300 refreshes: {refreshed} of them came first, and no token outlived its revocation"
+    );
+    assert!(refreshed > 0, "the revocation always won: no race");
+}
+
+#[test]
+fn no_token_outlives_a_revocation_that_raced_refreshes() {
+    RUNTIME.block_on(refreshes_against_revocations(&direct()));
+}
+
+#[test]
+fn no_token_outlives_a_revocation_that_raced_refreshes_through_pgbouncer() {
+    RUNTIME.block_on(refreshes_against_revocations(&pooled()));
+}

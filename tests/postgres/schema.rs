@@ -1,0 +1,110 @@
+//! The table: how it comes to be, and what a rotation costs it.
+
+use std::sync::Arc;
+
+use mcp_token_lifecycle::{
+    Commit, PostgresError, PostgresStore, Record, RecordKey, Timestamp, TokenIssuer, TokenStore,
+};
+use tokio::task::JoinSet;
+
+use super::support::*;
+use super::{Issuer, RUNTIME, direct, refresh, sql, store, table};
+
+async fn at(name: &str) -> PostgresStore {
+    PostgresStore::connect(&direct()).await.unwrap().with_table(name).unwrap()
+}
+
+fn record() -> Record {
+    Record::new(RecordKey::from_bytes([1; 16]), 1, Timestamp::from_unix(9), vec![], vec![7])
+}
+
+#[test]
+fn many_processes_may_create_the_table_at_once() {
+    RUNTIME.block_on(async {
+        let name = format!("schema_{0}.{0}", table());
+        let mut tasks = JoinSet::new();
+        for _ in 0..8 {
+            let store = at(&name).await;
+            tasks.spawn(async move { store.create_schema().await.unwrap() });
+        }
+        tasks.join_all().await;
+        assert_eq!(at(&name).await.commit(record()).await.unwrap(), Commit::Apply);
+        at(&name).await.create_schema().await.unwrap();
+        assert_eq!(at(&name).await.get(record().key).await.unwrap(), Some(record()));
+    });
+}
+
+#[test]
+fn a_table_made_by_hand_is_as_good_and_needs_no_right_to_create() {
+    RUNTIME.block_on(async {
+        let name = table();
+        sql(&direct(), &at(&name).await.schema_sql()).await;
+        sql(
+            &direct(),
+            &format!(
+                "CREATE ROLE {name} LOGIN; REVOKE CREATE ON SCHEMA public FROM PUBLIC; \
+                 GRANT SELECT, INSERT, UPDATE, DELETE ON {name} TO {name}"
+            ),
+        )
+        .await;
+        let limited = store(&direct().replace("postgres@", &format!("{name}@")), &name).await;
+        assert_eq!(limited.commit(record()).await.unwrap(), Commit::Apply);
+        assert_eq!(limited.purge(Timestamp::from_unix(9), 10).await.unwrap(), 1);
+        let elsewhere = limited.with_table(&table()).unwrap().create_schema().await;
+        assert!(matches!(elsewhere, Err(PostgresError::Schema(_))), "{elsewhere:?}");
+    });
+}
+
+#[test]
+fn somebody_elses_table_is_refused() {
+    RUNTIME.block_on(async {
+        let name = table();
+        sql(&direct(), &format!("CREATE TABLE {name} (key bytea)")).await;
+        assert!(matches!(at(&name).await.create_schema().await, Err(PostgresError::UnknownLayout)));
+    });
+}
+
+#[test]
+fn a_malformed_connection_string_is_refused_without_telling_it() {
+    let error = RUNTIME.block_on(PostgresStore::connect("postgres://user:hunter2@host:port/db?hunter2=1")).unwrap_err();
+    assert!(matches!(error, PostgresError::ConnectionString));
+    assert!(!format!("{error:?} {error}").contains("hunter2"));
+}
+
+#[test]
+fn a_rotation_touches_no_index_and_the_table_does_not_grow_with_rotations() {
+    const FAMILIES: usize = 200;
+    RUNTIME.block_on(async {
+        let name = table();
+        let issuer: Issuer = Arc::new(TokenIssuer::new(store(&direct(), &name).await, keyring()));
+        let mut tokens = Vec::new();
+        for _ in 0..FAMILIES {
+            tokens.push(rt(&issuer.issue(grant(), None).await.unwrap()).to_owned());
+        }
+        let mut rotate = async |rounds| {
+            for _ in 0..rounds {
+                let mut tasks = JoinSet::new();
+                for token in tokens.drain(..) {
+                    let issuer = issuer.clone();
+                    tasks.spawn(async move { rt(&refresh(&issuer, &token).await.unwrap()).to_owned() });
+                }
+                tokens = tasks.join_all().await;
+            }
+            sql(&direct(), &format!("VACUUM {name}")).await;
+            let size = format!("SELECT pg_total_relation_size('{name}')");
+            sql(&direct(), &size).await[0].parse::<usize>().unwrap() / FAMILIES
+        };
+        let (few, many) = (rotate(2).await, rotate(50).await);
+        let hot = "round(100.0 * n_tup_hot_upd / n_tup_upd)";
+        let share = sql(
+            &direct(),
+            &format!(
+                "SELECT pg_stat_force_next_flush(); SELECT {hot} FROM pg_stat_user_tables WHERE relname = '{name}'"
+            ),
+        )
+        .await;
+        println!("{few} bytes a family after 2 rotations, {many} after 52; {share:?} % of the updates were HOT");
+        assert!(share.last().unwrap().parse::<f64>().unwrap() >= 90.0);
+        assert!(many <= few * 3 / 2);
+    });
+}
