@@ -45,8 +45,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let resource = ProtectedResource::new(&format!("{url}/mcp"), "mcp:use")?;
     let server = AuthorizationServer::new(&url, issuer, resource, MemoryClients::new(), EverybodyAgrees)?
         .with_registration(|_, _| true);
-    let mcp =
-        StreamableHttpService::new(|| Ok(Tools), Arc::new(NeverSessionManager::default()), Default::default());
+    let mcp = StreamableHttpService::new(|| Ok(Tools), Arc::new(NeverSessionManager::default()), Default::default());
     let mcp = server.bearer_live().require_scope("mcp:use")?.layer(mcp);
 
     println!("MCP server at {url}/mcp");

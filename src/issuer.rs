@@ -260,6 +260,8 @@ impl<S: TokenStore> TokenIssuer<S> {
 
     pub(crate) async fn load(&self, id: FamilyId) -> Result<Option<Found>, Error> {
         match self.store.get(id.record_key()).await? {
+            // The seal vouches for the key that it carries, and not that it is the one that was asked for.
+            Some(record) if record.key != id.record_key() => Err(Error::new(ErrorKind::CorruptRecord)),
             Some(record) => record::open(record, &self.keyring).map(Some),
             None => Ok(None),
         }

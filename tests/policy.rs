@@ -213,6 +213,22 @@ fn a_scope_may_limit_access_tokens_to_less_than_what_is_worth_issuing_at_a_famil
 }
 
 #[test]
+fn no_access_token_outlives_the_refresh_token_that_came_with_it() {
+    let limit = ScopeLimit::default().and_idle(seconds(600));
+    let policies = PolicySet::new(policy(|p| p.reuse_leeway(seconds(60)))).with_scope("mcp:write", limit);
+    let (bench, client) = (bench(policies), client());
+    let first = bench.login();
+    let narrow = || bench.ask(RefreshRequest::new(&client, rt(&first)).scope("mcp:read")).unwrap();
+    assert_eq!(narrow().expires_in, 600, "not the 30 minutes of a grant without the scope");
+    bench.pass(59);
+    let retried = narrow();
+    assert_eq!((retried.retry, retried.expires_in), (true, 541), "the idle timer is unmoved");
+    bench.pass(540);
+    block_on(bench.issuer.purge()).unwrap();
+    assert!(bench.live(&retried).is_ok(), "no purge cuts it short");
+}
+
+#[test]
 fn a_scopes_absolute_limit_ends_the_family() {
     let limit = ScopeLimit::access(seconds(300)).and_absolute(seconds(HOUR));
     let bench = bench(PolicySet::new(RotationPolicy::standard()).with_scope("mcp:write", limit));

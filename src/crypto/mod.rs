@@ -6,6 +6,8 @@
 // The tests compare the two, so they build both.
 #[cfg(any(test, not(feature = "ring")))]
 mod pure;
+#[cfg(test)]
+mod tests;
 #[cfg(feature = "ring")]
 mod with_ring;
 

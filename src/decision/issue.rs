@@ -41,12 +41,14 @@ impl Issue {
         let lifetimes = cx.policies.lifetimes(&family.grant);
         let client_id = family.grant.client_id();
         let absolute = family.absolute_end(&lifetimes).since(cx.now);
+        let idle = family.idle_end(&lifetimes).since(cx.now).min(absolute);
         Self {
             scope: scope.clone(),
             audience: audience.to_vec(),
-            lifetime: cx.policies.access_lifetime(client_id, scope).min(absolute),
+            // Once the refresh token is dead the record may be purged, and then a live check would find nothing.
+            lifetime: cx.policies.access_lifetime(client_id, scope).min(idle),
             jitter_percent: cx.policies.policy(client_id).jitter_percent,
-            idle: family.idle_end(&lifetimes).since(cx.now).min(absolute),
+            idle,
             absolute,
             retry: false,
             family,
