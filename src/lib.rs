@@ -84,6 +84,7 @@
 //! | feature | default | adds |
 //! |---|---|---|
 //! | `redb` | yes | `RedbStore`: one file, pure Rust, durable, group commit |
+//! | `redis` | no | `RedisStore`: Redis or Valkey, one server, Sentinel or Cluster |
 //! | `tracing` | no | `TracingAudit`: audit events as structured `tracing` events |
 //! | `conformance` | no | `conformance`: the checks that any store must pass |
 //! | `http` | no | `http`: the OAuth endpoints and the bearer check, over the `http` types and the tower traits |

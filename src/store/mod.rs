@@ -6,6 +6,8 @@ mod dynamic;
 mod memory;
 #[cfg(feature = "redb")]
 mod redb;
+#[cfg(feature = "redis")]
+mod redis;
 
 use std::error::Error as StdError;
 use std::fmt;
@@ -15,6 +17,8 @@ pub use self::dynamic::{BoxFuture, DynTokenStore};
 pub use self::memory::MemoryStore;
 #[cfg(feature = "redb")]
 pub use self::redb::{RedbOpenError, RedbStore};
+#[cfg(feature = "redis")]
+pub use self::redis::{RedisConnectError, RedisStore};
 
 use crate::id::id128;
 use crate::time::Timestamp;
