@@ -1,5 +1,6 @@
 //! The connection: one for all callers, made when it is first needed and again after it broke.
 
+use std::future::Future;
 use std::time::Duration;
 
 use redis::aio::MultiplexedConnection;
@@ -25,7 +26,7 @@ pub(super) enum Source {
 #[derive(Clone)]
 enum Connection {
     Server(MultiplexedConnection),
-    /// Follows redirections and reconnects by itself.
+    /// Follows redirections and reconnects by itself, mostly.
     Cluster(ClusterConnection),
 }
 
@@ -79,18 +80,14 @@ impl Link {
 
     pub(super) async fn ask(&self, cmd: &Cmd) -> Result<Value, Failure> {
         let (number, connection) = self.connection().await?;
-        let answer = match connection {
+        match connection {
             Connection::Server(mut server) => {
                 server.set_response_timeout(self.timeout);
-                cmd.query_async(&mut server).await
+                let answer = cmd.query_async(&mut server).await;
+                self.checked(number, answer).await
             }
-            Connection::Cluster(mut cluster) => match timeout(self.timeout, cmd.query_async(&mut cluster)).await {
-                // An earlier try that the driver made may have been carried out, whatever came of the last.
-                Ok(answer) => return answer.map_err(Failure::after_sending),
-                Err(_) => return Err(Failure::after_sending(Fault::Timeout)),
-            },
-        };
-        self.checked(number, answer).await
+            Connection::Cluster(mut cluster) => self.in_time(number, self.timeout, cmd.query_async(&mut cluster)).await,
+        }
     }
 
     /// In one go, so that the WAIT goes through the connection of the write: it is about the writes of its own connection.
@@ -109,10 +106,8 @@ impl Link {
             Connection::Cluster(mut cluster) => {
                 let key = keys.first().copied().unwrap_or_default();
                 let route = SingleNodeRoutingInfo::SpecificNode(Route::with_key(key, SlotAddr::Master));
-                match timeout(patience, cluster.route_pipeline(pipeline, 0, 2, route)).await {
-                    Ok(answers) => answers.and_then(split).map_err(Failure::after_sending)?,
-                    Err(_) => return Err(Failure::after_sending(Fault::Timeout)),
-                }
+                let answers = async { cluster.route_pipeline(pipeline, 0, 2, route).await.and_then(split) };
+                self.in_time(number, patience, answers).await?
             }
         };
         match answers {
@@ -121,20 +116,40 @@ impl Link {
         }
     }
 
-    /// Give the connection up if that is what the error asks for.
+    /// What a server has answered.
     async fn checked<T>(&self, number: u64, answer: Result<T, RedisError>) -> Result<T, Failure> {
         let Err(error) = answer else { return answer.map_err(Failure::after_sending) };
         // A primary that has become a replica is left too: another is the primary now.
-        if error.is_io_error()
-            || error.is_unrecoverable_error()
-            || error.kind() == ErrorKind::Server(ServerErrorKind::ReadOnly)
-        {
-            let mut state = self.state.lock().await;
-            if state.number == number {
-                state.connection = None;
-            }
+        if is_broken(&error) || error.kind() == ErrorKind::Server(ServerErrorKind::ReadOnly) {
+            self.give_up(number).await;
         }
         Err(if is_refusal(&error) { Failure::before_sending(error) } else { Failure::after_sending(error) })
+    }
+
+    /// What a Cluster has answered. The driver may have tried more than once, and an earlier try may have been carried out
+    /// whatever came of the last.
+    async fn in_time<T>(
+        &self,
+        number: u64,
+        time: Duration,
+        answer: impl Future<Output = Result<T, RedisError>>,
+    ) -> Result<T, Failure> {
+        let fault = match timeout(time, answer).await {
+            Ok(Ok(answer)) => return Ok(answer),
+            Ok(Err(error)) if !is_broken(&error) => return Err(Failure::after_sending(error)),
+            Ok(Err(error)) => Fault::Driver(error),
+            Err(_) => Fault::Timeout,
+        };
+        self.give_up(number).await;
+        Err(Failure::after_sending(fault))
+    }
+
+    /// The next operation connects again.
+    async fn give_up(&self, number: u64) {
+        let mut state = self.state.lock().await;
+        if state.number == number {
+            state.connection = None;
+        }
     }
 
     async fn connection(&self) -> Result<(u64, Connection), Failure> {
@@ -155,6 +170,10 @@ impl Link {
             Err(_) => Err(Failure::before_sending(Fault::Timeout)),
         }
     }
+}
+
+fn is_broken(error: &RedisError) -> bool {
+    error.is_io_error() || error.is_unrecoverable_error()
 }
 
 impl Failure {
