@@ -11,4 +11,5 @@ mod load;
 mod processes;
 mod races;
 mod rows;
+mod sentinel;
 mod servers;
