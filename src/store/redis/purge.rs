@@ -10,7 +10,7 @@ use crate::store::StoreError;
 use crate::time::Timestamp;
 
 /// Records deleted by one run of the script. The server does nothing else meanwhile.
-const BATCH: usize = 32;
+const BATCH: usize = 4;
 
 impl RedisStore {
     /// Round all shards, from where the last purge had its hands full.
