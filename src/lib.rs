@@ -66,7 +66,7 @@
 //!
 //! * [`TokenIssuer`] has every operation, [`AccessVerifier`] the per-request path for a server that holds [`AccessKeys`] alone.
 //! * [`RotationPolicy`] and [`PolicySet`] say how tokens live. The presets are a good start.
-//! * [`TokenStore`] is what a storage adapter implements; [`MemoryStore`], `RedbStore` and `PostgresStore` are here.
+//! * [`TokenStore`] is what a storage adapter implements; [`MemoryStore`], `RedbStore`, `PostgresStore` and `RedisStore` are here.
 //! * [`decision`] has the pure functions and the table they follow: the place to begin an audit.
 //! * [`AuditSink`] is where the reasons go that no client ever sees.
 //!
@@ -88,6 +88,7 @@
 //! | `tracing` | no | `TracingAudit`: audit events as structured `tracing` events |
 //! | `conformance` | no | `conformance`: the checks that any store must pass |
 //! | `postgres` | no | `PostgresStore`: a table that any number of processes share |
+//! | `redis` | no | `RedisStore`: Redis or Valkey, one server, Sentinel or Cluster |
 //! | `http` | no | `http`: the OAuth endpoints and the bearer check, over the `http` types and the tower traits |
 //! | `ring` | no | ring instead of pure Rust for XChaCha20-Poly1305: the same bytes, several times faster |
 

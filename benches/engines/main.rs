@@ -1,7 +1,8 @@
 //! Measures the stores on engines of their own, and prints one table.
 //!
-//! The servers are started by `.ci/postgres`: `.ci/postgres cargo bench --bench engines --features postgres`. `-- --quick`
-//! scales down what takes long; `-- soak-postgres` runs for ten minutes, or with `--quick` for four, and only when asked to.
+//! `.ci/postgres` and `.ci/redis` start the servers: `.ci/postgres .ci/redis cargo bench --bench engines --features
+//! postgres,redis`. After `--` come the groups, and `--quick`, which scales down what takes long. A soak runs for ten minutes, or
+//! with `--quick` for four, and only when asked to.
 
 #[path = "../lifecycle/fixture.rs"]
 #[allow(dead_code, reason = "the other benchmark uses the rest")]
@@ -10,6 +11,7 @@ mod fixture;
 #[allow(dead_code, reason = "the other benchmark uses the rest")]
 mod measure;
 mod postgres;
+mod redis;
 mod soak;
 #[path = "../lifecycle/table.rs"]
 #[allow(dead_code, reason = "the other benchmark uses the rest")]
@@ -19,7 +21,12 @@ use table::Table;
 
 type Group = (&'static str, fn(&mut Table, bool));
 
-const GROUPS: &[Group] = &[("postgres", postgres::run), ("soak-postgres", postgres::soak)];
+const GROUPS: &[Group] = &[
+    ("postgres", postgres::run),
+    ("redis", redis::run),
+    ("soak-postgres", postgres::soak),
+    ("soak-redis", redis::soak),
+];
 
 fn main() {
     // Cargo passes `--bench`, which means nothing here.

@@ -8,6 +8,8 @@ mod memory;
 mod postgres;
 #[cfg(feature = "redb")]
 mod redb;
+#[cfg(feature = "redis")]
+mod redis;
 
 use std::error::Error as StdError;
 use std::fmt;
@@ -19,6 +21,8 @@ pub use self::memory::MemoryStore;
 pub use self::postgres::{PostgresError, PostgresStore};
 #[cfg(feature = "redb")]
 pub use self::redb::{RedbOpenError, RedbStore};
+#[cfg(feature = "redis")]
+pub use self::redis::{RedisConnectError, RedisStore};
 
 use crate::id::id128;
 use crate::time::Timestamp;

@@ -1,0 +1,334 @@
+//! `RedisStore` beside the driver alone, on one server.
+
+use std::future::Future;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use ::redis::aio::MultiplexedConnection;
+use ::redis::{Cmd, Script};
+use mcp_token_lifecycle::{
+    Answer, Client, Commit, IndexKey, Record, RecordKey, RedisStore, RefreshRequest, Timestamp, TokenIssuer, TokenStore,
+};
+use tokio::runtime::Runtime;
+use tokio::sync::Mutex;
+use tokio::task::JoinSet;
+
+use crate::fixture::{CLIENT, grant, keyring};
+use crate::measure::median;
+use crate::soak::{self, Sample};
+use crate::table::{Table, Target};
+
+const MOST: usize = 64;
+/// Families or rows of each client, visited in turn.
+const EACH: usize = 16;
+/// The sealed record of a family of the fixture.
+const PAYLOAD: usize = 235;
+/// The script of the store, and a number that makes each of its runs one of its own.
+const COMMIT: &str = include_str!("../../src/store/redis/commit.lua");
+
+pub fn run(table: &mut Table, quick: bool) {
+    Runtime::new().unwrap().block_on(async {
+        let lab = Lab::new().await;
+        throughput(table, &lab, if quick { 4 } else { 20 }).await;
+        size(table, &lab).await;
+        purge(table, &lab, if quick { (10_000, 50_000) } else { (100_000, 1_000_000) }).await;
+    });
+}
+
+/// Logins, rotations, revocations and purges, for ten minutes, or four.
+pub fn soak(_: &mut Table, quick: bool) {
+    Runtime::new().unwrap().block_on(async {
+        let lab = Lab::new().await;
+        let length = Duration::from_secs(if quick { 240 } else { 600 });
+        let sample = async || {
+            let [stored, memory] = ["used_memory_dataset:", "used_memory_rss:"].map(async |field| {
+                let info: String = lab.ask("INFO memory").await;
+                info.lines().find_map(|line| line.strip_prefix(field)?.parse().ok()).unwrap()
+            });
+            Sample { stored: stored.await, memory: memory.await }
+        };
+        soak::run("redis", lab.store("soaked").await, length, sample).await;
+    });
+}
+
+struct Lab {
+    url: String,
+    bare: MultiplexedConnection,
+}
+
+impl Lab {
+    async fn new() -> Self {
+        let Ok(url) = std::env::var("REDIS_URL") else {
+            panic!("REDIS_URL is not set: run this benchmark with .ci/redis")
+        };
+        let client = ::redis::Client::open(url.as_str()).unwrap();
+        let mut bare = client.get_multiplexed_async_connection().await.unwrap();
+        bare.set_response_timeout(Duration::from_secs(20));
+        let lab = Self { url, bare };
+        lab.ask::<()>("FLUSHALL").await;
+        // A sync for each batch of writes would be compared with a PING that needs none.
+        lab.ask::<()>("CONFIG SET appendonly no").await;
+        lab
+    }
+
+    async fn store(&self, prefix: &str) -> RedisStore {
+        RedisStore::connect(&self.url).await.unwrap().with_prefix(prefix).with_timeout(Duration::from_secs(20))
+    }
+
+    async fn ask<T: ::redis::FromRedisValue>(&self, words: &str) -> T {
+        let mut words = words.split(' ');
+        let mut cmd = ::redis::cmd(words.next().unwrap());
+        words.for_each(|word| {
+            cmd.arg(word);
+        });
+        cmd.query_async(&mut self.bare.clone()).await.unwrap()
+    }
+}
+
+/// Calls a second: so many tasks that do `step` with a number of their own, over and over.
+async fn rate<F: Future<Output = ()> + Send>(
+    clients: usize,
+    step: impl Fn(usize, usize) -> F + Clone + Send + 'static,
+) -> f64 {
+    let (begun, mut tasks) = (Instant::now(), JoinSet::new());
+    for client in 0..clients {
+        let step = step.clone();
+        tasks.spawn(async move {
+            let mut done = 0;
+            while begun.elapsed() < Duration::from_millis(300) {
+                step(client, done).await;
+                done += 1;
+            }
+            done
+        });
+    }
+    let done: usize = tasks.join_all().await.into_iter().sum();
+    done as f64 / begun.elapsed().as_secs_f64()
+}
+
+fn key(number: usize) -> RecordKey {
+    RecordKey::from_bytes((number as u128).wrapping_mul(0x2d35_8dcc_aa6c_78a5_0d39_7c4d_2f6b_1a35).to_le_bytes())
+}
+
+fn record(number: usize, version: u64, expires_at: u64) -> Record {
+    let indexes = vec![IndexKey::from_bytes(*key(number).as_bytes()), IndexKey::from_bytes([number as u8 % 16; 16])];
+    Record::new(key(number), version, Timestamp::from_unix(expires_at), indexes, vec![7; PAYLOAD])
+}
+
+async fn fill(store: &Arc<RedisStore>, numbers: std::ops::Range<usize>, expires_at: u64) {
+    let mut tasks = JoinSet::new();
+    for client in 0..MOST {
+        let (store, mine) = (Arc::clone(store), numbers.clone().skip(client).step_by(MOST));
+        tasks.spawn(async move {
+            for number in mine {
+                assert_eq!(store.commit(record(number, 1, expires_at)).await.unwrap(), Commit::Apply);
+            }
+        });
+    }
+    tasks.join_all().await;
+}
+
+async fn rotate(issuer: &TokenIssuer<RedisStore>, client: &Client, token: &mut String) {
+    let answer = issuer.refresh(&RefreshRequest::new(client, token)).await;
+    let Ok(Answer::Issue(response)) = answer else { panic!("a current token is rotated: {answer:?}") };
+    *token = response.refresh_token.expose().to_owned();
+}
+
+/// The call that the store makes, of the same script with the same bytes.
+fn swap(script: &Script, number: usize, version: u64, unique: u64) -> Cmd {
+    let (key, shard) = (key(number), usize::from(key(number).as_bytes()[0]) / 2);
+    let mut cmd = ::redis::cmd("EVALSHA");
+    cmd.arg(script.get_hash()).arg(3);
+    cmd.arg([format!("rows:{{{shard:02x}}}:r:").as_bytes(), key.as_bytes()].concat());
+    cmd.arg(format!("rows:{{{shard:02x}}}:k")).arg(format!("rows:{{{shard:02x}}}:e"));
+    let mut body = 2_000_000_000_u64.to_be_bytes().to_vec();
+    body.push(2);
+    record(number, version, 0).indexes.iter().for_each(|index| body.extend(index.as_bytes()));
+    body.extend([7; PAYLOAD]);
+    let write = [version.to_be_bytes(), unique.to_be_bytes()].concat();
+    cmd.arg(write).arg(&(version - 1).to_be_bytes()).arg(&2_000_086_400_u64.to_be_bytes());
+    cmd.arg("2000086400000").arg("2000043200").arg(body).arg("0");
+    cmd
+}
+
+async fn throughput(table: &mut Table, lab: &Lab, rounds: usize) {
+    let issuer = Arc::new(TokenIssuer::new(lab.store("ours").await, keyring()));
+    let mut tokens = Vec::new();
+    for client in 0..MOST {
+        let mut mine = Vec::new();
+        for turn in 0..EACH {
+            let response = issuer.issue(grant(client * EACH + turn), None).await.unwrap();
+            mine.push(response.refresh_token.expose().to_owned());
+        }
+        tokens.push(Mutex::new(mine));
+    }
+    let tokens = Arc::new(tokens);
+    let rows = Arc::new(lab.store("rows").await);
+    fill(&rows, 0..MOST * EACH, 2_000_000_000).await;
+    let versions: Arc<Vec<_>> = Arc::new((0..MOST * EACH).map(|_| AtomicU64::new(1)).collect());
+
+    let refresh = move |client: usize, turn: usize| {
+        let (issuer, tokens) = (issuer.clone(), tokens.clone());
+        async move {
+            let mut mine = tokens[client].lock().await;
+            rotate(&issuer, &Client::public(CLIENT), &mut mine[turn % EACH]).await;
+        }
+    };
+    let commit = {
+        let (rows, versions) = (rows.clone(), versions.clone());
+        move |client: usize, turn: usize| {
+            let (rows, number) = (rows.clone(), client * EACH + turn % EACH);
+            let version = versions[number].fetch_add(1, Ordering::Relaxed) + 1;
+            async move {
+                let commit = rows.commit(record(number, version, 2_000_000_000)).await;
+                assert_eq!(commit.unwrap(), Commit::Apply);
+            }
+        }
+    };
+    let script = Arc::new(Script::new(COMMIT));
+    let bare_swap = |read: bool| {
+        let (bare, versions, script) = (lab.bare.clone(), versions.clone(), script.clone());
+        move |client: usize, turn: usize| {
+            let (mut bare, number, script) = (bare.clone(), client * EACH + turn % EACH, script.clone());
+            let version = versions[number].fetch_add(1, Ordering::Relaxed) + 1;
+            async move {
+                let cmd = swap(&script, number, version, version);
+                if read {
+                    let shard = usize::from(key(number).as_bytes()[0]) / 2;
+                    let name = [format!("rows:{{{shard:02x}}}:r:").as_bytes(), key(number).as_bytes()].concat();
+                    let _: Vec<u8> = ::redis::cmd("GET").arg(name).query_async(&mut bare).await.unwrap();
+                }
+                let done: i64 = cmd.query_async(&mut bare).await.unwrap();
+                assert_eq!(done, 1);
+            }
+        }
+    };
+    let ping = {
+        let bare = lab.bare.clone();
+        move |_: usize, _: usize| {
+            let mut bare = bare.clone();
+            async move { ::redis::cmd("PING").query_async(&mut bare).await.unwrap() }
+        }
+    };
+    // As the server's own benchmark does it: a connection for each client, and nothing to share a packet with.
+    let client = ::redis::Client::open(lab.url.as_str()).unwrap();
+    let mut connections = Vec::new();
+    for _ in 0..MOST {
+        connections.push(client.get_multiplexed_async_connection().await.unwrap());
+    }
+    let ping_alone = move |client: usize, _: usize| {
+        let mut connection = connections[client].clone();
+        async move { ::redis::cmd("PING").query_async(&mut connection).await.unwrap() }
+    };
+    for clients in [1, 16, 64] {
+        let (mut ours, mut commits, mut swaps, mut pairs) = (vec![], vec![], vec![], vec![]);
+        let (mut pings, mut pings_alone) = (vec![], vec![]);
+        for _ in 0..rounds {
+            ours.push(rate(clients, refresh.clone()).await);
+            commits.push(rate(clients, commit.clone()).await);
+            swaps.push(rate(clients, bare_swap(false)).await);
+            pairs.push(rate(clients, bare_swap(true)).await);
+            pings.push(rate(clients, ping.clone()).await);
+            pings_alone.push(rate(clients, ping_alone.clone()).await);
+        }
+        let ratio = |a: &[f64], b: &[f64]| median(a.iter().zip(b).map(|(a, b)| a / b).collect());
+        let shown = |rates: &[f64], what: &str| format!("{:.0} {what}/s", median(rates.to_vec()));
+        table.figure(format!("PING, {clients} concurrent on one connection"), shown(&pings, "answers"));
+        table.figure(format!("PING, {clients} concurrent on a connection each"), shown(&pings_alone, "answers"));
+        table.figure(format!("bare compare-and-swap, {clients} concurrent"), shown(&swaps, "writes"));
+        let case = format!("commits at {clients} concurrent ÷ bare compare-and-swap of the same script and bytes");
+        table.ratio(case, shown(&commits, "commits"), ratio(&commits, &swaps), Target::AtLeast(0.9));
+        let case = format!("rotations at {clients} concurrent ÷ bare read and compare-and-swap");
+        table.ratio(case, shown(&ours, "rotations"), ratio(&ours, &pairs), Target::None);
+        let target = if clients == MOST { Target::AtLeast(0.55) } else { Target::None };
+        let case = format!("commits at {clients} concurrent ÷ PING on a connection each");
+        table.ratio(case, shown(&commits, "commits"), ratio(&commits, &pings_alone), target);
+        let case = format!("commits at {clients} concurrent ÷ PING on one connection");
+        table.ratio(case, shown(&commits, "commits"), ratio(&commits, &pings), Target::None);
+    }
+}
+
+/// What the server counts for all names of a store.
+async fn bytes(lab: &Lab, prefix: &str) -> usize {
+    let names: Vec<Vec<u8>> = lab.ask(&format!("KEYS {prefix}:*")).await;
+    let mut sum = 0;
+    for name in names {
+        let mut bare = lab.bare.clone();
+        sum += ::redis::cmd("MEMORY").arg("USAGE").arg(name).query_async::<usize>(&mut bare).await.unwrap();
+    }
+    sum
+}
+
+async fn size(table: &mut Table, lab: &Lab) {
+    let issuer = TokenIssuer::new(lab.store("size").await, keyring());
+    let client = Client::public(CLIENT);
+    let mut tokens = Vec::new();
+    for user in 0..100 {
+        tokens.push(issuer.issue(grant(user), None).await.unwrap().refresh_token.expose().to_owned());
+    }
+    for token in &mut tokens {
+        rotate(&issuer, &client, token).await;
+    }
+    let one = bytes(lab, "size").await;
+    for token in &mut tokens {
+        for _ in 1..1000 {
+            rotate(&issuer, &client, token).await;
+        }
+    }
+    let thousand = bytes(lab, "size").await;
+    table.figure("bytes of a family after 1 rotation", format!("{}", one / 100));
+    let case = "bytes of a family after 1,000 rotations ÷ after 1";
+    table.ratio(case, format!("{}", thousand / 100), thousand as f64 / one as f64, Target::AtMost(1.0));
+}
+
+async fn purge(table: &mut Table, lab: &Lab, (expired, living): (usize, usize)) {
+    const NOW: u64 = 1_900_000_000;
+    let store = Arc::new(lab.store("purge").await);
+    fill(&store, 0..living, 2_000_000_000).await;
+    fill(&store, living..living + expired, NOW).await;
+    let issuer = TokenIssuer::new(lab.store("purge-ours").await, keyring());
+    let client = Client::public(CLIENT);
+    let mut token = issuer.issue(grant(0), None).await.unwrap().refresh_token.expose().to_owned();
+    let times = |waits: Vec<f64>| (median(waits.clone()), waits.into_iter().fold(0.0, f64::max));
+    let mut quiet = Vec::new();
+    for _ in 0..2000 {
+        let begun = Instant::now();
+        rotate(&issuer, &client, &mut token).await;
+        quiet.push(begun.elapsed().as_secs_f64() * 1e6);
+    }
+    let done = Arc::new(AtomicBool::new(false));
+    let purger = tokio::spawn({
+        let (store, done) = (store.clone(), done.clone());
+        async move {
+            let (begun, mut purged) = (Instant::now(), 0);
+            loop {
+                let some = store.purge(Timestamp::from_unix(NOW), 256).await.unwrap();
+                purged += some;
+                if some < 256 {
+                    done.store(true, Ordering::Relaxed);
+                    return (purged, begun.elapsed());
+                }
+            }
+        }
+    });
+    let mut busy = Vec::new();
+    while !done.load(Ordering::Relaxed) {
+        let begun = Instant::now();
+        rotate(&issuer, &client, &mut token).await;
+        busy.push(begun.elapsed().as_secs_f64() * 1e6);
+    }
+    let (purged, took) = purger.await.unwrap();
+    assert_eq!(purged, expired);
+    let mut sorted = busy.clone();
+    sorted.sort_by(f64::total_cmp);
+    let percentile = sorted[sorted.len() * 99 / 100];
+    let ((quiet, longest_quiet), (median, longest)) = (times(quiet), times(busy));
+    table.figure(format!("purge of {expired} among {living} living"), format!("{:.2} s", took.as_secs_f64()));
+    table.figure("a refresh without a purge: median, longest", format!("{quiet:.0} µs, {longest_quiet:.0} µs"));
+    table.figure("a refresh during the purge: median, longest", format!("{median:.0} µs, {longest:.0} µs"));
+    let case = "the median of a refresh during the purge ÷ without";
+    table.ratio(case, format!("{median:.0} µs"), median / quiet, Target::None);
+    let case = "the 99th percentile of a refresh during the purge ÷ the median without";
+    table.ratio(case, format!("{percentile:.0} µs"), percentile / quiet, Target::AtMost(3.0));
+}

@@ -1,0 +1,105 @@
+//! Two issuers in two processes on one Redis, and a client that refreshes through both in turn:
+//! `cargo run --example redis --features redis -- redis://127.0.0.1/`, or with the address in `REDIS_URL`.
+//!
+//! The second process is this program again. It reads a refresh token a line and answers with its successor.
+
+use std::error::Error;
+use std::io::{BufRead, BufReader, Write};
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+
+use mcp_token_lifecycle::{
+    Client, Grant, Keyring, MasterKey, RedisStore, RefreshRequest, Resource, RotationPolicy, Scope, TokenIssuer,
+};
+
+type Result<T> = std::result::Result<T, Box<dyn Error>>;
+
+const KEY: &str = "EXAMPLE_TOKEN_KEY";
+const CLIENT: &str = "laptop-app";
+
+#[tokio::main]
+async fn main() -> Result<()> {
+    let url = std::env::args().skip(1).find(|argument| argument.contains("://")).or(std::env::var("REDIS_URL").ok());
+    let Some(url) = url else {
+        return Err(
+            "where is Redis? Give its address as an argument or in REDIS_URL, such as redis://127.0.0.1/".into()
+        );
+    };
+    match std::env::var(KEY) {
+        Ok(key) => serve(&issuer(&url, &key).await?).await,
+        Err(_) => tell(&url).await,
+    }
+}
+
+/// Any number of these may share one store: they need the same keys, and nothing of each other.
+async fn issuer(url: &str, key: &str) -> Result<TokenIssuer<RedisStore>> {
+    let store = RedisStore::connect(url).await?.with_prefix("example-tokens");
+    let keyring = Keyring::parse(&format!("1:{key}"))?;
+    Ok(TokenIssuer::new(store, keyring).with_policies(RotationPolicy::standard()))
+}
+
+async fn tell(url: &str) -> Result<()> {
+    let key = MasterKey::generate()?.to_base64();
+    let (first, mut second) = (issuer(url, &key).await?, Process::start(url, &key)?);
+    let client = Client::public(CLIENT);
+    let grant =
+        Grant::new("alice", CLIENT, Scope::parse("notes:read")?, Resource::parse("https://notes.example/mcp")?)?;
+
+    let mut token = first.issue(grant, None).await?.refresh_token.expose().to_owned();
+    for turn in 1..=3 {
+        let here = first.refresh(&RefreshRequest::new(&client, &token)).await?.into_result()?;
+        let spent = std::mem::replace(&mut token, here.refresh_token.expose().to_owned());
+        // The answer was lost, and the client tries again, elsewhere.
+        if second.refresh(&spent)? != token {
+            return Err("the two processes disagree".into());
+        }
+        println!(
+            "turn {turn}: process {} rotated, process {} gave the same successor",
+            std::process::id(),
+            second.id()
+        );
+        token = second.refresh(&token)?;
+        println!("turn {turn}: process {} rotated", second.id());
+    }
+    let ended = first.revoke_subject("alice").await?;
+    println!("{ended} session revoked here; there: {}", second.refresh(&token)?);
+    first.purge().await?;
+    Ok(())
+}
+
+/// The other process, as the client sees it.
+struct Process {
+    child: Child,
+    input: ChildStdin,
+    output: BufReader<ChildStdout>,
+}
+
+impl Process {
+    fn start(url: &str, key: &str) -> Result<Self> {
+        let mut command = Command::new(std::env::current_exe()?);
+        let mut child = command.arg(url).env(KEY, key).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
+        let input = child.stdin.take().ok_or("no input")?;
+        let output = BufReader::new(child.stdout.take().ok_or("no output")?);
+        Ok(Self { child, input, output })
+    }
+
+    fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    fn refresh(&mut self, token: &str) -> Result<String> {
+        writeln!(self.input, "{token}")?;
+        let mut answer = String::new();
+        self.output.read_line(&mut answer)?;
+        Ok(answer.trim_end().to_owned())
+    }
+}
+
+async fn serve(issuer: &TokenIssuer<RedisStore>) -> Result<()> {
+    for token in std::io::stdin().lines() {
+        match issuer.refresh(&RefreshRequest::new(&Client::public(CLIENT), &token?)).await?.into_result() {
+            Ok(tokens) => println!("{}", tokens.refresh_token.expose()),
+            Err(refusal) => println!("{refusal}"),
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,101 @@
+//! What can go wrong, and what it says about a write.
+
+use std::error::Error as StdError;
+
+use redis::RedisError;
+
+use crate::store::StoreError;
+
+/// Why [`RedisStore::connect`](super::RedisStore::connect) failed.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum RedisConnectError {
+    /// The URL is none that the driver knows, or asks for something it was built without.
+    #[error("the address of the token store is not understood")]
+    Address(#[source] Box<dyn StdError + Send + Sync>),
+    /// No server answers there, or it refuses.
+    #[error("the token store does not answer")]
+    Unreachable(#[source] Box<dyn StdError + Send + Sync>),
+}
+
+impl RedisConnectError {
+    pub(super) fn address(error: RedisError) -> Self {
+        Self::Address(error.into())
+    }
+}
+
+/// Why an operation failed.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Fault {
+    #[error("the driver or the server failed: {0}")]
+    Driver(#[from] RedisError),
+    #[error("no answer in time")]
+    Timeout,
+    #[error("{reached} replicas have the write, not {wanted}")]
+    Replicas { reached: i64, wanted: usize },
+    #[error("a row is malformed")]
+    Row,
+    #[error("an answer is malformed")]
+    Answer,
+    #[error("too many index keys, or too large a payload")]
+    TooLarge,
+}
+
+impl From<Fault> for StoreError {
+    fn from(fault: Fault) -> Self {
+        Self::unavailable(fault)
+    }
+}
+
+/// A fault, and whether the command may have been carried out all the same.
+#[derive(Debug)]
+pub(super) struct Failure {
+    pub(super) fault: Fault,
+    pub(super) may_be_done: bool,
+}
+
+impl Failure {
+    pub(super) fn before_sending(fault: impl Into<Fault>) -> Self {
+        Self { fault: fault.into(), may_be_done: false }
+    }
+
+    pub(super) fn after_sending(fault: impl Into<Fault>) -> Self {
+        Self { fault: fault.into(), may_be_done: true }
+    }
+
+    /// For a command that writes.
+    pub(super) fn of_write(self) -> StoreError {
+        if self.may_be_done { StoreError::uncertain(self.fault) } else { StoreError::unavailable(self.fault) }
+    }
+}
+
+/// For a command that reads, or whose effect nobody has to know of.
+impl From<Failure> for StoreError {
+    fn from(failure: Failure) -> Self {
+        Self::unavailable(failure.fault)
+    }
+}
+
+/// Whether the server says by this that it has not begun to write. An error that comes from within a script says so only if
+/// the first write of it would have failed too.
+pub(super) fn is_refusal(error: &RedisError) -> bool {
+    const REFUSALS: [&str; 16] = [
+        "ASK",
+        "BUSY",
+        "CLUSTERDOWN",
+        "CROSSSLOT",
+        "LOADING",
+        "MASTERDOWN",
+        "MISCONF",
+        "MOVED",
+        "NOAUTH",
+        "NOREPLICAS",
+        "NOSCRIPT",
+        "OOM",
+        "READONLY",
+        "TRYAGAIN",
+        "UNKILLABLE",
+        "WRONGPASS",
+    ];
+    error.code().is_some_and(|code| REFUSALS.contains(&code))
+}

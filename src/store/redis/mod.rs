@@ -1,0 +1,229 @@
+//! Records in Redis or Valkey: one server, a primary under Sentinel, or a Cluster.
+//!
+//! | file | concept |
+//! |---|---|
+//! | `row` | what is stored: names, records, index entries |
+//! | `commit.lua`, `enlist.lua`, `purge.lua` | every change to it, each in one step |
+//! | `scripts` | calling them |
+//! | `write`, `listing`, `purge` | the operations |
+//! | `link` | the connection, and connecting again |
+//! | `fault` | what an error says about a write |
+
+mod fault;
+mod link;
+mod listing;
+mod purge;
+mod row;
+mod scripts;
+mod write;
+
+use std::fmt;
+use std::hash::{BuildHasher, RandomState};
+use std::sync::atomic::{AtomicU64, AtomicUsize};
+use std::time::Duration;
+
+use redis::Client;
+use redis::cluster::ClusterClient;
+use redis::sentinel::{SentinelClient, SentinelServerType};
+
+use self::fault::Fault;
+pub use self::fault::RedisConnectError;
+use self::link::{Link, Replicas, Source};
+use self::listing::read;
+use self::row::{Names, Row};
+use self::scripts::Scripts;
+use super::{Commit, Cursor, Page, Record, RecordKey, Select, StoreError, TokenStore};
+use crate::time::Timestamp;
+
+/// How long an operation may take.
+const TIMEOUT: Duration = Duration::from_secs(2);
+
+/// Records in one answer, whatever the caller's limit: large ones would fill the memory of both sides.
+const PAGE: usize = 256;
+
+/// A [`TokenStore`] in Redis (6.0 or later) or Valkey, for any number of processes.
+///
+/// ```no_run
+/// # async fn open() -> Result<(), mcp_token_lifecycle::RedisConnectError> {
+/// use mcp_token_lifecycle::RedisStore;
+/// use std::time::Duration;
+///
+/// let store = RedisStore::connect("redis://tokens.internal/").await?;
+/// let store = RedisStore::connect_cluster(["redis://a.internal/", "redis://b.internal/"])
+///     .await?
+///     .with_min_replicas(1, Duration::from_millis(500));
+/// # Ok(()) }
+/// ```
+///
+/// It takes a tokio runtime, with time and I/O enabled.
+///
+/// # Durability
+///
+/// [`Commit::Apply`] is answered once the primary has the write. What that outlives is up to the servers:
+///
+/// * A crash of the server: with `appendonly yes` and `appendfsync always`, everything that was acknowledged. With `everysec`, the
+///   last second is lost; without the log, everything since the last snapshot.
+/// * A failover to a replica: *nothing is promised*. Redis replicates after it has answered. With
+///   [`with_min_replicas`](Self::with_min_replicas), a write is acknowledged only after that many replicas have received it; see
+///   there.
+///
+/// A write that is lost after it was acknowledged brings a spent refresh token, or a revoked family, back to life without any
+/// alarm. The servers must not evict: set `maxmemory-policy noeviction`, since every other policy takes records away.
+///
+/// # Expiry
+///
+/// The server removes a record by itself a day after it expired, so nothing grows if nobody ever purges. Until then
+/// [`purge`](TokenStore::purge) removes it: it goes by the issuer's clock and not by the server's. The two should not be a day
+/// apart. Index entries are not purged: they do not count without the record, and end a day after it would have.
+///
+/// # Failures
+///
+/// [`StoreError::Unavailable`] when nothing was written: no connection, or the server refuses (`READONLY`, `LOADING`, `NOREPLICAS`,
+/// `OOM`, `MISCONF`, …). [`StoreError::Uncertain`] when the connection breaks or the time is up after a commit was sent. In a
+/// Cluster the driver follows redirections and tries again by itself, so every error of a commit that was handed over is
+/// uncertain; what is tried again is recognised and written once. A broken connection is made again by the next operation.
+///
+/// # Cost
+///
+/// A read is one round trip, and so is a commit that leaves index keys and expiry as they are, like nearly every rotation. A
+/// new record takes one more for each index key.
+///
+/// # Security
+///
+/// Keys, index keys, versions and expiries are in the clear, payloads as they were given, which the issuer seals; there is no
+/// subject and no token in any of them, nor in the server's command log. Whoever may write to the server can take it back to an
+/// earlier state: let the issuers in and nobody else (`ACL`, TLS).
+pub struct RedisStore {
+    link: Link,
+    scripts: Scripts,
+    names: Names,
+    replicas: Option<Replicas>,
+    /// The number of the next attempt to commit: from a random one on, so that no two processes have the same.
+    attempts: AtomicU64,
+    /// Where a purge begins: where the last one had its hands full.
+    shard: AtomicUsize,
+}
+
+impl RedisStore {
+    /// Connect to one server: `redis://[user:password@]host[:port][/database]`, or `rediss://` if the application builds the
+    /// driver with one of its TLS features.
+    pub async fn connect(url: &str) -> Result<Self, RedisConnectError> {
+        Self::from_client(Client::open(url).map_err(RedisConnectError::address)?).reached().await
+    }
+
+    /// Connect to the primary of `service` as the Sentinels at `urls` know it, now and after every failover.
+    pub async fn connect_sentinel<'a>(
+        urls: impl IntoIterator<Item = &'a str>,
+        service: &str,
+    ) -> Result<Self, RedisConnectError> {
+        let urls = urls.into_iter().collect();
+        let client = SentinelClient::build(urls, service.to_owned(), None, SentinelServerType::Master);
+        Self::from_sentinel_client(client.map_err(RedisConnectError::address)?).reached().await
+    }
+
+    /// Connect to the Cluster that the nodes at `urls` belong to; one is enough, more are found if it is down.
+    pub async fn connect_cluster<'a>(urls: impl IntoIterator<Item = &'a str>) -> Result<Self, RedisConnectError> {
+        let client = ClusterClient::builder(urls).connection_timeout(TIMEOUT).response_timeout(TIMEOUT).build();
+        Self::from_cluster_client(client.map_err(RedisConnectError::address)?).reached().await
+    }
+
+    /// On a client of the application's own making. It connects when it is first used.
+    pub fn from_client(client: Client) -> Self {
+        Self::on(Source::Server(client))
+    }
+
+    /// As [`from_client`](Self::from_client), under Sentinel. The client must be one for the primary.
+    pub fn from_sentinel_client(client: SentinelClient) -> Self {
+        Self::on(Source::Sentinel(client))
+    }
+
+    /// As [`from_client`](Self::from_client), on a Cluster. The client must not read from replicas: they lag, and a stale read
+    /// lets a revoked session live on.
+    pub fn from_cluster_client(client: ClusterClient) -> Self {
+        Self::on(Source::Cluster(client))
+    }
+
+    fn on(source: Source) -> Self {
+        Self {
+            link: Link::new(source, TIMEOUT),
+            scripts: Scripts::new(),
+            names: Names::new("mcp-tokens"),
+            replicas: None,
+            attempts: AtomicU64::new(RandomState::new().hash_one(())),
+            shard: AtomicUsize::new(0),
+        }
+    }
+
+    async fn reached(self) -> Result<Self, RedisConnectError> {
+        match self.link.ask(&redis::cmd("PING")).await {
+            Ok(_) => Ok(self),
+            Err(failure) => Err(RedisConnectError::Unreachable(failure.fault.into())),
+        }
+    }
+
+    /// With names that begin with `prefix` and a colon (`mcp-tokens` without it). It should have no braces, which decide over
+    /// the place in a Cluster.
+    #[must_use]
+    pub fn with_prefix(self, prefix: &str) -> Self {
+        Self { names: Names::new(prefix), ..self }
+    }
+
+    /// With this time for each command (2 seconds without it), and as much again to connect.
+    #[must_use]
+    pub fn with_timeout(mut self, timeout: Duration) -> Self {
+        self.link.timeout = timeout;
+        self
+    }
+
+    /// Acknowledge a commit only after `count` replicas have received it (`WAIT`). If they have not after `patience`, the answer
+    /// is [`StoreError::Uncertain`]: the primary has the write, and a failover may lose it.
+    ///
+    /// What was acknowledged is then lost only if the primary and these `count` replicas fail together, or if a replica that
+    /// has not received it is promoted: with as many replicas as each primary has, there is none. A replica has the write in
+    /// memory, and on its disk if it keeps a log of its own.
+    ///
+    /// Reads do not wait. To keep a primary that has lost its replicas from taking writes at all, set `min-replicas-to-write` on
+    /// the servers too; a commit is then [`StoreError::Unavailable`]. Each commit takes a round trip between the servers longer,
+    /// and those on one connection wait in turn.
+    #[must_use]
+    pub fn with_min_replicas(self, count: usize, patience: Duration) -> Self {
+        // WAIT takes zero for "for ever".
+        let patience = patience.max(Duration::from_millis(1));
+        Self { replicas: Some(Replicas { count, patience }), ..self }
+    }
+}
+
+impl TokenStore for RedisStore {
+    async fn get(&self, key: RecordKey) -> Result<Option<Record>, StoreError> {
+        let row: Option<Vec<u8>> = read(self.link.ask(redis::cmd("GET").arg(self.names.record(key))).await?)?;
+        Ok(row.map(|row| Row::decode(key, &row)).transpose()?.map(|row| row.record))
+    }
+
+    async fn commit(&self, record: Record) -> Result<Commit, StoreError> {
+        if record.indexes.len() > Record::MAX_INDEXES || record.payload.len() > Record::MAX_PAYLOAD {
+            return Err(Fault::TooLarge.into());
+        }
+        self.write(record).await
+    }
+
+    async fn list(&self, select: Select, after: Option<Cursor>, limit: usize) -> Result<Page, StoreError> {
+        let limit = limit.clamp(1, PAGE);
+        match select {
+            Select::All => self.list_all(after, limit).await,
+            Select::Index(index) => self.list_index(index, after, limit).await,
+        }
+    }
+
+    async fn purge(&self, now: Timestamp, limit: usize) -> Result<usize, StoreError> {
+        self.delete(now, limit.max(1)).await
+    }
+}
+
+impl fmt::Debug for RedisStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RedisStore")
+            .field("prefix", &self.names.prefix)
+            .field("replicas", &self.replicas)
+            .finish_non_exhaustive()
+    }
+}

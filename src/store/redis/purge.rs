@@ -1,0 +1,47 @@
+//! The purge: shard by shard, a few records at a time.
+
+use std::sync::atomic::Ordering;
+
+use super::RedisStore;
+use super::fault::Failure;
+use super::listing::read;
+use super::row::{SHARDS, join};
+use crate::store::StoreError;
+use crate::time::Timestamp;
+
+/// Records deleted by one run of the script. The server does nothing else meanwhile.
+const BATCH: usize = 4;
+
+impl RedisStore {
+    /// Round all shards, from where the last purge had its hands full.
+    pub(super) async fn delete(&self, now: Timestamp, limit: usize) -> Result<usize, StoreError> {
+        let begin = self.shard.load(Ordering::Relaxed);
+        let mut purged = 0;
+        for shard in (begin..begin + SHARDS).map(|shard| shard % SHARDS) {
+            purged += self.purge_shard(shard, now, limit - purged).await?;
+            if purged == limit {
+                self.shard.store(shard, Ordering::Relaxed);
+                break;
+            }
+        }
+        Ok(purged)
+    }
+
+    async fn purge_shard(&self, shard: usize, now: Timestamp, limit: usize) -> Result<usize, StoreError> {
+        let (expiries, keys) = (self.names.expiries(shard), self.names.keys(shard));
+        let last = join(&[b"[", &now.to_bytes(), &[0xff; 16]]);
+        let mut purged = 0;
+        while purged < limit {
+            let batch = BATCH.min(limit - purged);
+            let (records, most) = (self.names.records(shard), batch.to_string());
+            let arguments: [&[u8]; 3] = [&records, &last, most.as_bytes()];
+            let answer = self.link.run(&self.scripts.purge, &[&expiries, &keys], &arguments).await;
+            let (seen, deleted): (usize, usize) = read(answer.map_err(Failure::of_write)?)?;
+            purged += deleted;
+            if seen < batch {
+                break;
+            }
+        }
+        Ok(purged)
+    }
+}

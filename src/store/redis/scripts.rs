@@ -1,0 +1,82 @@
+//! The scripts, each one operation, and what they answer.
+
+use redis::{Cmd, ErrorKind, RedisError, Script, ServerErrorKind, Value};
+
+use super::fault::Fault;
+use super::row::Listing;
+
+/// The scripts by their names.
+pub(super) struct Scripts {
+    pub(super) commit: Program,
+    pub(super) enlist: Program,
+    pub(super) purge: Program,
+}
+
+impl Scripts {
+    pub(super) fn new() -> Self {
+        Self {
+            commit: Program::new(include_str!("commit.lua")),
+            enlist: Program::new(include_str!("enlist.lua")),
+            purge: Program::new(include_str!("purge.lua")),
+        }
+    }
+}
+
+pub(super) struct Program {
+    code: &'static str,
+    hash: String,
+}
+
+impl Program {
+    fn new(code: &'static str) -> Self {
+        Self { code, hash: Script::new(code).get_hash().to_owned() }
+    }
+
+    /// The call by hash: a few bytes, on the condition that the server has seen the script.
+    pub(super) fn by_hash(&self, keys: &[&[u8]], arguments: &[&[u8]]) -> Cmd {
+        call("EVALSHA", &self.hash, keys, arguments)
+    }
+
+    /// The call with the text, which the server then remembers.
+    pub(super) fn by_text(&self, keys: &[&[u8]], arguments: &[&[u8]]) -> Cmd {
+        call("EVAL", self.code, keys, arguments)
+    }
+}
+
+fn call(command: &str, script: &str, keys: &[&[u8]], arguments: &[&[u8]]) -> Cmd {
+    let mut cmd = redis::cmd(command);
+    cmd.arg(script).arg(keys.len());
+    for part in keys.iter().chain(arguments) {
+        cmd.arg(*part);
+    }
+    cmd
+}
+
+/// Whether the server does not know the script, after a restart perhaps.
+pub(super) fn is_unknown_script(error: &RedisError) -> bool {
+    error.kind() == ErrorKind::Server(ServerErrorKind::NoScript)
+}
+
+/// What `commit.lua` answers.
+pub(super) enum Swap {
+    Conflict,
+    Done,
+    /// The index entries have to be there before the record, and be kept no less long than this.
+    EnlistFirst(u64),
+    /// Done, and these entries are out of date.
+    Delist(Listing),
+}
+
+impl Swap {
+    pub(super) fn read(answer: Value) -> Result<Self, Fault> {
+        match answer {
+            Value::Int(0) => Ok(Self::Conflict),
+            Value::Int(1) => Ok(Self::Done),
+            Value::BulkString(bytes) => match bytes.as_slice().try_into() {
+                Ok(until) => Ok(Self::EnlistFirst(u64::from_be_bytes(until))),
+                Err(_) => Ok(Self::Delist(Listing::decode(&bytes)?)),
+            },
+            _ => Err(Fault::Answer),
+        }
+    }
+}

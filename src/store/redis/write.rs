@@ -1,0 +1,105 @@
+//! A commit: the index entries if they change, then the record, in one step and in nearly every case in one round trip.
+
+use std::sync::atomic::Ordering;
+use std::time::SystemTime;
+
+use redis::Value;
+
+use super::RedisStore;
+use super::fault::{Failure, Fault};
+use super::row::{self, Attempt, Entry, Lifetime, Listing};
+use super::scripts::Swap;
+use crate::store::{Commit, IndexKey, Record, RecordKey, StoreError};
+
+/// A commit under way.
+struct Write<'a> {
+    record: &'a Record,
+    attempt: Attempt,
+    replaced: &'a [u8],
+    body: Vec<u8>,
+    least: u64,
+}
+
+impl RedisStore {
+    pub(super) async fn write(&self, record: Record) -> Result<Commit, StoreError> {
+        let Some(replaced) = record.version.checked_sub(1) else { return Ok(Commit::Conflict) };
+        let is_new = replaced == 0;
+        let Lifetime { mut until, least } = Lifetime::of(record.expires_at, SystemTime::now().into());
+        let write = Write {
+            record: &record,
+            attempt: Attempt::new(record.version, self.attempts.fetch_add(1, Ordering::Relaxed)),
+            replaced: if is_new { &[] } else { &replaced.to_be_bytes() },
+            body: row::body(&record),
+            least,
+        };
+        if is_new {
+            self.enlist(&record, until, write.attempt).await?;
+        }
+        let mut swap = self.swap(&write, until, is_new).await?;
+        if let Swap::EnlistFirst(before) = swap {
+            // Never sooner than before, so that a listing cannot be overtaken.
+            until = until.max(before);
+            self.enlist(&record, until, write.attempt).await?;
+            swap = self.swap(&write, until, true).await?;
+        }
+        match swap {
+            Swap::Conflict => return Ok(Commit::Conflict),
+            Swap::Done => {}
+            Swap::Delist(listing) => self.delist(record.key, listing).await,
+            Swap::EnlistFirst(_) => return Err(Fault::Answer.into()),
+        }
+        Ok(Commit::Apply)
+    }
+
+    async fn swap(&self, write: &Write<'_>, until: u64, enlisted: bool) -> Result<Swap, StoreError> {
+        let Write { record, attempt, replaced, body, least } = write;
+        let shard = row::shard(record.key);
+        let (name, keys, expiries) =
+            (self.names.record(record.key), self.names.keys(shard), self.names.expiries(shard));
+        let keys: [&[u8]; 3] = [&name, &keys, &expiries];
+        let (milliseconds, least) = ((until * 1000).to_string(), least.to_string());
+        let arguments: [&[u8]; 7] = [
+            &attempt.to_bytes(),
+            replaced,
+            &until.to_be_bytes(),
+            milliseconds.as_bytes(),
+            least.as_bytes(),
+            body,
+            if enlisted { b"1" } else { b"0" },
+        ];
+        let program = &self.scripts.commit;
+        let Some(replicas) = self.replicas else {
+            let answer = self.link.run(program, &keys, &arguments).await.map_err(Failure::of_write)?;
+            return Swap::read(answer).map_err(StoreError::uncertain);
+        };
+        let (answer, reached) =
+            self.link.run_and_wait(program, &keys, &arguments, replicas).await.map_err(Failure::of_write)?;
+        let swap = Swap::read(answer).map_err(StoreError::uncertain)?;
+        if matches!(swap, Swap::Done | Swap::Delist(_)) && usize::try_from(reached).unwrap_or(0) < replicas.count {
+            return Err(StoreError::uncertain(Fault::Replicas { reached, wanted: replicas.count }));
+        }
+        Ok(swap)
+    }
+
+    /// Before the record, so that it is never missing from its index. Nothing is lost if it goes no further: the entry does
+    /// not count.
+    async fn enlist(&self, record: &Record, until: u64, attempt: Attempt) -> Result<(), StoreError> {
+        let entry = Entry::new(until, record.key, attempt).encode();
+        for index in &record.indexes {
+            self.link.run(&self.scripts.enlist, &[&self.names.index(*index)], &[&entry]).await?;
+        }
+        Ok(())
+    }
+
+    /// Remove what is out of date. Should it fail, the next reader does it, or time.
+    async fn delist(&self, key: RecordKey, listing: Listing) {
+        let entry = listing.entry(key).encode();
+        for index in listing.indexes {
+            let _ = self.remove(index, std::slice::from_ref(&entry)).await;
+        }
+    }
+
+    pub(super) async fn remove(&self, index: IndexKey, entries: &[Vec<u8>]) -> Result<Value, Failure> {
+        self.link.ask(redis::cmd("ZREM").arg(self.names.index(index)).arg(entries)).await
+    }
+}

@@ -1,0 +1,22 @@
+//! The conformance kit, on one server and on a Cluster.
+
+use mcp_token_lifecycle::conformance::Suite;
+
+use crate::servers::{CLUSTER, SINGLE, store};
+
+fn conforms(variable: &'static str) {
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let report = Suite::new(move || store(variable)).with_block_on(move |future| runtime.block_on(future)).run();
+    println!("{report}");
+    report.assert_ok();
+}
+
+#[test]
+fn one_server_conforms() {
+    conforms(SINGLE);
+}
+
+#[test]
+fn a_cluster_conforms() {
+    conforms(CLUSTER);
+}

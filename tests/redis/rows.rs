@@ -1,0 +1,199 @@
+//! What is on the server: how much, how long, and nothing that it should not know.
+
+use std::time::Duration;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use mcp_token_lifecycle::{
+    Commit, IndexKey, Record, RecordKey, RedisStore, RefreshRequest, RotationPolicy, Select, StoreError, Timestamp,
+    TokenStore,
+};
+use redis::Value;
+
+use crate::servers::Server;
+use crate::support::*;
+
+async fn open(server: &Server) -> RedisStore {
+    RedisStore::connect(&server.url()).await.unwrap().with_timeout(Duration::from_secs(20))
+}
+
+fn record(version: u64, indexes: &[u8]) -> Record {
+    let indexes = indexes.iter().map(|n| IndexKey::from_bytes([*n; 16])).collect();
+    let expires_at = Timestamp::from_unix(START + 1000);
+    Record::new(RecordKey::from_bytes([7; 16]), version, expires_at, indexes, b"sealed".to_vec())
+}
+
+fn names(server: &Server) -> Vec<Vec<u8>> {
+    let mut names: Vec<Vec<u8>> = redis::cmd("KEYS").arg("*").query(&mut server.connection()).unwrap();
+    names.sort();
+    names
+}
+
+/// The bytes that the server counts for all its keys.
+fn memory(server: &Server) -> usize {
+    let usage = |name| redis::cmd("MEMORY").arg("USAGE").arg(name).query::<usize>(&mut server.connection()).unwrap();
+    names(server).iter().map(usage).sum()
+}
+
+async fn rotate<S: TokenStore>(bench: &Bench<S>, token: &mut String, times: usize) {
+    for _ in 0..times {
+        let answer = bench.issuer.refresh(&RefreshRequest::new(&client(), token)).await.unwrap();
+        *token = rt(&answer.into_result().unwrap()).to_owned();
+    }
+}
+
+#[tokio::test]
+async fn a_family_does_not_grow() {
+    let server = Server::start(&[]);
+    let bench = bench_on(open(&server).await, keyring(), RotationPolicy::standard());
+    let mut token = rt(&bench.issuer.issue(grant(), None).await.unwrap()).to_owned();
+    rotate(&bench, &mut token, 1).await;
+    let (one, keys) = (memory(&server), names(&server));
+    rotate(&bench, &mut token, 999).await;
+    let thousand = memory(&server);
+    // And while its expiry moves, and its index entries with it.
+    for _ in 0..20 {
+        bench.pass(24 * 60 * 60);
+        rotate(&bench, &mut token, 1).await;
+    }
+    let moved = memory(&server);
+    println!("bytes of a family: {one} after 1 rotation, {thousand} after 1,000, {moved} after 20 days more");
+    assert_eq!([thousand, moved], [one, one]);
+    assert_eq!(names(&server), keys);
+}
+
+#[tokio::test]
+async fn a_rotation_is_one_script() {
+    let server = Server::start(&[]);
+    let bench = bench_on(open(&server).await, keyring(), RotationPolicy::standard());
+    let mut token = rt(&bench.issuer.issue(grant(), None).await.unwrap()).to_owned();
+    server.tell("CONFIG RESETSTAT");
+    rotate(&bench, &mut token, 100).await;
+    assert!(server.info("cmdstat_evalsha").starts_with("calls=100,"), "{}", server.info("cmdstat_evalsha"));
+}
+
+#[tokio::test]
+async fn a_server_that_forgot_the_scripts_is_told_them_again() {
+    let server = Server::start(&[]);
+    let store = open(&server).await;
+    assert_eq!(store.commit(record(1, &[1])).await.unwrap(), Commit::Apply);
+    server.tell("SCRIPT FLUSH");
+    assert_eq!(store.commit(record(2, &[2])).await.unwrap(), Commit::Apply);
+}
+
+#[tokio::test]
+async fn everything_ends_by_itself_a_day_after_it_expired() {
+    let server = Server::start(&[]);
+    let store = open(&server).await;
+    assert_eq!(store.commit(record(1, &[1, 2])).await.unwrap(), Commit::Apply);
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis() as i64;
+    let ends = names(&server).into_iter().filter_map(|name| {
+        let left: i64 = redis::cmd("PTTL").arg(&name).query(&mut server.connection()).unwrap();
+        (left >= 0).then_some(left + now)
+    });
+    let ends: Vec<i64> = ends.collect();
+    let expected = (START + 1000 + 24 * 60 * 60) as i64 * 1000;
+    assert_eq!(ends.len(), 3, "the record and two index keys");
+    assert!(ends.iter().all(|end| (end - expected).abs() < 60_000), "{ends:?} and not {expected}");
+}
+
+/// What the server's own expiry leaves behind goes with the records that come after.
+#[tokio::test]
+async fn what_ended_by_itself_leaves_no_traces() {
+    let server = Server::start(&[]);
+    let store = open(&server).await;
+    // In one shard, expired already, and removed as the server would do it.
+    let number = |n: u8| {
+        let mut key = [9; 16];
+        key[15] = n;
+        Record::new(RecordKey::from_bytes(key), 1, Timestamp::from_unix(5), vec![], vec![])
+    };
+    for n in 0..50 {
+        assert_eq!(store.commit(number(n)).await.unwrap(), Commit::Apply);
+    }
+    let records: Vec<_> = names(&server).into_iter().filter(|name| name.windows(3).any(|w| w == b":r:")).collect();
+    let _: usize = redis::cmd("DEL").arg(records).query(&mut server.connection()).unwrap();
+    for n in 100..130 {
+        assert_eq!(store.commit(number(n)).await.unwrap(), Commit::Apply);
+    }
+    let sets = names(&server).into_iter().filter(|name| name.ends_with(b":k") || name.ends_with(b":e"));
+    let sizes: Vec<usize> =
+        sets.map(|set| redis::cmd("ZCARD").arg(set).query(&mut server.connection()).unwrap()).collect();
+    assert_eq!(sizes, [30, 30]);
+    assert_eq!(store.purge(Timestamp::from_unix(5), 100).await.unwrap(), 30);
+}
+
+#[tokio::test]
+async fn an_entry_of_a_commit_that_failed_is_removed_by_who_reads_it() {
+    let server = Server::start(&[]);
+    let store = open(&server).await;
+    let second = IndexKey::from_bytes([2; 16]);
+    let entries = || {
+        let name = [b"mcp-tokens:i:".as_slice(), second.as_bytes()].concat();
+        redis::cmd("ZCARD").arg(name).query::<usize>(&mut server.connection()).unwrap()
+    };
+    assert_eq!(store.commit(record(1, &[1])).await.unwrap(), Commit::Apply);
+    assert_eq!(store.commit(record(1, &[2])).await.unwrap(), Commit::Conflict);
+    assert_eq!(entries(), 1);
+    assert!(store.list(Select::Index(second), None, 10).await.unwrap().records.is_empty());
+    assert_eq!(entries(), 0);
+}
+
+#[tokio::test]
+async fn a_refusal_is_unavailable_and_nothing_is_written() {
+    let server = Server::start(&[]);
+    let store = open(&server).await;
+    assert_eq!(store.commit(record(1, &[])).await.unwrap(), Commit::Apply);
+    let refusals = [
+        ("CONFIG SET min-replicas-to-write 1", "CONFIG SET min-replicas-to-write 0", "NOREPLICAS"),
+        ("CONFIG SET maxmemory 1", "CONFIG SET maxmemory 0", "OOM"),
+        ("REPLICAOF 127.0.0.1 1", "REPLICAOF NO ONE", "READONLY"),
+    ];
+    for (before, after, code) in refusals {
+        server.tell(before);
+        let refused = store.commit(record(2, &[])).await;
+        server.tell(after);
+        let Err(StoreError::Unavailable(source)) = refused else { panic!("{code}: {refused:?}") };
+        assert!(source.to_string().to_uppercase().contains(code), "{source}");
+        assert_eq!(store.get(record(1, &[]).key).await.unwrap(), Some(record(1, &[])));
+    }
+    assert_eq!(store.commit(record(2, &[])).await.unwrap(), Commit::Apply);
+}
+
+#[tokio::test]
+async fn a_write_that_no_replica_has_is_uncertain() {
+    let server = Server::start(&[]);
+    let store = open(&server).await.with_min_replicas(1, Duration::from_millis(20));
+    let answer = store.commit(record(1, &[])).await;
+    assert!(matches!(answer, Err(StoreError::Uncertain(_))), "{answer:?}");
+    assert_eq!(store.get(record(1, &[]).key).await.unwrap(), Some(record(1, &[])));
+}
+
+/// Names, values, members, and every command as the server got it.
+#[tokio::test]
+async fn the_server_learns_no_subject_and_no_token() {
+    let server = Server::start(&["--slowlog-log-slower-than", "0", "--slowlog-max-len", "10000"]);
+    let bench = bench_on(open(&server).await, keyring(), RotationPolicy::standard());
+    let mut token = rt(&bench.issuer.issue(grant(), None).await.unwrap()).to_owned();
+    rotate(&bench, &mut token, 3).await;
+    bench.issuer.list_families("user-1").await.unwrap();
+    let mut seen = names(&server).concat();
+    for name in names(&server) {
+        let dump: Vec<u8> = redis::cmd("DUMP").arg(name).query(&mut server.connection()).unwrap();
+        seen.extend(dump);
+    }
+    let log: Value = redis::cmd("SLOWLOG").arg("GET").arg(-1).query(&mut server.connection()).unwrap();
+    flatten(&log, &mut seen);
+    let holds = |text: &str| seen.windows(text.len()).any(|window| window == text.as_bytes());
+    assert!(holds("mcp-tokens:") && holds("EVALSHA") && holds("ZRANGEBYLEX"), "this looks in the right place");
+    for secret in ["user-1", "client-1", "mcp:read", "mcprt_", "mcpat_", RESOURCE, &token[6..20]] {
+        assert!(!holds(secret), "{secret}");
+    }
+}
+
+fn flatten(value: &Value, into: &mut Vec<u8>) {
+    match value {
+        Value::BulkString(bytes) => into.extend(bytes),
+        Value::Array(values) => values.iter().for_each(|value| flatten(value, into)),
+        _ => {}
+    }
+}

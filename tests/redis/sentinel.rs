@@ -1,0 +1,80 @@
+//! A primary under Sentinel is killed; the store follows to the one that takes over.
+
+use std::fs;
+use std::net::TcpListener;
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use mcp_token_lifecycle::{RedisStore, RefreshRequest, RotationPolicy};
+use tempfile::TempDir;
+
+use crate::servers::{Server, fresh, until};
+use crate::support::*;
+
+struct Sentinel {
+    port: u16,
+    child: Child,
+    _dir: TempDir,
+}
+
+impl Sentinel {
+    fn watch(primary: u16) -> Self {
+        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("sentinel.conf");
+        let lines = [
+            format!("port {port}"),
+            format!("sentinel monitor tokens 127.0.0.1 {primary} 1"),
+            "sentinel down-after-milliseconds tokens 500".to_owned(),
+            "sentinel failover-timeout tokens 3000".to_owned(),
+        ];
+        fs::write(&file, lines.join("\n")).unwrap();
+        let mut command = Command::new("redis-server");
+        let child = command.arg(&file).arg("--sentinel").stdout(Stdio::null()).spawn().unwrap();
+        Self { port, child, _dir: dir }
+    }
+
+    fn knows_a_replica(&self) -> bool {
+        let client = redis::Client::open(format!("redis://127.0.0.1:{}/", self.port)).unwrap();
+        let Ok(mut connection) = client.get_connection() else { return false };
+        let replicas = redis::cmd("SENTINEL").arg("REPLICAS").arg("tokens").query::<Vec<redis::Value>>(&mut connection);
+        replicas.is_ok_and(|replicas| !replicas.is_empty())
+    }
+}
+
+impl Drop for Sentinel {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_store_follows_a_failover_of_sentinel() {
+    let mut primary = Server::start(&[]);
+    let replica =
+        Server::start(&["--replicaof", &format!("127.0.0.1 {}", primary.port), "--repl-diskless-sync-delay", "0"]);
+    until("the replica is in step", || replica.info("master_link_status") == "up");
+    let sentinel = Sentinel::watch(primary.port);
+    until("the Sentinel knows the replica", || sentinel.knows_a_replica());
+
+    let url = format!("redis://127.0.0.1:{}/", sentinel.port);
+    let store = RedisStore::connect_sentinel([url.as_str()], "tokens").await.unwrap().with_prefix(&fresh());
+    let bench = bench_on(store, keyring(), RotationPolicy::standard());
+    let first = bench.issuer.issue(grant(), None).await.unwrap();
+    until("the replica has it", || replica.info("master_repl_offset") == primary.info("master_repl_offset"));
+    primary.kill();
+
+    let mut faults = 0;
+    let second = loop {
+        match bench.issuer.refresh(&RefreshRequest::new(&client(), rt(&first))).await {
+            Ok(answer) => break answer.into_result().expect("nothing is lost"),
+            Err(error) => assert!(faults < 1000, "no new primary: {error}"),
+        }
+        faults += 1;
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    };
+    println!("a failover by Sentinel: {faults} times 503, then success");
+    assert!(faults > 0 && !second.retry);
+    assert_eq!(replica.info("role"), "master");
+}

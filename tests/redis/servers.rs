@@ -1,0 +1,145 @@
+//! The servers that are there, and those that a test starts for itself, to kill.
+
+use std::net::TcpListener;
+use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use mcp_token_lifecycle::RedisStore;
+use redis::{Client, Connection};
+use tempfile::TempDir;
+
+pub const SINGLE: &str = "REDIS_URL";
+pub const CLUSTER: &str = "REDIS_CLUSTER_URLS";
+
+fn address(variable: &str) -> String {
+    std::env::var(variable).unwrap_or_else(|_| panic!("{variable} is not set: run .ci/redis, which starts the servers"))
+}
+
+/// A prefix that no store had before.
+pub fn fresh() -> String {
+    static COUNT: AtomicU64 = AtomicU64::new(0);
+    format!("test-{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed))
+}
+
+/// An empty store on the one server, or on the Cluster.
+pub async fn store(variable: &str) -> RedisStore {
+    named(variable, &fresh()).await
+}
+
+pub async fn named(variable: &str, prefix: &str) -> RedisStore {
+    let address = address(variable);
+    let store = match variable {
+        SINGLE => RedisStore::connect(&address).await,
+        _ => RedisStore::connect_cluster(address.split_whitespace()).await,
+    };
+    // A machine that tests under load may be slow.
+    store.expect("the servers are there").with_prefix(prefix).with_timeout(Duration::from_secs(20))
+}
+
+/// A server of a test's own.
+pub struct Server {
+    pub port: u16,
+    child: Child,
+    dir: TempDir,
+    options: Vec<String>,
+}
+
+impl Server {
+    pub fn start(options: &[&str]) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let options: Vec<_> = options.iter().map(|option| (*option).to_owned()).collect();
+        // With the bus of a Cluster 10000 above, both below the ports that the system gives to clients.
+        let begin = std::process::id() as usize % 4000 + offset();
+        let port = (17_000..22_000).cycle().skip(begin).find(|port| is_free(*port)).unwrap();
+        let child = spawn(port, &dir, &options);
+        let server = Self { port, child, dir, options };
+        server.wait();
+        server
+    }
+
+    pub fn url(&self) -> String {
+        format!("redis://127.0.0.1:{}/", self.port)
+    }
+
+    pub fn connection(&self) -> Connection {
+        Client::open(self.url()).unwrap().get_connection().unwrap()
+    }
+
+    /// What the server answers to these words.
+    pub fn tell(&self, words: &str) -> redis::Value {
+        let mut words = words.split(' ');
+        let mut cmd = redis::cmd(words.next().unwrap());
+        words.for_each(|word| {
+            cmd.arg(word);
+        });
+        cmd.query(&mut self.connection()).unwrap()
+    }
+
+    /// A line of INFO.
+    pub fn info(&self, name: &str) -> String {
+        let info: redis::InfoDict = redis::cmd("INFO").arg("all").query(&mut self.connection()).unwrap();
+        info.get::<String>(name).unwrap_or_default()
+    }
+
+    pub fn is_cluster_up(&self) -> bool {
+        let info: String = redis::cmd("CLUSTER").arg("INFO").query(&mut self.connection()).unwrap();
+        info.contains("cluster_state:ok")
+    }
+
+    /// SIGKILL.
+    pub fn kill(&mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+
+    pub fn restart(&mut self) {
+        self.child = spawn(self.port, &self.dir, &self.options);
+        self.wait();
+    }
+
+    /// Until it has read its log.
+    fn wait(&self) {
+        until("a server answers", || {
+            let client = Client::open(self.url()).unwrap();
+            client.get_connection().is_ok_and(|mut c| redis::cmd("PING").query::<String>(&mut c).is_ok())
+        });
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Each call another offset, so that tests at once look in different places.
+fn offset() -> usize {
+    static NEXT: AtomicU64 = AtomicU64::new(0);
+    NEXT.fetch_add(17, Ordering::Relaxed) as usize
+}
+
+fn is_free(port: u16) -> bool {
+    TcpListener::bind(("127.0.0.1", port)).is_ok() && TcpListener::bind(("127.0.0.1", port + 10_000)).is_ok()
+}
+
+fn spawn(port: u16, dir: &TempDir, options: &[String]) -> Child {
+    Command::new("redis-server")
+        .args(["--port", &port.to_string(), "--bind", "127.0.0.1", "--save", ""])
+        .arg("--dir")
+        .arg(dir.path())
+        .args(options)
+        .stdout(Stdio::null())
+        .spawn()
+        .expect("redis-server is installed: run .ci/redis")
+}
+
+pub fn until(what: &str, mut condition: impl FnMut() -> bool) {
+    let begun = Instant::now();
+    while !condition() {
+        assert!(begun.elapsed() < Duration::from_secs(60), "not so after a minute: {what}");
+        sleep(Duration::from_millis(20));
+    }
+}
