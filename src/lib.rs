@@ -90,6 +90,8 @@
 //! | `postgres` | no | `PostgresStore`: a table that any number of processes share |
 //! | `redis` | no | `RedisStore`: Redis or Valkey, one server, Sentinel or Cluster |
 //! | `http` | no | `http`: the OAuth endpoints and the bearer check, over the `http` types and the tower traits |
+//! | `upstream` | no | `upstream`: a vault for the credentials that the server itself holds for its users |
+//! | `os-keyring` | no | `upstream::OsKeyring`: master keys in the operating system's credential store |
 //! | `ring` | no | ring instead of pure Rust for XChaCha20-Poly1305: the same bytes, several times faster |
 
 #![warn(missing_docs, missing_debug_implementations, unreachable_pub)]
@@ -135,6 +137,8 @@ mod store;
 mod time;
 mod token;
 mod upkeep;
+#[cfg(feature = "upstream")]
+pub mod upstream;
 mod verifier;
 
 pub use self::access_keys::AccessKeys;
