@@ -4,8 +4,10 @@
 //! The token that an MCP client presents never goes upstream, and nothing of the upstream ever reaches the client.
 
 mod credential;
+mod data_keys;
 mod error;
 mod key_wrapper;
+mod keyring_wrapper;
 mod provider;
 mod runtime;
 
