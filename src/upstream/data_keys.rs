@@ -248,12 +248,13 @@ mod tests {
     }
 
     #[test]
-    fn every_data_key_is_another_and_its_two_subkeys_differ() {
+    fn every_data_key_is_another_and_its_two_subkeys_have_a_purpose_each() {
         let keys = DataKeys::new(Counted::new(0), LIFETIME);
         let ((_, one), (_, other)) = (make(&keys, b"here", 0), make(&keys, b"here", 0));
         assert!(same(&one, &one) && !same(&one, &other));
-        let key = DataKey::from_bytes([9; 32]);
-        assert_ne!(subkey(key.as_bytes(), "upstream content"), subkey(key.as_bytes(), "upstream tag"));
+        let of = |label| Mac::new(&subkey(&[9; 32], label)).tag(&[b"x"]);
+        let derived = SealKeys::derive(&DataKey::from_bytes([9; 32])).tag.tag(&[b"x"]);
+        assert!(derived == of("upstream tag") && derived != of("upstream content"));
     }
 
     /// The wrapper would refuse both; what is kept ready must not answer in its stead.
@@ -277,6 +278,7 @@ mod tests {
         let (wrapped, _) = make(&keys, b"here", 1_000);
         open(&keys, &wrapped, b"here", 1_000);
         assert_eq!(wrapper.unwraps(), 2);
+        assert!(keys.ready.lock().unwrap().keys.is_empty());
     }
 
     #[test]
