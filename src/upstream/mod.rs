@@ -6,11 +6,15 @@
 mod credential;
 mod error;
 mod key_wrapper;
+mod oauth;
 mod provider;
 mod runtime;
 
 pub use self::credential::{Account, Credential, Secret, SecretText, StaticSecret, TokenSet};
 pub use self::error::UpstreamError;
 pub use self::key_wrapper::{DataKey, KeyWrapper, WrapError, WrappedKey};
+pub use self::oauth::{
+    ClientAuthentication, Endpoint, EndpointError, HttpClient, Meaning, OAuthProvider, Quirks, Service, TokenRequest,
+};
 pub use self::provider::{Refreshed, Revocation, Standing, UpstreamProvider};
 pub use self::runtime::Runtime;
