@@ -21,6 +21,7 @@ mod leasing;
 mod owner;
 mod patience;
 mod policy;
+mod oauth;
 mod provider;
 mod record;
 mod refresh;
@@ -42,6 +43,9 @@ pub use self::lease::{Lease, LeasedSecret, Need};
 pub use self::lease_error::LeaseError;
 pub use self::owner::Owner;
 pub use self::policy::{RefreshPolicy, RefreshPolicyBuilder, RefreshPolicyError};
+pub use self::oauth::{
+    ClientAuthentication, Endpoint, EndpointError, HttpClient, Meaning, OAuthProvider, Quirks, Service, TokenRequest,
+};
 pub use self::provider::{Refreshed, Revocation, Standing, UpstreamProvider};
 pub use self::runtime::Runtime;
 pub use self::vault::CredentialVault;
