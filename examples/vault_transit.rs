@@ -1,5 +1,6 @@
-//! Data keys wrapped by HashiCorp Vault's Transit engine, over HTTP: `cargo run --example vault_transit --features upstream -- --demo`
-//! starts a server that speaks its API, and with `VAULT_ADDR` and `VAULT_TOKEN` set it talks to the Vault there:
+//! A credential vault whose data keys are wrapped by HashiCorp Vault's Transit engine, over HTTP:
+//! `cargo run --example vault_transit --features upstream -- --demo` starts a server that speaks its API. With `VAULT_ADDR` and
+//! `VAULT_TOKEN` set, and without `--demo`, it talks to the Vault there:
 //!
 //! ```text
 //! vault secrets enable transit
@@ -12,14 +13,17 @@ mod server;
 mod transit;
 
 use std::error::Error;
+use std::sync::Arc;
 
-use mcp_token_lifecycle::upstream::{DataKey, KeyWrapper, SecretText, WrapError};
+use mcp_token_lifecycle::upstream::{
+    Account, Credential, CredentialVault, DataKey, KeyWrapper, Owner, Runtime, Secret, SecretText, StaticSecret,
+    VaultErrorKind, WrapError,
+};
+use mcp_token_lifecycle::{MemoryStore, Scope};
 use reqwest::Client;
 use serde_json::json;
 use server::KEY;
 use transit::{Transit, data_of};
-
-const HERE: &[u8] = b"the credential of alice at github";
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
@@ -28,38 +32,40 @@ async fn main() -> Result<(), Box<dyn Error>> {
         (Ok(address), Ok(token)) if !demo => (format!("{address}/v1"), token),
         _ => (server::start().await?, server::TOKEN.to_owned()),
     };
-    let wrapper = Transit::new(&format!("{address}/transit"), KEY, SecretText::new(token.clone()))?;
+    let transit = Arc::new(Transit::new(&format!("{address}/transit"), KEY, SecretText::new(token.clone()))?);
 
-    let key = DataKey::from_bytes([7; 32]);
-    let wrapped = wrapper.wrap(&key, HERE).await?;
+    let wrapped = transit.wrap(&DataKey::from_bytes([7; 32]), b"here").await?;
     println!("wrapped with version {}: {}", wrapped.key_id(), String::from_utf8_lossy(wrapped.as_bytes()));
-    expect(wrapper.unwrap(&wrapped, HERE).await?.as_bytes() == key.as_bytes(), "the same data key comes back")?;
-    let elsewhere = wrapper.unwrap(&wrapped, b"the credential of mallory at github").await;
+    expect(transit.unwrap(&wrapped, b"here").await?.as_bytes() == &[7; 32], "the same data key comes back")?;
+    let elsewhere = transit.unwrap(&wrapped, b"there").await;
     expect(matches!(elsewhere, Err(WrapError::Corrupt)), "it does not unwrap in another context")?;
+
+    let store = Arc::new(MemoryStore::new());
+    let open = || {
+        let runtime = Runtime::new(tokio::time::sleep, |task| {
+            tokio::spawn(task);
+        });
+        CredentialVault::new(store.clone(), transit.clone(), runtime)
+    };
+    let vault = open();
+    let key = StaticSecret::new(Secret::ApiKey(SecretText::new("a key of hers")), Scope::parse("repo:read")?);
+    vault.put(&Account::new("alice", "github"), Credential::Static(key), Owner::subject()).await?;
 
     let (http, token) = (Client::new(), SecretText::new(token));
     data_of(http.post(format!("{address}/transit/keys/{KEY}/rotate")), &token).await?;
-    let primary = wrapper.primary().await?;
-    println!("rotated in Vault: the primary is version {primary}");
-    let unwrapped = wrapper.unwrap(&wrapped, HERE).await?;
-    let rewrapped = wrapper.wrap(&unwrapped, HERE).await?;
-    expect(
-        wrapped.key_id() != primary && rewrapped.key_id() == primary,
-        "what the old version wrapped is wrapped anew",
-    )?;
+    println!("rotated in Vault: the primary is version {}", transit.primary().await?);
+    println!("{} data keys wrapped anew: hers, and that of the vault's own secret", vault.rewrap().await?);
 
     if demo {
         let old_ends = json!({ "min_decryption_version": 2 });
         data_of(http.post(format!("{address}/transit/keys/{KEY}/config")).json(&old_ends), &token).await?;
-        let old = wrapper.unwrap(&wrapped, HERE).await;
-        expect(matches!(old, Err(WrapError::UnknownKey)), "version 1 is switched off, and does not unwrap any more")?;
-        expect(wrapper.unwrap(&rewrapped, HERE).await.is_ok(), "version 2 does")?;
+        let old = transit.unwrap(&wrapped, b"here").await;
+        expect(matches!(old, Err(WrapError::UnknownKey)), "version 1 is switched off, and unwraps nothing any more")?;
+        expect(open().list("alice").await?.len() == 1, "a process that starts now reads what alice has all the same")?;
 
         http.put(format!("{address}/sys/seal")).header("X-Vault-Token", token.expose()).send().await?;
-        match wrapper.unwrap(&rewrapped, HERE).await {
-            Err(WrapError::Unavailable(source)) => println!("sealed: worth another try later ({source})"),
-            _ => return Err("a sealed Vault is an outage".into()),
-        }
+        let outage = open().list("alice").await.map_err(|error| error.kind());
+        expect(outage.is_err_and(|kind| kind == VaultErrorKind::KeyUnavailable), "a sealed Vault is an outage: 503")?;
     }
     Ok(())
 }
