@@ -18,6 +18,8 @@ mod keyring_wrapper;
 mod lease;
 mod lease_error;
 mod leasing;
+#[cfg(feature = "os-keyring")]
+mod os_keyring;
 mod owner;
 mod patience;
 mod policy;
@@ -41,6 +43,8 @@ pub use self::info::{CredentialInfo, CredentialKind, CredentialState};
 pub use self::key_wrapper::{DataKey, KeyWrapper, WrapError, WrappedKey};
 pub use self::lease::{Lease, LeasedSecret, Need};
 pub use self::lease_error::LeaseError;
+#[cfg(feature = "os-keyring")]
+pub use self::os_keyring::{OsKeyring, OsKeyringError};
 pub use self::owner::Owner;
 pub use self::policy::{RefreshPolicy, RefreshPolicyBuilder, RefreshPolicyError};
 pub use self::oauth::{
