@@ -23,6 +23,8 @@ impl Kind {
     pub(crate) const FAMILY: Self = Self(1);
     #[cfg(feature = "http")]
     pub(crate) const CLIENT: Self = Self(2);
+    #[cfg(feature = "upstream")]
+    pub(crate) const CLIENT_CREDENTIALS: Self = Self(4);
 }
 
 /// A record whose seal was found intact.

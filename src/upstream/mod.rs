@@ -3,12 +3,18 @@
 //!
 //! The token that an MCP client presents never goes upstream, and nothing of the upstream ever reaches the client.
 
+mod client_credentials;
 mod credential;
 mod error;
 mod key_wrapper;
 mod provider;
 mod runtime;
 
+#[cfg(feature = "os-keyring")]
+pub use self::client_credentials::OsStorage;
+pub use self::client_credentials::{
+    ClientCredentials, ClientCredentialsError, CredentialStorage, FileStorage, StorageError, StorageLock,
+};
 pub use self::credential::{Account, Credential, Secret, SecretText, StaticSecret, TokenSet};
 pub use self::error::UpstreamError;
 pub use self::key_wrapper::{DataKey, KeyWrapper, WrapError, WrappedKey};
