@@ -6,6 +6,7 @@
 mod audit;
 mod cascade;
 mod content;
+mod client_credentials;
 mod credential;
 mod data_keys;
 mod decision;
@@ -37,6 +38,11 @@ mod vault_error;
 
 pub use self::audit::{UpstreamAct, UpstreamReason};
 pub use self::cascade::Cascade;
+#[cfg(feature = "os-keyring")]
+pub use self::client_credentials::OsStorage;
+pub use self::client_credentials::{
+    ClientCredentials, ClientCredentialsError, CredentialStorage, FileStorage, StorageError, StorageLock,
+};
 pub use self::credential::{Account, Credential, Secret, SecretText, StaticSecret, TokenSet};
 pub use self::error::UpstreamError;
 pub use self::info::{CredentialInfo, CredentialKind, CredentialState};
