@@ -5,8 +5,8 @@
 
 mod audit;
 mod cascade;
-mod content;
 mod client_credentials;
+mod content;
 mod credential;
 mod data_keys;
 mod decision;
@@ -19,12 +19,12 @@ mod keyring_wrapper;
 mod lease;
 mod lease_error;
 mod leasing;
+mod oauth;
 #[cfg(feature = "os-keyring")]
 mod os_keyring;
 mod owner;
 mod patience;
 mod policy;
-mod oauth;
 mod provider;
 mod record;
 mod refresh;
@@ -49,13 +49,13 @@ pub use self::info::{CredentialInfo, CredentialKind, CredentialState};
 pub use self::key_wrapper::{DataKey, KeyWrapper, WrapError, WrappedKey};
 pub use self::lease::{Lease, LeasedSecret, Need};
 pub use self::lease_error::LeaseError;
+pub use self::oauth::{
+    ClientAuthentication, Endpoint, EndpointError, HttpClient, Meaning, OAuthProvider, Quirks, Service, TokenRequest,
+};
 #[cfg(feature = "os-keyring")]
 pub use self::os_keyring::{OsKeyring, OsKeyringError};
 pub use self::owner::Owner;
 pub use self::policy::{RefreshPolicy, RefreshPolicyBuilder, RefreshPolicyError};
-pub use self::oauth::{
-    ClientAuthentication, Endpoint, EndpointError, HttpClient, Meaning, OAuthProvider, Quirks, Service, TokenRequest,
-};
 pub use self::provider::{Refreshed, Revocation, Standing, UpstreamProvider};
 pub use self::runtime::Runtime;
 pub use self::vault::CredentialVault;
