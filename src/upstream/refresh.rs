@@ -10,7 +10,8 @@ use super::held::{Attempts, Claim, Held, Mark, State};
 use super::patience::Patience;
 use super::provider::UpstreamProvider;
 use super::settle::{Attempt, Outcome, Settlement, settle};
-use super::vault::{CredentialVault, Place};
+use super::storage::Place;
+use super::vault::CredentialVault;
 use super::vault_error::{VaultError, VaultErrorKind};
 use crate::store::{Commit, TokenStore};
 
