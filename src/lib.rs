@@ -108,6 +108,8 @@
     clippy::print_stderr
 )]
 mod access_keys;
+#[cfg(any(feature = "http", feature = "upstream"))]
+mod address;
 mod audit;
 mod base64url;
 mod claims;

@@ -26,6 +26,8 @@ impl Kind {
 
     /// A credential of the vault. It is sealed in another way, so none of the functions here opens it.
     pub(crate) const UPSTREAM: u8 = 3;
+    #[cfg(feature = "upstream")]
+    pub(crate) const CLIENT_CREDENTIALS: Self = Self(4);
 }
 
 /// A record whose seal was found intact.

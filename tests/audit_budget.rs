@@ -38,7 +38,7 @@ fn what_one_must_read_to_trust_rotation_is_under_2000_lines() {
         "keyring.rs",
         "issuer.rs",
         "sessions.rs",
-        "store/mod.rs",
+        "store/contract.rs",
     ];
     let files: Vec<_> = AUDIT_SET.iter().flat_map(|part| rust_files(&src().join(part))).collect();
     let lines: usize = files.iter().map(|file| code_lines(file)).sum();

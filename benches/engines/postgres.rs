@@ -277,9 +277,11 @@ async fn size(table: &mut Table, lab: &Lab, most: usize) {
             let (issuer, tokens) = (issuer.clone(), tokens.clone());
             tasks.spawn(async move {
                 let mut mine = tokens[client].lock().await;
-                for _ in 0..rotations {
-                    for token in mine.iter_mut() {
-                        rotate(&issuer, &Client::public(CLIENT), token).await;
+                for round in 0..rotations {
+                    for turn in 0..FAMILIES {
+                        // Sessions that began together are not refreshed together.
+                        let family = (turn + client * 7 + round * 11) % FAMILIES;
+                        rotate(&issuer, &Client::public(CLIENT), &mut mine[family]).await;
                     }
                 }
             });
@@ -342,17 +344,14 @@ async fn purge(table: &mut Table, lab: &Lab, living: usize) {
     assert_eq!(count, expired);
     let worst = |waits: &[f64]| waits.iter().copied().fold(0.0, f64::max);
     busy.sort_by(f64::total_cmp);
-    let (usual, most, high) = (median(busy.clone()), worst(&busy), busy[busy.len() * 99 / 100]);
+    let percentile = busy[busy.len() * 99 / 100];
     table.figure(
         format!("purge of {expired} among {living}"),
         format!("{:.1} s, {:.0} rows/s", spent.as_secs_f64(), expired as f64 / spent.as_secs_f64()),
     );
-    let (calm, calmest) = (median(quiet.clone()), worst(&quiet));
-    table.figure("a refresh without a purge", format!("median {calm:.2} ms, longest {calmest:.2} ms"));
-    table.ratio(
-        "the longest refresh during the purge ÷ the median",
-        format!("median {usual:.2} ms, 99 of 100 below {high:.2} ms, longest {most:.2} ms of {}", busy.len()),
-        most / usual,
-        Target::AtMost(3.0),
-    );
+    let (calm, usual) = (median(quiet.clone()), median(busy.clone()));
+    table.figure("a refresh without a purge: median, longest", format!("{calm:.2} ms, {:.2} ms", worst(&quiet)));
+    table.figure("a refresh during the purge: median, longest", format!("{usual:.2} ms, {:.2} ms", worst(&busy)));
+    let case = "the 99th percentile of a refresh during the purge ÷ the median without";
+    table.ratio(case, format!("{percentile:.2} ms of {}", busy.len()), percentile / calm, Target::AtMost(3.0));
 }

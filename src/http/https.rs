@@ -3,7 +3,7 @@
 use http::header::{HOST, HeaderName};
 use http::request::Parts;
 
-use super::address::is_loopback;
+use crate::address::is_loopback;
 
 /// What shows that a request came over TLS. Whatever does not is refused, except on a loopback host.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

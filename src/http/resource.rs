@@ -3,8 +3,8 @@
 use http::header::HeaderValue;
 use serde_json::json;
 
-use super::address;
 use super::server::SiteError;
+use crate::address;
 use crate::grant::{Resource, Scope};
 
 /// A protected resource, with the scopes it knows.

@@ -66,6 +66,12 @@ impl fmt::Debug for WrappedKey {
 ///
 /// `context` is associated data: what was wrapped with one context must not unwrap with another. It is no secret, and at most
 /// 64 bytes. A service without associated data may leave it out: the record is bound to its place by its own seal too.
+///
+/// # Security
+///
+/// What unwraps must have been wrapped by somebody who may: authenticated encryption with a symmetric key. A public key alone, such
+/// as one for RSA-OAEP, wraps for everybody; whoever can write to the store could then seal a record of his own, under a data key
+/// of his own. Wrap with a [`Keyring`](crate::Keyring) first and that around it, as `docs/key-wrappers.md` shows for Azure.
 pub trait KeyWrapper: Send + Sync {
     /// The id of the key that [`wrap`](Self::wrap) uses now. A data key wrapped with another one is wrapped anew by
     /// `CredentialVault::rewrap`.

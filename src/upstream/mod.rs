@@ -5,6 +5,7 @@
 
 mod audit;
 mod cascade;
+mod client_credentials;
 mod content;
 mod credential;
 mod data_keys;
@@ -18,6 +19,9 @@ mod keyring_wrapper;
 mod lease;
 mod lease_error;
 mod leasing;
+mod oauth;
+#[cfg(feature = "os-keyring")]
+mod os_keyring;
 mod owner;
 mod patience;
 mod policy;
@@ -35,12 +39,22 @@ mod vault_error;
 
 pub use self::audit::{UpstreamAct, UpstreamReason};
 pub use self::cascade::Cascade;
+#[cfg(feature = "os-keyring")]
+pub use self::client_credentials::OsStorage;
+pub use self::client_credentials::{
+    ClientCredentials, ClientCredentialsError, CredentialStorage, FileStorage, StorageError, StorageLock,
+};
 pub use self::credential::{Account, Credential, Secret, SecretText, StaticSecret, TokenSet};
 pub use self::error::UpstreamError;
 pub use self::info::{CredentialInfo, CredentialKind, CredentialState};
 pub use self::key_wrapper::{DataKey, KeyWrapper, WrapError, WrappedKey};
 pub use self::lease::{Lease, LeasedSecret, Need};
 pub use self::lease_error::LeaseError;
+pub use self::oauth::{
+    ClientAuthentication, Endpoint, EndpointError, HttpClient, Meaning, OAuthProvider, Quirks, Service, TokenRequest,
+};
+#[cfg(feature = "os-keyring")]
+pub use self::os_keyring::{OsKeyring, OsKeyringError};
 pub use self::owner::Owner;
 pub use self::policy::{RefreshPolicy, RefreshPolicyBuilder, RefreshPolicyError};
 pub use self::provider::{Refreshed, Revocation, Standing, UpstreamProvider};

@@ -7,8 +7,8 @@ use http::Uri;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 
-use super::super::address;
 use super::{AuthMethod, ClientMetadata, ClientRegistry, MetadataError, RegisteredClient};
+use crate::address;
 use crate::store::{BoxFuture, StoreError};
 use crate::time::Timestamp;
 

@@ -15,7 +15,10 @@ use crate::store::{Commit, Record, RecordKey};
 use crate::time::Timestamp;
 
 /// The most records deleted by one statement: its locks are held no longer than that takes.
-const PURGE: usize = 256;
+const PURGE: usize = 64;
+
+/// Left to the others after each statement.
+const PAUSE: Duration = Duration::from_millis(1);
 
 /// How long to leave alone what is locked.
 const LOCKED: Duration = Duration::from_millis(10);
@@ -103,6 +106,7 @@ impl Core {
             let count = rows.first().ok_or(Fault::Row)?.try_get::<_, i64>(0)? as usize;
             *removed += count;
             if count == step {
+                sleep(PAUSE).await;
                 continue;
             }
             if self.sessions.query(&self.statements.any_expired, &[(&now, Type::INT8)]).await?.is_empty() {

@@ -1,0 +1,28 @@
+//! A lock that processes share: an advisory lock of the operating system on a file that is never deleted.
+
+use std::fs::TryLockError;
+use std::path::{Path, PathBuf};
+
+use super::error::StorageError;
+use super::private;
+use super::storage::StorageLock;
+
+#[derive(Debug)]
+pub(super) struct LockFile(PathBuf);
+
+impl LockFile {
+    /// The lock file at `path`. Its folder is made if it is missing.
+    pub(super) fn new(path: &Path) -> Result<Self, StorageError> {
+        private::place(path).map(Self)
+    }
+
+    /// The operating system frees the lock when the file is closed, hence also when the process is killed.
+    pub(super) fn try_lock(&self) -> Result<Option<StorageLock>, StorageError> {
+        let file = private::open(&self.0, private::options().read(true).write(true).create(true))?;
+        match file.try_lock() {
+            Ok(()) => Ok(Some(StorageLock::new(file))),
+            Err(TryLockError::WouldBlock) => Ok(None),
+            Err(TryLockError::Error(error)) => Err(error.into()),
+        }
+    }
+}

@@ -1,0 +1,171 @@
+//! The other side: the tokens that a program holds as a client, kept by itself and shared by all its processes.
+//!
+//! | file | concept |
+//! |---|---|
+//! | `storage` | what a storage must do; `file` and `os` are two |
+//! | `private`, `lock_file` | files that are their owner's alone, and a lock on one |
+//! | `sealed` | a storage around another, which gets to see sealed bytes only |
+//! | `stored` | the state of a login, and how it is written down |
+//! | `decision` | serve, refresh, hold off: the pure functions |
+//! | `refresh` | one refresh for all processes |
+
+mod decision;
+mod error;
+mod file;
+mod lock_file;
+#[cfg(feature = "os-keyring")]
+mod os;
+mod private;
+mod refresh;
+mod sealed;
+mod storage;
+mod stored;
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+pub use self::error::{ClientCredentialsError, StorageError};
+pub use self::file::FileStorage;
+#[cfg(feature = "os-keyring")]
+pub use self::os::OsStorage;
+use self::sealed::Sealed;
+pub use self::storage::{CredentialStorage, StorageLock};
+use self::stored::{Held, Stored};
+use super::{Credential, Runtime, SecretText, TokenSet, UpstreamError, UpstreamProvider};
+use crate::keyring::Keyring;
+use crate::time::{Clock, SystemClock};
+
+/// The login of a program that is itself an OAuth client, such as an MCP client: kept across restarts, refreshed ahead of
+/// expiry, by one of the processes that share it.
+///
+/// ```no_run
+/// # use mcp_token_lifecycle::upstream::*;
+/// # async fn example(provider: impl UpstreamProvider + 'static, tokens: TokenSet) -> Result<(), Box<dyn std::error::Error>> {
+/// let runtime = Runtime::new(tokio::time::sleep, |task| drop(tokio::spawn(task)));
+/// let storage = FileStorage::open("/home/alice/.config/my-client/credentials")?;
+/// let credentials = ClientCredentials::new(storage, provider, runtime);
+///
+/// credentials.store(tokens).await?;   // after the login
+/// match credentials.access_token().await {
+///     Ok(token) => { /* Authorization: Bearer … */ }
+///     Err(ClientCredentialsError::NoCredentials | ClientCredentialsError::NeedsAuthorization) => { /* to the login */ }
+///     Err(error) => return Err(error.into()),   // nothing is lost; try again later
+/// }
+/// # Ok(()) }
+/// ```
+///
+/// # When it refreshes
+///
+/// At 80 % of the lifetime of the access token, or up to 5 % sooner. From then on one caller refreshes and waits for it, and
+/// the others, in whichever process, are served the token that is still valid. In its last 5 seconds (or the last tenth of a
+/// shorter lifetime) they all wait for the one, about a minute at most. Every call reads the storage, so what one process has
+/// stored all others use.
+///
+/// # What it survives
+///
+/// * Two processes at once: who refreshes holds the storage's lock and has read again what is stored.
+/// * A process that is killed at any point: the lock is free, and what is stored is whole, old or new. If it is the old, the
+///   server may have rotated; the next call presents the old refresh token again, and a server with a leeway (RFC 9700 §4.14.2
+///   allows for one; [`RotationPolicy`](crate::RotationPolicy)) answers with the same successor. That call must come within
+///   the leeway. Against a server without one the user has to log in again.
+/// * An answer that is lost: the same, three times within four seconds, by itself.
+/// * A call that is dropped: the refresh goes on in the background and is stored.
+/// * A server that is down: the valid token is served, then [`Unavailable`](ClientCredentialsError::Unavailable); nothing is
+///   deleted. How often and how long it has failed is stored too, so that all processes hold off together.
+/// * A disk that is full: it is found out before the refresh token is spent. What cannot be stored is not served.
+///
+/// Only `invalid_grant` ends the login; the dead tokens are then deleted from the storage.
+#[derive(Clone)]
+pub struct ClientCredentials {
+    storage: Arc<dyn CredentialStorage>,
+    provider: Arc<dyn UpstreamProvider>,
+    runtime: Runtime,
+    clock: Arc<dyn Clock>,
+}
+
+impl ClientCredentials {
+    /// The login in `storage`, at the authorization server that `provider` speaks to.
+    pub fn new(
+        storage: impl CredentialStorage + 'static,
+        provider: impl UpstreamProvider + 'static,
+        runtime: Runtime,
+    ) -> Self {
+        Self { storage: Arc::new(storage), provider: Arc::new(provider), runtime, clock: Arc::new(SystemClock) }
+    }
+
+    /// With what is stored sealed (XChaCha20-Poly1305) under a key of `keyring`.
+    ///
+    /// That protects copies of the file, such as backups, as long as the key is not with them. It does not protect against
+    /// whoever can read the key, nor does it tell an old copy of the file from a new one. What was stored without a seal is
+    /// refused.
+    #[must_use]
+    pub fn sealed_with(self, keyring: Keyring) -> Self {
+        Self { storage: Arc::new(Sealed { storage: self.storage, keyring }), ..self }
+    }
+
+    /// With this clock. All processes that share the storage must agree on the time to within a few seconds.
+    #[must_use]
+    pub fn with_clock(self, clock: impl Clock + 'static) -> Self {
+        Self { clock: Arc::new(clock), ..self }
+    }
+
+    /// An access token that works, for one request: it is to be asked for again for the next.
+    ///
+    /// # Errors
+    ///
+    /// [`ClientCredentialsError`] tells apart whether the user has to log in, or it is worth another try.
+    pub async fn access_token(&self) -> Result<SecretText, ClientCredentialsError> {
+        self.serve(None).await
+    }
+
+    /// Another access token than `refused`, which the resource server did not accept though it has not expired (401). If
+    /// somebody has refreshed meanwhile, it is that one. To be called once per request: a server may refuse whatever it gets.
+    ///
+    /// # Errors
+    ///
+    /// As [`access_token`](Self::access_token).
+    pub async fn access_token_after(&self, refused: &SecretText) -> Result<SecretText, ClientCredentialsError> {
+        self.serve(Some(refused)).await
+    }
+
+    /// Store what a login has brought. What was there before is replaced, and not revoked: [`forget`](Self::forget) does that.
+    ///
+    /// # Errors
+    ///
+    /// [`ClientCredentialsError::Storage`]; [`ClientCredentialsError::Unavailable`] if another process has the lock for too long.
+    pub async fn store(&self, tokens: TokenSet) -> Result<(), ClientCredentialsError> {
+        let lock = self.lock().await?;
+        Ok(self.keep(&Stored::Held(Held::new(tokens, self.clock.now())), lock).await?)
+    }
+
+    /// Log out: revoke the login at the authorization server, if it can, then delete it here.
+    ///
+    /// # Errors
+    ///
+    /// If the server could not be asked, or refused, nothing is deleted, and it is worth another try;
+    /// [`CredentialStorage::delete`] does it without the server.
+    pub async fn forget(&self) -> Result<(), ClientCredentialsError> {
+        let lock = self.lock().await?;
+        let content = self.on_thread(|storage| storage.read()).await?;
+        if let Some(Stored::Held(held)) = content.map(|content| Stored::decode(&content)).transpose()? {
+            match self.provider.revoke(&Credential::OAuth(held.tokens)).await {
+                Ok(_) | Err(UpstreamError::InvalidGrant) => {}
+                Err(error) => {
+                    return Err(ClientCredentialsError::unavailable(Duration::from_secs(1), Some(error)));
+                }
+            }
+        }
+        let delete = move |storage: &dyn CredentialStorage| {
+            let _lock = lock;
+            storage.delete()
+        };
+        Ok(self.on_thread(delete).await?)
+    }
+}
+
+impl fmt::Debug for ClientCredentials {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ClientCredentials").finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,154 @@
+//! One refresh for all processes: lock, read again, ask, store, and only then serve.
+
+use std::sync::Arc;
+use std::thread;
+use std::time::Duration;
+
+use futures_channel::oneshot;
+
+use super::decision::Act;
+use super::error::StorageError;
+use super::storage::{CredentialStorage, StorageLock};
+use super::stored::{Held, Stored};
+use super::{ClientCredentials, ClientCredentialsError};
+use crate::upstream::{Refreshed, SecretText, TokenSet, UpstreamError};
+
+/// How long to wait before a lost answer is asked for again, and before a failed write is tried again. All of it is well
+/// within the leeway that servers have, which is 30 seconds with this crate's standard policy.
+const AGAIN: [Duration; 3] = [Duration::from_millis(500), Duration::from_secs(1), Duration::from_secs(2)];
+
+/// What came of reaching for the lock.
+enum Claim {
+    Ours(StorageLock),
+    /// Somebody else has it.
+    Taken,
+    /// What is stored is not what it was when it was decided on.
+    Stale,
+}
+
+/// Take the lock if what is stored is still `seen`. It is written once more, so that a full disk is found out before the
+/// refresh token is spent rather than after.
+fn claim(storage: &dyn CredentialStorage, seen: &[u8]) -> Result<Claim, StorageError> {
+    let Some(lock) = storage.try_lock()? else { return Ok(Claim::Taken) };
+    if storage.read()?.is_none_or(|content| *content != seen) {
+        return Ok(Claim::Stale);
+    }
+    storage.write(seen)?;
+    Ok(Claim::Ours(lock))
+}
+
+/// About a minute of patience, in steps that grow: longer than a refresh takes.
+fn pauses() -> impl Iterator<Item = Duration> {
+    let longer = |pause: &Duration| Some((*pause * 2).min(Duration::from_millis(250)));
+    std::iter::successors(Some(Duration::from_millis(10)), longer).take(240)
+}
+
+fn still_busy() -> ClientCredentialsError {
+    ClientCredentialsError::unavailable(Duration::from_secs(1), None)
+}
+
+impl ClientCredentials {
+    pub(super) async fn serve(&self, refused: Option<&SecretText>) -> Result<SecretText, ClientCredentialsError> {
+        for pause in pauses() {
+            let content = self.on_thread(|storage| storage.read()).await?;
+            let content = content.ok_or(ClientCredentialsError::NoCredentials)?;
+            let Stored::Held(held) = Stored::decode(&content)? else {
+                return Err(ClientCredentialsError::NeedsAuthorization);
+            };
+            let good = match held.act(self.clock.now(), refused) {
+                Act::Serve => return Ok(held.tokens.access_token),
+                Act::RefreshAhead => Some(held.tokens.access_token.copy()),
+                Act::Refresh => None,
+                Act::HoldOff(wait) => return Err(ClientCredentialsError::unavailable(wait, None)),
+                Act::Authorize => return Err(ClientCredentialsError::NeedsAuthorization),
+            };
+            match (self.on_thread(move |storage| claim(storage, &content)).await?, good) {
+                (Claim::Ours(lock), good) => {
+                    return match (self.see_through(held, lock).await, good) {
+                        (Err(ClientCredentialsError::Unavailable { .. }), Some(good)) => Ok(good),
+                        (outcome, _) => outcome,
+                    };
+                }
+                (Claim::Taken, Some(good)) => return Ok(good),
+                (Claim::Taken, None) => self.runtime.sleep(pause).await,
+                (Claim::Stale, _) => {}
+            }
+        }
+        Err(still_busy())
+    }
+
+    /// Refresh in the background, because the server may rotate the refresh token though nobody listens any more.
+    async fn see_through(&self, held: Held, lock: StorageLock) -> Result<SecretText, ClientCredentialsError> {
+        let (sender, receiver) = oneshot::channel();
+        let this = self.clone();
+        self.runtime.spawn(async move { drop(sender.send(this.refresh(held, lock).await)) });
+        // The runtime is shutting down, or the provider has panicked.
+        receiver.await.unwrap_or_else(|_| Err(still_busy()))
+    }
+
+    async fn refresh(&self, held: Held, lock: StorageLock) -> Result<SecretText, ClientCredentialsError> {
+        let asked_at = self.clock.now();
+        let (stored, outcome) = match self.ask(&held.tokens).await {
+            Ok(new) => {
+                let held = held.refreshed(new, asked_at);
+                let access_token = held.tokens.access_token.copy();
+                (Stored::Held(held), Ok(access_token))
+            }
+            Err(UpstreamError::InvalidGrant) => (Stored::Ended, Err(ClientCredentialsError::NeedsAuthorization)),
+            Err(error) => {
+                let (held, wait) = held.failed(&error, self.clock.now());
+                (Stored::Held(held), Err(ClientCredentialsError::unavailable(wait, Some(error))))
+            }
+        };
+        self.keep(&stored, lock).await?;
+        outcome
+    }
+
+    /// Ask for new tokens; and again with the same refresh token if the answer is lost, which a server with a leeway answers
+    /// with the same successor.
+    async fn ask(&self, tokens: &TokenSet) -> Result<Refreshed, UpstreamError> {
+        let mut again = AGAIN.into_iter();
+        loop {
+            match (self.provider.refresh(tokens).await, again.next()) {
+                (Err(UpstreamError::Uncertain(_)), Some(pause)) => self.runtime.sleep(pause).await,
+                (answer, _) => return answer,
+            }
+        }
+    }
+
+    /// Write `stored`, and let go of the lock: not sooner, even if the caller is dropped.
+    pub(super) async fn keep(&self, stored: &Stored, lock: StorageLock) -> Result<(), StorageError> {
+        let kept = Arc::new((stored.encode()?, lock));
+        let mut again = AGAIN.into_iter();
+        loop {
+            let kept = kept.clone();
+            match (self.on_thread(move |storage| storage.write(&kept.0)).await, again.next()) {
+                (Err(_), Some(pause)) => self.runtime.sleep(pause).await,
+                (written, _) => return written,
+            }
+        }
+    }
+
+    /// The lock, as soon as nobody else has it.
+    pub(super) async fn lock(&self) -> Result<StorageLock, ClientCredentialsError> {
+        for pause in pauses() {
+            match self.on_thread(|storage| storage.try_lock()).await? {
+                Some(lock) => return Ok(lock),
+                None => self.runtime.sleep(pause).await,
+            }
+        }
+        Err(still_busy())
+    }
+
+    /// Storage blocks: it gets a thread of its own.
+    pub(super) async fn on_thread<T: Send + 'static>(
+        &self,
+        act: impl FnOnce(&dyn CredentialStorage) -> Result<T, StorageError> + Send + 'static,
+    ) -> Result<T, StorageError> {
+        let (sender, receiver) = oneshot::channel();
+        let storage = self.storage.clone();
+        let run = move || drop(sender.send(act(&*storage)));
+        thread::Builder::new().name("client-credentials".into()).spawn(run)?;
+        receiver.await.unwrap_or_else(|panicked| Err(StorageError::other(panicked)))
+    }
+}

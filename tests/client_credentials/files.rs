@@ -1,0 +1,162 @@
+//! The file, its permissions, and what is left behind by others.
+#![cfg(unix)]
+
+use std::fs::{self, Permissions};
+use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
+use std::path::{Path, PathBuf};
+
+use mcp_token_lifecycle::upstream::{CredentialStorage, FileStorage, StorageError};
+use tempfile::{TempDir, tempdir};
+
+fn mode(path: &Path) -> u32 {
+    fs::metadata(path).unwrap().mode() & 0o7777
+}
+
+fn set_mode(path: &Path, mode: u32) {
+    fs::set_permissions(path, Permissions::from_mode(mode)).unwrap();
+}
+
+/// A storage with `content` in it.
+fn storage() -> (TempDir, PathBuf, FileStorage) {
+    let folder = tempdir().unwrap();
+    let path = folder.path().join("credentials");
+    let storage = FileStorage::open(&path).unwrap();
+    storage.write(b"content").unwrap();
+    (folder, path, storage)
+}
+
+fn read(storage: &FileStorage) -> Vec<u8> {
+    storage.read().unwrap().unwrap().to_vec()
+}
+
+#[test]
+fn what_is_made_is_its_owners_alone() {
+    let folder = tempdir().unwrap();
+    let path = folder.path().join("a/b/credentials");
+    let storage = FileStorage::open(&path).unwrap();
+    let _lock = storage.try_lock().unwrap().unwrap();
+    storage.write(b"content").unwrap();
+    assert_eq!(read(&storage), b"content");
+    assert_eq!((mode(&path), mode(&path.with_extension("lock"))), (0o600, 0o600));
+    assert_eq!((mode(&folder.path().join("a")), mode(&folder.path().join("a/b"))), (0o700, 0o700));
+}
+
+#[test]
+fn a_file_that_is_open_to_others_is_refused_by_each_bit() {
+    let (_folder, path, storage) = storage();
+    for bit in [0o040, 0o020, 0o010, 0o004, 0o002, 0o001] {
+        set_mode(&path, 0o600 | bit);
+        let refused = storage.read();
+        assert!(matches!(refused, Err(StorageError::Permissions { mode, .. }) if mode == 0o600 | bit), "{bit:o}");
+    }
+    set_mode(&path, 0o400);
+    assert_eq!(read(&storage), b"content");
+}
+
+#[test]
+fn a_lock_that_others_may_hold_is_refused() {
+    let (_folder, path, storage) = storage();
+    drop(storage.try_lock().unwrap());
+    set_mode(&path.with_extension("lock"), 0o644);
+    assert!(matches!(storage.try_lock(), Err(StorageError::Permissions { .. })));
+}
+
+#[test]
+fn a_folder_that_others_may_write_to_is_refused_even_when_it_is_sticky() {
+    let (folder, path, storage) = storage();
+    for open in [0o770, 0o707, 0o1777] {
+        set_mode(folder.path(), open);
+        assert!(matches!(FileStorage::open(&path), Err(StorageError::Permissions { .. })), "{open:o}");
+        assert!(matches!(storage.read(), Err(StorageError::Permissions { .. })), "{open:o}");
+        assert!(matches!(storage.write(b"new"), Err(StorageError::Permissions { .. })), "{open:o}");
+        assert!(matches!(storage.try_lock(), Err(StorageError::Permissions { .. })), "{open:o}");
+    }
+    set_mode(folder.path(), 0o755);
+    assert_eq!(read(&storage), b"content");
+}
+
+#[test]
+fn a_folder_further_up_that_others_may_write_to_is_refused_unless_it_is_sticky() {
+    let folder = tempdir().unwrap();
+    let path = folder.path().join("mine/credentials");
+    let storage = FileStorage::open(&path).unwrap();
+    set_mode(folder.path(), 0o777);
+    assert!(matches!(storage.read(), Err(StorageError::Permissions { .. })));
+    set_mode(folder.path(), 0o1777);
+    assert!(storage.read().unwrap().is_none());
+}
+
+#[test]
+fn a_link_is_not_followed_and_a_folder_is_no_file() {
+    let (folder, path, storage) = storage();
+    let elsewhere = folder.path().join("elsewhere");
+    fs::rename(&path, &elsewhere).unwrap();
+    symlink(&elsewhere, &path).unwrap();
+    assert!(matches!(storage.read(), Err(StorageError::NotAFile(_))));
+    storage.write(b"new").unwrap();
+    assert_eq!((read(&storage), fs::read(&elsewhere).unwrap()), (b"new".to_vec(), b"content".to_vec()));
+    fs::remove_file(&path).unwrap();
+    fs::create_dir(&path).unwrap();
+    assert!(matches!(storage.read(), Err(StorageError::NotAFile(_))));
+}
+
+#[test]
+fn what_a_killed_process_has_left_behind_is_replaced_and_never_written_through() {
+    let (folder, path, storage) = storage();
+    let temp = path.with_extension("tmp");
+    fs::write(&temp, "half of it, and longer than what comes").unwrap();
+    assert_eq!(read(&storage), b"content");
+    storage.write(b"new").unwrap();
+    assert_eq!(read(&storage), b"new");
+    assert!(!temp.exists());
+    let victim = folder.path().join("victim");
+    fs::write(&victim, "untouched").unwrap();
+    symlink(&victim, &temp).unwrap();
+    storage.write(b"newer").unwrap();
+    assert_eq!((read(&storage), fs::read(&victim).unwrap()), (b"newer".to_vec(), b"untouched".to_vec()));
+}
+
+#[test]
+fn a_file_without_end_is_not_read_to_its_end() {
+    let (_folder, path, storage) = storage();
+    fs::File::options().write(true).open(&path).unwrap().set_len(1 << 40).unwrap();
+    assert!(matches!(storage.read(), Err(StorageError::Malformed)));
+}
+
+#[test]
+fn one_at_a_time_has_the_lock() {
+    let (_folder, path, storage) = storage();
+    let other = FileStorage::open(&path).unwrap();
+    let held = storage.try_lock().unwrap();
+    assert!(held.is_some());
+    assert!(other.try_lock().unwrap().is_none());
+    assert!(storage.try_lock().unwrap().is_none());
+    storage.delete().unwrap();
+    assert!(other.try_lock().unwrap().is_none(), "the lock outlives the file");
+    drop(held);
+    assert!(other.try_lock().unwrap().is_some());
+}
+
+#[test]
+fn deleting_what_is_not_there_is_a_success() {
+    let (_folder, path, storage) = storage();
+    fs::write(path.with_extension("tmp"), "left behind").unwrap();
+    storage.delete().unwrap();
+    storage.delete().unwrap();
+    assert!(storage.read().unwrap().is_none());
+    assert!(!path.exists() && !path.with_extension("tmp").exists());
+}
+
+#[test]
+fn a_read_during_writes_is_all_of_the_old_or_all_of_the_new() {
+    let (_folder, path, storage) = storage();
+    let contents = [vec![b'a'; 20_000], vec![b'b'; 30_000]];
+    storage.write(&contents[0]).unwrap();
+    std::thread::scope(|scope| {
+        let writer = scope.spawn(|| (0..300).for_each(|n| storage.write(&contents[n % 2]).unwrap()));
+        let reader = FileStorage::open(&path).unwrap();
+        while !writer.is_finished() {
+            assert!(contents.contains(&read(&reader)));
+        }
+    });
+}

@@ -1,0 +1,119 @@
+//! When the stored token is served, and who refreshes it.
+
+use mcp_token_lifecycle::upstream::{ClientCredentialsError, SecretText, TokenSet};
+use tokio::task::JoinSet;
+
+use super::script::*;
+use super::support::*;
+
+#[tokio::test]
+async fn without_a_login_there_are_no_credentials() {
+    let lab = Lab::new(Script::new([]));
+    let refused = lab.credentials().access_token().await;
+    assert!(matches!(refused, Err(ClientCredentialsError::NoCredentials)), "{refused:?}");
+}
+
+#[tokio::test]
+async fn a_fresh_token_is_served_without_asking_the_server() {
+    let lab = Lab::new(Script::new([]));
+    lab.log_in(&lab.credentials()).await;
+    lab.pass(2600);
+    assert_eq!(token(&lab.credentials()).await, "access-0");
+    assert_eq!(lab.script.presented(), Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn a_token_that_is_due_is_refreshed_by_one_and_the_others_are_served_the_valid_one() {
+    let lab = Lab::new(Script::new([successor(1)]).gated());
+    let credentials = lab.credentials();
+    lab.log_in(&credentials).await;
+    lab.pass(3000);
+    let first = tokio::spawn(async move { token(&credentials).await });
+    lab.script.asked().await;
+    for _ in 0..20 {
+        assert_eq!(token(&lab.credentials()).await, "access-0");
+    }
+    lab.script.open();
+    assert_eq!(first.await.unwrap(), "access-1");
+    assert_eq!(token(&lab.credentials()).await, "access-1");
+    assert_eq!(lab.script.presented(), ["refresh-0"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn when_it_has_expired_all_wait_for_the_one() {
+    let lab = Lab::new(Script::new([successor(1)]).gated());
+    lab.log_in(&lab.credentials()).await;
+    lab.pass(3600);
+    let mut tasks = JoinSet::new();
+    for _ in 0..64 {
+        let credentials = lab.credentials();
+        tasks.spawn(async move { token(&credentials).await });
+    }
+    lab.script.asked().await;
+    lab.script.open();
+    assert_eq!(tasks.join_all().await, vec!["access-1"; 64]);
+    assert_eq!(lab.script.presented(), ["refresh-0"]);
+}
+
+#[tokio::test]
+async fn each_refresh_presents_the_newest_refresh_token() {
+    let lab = Lab::new(Script::new((1..=5).map(successor)));
+    lab.log_in(&lab.credentials()).await;
+    for n in 1..=5 {
+        lab.pass(3600);
+        assert_eq!(token(&lab.credentials()).await, format!("access-{n}"));
+    }
+    assert_eq!(lab.script.presented(), ["refresh-0", "refresh-1", "refresh-2", "refresh-3", "refresh-4"]);
+}
+
+#[tokio::test]
+async fn a_refresh_whose_caller_has_gone_is_stored_all_the_same() {
+    let lab = Lab::new(Script::new([successor(1)]).gated());
+    let credentials = lab.credentials();
+    lab.log_in(&credentials).await;
+    lab.pass(3600);
+    let caller = tokio::spawn(async move { token(&credentials).await });
+    lab.script.asked().await;
+    caller.abort();
+    assert!(caller.await.unwrap_err().is_cancelled());
+    lab.script.open();
+    assert_eq!(token(&lab.credentials()).await, "access-1");
+    assert_eq!(lab.script.presented(), ["refresh-0"]);
+}
+
+#[tokio::test]
+async fn a_refused_token_is_replaced_once_however_many_met_the_refusal() {
+    let lab = Lab::new(Script::new([successor(1)]));
+    let credentials = lab.credentials();
+    lab.log_in(&credentials).await;
+    let refused = credentials.access_token().await.unwrap();
+    for _ in 0..3 {
+        assert_eq!(lab.credentials().access_token_after(&refused).await.unwrap().expose(), "access-1");
+    }
+    assert_eq!(lab.script.presented(), ["refresh-0"]);
+}
+
+#[tokio::test]
+async fn without_a_refresh_token_the_user_is_asked_when_it_is_over() {
+    let lab = Lab::new(Script::new([]));
+    let credentials = lab.credentials();
+    let expires_at = mcp_token_lifecycle::Clock::now(&lab.clock).saturating_add(HOUR);
+    let tokens = TokenSet::new(SecretText::new("access-0"), scope("mcp:read")).expires_at(expires_at);
+    credentials.store(tokens).await.unwrap();
+    lab.pass(3590);
+    assert_eq!(token(&credentials).await, "access-0");
+    lab.pass(10);
+    let refused = credentials.access_token().await;
+    assert!(matches!(refused, Err(ClientCredentialsError::NeedsAuthorization)), "{refused:?}");
+}
+
+#[tokio::test]
+async fn a_token_that_is_over_when_it_comes_is_served_once() {
+    let over = |n| successor(n).map(|refreshed| refreshed.expires_in(seconds(0)));
+    let lab = Lab::new(Script::new([over(1), over(2)]));
+    let credentials = lab.credentials();
+    lab.log_in(&credentials).await;
+    lab.pass(3600);
+    assert_eq!(token(&credentials).await, "access-1");
+    assert_eq!(token(&credentials).await, "access-2");
+}

@@ -1,0 +1,54 @@
+//! Logging out.
+
+use mcp_token_lifecycle::upstream::{ClientCredentialsError, Revocation, UpstreamError};
+
+use super::script::*;
+
+#[tokio::test]
+async fn a_logout_revokes_at_the_server_and_leaves_nothing_but_the_lock() {
+    for answer in [Ok(Revocation::Done), Ok(Revocation::Unsupported), Err(UpstreamError::InvalidGrant)] {
+        let lab = Lab::new(Script::new([]));
+        let credentials = lab.credentials();
+        lab.log_in(&credentials).await;
+        lab.script.on_revoke(answer);
+        credentials.forget().await.unwrap();
+        assert_eq!(lab.script.revoked(), ["refresh-0"]);
+        assert!(matches!(credentials.access_token().await, Err(ClientCredentialsError::NoCredentials)));
+        let left: Vec<_> = lab.folder.path().read_dir().unwrap().map(|entry| entry.unwrap().file_name()).collect();
+        assert_eq!(left, ["credentials.lock"]);
+    }
+}
+
+#[tokio::test]
+async fn a_logout_that_the_server_did_not_hear_of_deletes_nothing() {
+    let lab = Lab::new(Script::new([]));
+    let credentials = lab.credentials();
+    lab.log_in(&credentials).await;
+    lab.script.on_revoke(Err(UpstreamError::unavailable("down")));
+    let failed = credentials.forget().await;
+    assert!(matches!(failed, Err(ClientCredentialsError::Unavailable { .. })), "{failed:?}");
+    assert_eq!(token(&credentials).await, "access-0");
+    lab.script.on_revoke(Ok(Revocation::Done));
+    credentials.forget().await.unwrap();
+    credentials.forget().await.unwrap();
+    assert_eq!(lab.script.revoked(), ["refresh-0"; 2]);
+}
+
+#[tokio::test]
+async fn a_logout_waits_for_a_refresh_and_revokes_what_it_brought() {
+    let lab = Lab::new(Script::new([successor(1)]).gated());
+    let (refreshing, leaving) = (lab.credentials(), lab.credentials());
+    lab.log_in(&refreshing).await;
+    lab.pass(3600);
+    let refresh = tokio::spawn(async move { token(&refreshing).await });
+    lab.script.asked().await;
+    lab.script.on_revoke(Ok(Revocation::Done));
+    let logout = tokio::spawn(async move { leaving.forget().await });
+    while lab.pauses.lock().unwrap().is_empty() {
+        tokio::task::yield_now().await;
+    }
+    lab.script.open();
+    assert_eq!(refresh.await.unwrap(), "access-1");
+    logout.await.unwrap().unwrap();
+    assert_eq!(lab.script.revoked(), ["refresh-1"]);
+}

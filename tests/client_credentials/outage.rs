@@ -1,0 +1,151 @@
+//! What goes wrong at the server or on the disk, and what comes of it.
+
+use std::io::{Error, ErrorKind};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use mcp_token_lifecycle::upstream::{
+    ClientCredentialsError, CredentialStorage, FileStorage, StorageError, StorageLock, UpstreamError,
+};
+use zeroize::Zeroizing;
+
+use super::script::*;
+use super::support::*;
+
+#[tokio::test]
+async fn a_lost_answer_is_asked_for_again_with_the_old_refresh_token() {
+    let lost = || Err(UpstreamError::uncertain("cut off"));
+    let lab = Lab::new(Script::new([lost(), lost(), lost(), successor(1)]));
+    let credentials = lab.credentials();
+    lab.log_in(&credentials).await;
+    lab.pass(3600);
+    assert_eq!(token(&credentials).await, "access-1");
+    assert_eq!(lab.script.presented(), ["refresh-0"; 4]);
+    assert!(lab.pauses.lock().unwrap().iter().sum::<Duration>() < seconds(5), "well within a leeway");
+}
+
+#[tokio::test]
+async fn invalid_grant_ends_the_login_and_leaves_no_token_behind() {
+    let lab = Lab::new(Script::new([Err(UpstreamError::InvalidGrant)]));
+    let credentials = lab.credentials();
+    lab.log_in(&credentials).await;
+    lab.pass(3600);
+    for credentials in [&credentials, &lab.credentials()] {
+        let refused = credentials.access_token().await;
+        assert!(matches!(refused, Err(ClientCredentialsError::NeedsAuthorization)), "{refused:?}");
+    }
+    assert_eq!(lab.script.presented(), ["refresh-0"], "asked once");
+    let stored = String::from_utf8_lossy(&std::fs::read(lab.path()).unwrap()).into_owned();
+    assert!(!stored.contains("refresh-0") && !stored.contains("access-0"));
+    lab.log_in(&credentials).await;
+    assert_eq!(token(&credentials).await, "access-0");
+}
+
+#[tokio::test]
+async fn while_the_server_is_down_the_valid_token_is_served_and_then_none() {
+    let down = || Err(UpstreamError::unavailable("down"));
+    let lab = Lab::new(Script::new([down(), down(), successor(1)]));
+    let credentials = lab.credentials();
+    lab.log_in(&credentials).await;
+    lab.pass(3000);
+    assert_eq!(token(&credentials).await, "access-0");
+    lab.pass(600);
+    let Err(ClientCredentialsError::Unavailable { retry_after, source: Some(_), .. }) =
+        credentials.access_token().await
+    else {
+        panic!("served what has expired")
+    };
+    lab.clock.advance(retry_after);
+    assert_eq!(token(&credentials).await, "access-1");
+    assert_eq!(lab.script.presented(), ["refresh-0"; 3], "nothing was lost");
+}
+
+#[tokio::test]
+async fn all_processes_leave_the_server_alone_for_as_long_as_it_asks() {
+    let lab = Lab::new(Script::new([Err(UpstreamError::retry_after(seconds(120), "busy")), successor(1)]));
+    lab.log_in(&lab.credentials()).await;
+    lab.pass(3600);
+    for _ in 0..5 {
+        let refused = lab.credentials().access_token().await;
+        let Err(ClientCredentialsError::Unavailable { retry_after, .. }) = refused else { panic!("{refused:?}") };
+        assert_eq!(retry_after, seconds(120));
+    }
+    assert_eq!(lab.script.presented().len(), 1);
+    lab.pass(120);
+    assert_eq!(token(&lab.credentials()).await, "access-1");
+}
+
+#[tokio::test]
+async fn a_refusal_of_the_client_loses_nothing_and_says_why() {
+    let lab = Lab::new(Script::new([Err(UpstreamError::refused("invalid_client")), successor(1)]));
+    let credentials = lab.credentials();
+    lab.log_in(&credentials).await;
+    lab.pass(3600);
+    let refused = credentials.access_token().await.unwrap_err();
+    assert!(format!("{refused:?}").contains("invalid_client"));
+    lab.pass(60);
+    assert_eq!(token(&credentials).await, "access-1");
+}
+
+/// A file whose disk is full for the writes from `from` up to `to`.
+struct FullDisk {
+    file: FileStorage,
+    writes: Arc<AtomicUsize>,
+    from: usize,
+    to: usize,
+}
+
+impl CredentialStorage for FullDisk {
+    fn try_lock(&self) -> Result<Option<StorageLock>, StorageError> {
+        self.file.try_lock()
+    }
+
+    fn read(&self) -> Result<Option<Zeroizing<Vec<u8>>>, StorageError> {
+        self.file.read()
+    }
+
+    fn write(&self, content: &[u8]) -> Result<(), StorageError> {
+        match self.writes.fetch_add(1, Ordering::SeqCst) {
+            write if (self.from..self.to).contains(&write) => Err(Error::from(ErrorKind::StorageFull).into()),
+            _ => self.file.write(content),
+        }
+    }
+
+    fn delete(&self) -> Result<(), StorageError> {
+        self.file.delete()
+    }
+}
+
+/// An expired login on a disk that is full for some of the writes, the login being the first.
+async fn on_full_disk(from: usize, to: usize) -> (Lab, Result<String, ClientCredentialsError>) {
+    let lab = Lab::new(Script::new((1..=2).map(successor)));
+    let disk = FullDisk { file: lab.file(), writes: Arc::default(), from, to };
+    let credentials = lab.credentials_in(disk);
+    lab.log_in(&credentials).await;
+    lab.pass(3600);
+    let served = credentials.access_token().await.map(|token| token.expose().to_owned());
+    (lab, served)
+}
+
+#[tokio::test]
+async fn a_full_disk_is_found_out_before_the_refresh_token_is_spent() {
+    let (lab, served) = on_full_disk(1, usize::MAX).await;
+    assert!(matches!(served, Err(ClientCredentialsError::Storage(StorageError::Io(_)))), "{served:?}");
+    assert_eq!(lab.script.presented(), Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn a_write_that_failed_is_tried_again() {
+    let (lab, served) = on_full_disk(2, 5).await;
+    assert_eq!(served.unwrap(), "access-1");
+    assert_eq!(token(&lab.credentials()).await, "access-1");
+}
+
+#[tokio::test]
+async fn what_could_not_be_stored_is_not_served() {
+    let (lab, served) = on_full_disk(2, usize::MAX).await;
+    assert!(matches!(served, Err(ClientCredentialsError::Storage(StorageError::Io(_)))), "{served:?}");
+    assert_eq!(token(&lab.credentials()).await, "access-2", "the next one asks again with the old refresh token");
+    assert_eq!(lab.script.presented(), ["refresh-0"; 2]);
+}

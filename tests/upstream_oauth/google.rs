@@ -1,0 +1,49 @@
+//! Google: no refresh token on a refresh, and a revocation of its own.
+
+use std::time::Duration;
+
+use mcp_token_lifecycle::upstream::*;
+
+use super::shape::*;
+
+fn google() -> Service {
+    Service::google("1.apps.googleusercontent.com", SecretText::new(SECRET)).unwrap()
+}
+
+#[test]
+fn a_refresh_brings_no_refresh_token_so_the_old_one_stays() {
+    let played = play(google(), &["google_refreshed"]);
+    let refreshed = played.refresh().unwrap();
+    assert_eq!(refreshed.access_token.expose(), "ya29.new");
+    assert!(refreshed.refresh_token.is_none());
+    assert_eq!(refreshed.expires_in, Some(Duration::from_secs(3_920)));
+    assert_eq!(refreshed.scope.unwrap().iter().count(), 2);
+    assert_eq!(
+        played.sent(),
+        ["POST https://oauth2.googleapis.com/token grant_type=refresh_token&refresh_token=old-refresh-99ab\
+          &client_id=1.apps.googleusercontent.com&client_secret=client-secret-77"]
+    );
+}
+
+#[test]
+fn a_400_with_invalid_grant_ends_the_grant() {
+    assert!(matches!(play(google(), &["google_invalid_grant"]).refresh(), Err(UpstreamError::InvalidGrant)));
+}
+
+#[test]
+fn a_revocation_has_the_refresh_token_in_its_body_and_nothing_else() {
+    let played = play(google(), &["google_revoked"]);
+    assert_eq!(played.revoke().unwrap(), Revocation::Done);
+    assert_eq!(played.sent(), ["POST https://oauth2.googleapis.com/revoke token=old-refresh-99ab"]);
+    assert!(played.header("authorization").is_none());
+}
+
+#[test]
+fn to_revoke_what_is_revoked_is_a_success() {
+    assert_eq!(play(google(), &["google_invalid_token"]).revoke().unwrap(), Revocation::Done);
+}
+
+#[test]
+fn nobody_can_be_asked_whether_a_token_works() {
+    assert_eq!(play(google(), &[]).introspect().unwrap(), Standing::Unknown);
+}

@@ -1,0 +1,98 @@
+//! Slack: `ok` in every answer, errors with status 200, tokens in two places.
+
+use std::time::Duration;
+
+use mcp_token_lifecycle::upstream::*;
+
+use super::shape::*;
+
+fn slack() -> Service {
+    Service::slack("1.2", SecretText::new(SECRET)).unwrap()
+}
+
+fn bot() -> Service {
+    let mut service = slack();
+    service.quirks = Quirks::SLACK_BOT;
+    service
+}
+
+#[test]
+fn a_user_token_is_at_the_top_if_it_is_alone() {
+    let played = play(slack(), &["slack_refreshed_user"]);
+    let refreshed = played.refresh().unwrap();
+    assert_eq!(refreshed.access_token.expose(), "xoxe.xoxp-new");
+    assert_eq!(refreshed.refresh_token.unwrap().expose(), "xoxe-1-new");
+    assert_eq!(refreshed.expires_in, Some(Duration::from_secs(43_200)));
+    assert_eq!(refreshed.scope, Some(scope("channels:read chat:write")));
+    assert_eq!(
+        played.sent(),
+        ["POST https://slack.com/api/oauth.v2.access grant_type=refresh_token&refresh_token=old-refresh-99ab"]
+    );
+    // 1.2:client-secret-77
+    assert_eq!(played.header("authorization").unwrap(), "Basic MS4yOmNsaWVudC1zZWNyZXQtNzc=");
+}
+
+#[test]
+fn a_user_token_is_in_authed_user_if_there_is_a_bots_too() {
+    let refreshed = play(slack(), &["slack_refreshed_nested"]).refresh().unwrap();
+    assert_eq!(refreshed.access_token.expose(), "xoxe.xoxp-new");
+    assert_eq!(refreshed.refresh_token.unwrap().expose(), "xoxe-1-new");
+    assert_eq!(refreshed.expires_in, Some(Duration::from_secs(43_199)));
+    assert_eq!(refreshed.scope, Some(scope("chat:write")));
+}
+
+#[test]
+fn a_bots_token_is_never_taken_for_a_users() {
+    assert!(matches!(play(slack(), &["slack_refreshed_bot"]).refresh(), Err(UpstreamError::Uncertain(_))));
+    assert!(matches!(play(bot(), &["slack_refreshed_user"]).refresh(), Err(UpstreamError::Uncertain(_))));
+    assert_eq!(play(bot(), &["slack_refreshed_bot"]).refresh().unwrap().access_token.expose(), "xoxe.xoxb-new");
+    assert_eq!(play(bot(), &["slack_refreshed_nested"]).refresh().unwrap().access_token.expose(), "xoxe.xoxb-bot");
+}
+
+#[test]
+fn every_code_has_its_meaning() {
+    let refresh = |name| play(slack(), &[name]).refresh().unwrap_err();
+    assert!(matches!(refresh("slack_invalid_refresh_token"), UpstreamError::InvalidGrant));
+    assert!(matches!(refresh("slack_token_revoked"), UpstreamError::InvalidGrant));
+    assert!(matches!(refresh("slack_internal_error"), UpstreamError::Uncertain(_)));
+    let refused = refresh("slack_bad_client_secret");
+    assert!(matches!(refused, UpstreamError::Refused { code, .. } if code == "bad_client_secret"));
+    let limited = refresh("slack_ratelimited");
+    assert!(matches!(limited, UpstreamError::Unavailable { retry_after: Some(after), .. } if after.as_secs() == 30));
+}
+
+#[test]
+fn what_does_not_say_ok_is_no_success() {
+    for name in ["rfc_refreshed", "fault_html", "fault_empty"] {
+        assert!(matches!(play(slack(), &[name]).refresh(), Err(UpstreamError::Uncertain(_))), "{name}");
+        assert!(matches!(play(slack(), &[name]).revoke(), Err(UpstreamError::Uncertain(_))), "{name}");
+        assert!(matches!(play(slack(), &[name]).introspect(), Err(UpstreamError::Uncertain(_))), "{name}");
+    }
+}
+
+#[test]
+fn a_revocation_carries_the_access_token_in_a_header() {
+    let played = play(slack(), &["slack_revoked"]);
+    assert_eq!(played.revoke().unwrap(), Revocation::Done);
+    assert_eq!(played.sent(), ["POST https://slack.com/api/auth.revoke "]);
+    assert_eq!(played.header("authorization").unwrap(), "Bearer old-access-4f1c");
+    assert!(played.header("authorization").unwrap().is_sensitive());
+}
+
+#[test]
+fn a_revocation_is_done_when_it_was_done_or_was_before() {
+    assert!(matches!(play(slack(), &["slack_not_revoked"]).revoke(), Err(UpstreamError::Uncertain(_))));
+    assert_eq!(play(slack(), &["slack_token_revoked"]).revoke().unwrap(), Revocation::Done);
+    let expired = play(slack(), &["slack_token_expired", "slack_refreshed_user", "slack_revoked"]);
+    assert_eq!(expired.revoke().unwrap(), Revocation::Done);
+    assert_eq!(expired.header("authorization").unwrap(), "Bearer xoxe.xoxp-new");
+}
+
+#[test]
+fn introspection_is_a_call_with_the_access_token() {
+    let played = play(slack(), &["slack_auth_test"]);
+    assert_eq!(played.introspect().unwrap(), Standing::Active);
+    assert_eq!(played.sent(), ["POST https://slack.com/api/auth.test "]);
+    assert_eq!(play(slack(), &["slack_token_revoked"]).introspect().unwrap(), Standing::Inactive);
+    assert_eq!(play(slack(), &["slack_token_expired"]).introspect().unwrap(), Standing::Unknown);
+}
