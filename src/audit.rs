@@ -6,6 +6,8 @@ use crate::family::{FamilyId, RevocationReason, TokenFamily};
 use crate::policy::OnReuse;
 use crate::response::ErrorCode;
 use crate::time::Timestamp;
+#[cfg(feature = "upstream")]
+use crate::upstream::{UpstreamAct, UpstreamReason};
 
 /// What was done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -45,6 +47,9 @@ pub enum Action {
     },
     /// A maintenance run failed and will be tried again.
     Fail,
+    /// The vault did something with a credential at another service.
+    #[cfg(feature = "upstream")]
+    Upstream(UpstreamAct),
 }
 
 impl Action {
@@ -70,6 +75,8 @@ impl Action {
             Self::Purge { .. } => "purge",
             Self::Rekey { .. } => "rekey",
             Self::Fail => "fail",
+            #[cfg(feature = "upstream")]
+            Self::Upstream(act) => act.as_str(),
         }
     }
 }
@@ -125,6 +132,9 @@ pub enum Reason {
     GrantWithdrawn,
     /// 2⁶⁴ rotations.
     Exhausted,
+    /// Something about a credential at another service.
+    #[cfg(feature = "upstream")]
+    Upstream(UpstreamReason),
 }
 
 impl Reason {
@@ -158,6 +168,8 @@ impl Reason {
             Self::ResourceNotGranted => "resource_not_granted",
             Self::GrantWithdrawn => "grant_withdrawn",
             Self::Exhausted => "exhausted",
+            #[cfg(feature = "upstream")]
+            Self::Upstream(reason) => reason.as_str(),
         }
     }
 
@@ -171,7 +183,7 @@ impl Reason {
     }
 }
 
-/// One act, on one family or on the store as a whole.
+/// One act, on one family, on one credential, or on the store as a whole.
 ///
 /// It carries no token and nothing that a token could be made from. The subject is in it for those who investigate; it is
 /// personal data, and the `tracing` feature leaves it out.
@@ -184,19 +196,21 @@ pub struct AuditEvent {
     pub action: Action,
     /// Why, where the action alone does not say.
     pub reason: Option<Reason>,
-    /// On which family.
+    /// On which family; of a credential: the session that it is bound to.
     pub family: Option<FamilyId>,
-    /// The generation that the family has after it.
+    /// The generation that the family, or the credential, has after it.
     pub generation: Option<u64>,
     /// The client that the family was granted to, or that made the request if no family was found.
     pub client_id: Option<Arc<str>>,
-    /// The subject of the family.
+    /// The subject of the family, or of the credential.
     pub subject: Option<Arc<str>>,
+    /// The service that the credential is for.
+    pub service: Option<Arc<str>>,
 }
 
 impl AuditEvent {
     pub(crate) fn new(at: Timestamp, action: Action) -> Self {
-        Self { at, action, reason: None, family: None, generation: None, client_id: None, subject: None }
+        Self { at, action, reason: None, family: None, generation: None, client_id: None, subject: None, service: None }
     }
 
     pub(crate) fn on_family(at: Timestamp, action: Action, family: &TokenFamily) -> Self {
@@ -258,6 +272,7 @@ impl AuditSink for TracingAudit {
                     family = event.family.map(tracing::field::display),
                     generation = event.generation,
                     client_id = event.client_id.as_deref(),
+                    service = event.service.as_deref(),
                 )
             };
         }

@@ -33,9 +33,9 @@ redacted!(SecretText);
 /// Whose credential at which service: the subject, the service, and the name of the account if one user has several there.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Account {
-    subject: Arc<str>,
-    service: Arc<str>,
-    name: Option<Arc<str>>,
+    pub(crate) subject: Arc<str>,
+    pub(crate) service: Arc<str>,
+    pub(crate) name: Option<Arc<str>>,
 }
 
 impl Account {
@@ -124,6 +124,18 @@ impl TokenSet {
     #[must_use]
     pub fn refresh_expires_at(self, at: Timestamp) -> Self {
         Self { refresh_expires_at: Some(at), ..self }
+    }
+
+    /// A second copy of the tokens, made where it is seen.
+    pub(crate) fn copy(&self) -> Self {
+        let Self { access_token, refresh_token, expires_at, refresh_expires_at, scope } = self;
+        Self {
+            access_token: access_token.copy(),
+            refresh_token: refresh_token.as_ref().map(SecretText::copy),
+            expires_at: *expires_at,
+            refresh_expires_at: *refresh_expires_at,
+            scope: scope.clone(),
+        }
     }
 }
 

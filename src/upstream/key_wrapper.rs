@@ -91,6 +91,9 @@ pub enum WrapError {
     /// The wrapped key was altered, or belongs to another context.
     #[error("the data key does not unwrap")]
     Corrupt,
+    /// The wrapped key, or the id of its key, is longer than [`WrappedKey::MAX_LEN`].
+    #[error("the wrapped data key is too long to be stored")]
+    TooLong,
 }
 
 impl WrapError {

@@ -3,18 +3,50 @@
 //!
 //! The token that an MCP client presents never goes upstream, and nothing of the upstream ever reaches the client.
 
+mod audit;
+mod cascade;
+mod content;
 mod credential;
+mod data_keys;
+mod decision;
 mod error;
+mod held;
+mod info;
+mod keeping;
 mod key_wrapper;
+mod keyring_wrapper;
+mod lease;
+mod lease_error;
+mod leasing;
 mod oauth;
+mod owner;
+mod patience;
+mod policy;
 mod provider;
+mod record;
+mod refresh;
+mod revoke;
+mod root;
 mod runtime;
+mod settle;
+mod upkeep;
+mod vault;
+mod vault_error;
 
+pub use self::audit::{UpstreamAct, UpstreamReason};
+pub use self::cascade::Cascade;
 pub use self::credential::{Account, Credential, Secret, SecretText, StaticSecret, TokenSet};
 pub use self::error::UpstreamError;
+pub use self::info::{CredentialInfo, CredentialKind, CredentialState};
 pub use self::key_wrapper::{DataKey, KeyWrapper, WrapError, WrappedKey};
+pub use self::lease::{Lease, LeasedSecret, Need};
+pub use self::lease_error::LeaseError;
 pub use self::oauth::{
     ClientAuthentication, Endpoint, EndpointError, HttpClient, Meaning, OAuthProvider, Quirks, Service, TokenRequest,
 };
+pub use self::owner::Owner;
+pub use self::policy::{RefreshPolicy, RefreshPolicyBuilder, RefreshPolicyError};
 pub use self::provider::{Refreshed, Revocation, Standing, UpstreamProvider};
 pub use self::runtime::Runtime;
+pub use self::vault::CredentialVault;
+pub use self::vault_error::{VaultError, VaultErrorKind};

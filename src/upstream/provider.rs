@@ -30,7 +30,7 @@ pub struct Refreshed {
     pub access_token: SecretText,
     /// The new refresh token; without one the old one stays.
     pub refresh_token: Option<SecretText>,
-    /// How long the access token lives.
+    /// How long the access token lives; as long as the one before if the service does not say.
     pub expires_in: Option<Duration>,
     /// How long the refresh token lives.
     pub refresh_expires_in: Option<Duration>,

@@ -1,8 +1,10 @@
 //! What the vault asks of the asynchronous runtime, whichever it is.
 
 use std::fmt;
-use std::future::Future;
+use std::future::{Future, poll_fn};
+use std::pin::pin;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 
 use crate::store::BoxFuture;
@@ -33,6 +35,16 @@ impl Runtime {
 
     pub(crate) async fn sleep(&self, duration: Duration) {
         (self.sleep)(duration).await;
+    }
+
+    /// The output of `future`, if it comes to its end within `limit`.
+    pub(crate) async fn within<T>(&self, limit: Duration, future: impl Future<Output = T>) -> Option<T> {
+        let (mut future, mut limit) = (pin!(future), (self.sleep)(limit));
+        poll_fn(|cx| match future.as_mut().poll(cx) {
+            Poll::Ready(output) => Poll::Ready(Some(output)),
+            Poll::Pending => limit.as_mut().poll(cx).map(|()| None),
+        })
+        .await
     }
 
     pub(crate) fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {

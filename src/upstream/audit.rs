@@ -1,0 +1,118 @@
+//! What the vault did, and why, for whoever watches over it.
+
+/// An act of the vault. A lease is no event of its own; a refusal is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum UpstreamAct {
+    /// A credential was put into the vault.
+    Put,
+    /// A static secret was replaced.
+    Rotate,
+    /// A lease was refused.
+    Refuse,
+    /// A static secret was leased after the date by which it should have been replaced.
+    Overdue,
+    /// New tokens were obtained and stored.
+    Refresh,
+    /// A refresh failed and will be tried again.
+    RefreshFailed,
+    /// The service does not honour the refresh token any more: the user has to authorize anew.
+    NeedsAuthorization,
+    /// New tokens came when another credential had taken their place: they were dropped.
+    Superseded,
+    /// New tokens could not be stored. If the service has replaced the refresh token, the user has to authorize anew.
+    Lost,
+    /// A credential is leased to nobody from now on, and its service is to be told.
+    Revoke,
+    /// The service could not be told and will be told again.
+    RevokeFailed,
+    /// The service was told, or has no way to be told; the secret is deleted.
+    Revoked,
+    /// The credential has expired, or the time to retry is over, before the service could be told; the secret is deleted.
+    Abandoned,
+    /// Data keys were wrapped with the primary key.
+    #[non_exhaustive]
+    Rewrap {
+        /// How many.
+        count: usize,
+    },
+}
+
+impl UpstreamAct {
+    /// A stable name for logs and metrics.
+    pub fn as_str(&self) -> &'static str {
+        match self {
+            Self::Put => "upstream_put",
+            Self::Rotate => "upstream_rotate",
+            Self::Refuse => "upstream_refuse",
+            Self::Overdue => "upstream_overdue",
+            Self::Refresh => "upstream_refresh",
+            Self::RefreshFailed => "upstream_refresh_failed",
+            Self::NeedsAuthorization => "upstream_needs_authorization",
+            Self::Superseded => "upstream_superseded",
+            Self::Lost => "upstream_lost",
+            Self::Revoke => "upstream_revoke",
+            Self::RevokeFailed => "upstream_revoke_failed",
+            Self::Revoked => "upstream_revoked",
+            Self::Abandoned => "upstream_abandoned",
+            Self::Rewrap { .. } => "upstream_rewrap",
+        }
+    }
+}
+
+/// Why the vault refused, or why a service did not do what it was asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum UpstreamReason {
+    /// There is no such credential.
+    NotFound,
+    /// It is bound to another session.
+    OtherSession,
+    /// It is bound to another client.
+    OtherClient,
+    /// It is revoked.
+    Revoked,
+    /// The user has to authorize anew.
+    NeedsAuthorization,
+    /// It allows less than is needed.
+    InsufficientScope,
+    /// It allows more than is needed.
+    BroaderThanNeeded,
+    /// The service does not honour the refresh token.
+    InvalidGrant,
+    /// The service does not honour the refresh token, after the answer to an earlier refresh was lost: it may have replaced
+    /// the refresh token then.
+    AnswerLost,
+    /// The service refused for another reason: the configuration is wrong.
+    Refused,
+    /// The service is unavailable.
+    Unavailable,
+    /// The answer of the service was lost.
+    Uncertain,
+    /// No provider was given for the service.
+    NoProvider,
+    /// The vault itself is at fault: store, keys or randomness.
+    Fault,
+}
+
+impl UpstreamReason {
+    /// A stable name for logs and metrics.
+    pub fn as_str(&self) -> &'static str {
+        match self {
+            Self::NotFound => "not_found",
+            Self::OtherSession => "other_session",
+            Self::OtherClient => "other_client",
+            Self::Revoked => "revoked",
+            Self::NeedsAuthorization => "needs_authorization",
+            Self::InsufficientScope => "insufficient_scope",
+            Self::BroaderThanNeeded => "broader_than_needed",
+            Self::InvalidGrant => "upstream_invalid_grant",
+            Self::AnswerLost => "upstream_answer_lost",
+            Self::Refused => "upstream_refused",
+            Self::Unavailable => "upstream_unavailable",
+            Self::Uncertain => "upstream_uncertain",
+            Self::NoProvider => "no_provider",
+            Self::Fault => "fault",
+        }
+    }
+}

@@ -1,0 +1,170 @@
+//! What ends with a session, a user or a client of this server: the credentials that were stored for it.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::patience::Patience;
+use super::record;
+use super::root::Root;
+use super::vault::CredentialVault;
+use super::vault_error::VaultError;
+use crate::audit::{Action, AuditEvent, AuditSink};
+use crate::error::Error;
+use crate::family::{FamilyId, RevocationReason};
+use crate::issuer::{PAGE, TokenIssuer};
+use crate::policy::OnReuse;
+use crate::record::Found;
+use crate::store::{Record, Select, TokenStore};
+
+/// How long a revocation that a [`Cascade`] has set off is tried.
+const PERSISTENCE: Duration = Duration::from_secs(5 * 60);
+const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+
+impl<S: TokenStore> CredentialVault<S> {
+    /// Revoke everything that `subject` has in the vault. Returns how much was leased until now.
+    ///
+    /// When a user is offboarded, call this besides [`TokenIssuer::revoke_subject`]: the [`Cascade`] hears only of subjects
+    /// that have a living session. What is put into the vault meanwhile may escape, so lock the user out first.
+    ///
+    /// # Errors
+    ///
+    /// As [`revoke`](Self::revoke). One record that does not open does not save the others.
+    pub async fn revoke_subject(&self, subject: &str) -> Result<usize, VaultError> {
+        let index = self.root().await?.subject(subject);
+        self.revoke_listed(index, |held| held.account.subject() == subject).await
+    }
+
+    /// Revoke everything that is bound to the session `family`. Returns how much was leased until now.
+    ///
+    /// # Errors
+    ///
+    /// As [`revoke_subject`](Self::revoke_subject).
+    pub async fn revoke_session(&self, family: FamilyId) -> Result<usize, VaultError> {
+        let index = self.root().await?.session(family);
+        self.revoke_listed(index, |held| held.owner.session == Some(family)).await
+    }
+
+    /// Revoke everything that is bound to the client `client_id`, whoever's it is. Returns how much was leased until now.
+    ///
+    /// # Errors
+    ///
+    /// As [`revoke_subject`](Self::revoke_subject).
+    pub async fn revoke_client(&self, client_id: &str) -> Result<usize, VaultError> {
+        let index = self.root().await?.client(client_id);
+        self.revoke_listed(index, |held| held.owner.client_id.as_deref() == Some(client_id)).await
+    }
+
+    /// Revoke what is bound to sessions that are over: revoked, expired, or not known to `issuer` any more. Returns how much
+    /// was leased until now.
+    ///
+    /// It catches what a [`Cascade`] has missed because the process ended between the revocation and its event, and the
+    /// sessions that nobody revokes because they simply end. It reads every record; once an hour is plenty.
+    ///
+    /// # Errors
+    ///
+    /// As [`revoke_subject`](Self::revoke_subject), and a fault of the issuer's.
+    pub async fn reconcile<T: TokenStore>(&self, issuer: &TokenIssuer<T>) -> Result<usize, VaultError> {
+        let (mut count, mut after, mut fault) = (0, None, None);
+        loop {
+            let page = self.store.list(Select::All, after, PAGE).await?;
+            for record in page.records {
+                match self.session_of(&record).await {
+                    Ok(Some(session)) if is_over(session, issuer).await? => {
+                        count += self.revoke_session(session).await?
+                    }
+                    Ok(_) => {}
+                    Err(error) if error.is_about_one_record() => fault = Some(error),
+                    Err(error) => return Err(error),
+                }
+            }
+            after = page.next;
+            if after.is_none() {
+                return fault.map_or(Ok(count), Err);
+            }
+        }
+    }
+
+    /// The session that what is in `record` is bound to.
+    async fn session_of(&self, record: &Record) -> Result<Option<FamilyId>, VaultError> {
+        if !record::is_ours(record) || record.key == Root::place() {
+            return Ok(None);
+        }
+        let (_, held) = self.open(record).await?;
+        Ok(held.and_then(|held| held.owner.session))
+    }
+}
+
+async fn is_over<T: TokenStore>(session: FamilyId, issuer: &TokenIssuer<T>) -> Result<bool, Error> {
+    let Some(Found { family, .. }) = issuer.load(session).await? else { return Ok(true) };
+    Ok(!family.is_live(&issuer.policies.lifetimes(&family.grant), issuer.clock.now()))
+}
+
+/// Whose end an event tells of.
+enum End {
+    Session(FamilyId),
+    Subject(Arc<str>),
+    Client(Arc<str>),
+}
+
+impl End {
+    fn told_by(event: &AuditEvent) -> impl Iterator<Item = Self> {
+        let (session, subject, client) = match event.action {
+            Action::Revoke(reason) => (true, reason == RevocationReason::Subject, reason == RevocationReason::Client),
+            Action::Reuse(OnReuse::RevokeFamily) => (true, false, false),
+            Action::Reuse(OnReuse::RevokeSubject) => (true, true, false),
+            _ => (false, false, false),
+        };
+        let session = event.family.filter(|_| session).map(Self::Session);
+        let subject = event.subject.clone().filter(|_| subject).map(Self::Subject);
+        let client = event.client_id.clone().filter(|_| client).map(Self::Client);
+        [session, subject, client].into_iter().flatten()
+    }
+}
+
+/// An audit sink that listens to the issuer: what ends here ends upstream. Made by [`CredentialVault::follow`].
+pub struct Cascade<S> {
+    vault: CredentialVault<S>,
+    sink: Arc<dyn AuditSink>,
+}
+
+impl<S: TokenStore + 'static> CredentialVault<S> {
+    /// An audit sink for [`TokenIssuer::with_audit`]: every event goes on to `sink`, and those that tell of the end of a session,
+    /// a subject or a client, by revocation or for reuse, revoke here what is bound to it, in the background.
+    ///
+    /// If the process ends in between, [`reconcile`](Self::reconcile) makes up for it.
+    pub fn follow(&self, sink: impl AuditSink + 'static) -> Cascade<S> {
+        Cascade { vault: self.clone(), sink: Arc::new(sink) }
+    }
+
+    async fn revoke_for(&self, end: &End) -> Result<usize, VaultError> {
+        match end {
+            End::Session(family) => self.revoke_session(*family).await,
+            End::Subject(subject) => self.revoke_subject(subject).await,
+            End::Client(client_id) => self.revoke_client(client_id).await,
+        }
+    }
+}
+
+impl<S: TokenStore + 'static> AuditSink for Cascade<S> {
+    fn record(&self, event: &AuditEvent) {
+        self.sink.record(event);
+        for end in End::told_by(event) {
+            let vault = self.vault.clone();
+            self.vault.runtime.spawn(async move {
+                let mut patience = Patience::new(PERSISTENCE, LONGEST_PAUSE);
+                while vault.revoke_for(&end).await.is_err() {
+                    if !patience.pause(&vault.runtime).await {
+                        return vault.audit.record(&AuditEvent::new(vault.now(), Action::Fail));
+                    }
+                }
+            });
+        }
+    }
+}
+
+impl<S: fmt::Debug> fmt::Debug for Cascade<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Cascade").field("vault", &self.vault).finish_non_exhaustive()
+    }
+}

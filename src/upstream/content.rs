@@ -1,0 +1,151 @@
+//! A credential as the bytes that are sealed.
+
+use serde::{Deserialize, Serialize};
+use zeroize::Zeroizing;
+
+use super::credential::{Account, Credential, Secret, SecretText, StaticSecret, TokenSet};
+use super::held::{Held, Mark, State};
+use super::owner::Owner;
+use super::vault_error::{VaultError, corrupt};
+use crate::family::FamilyId;
+use crate::grant::Scope;
+use crate::sealed;
+use crate::time::Timestamp;
+
+// Postcard names fields and variants by position: only ever append.
+#[derive(Serialize, Deserialize)]
+struct Stored<'a> {
+    subject: &'a str,
+    service: &'a str,
+    name: Option<&'a str>,
+    session: Option<[u8; 16]>,
+    client_id: Option<&'a str>,
+    generation: u64,
+    mark: Mark,
+    obtained_at: Timestamp,
+    state: State,
+    scope: &'a str,
+    #[serde(borrow)]
+    credential: StoredCredential<'a>,
+}
+
+#[derive(Serialize, Deserialize)]
+enum StoredCredential<'a> {
+    OAuth {
+        access_token: &'a str,
+        refresh_token: Option<&'a str>,
+        expires_at: Option<Timestamp>,
+        refresh_expires_at: Option<Timestamp>,
+    },
+    Static {
+        rotate_by: Option<Timestamp>,
+        #[serde(borrow)]
+        secret: StoredSecret<'a>,
+    },
+}
+
+#[derive(Serialize, Deserialize)]
+enum StoredSecret<'a> {
+    ApiKey(&'a str),
+    Password { username: &'a str, password: &'a str },
+    KeyPair { id: &'a str, secret: &'a str },
+}
+
+/// `held`, or that it is gone.
+pub(crate) fn encode(held: Option<&Held>) -> Result<Zeroizing<Vec<u8>>, VaultError> {
+    Ok(sealed::encode(&held.map(Stored::of))?)
+}
+
+/// What [`encode`] made.
+pub(crate) fn decode(content: &[u8]) -> Result<Option<Held>, VaultError> {
+    let (stored, rest) = postcard::take_from_bytes::<Option<Stored<'_>>>(content).map_err(|_| corrupt())?;
+    if rest.is_empty() { Ok(stored.map(Stored::into_held)) } else { Err(corrupt()) }
+}
+
+impl<'a> Stored<'a> {
+    fn of(held: &'a Held) -> Self {
+        let Held { account, owner, generation, mark, obtained_at, state, credential } = held;
+        Self {
+            subject: account.subject(),
+            service: account.service(),
+            name: account.name(),
+            session: owner.session.map(|family| *family.as_bytes()),
+            client_id: owner.client_id.as_deref(),
+            generation: *generation,
+            mark: *mark,
+            obtained_at: *obtained_at,
+            state: *state,
+            scope: credential.scope().as_str(),
+            credential: StoredCredential::of(credential),
+        }
+    }
+
+    fn into_held(self) -> Held {
+        let account = Account::new(self.subject, self.service);
+        Held {
+            account: match self.name {
+                Some(name) => account.named(name),
+                None => account,
+            },
+            owner: Owner { session: self.session.map(FamilyId::from_bytes), client_id: self.client_id.map(Into::into) },
+            generation: self.generation,
+            mark: self.mark,
+            obtained_at: self.obtained_at,
+            state: self.state,
+            credential: self.credential.into_credential(Scope::from_canonical(self.scope)),
+        }
+    }
+}
+
+impl<'a> StoredCredential<'a> {
+    fn of(credential: &'a Credential) -> Self {
+        match credential {
+            Credential::OAuth(TokenSet { access_token, refresh_token, expires_at, refresh_expires_at, scope: _ }) => {
+                Self::OAuth {
+                    access_token: access_token.expose(),
+                    refresh_token: refresh_token.as_ref().map(SecretText::expose),
+                    expires_at: *expires_at,
+                    refresh_expires_at: *refresh_expires_at,
+                }
+            }
+            Credential::Static(StaticSecret { secret, scope: _, rotate_by }) => {
+                Self::Static { rotate_by: *rotate_by, secret: StoredSecret::of(secret) }
+            }
+        }
+    }
+
+    fn into_credential(self, scope: Scope) -> Credential {
+        match self {
+            Self::OAuth { access_token, refresh_token, expires_at, refresh_expires_at } => {
+                Credential::OAuth(TokenSet {
+                    access_token: SecretText::new(access_token),
+                    refresh_token: refresh_token.map(SecretText::new),
+                    expires_at,
+                    refresh_expires_at,
+                    scope,
+                })
+            }
+            Self::Static { rotate_by, secret } => {
+                Credential::Static(StaticSecret { secret: secret.into_secret(), scope, rotate_by })
+            }
+        }
+    }
+}
+
+impl<'a> StoredSecret<'a> {
+    fn of(secret: &'a Secret) -> Self {
+        match secret {
+            Secret::ApiKey(key) => Self::ApiKey(key.expose()),
+            Secret::Password { username, password } => Self::Password { username, password: password.expose() },
+            Secret::KeyPair { id, secret } => Self::KeyPair { id, secret: secret.expose() },
+        }
+    }
+
+    fn into_secret(self) -> Secret {
+        match self {
+            Self::ApiKey(key) => Secret::ApiKey(SecretText::new(key)),
+            Self::Password { username, password } => Secret::password(username, SecretText::new(password)),
+            Self::KeyPair { id, secret } => Secret::key_pair(id, SecretText::new(secret)),
+        }
+    }
+}

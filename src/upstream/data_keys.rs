@@ -1,0 +1,323 @@
+//! Data keys: made, wrapped, unwrapped, and kept ready for a while, so that not every lease asks the key service.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use super::key_wrapper::{DataKey, KeyWrapper, WrapError, WrappedKey};
+use crate::crypto::{Aead, Mac, subkey};
+use crate::entropy::{Entropy, random};
+use crate::redacted::redacted;
+use crate::time::Timestamp;
+
+/// The most data keys that are kept: some 8 MB.
+const CAPACITY: usize = 10_000;
+
+/// What is derived from a data key: the two subkeys that a record is sealed with, ready for use. Zeroized on drop.
+pub(crate) struct SealKeys {
+    /// Seals the content.
+    pub(crate) content: Aead,
+    /// Tags everything the store sees.
+    pub(crate) tag: Mac,
+}
+
+impl SealKeys {
+    fn derive(key: &DataKey) -> Arc<Self> {
+        let subkey = |label| subkey(key.as_bytes(), label);
+        Arc::new(Self { content: Aead::new(&subkey("upstream content")), tag: Mac::new(&subkey("upstream tag")) })
+    }
+}
+
+redacted!(SealKeys);
+
+/// The data keys of one vault.
+pub(crate) struct DataKeys {
+    wrapper: Arc<dyn KeyWrapper>,
+    // Held for a look-up, never across an await.
+    ready: Mutex<Ready>,
+}
+
+impl DataKeys {
+    /// Data keys that `wrapper` wraps, kept ready for `lifetime` after they were made or unwrapped; zero keeps none.
+    pub(crate) fn new(wrapper: Arc<dyn KeyWrapper>, lifetime: Duration) -> Self {
+        Self { wrapper, ready: Mutex::new(Ready::new(lifetime, CAPACITY)) }
+    }
+
+    /// The id of the key that data keys are wrapped with now.
+    pub(crate) async fn primary(&self) -> Result<String, WrapError> {
+        self.wrapper.primary().await
+    }
+
+    /// A new data key for `context`.
+    pub(crate) async fn make(
+        &self,
+        context: &[u8],
+        entropy: &dyn Entropy,
+        now: Timestamp,
+    ) -> Result<(WrappedKey, Arc<SealKeys>), WrapError> {
+        let key = DataKey::from_bytes(random(entropy).map_err(WrapError::unavailable)?);
+        let wrapped = self.wrap(&key, context).await?;
+        let keys = SealKeys::derive(&key);
+        self.with_ready(|ready| ready.insert(&wrapped, context, &keys, now));
+        Ok((wrapped, keys))
+    }
+
+    /// The subkeys of the data key that was wrapped for `context`.
+    pub(crate) async fn open(
+        &self,
+        wrapped: &WrappedKey,
+        context: &[u8],
+        now: Timestamp,
+    ) -> Result<Arc<SealKeys>, WrapError> {
+        if let Some(keys) = self.with_ready(|ready| ready.get(wrapped, context, now)) {
+            return Ok(keys);
+        }
+        let keys = SealKeys::derive(&self.wrapper.unwrap(wrapped, context).await?);
+        self.with_ready(|ready| ready.insert(wrapped, context, &keys, now));
+        Ok(keys)
+    }
+
+    /// The same data key wrapped anew, with the primary key. It is not kept ready: a pass over all records would drive out
+    /// those in use.
+    pub(crate) async fn rewrap(
+        &self,
+        wrapped: &WrappedKey,
+        context: &[u8],
+    ) -> Result<(WrappedKey, Arc<SealKeys>), WrapError> {
+        let key = self.wrapper.unwrap(wrapped, context).await?;
+        Ok((self.wrap(&key, context).await?, SealKeys::derive(&key)))
+    }
+
+    async fn wrap(&self, key: &DataKey, context: &[u8]) -> Result<WrappedKey, WrapError> {
+        let wrapped = self.wrapper.wrap(key, context).await?;
+        let longest = wrapped.key_id().len().max(wrapped.as_bytes().len());
+        if longest > WrappedKey::MAX_LEN { Err(WrapError::TooLong) } else { Ok(wrapped) }
+    }
+
+    fn with_ready<T>(&self, act: impl FnOnce(&mut Ready) -> T) -> T {
+        act(&mut self.ready.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+/// Data keys at hand, the oldest first out. What is past its time goes with the next call.
+struct Ready {
+    lifetime: Duration,
+    capacity: usize,
+    keys: HashMap<Arc<[u8]>, Entry>,
+    /// In the order of their coming, which is that of their end.
+    order: VecDeque<Arc<[u8]>>,
+}
+
+/// Found by its wrapped bytes; a hit has the same key id and context too.
+struct Entry {
+    key_id: Box<str>,
+    context: Box<[u8]>,
+    keys: Arc<SealKeys>,
+    since: Timestamp,
+}
+
+impl Ready {
+    fn new(lifetime: Duration, capacity: usize) -> Self {
+        Self { lifetime, capacity, keys: HashMap::new(), order: VecDeque::new() }
+    }
+
+    fn get(&mut self, wrapped: &WrappedKey, context: &[u8], now: Timestamp) -> Option<Arc<SealKeys>> {
+        self.end(now);
+        let entry = self.keys.get(wrapped.as_bytes())?;
+        (*entry.key_id == *wrapped.key_id() && *entry.context == *context).then(|| entry.keys.clone())
+    }
+
+    fn insert(&mut self, wrapped: &WrappedKey, context: &[u8], keys: &Arc<SealKeys>, now: Timestamp) {
+        self.end(now);
+        if self.lifetime.is_zero() || self.keys.contains_key(wrapped.as_bytes()) {
+            return;
+        }
+        if self.order.len() >= self.capacity {
+            self.drop_oldest();
+        }
+        let bytes: Arc<[u8]> = wrapped.as_bytes().into();
+        let (key_id, context) = (wrapped.key_id().into(), context.into());
+        self.keys.insert(bytes.clone(), Entry { key_id, context, keys: keys.clone(), since: now });
+        self.order.push_back(bytes);
+    }
+
+    /// Drop what is past its time, and what comes from the future: the clock was set back, and nobody knows its age.
+    fn end(&mut self, now: Timestamp) {
+        let lifetime = self.lifetime;
+        let fresh = |since: Timestamp| since <= now && now.since(since) < lifetime;
+        while self.order.front().and_then(|oldest| self.keys.get(oldest)).is_some_and(|entry| !fresh(entry.since)) {
+            self.drop_oldest();
+        }
+    }
+
+    fn drop_oldest(&mut self) {
+        if let Some(bytes) = self.order.pop_front() {
+            self.keys.remove(&bytes);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use pollster::block_on;
+
+    use super::*;
+    use crate::entropy::OsEntropy;
+    use crate::keyring::{KeyId, Keyring};
+    use crate::master_key::MasterKey;
+    use crate::store::BoxFuture;
+
+    /// Counts how often it is asked to unwrap.
+    struct Counted {
+        keyring: Keyring,
+        unwraps: AtomicUsize,
+        padding: usize,
+    }
+
+    impl KeyWrapper for Counted {
+        fn primary(&self) -> BoxFuture<'_, Result<String, WrapError>> {
+            KeyWrapper::primary(&self.keyring)
+        }
+
+        fn wrap<'a>(&'a self, key: &'a DataKey, context: &'a [u8]) -> BoxFuture<'a, Result<WrappedKey, WrapError>> {
+            Box::pin(async move {
+                let wrapped = self.keyring.wrap(key, context).await?;
+                let bytes = [wrapped.as_bytes(), &vec![0; self.padding]].concat();
+                Ok(WrappedKey::new(wrapped.key_id(), bytes))
+            })
+        }
+
+        fn unwrap<'a>(
+            &'a self,
+            wrapped: &'a WrappedKey,
+            context: &'a [u8],
+        ) -> BoxFuture<'a, Result<DataKey, WrapError>> {
+            self.unwraps.fetch_add(1, Ordering::Relaxed);
+            self.keyring.unwrap(wrapped, context)
+        }
+    }
+
+    impl Counted {
+        fn new(padding: usize) -> Arc<Self> {
+            let keyring = Keyring::new(KeyId::new(2), MasterKey::from_bytes([2; 32]));
+            let keyring = keyring.with_retired(KeyId::new(1), MasterKey::from_bytes([1; 32])).unwrap();
+            Arc::new(Self { keyring, unwraps: AtomicUsize::new(0), padding })
+        }
+
+        fn unwraps(&self) -> usize {
+            self.unwraps.load(Ordering::Relaxed)
+        }
+    }
+
+    const LIFETIME: Duration = Duration::from_secs(300);
+
+    fn at(seconds: u64) -> Timestamp {
+        Timestamp::from_unix(seconds)
+    }
+
+    fn make(keys: &DataKeys, context: &[u8], now: u64) -> (WrappedKey, Arc<SealKeys>) {
+        block_on(keys.make(context, &OsEntropy, at(now))).unwrap()
+    }
+
+    fn open(keys: &DataKeys, wrapped: &WrappedKey, context: &[u8], now: u64) -> Arc<SealKeys> {
+        block_on(keys.open(wrapped, context, at(now))).unwrap()
+    }
+
+    fn same(a: &SealKeys, b: &SealKeys) -> bool {
+        let seal = |keys: &SealKeys| {
+            let mut text = vec![0; 4];
+            keys.content.seal(&[0; 24], b"", &mut text, 0).unwrap();
+            text
+        };
+        a.tag.tag(&[b"x"]) == b.tag.tag(&[b"x"]) && seal(a) == seal(b)
+    }
+
+    #[test]
+    fn a_data_key_is_unwrapped_once_in_its_lifetime() {
+        let wrapper = Counted::new(0);
+        let keys = DataKeys::new(wrapper.clone(), LIFETIME);
+        let (wrapped, made) = make(&keys, b"here", 1_000);
+        assert!(Arc::ptr_eq(&made, &open(&keys, &wrapped, b"here", 1_299)));
+        assert_eq!(wrapper.unwraps(), 0);
+        let again = open(&keys, &wrapped, b"here", 1_300);
+        assert!(!Arc::ptr_eq(&made, &again) && same(&made, &again));
+        assert!(Arc::ptr_eq(&again, &open(&keys, &wrapped, b"here", 1_599)));
+        assert_eq!(wrapper.unwraps(), 1);
+    }
+
+    #[test]
+    fn every_data_key_is_another_and_its_two_subkeys_have_a_purpose_each() {
+        let keys = DataKeys::new(Counted::new(0), LIFETIME);
+        let ((_, one), (_, other)) = (make(&keys, b"here", 0), make(&keys, b"here", 0));
+        assert!(same(&one, &one) && !same(&one, &other));
+        let of = |label| Mac::new(&subkey(&[9; 32], label)).tag(&[b"x"]);
+        let derived = SealKeys::derive(&DataKey::from_bytes([9; 32])).tag.tag(&[b"x"]);
+        assert!(derived == of("upstream tag") && derived != of("upstream content"));
+    }
+
+    /// The wrapper would refuse both; what is kept ready must not answer in its stead.
+    #[test]
+    fn a_key_at_hand_is_not_given_to_another_context_or_key_id() {
+        let keys = DataKeys::new(Counted::new(0), LIFETIME);
+        let (wrapped, _) = make(&keys, b"here", 0);
+        assert!(matches!(block_on(keys.open(&wrapped, b"there", at(0))), Err(WrapError::Corrupt)));
+        let renamed = WrappedKey::new("1", wrapped.as_bytes().to_vec());
+        assert!(matches!(block_on(keys.open(&renamed, b"here", at(0))), Err(WrapError::Corrupt)));
+    }
+
+    #[test]
+    fn a_clock_set_back_and_a_lifetime_of_zero_keep_nothing() {
+        let wrapper = Counted::new(0);
+        let keys = DataKeys::new(wrapper.clone(), LIFETIME);
+        let (wrapped, _) = make(&keys, b"here", 1_000);
+        open(&keys, &wrapped, b"here", 999);
+        assert_eq!(wrapper.unwraps(), 1);
+        let keys = DataKeys::new(wrapper.clone(), Duration::ZERO);
+        let (wrapped, _) = make(&keys, b"here", 1_000);
+        open(&keys, &wrapped, b"here", 1_000);
+        assert_eq!(wrapper.unwraps(), 2);
+        assert!(keys.ready.lock().unwrap().keys.is_empty());
+    }
+
+    #[test]
+    fn the_oldest_makes_room_and_what_has_ended_is_dropped() {
+        let source = DataKeys::new(Counted::new(0), Duration::ZERO);
+        let made: Vec<_> = (0..4).map(|_| make(&source, b"here", 0)).collect();
+        let mut ready = Ready::new(LIFETIME, 3);
+        let there = |ready: &mut Ready, now| -> Vec<bool> {
+            made.iter().map(|(wrapped, _)| ready.get(wrapped, b"here", at(now)).is_some()).collect()
+        };
+        for (now, (wrapped, keys)) in made.iter().enumerate() {
+            ready.insert(wrapped, b"here", keys, at(now as u64));
+            // A second caller who has missed it at the same time.
+            ready.insert(wrapped, b"here", keys, at(now as u64));
+        }
+        assert_eq!(there(&mut ready, 3), [false, true, true, true]);
+        assert_eq!(there(&mut ready, 302), [false, false, false, true]);
+        assert_eq!((ready.keys.len(), ready.order.len()), (1, 1));
+        assert_eq!(Arc::strong_count(&made[1].1), 1, "the keys themselves are gone");
+    }
+
+    #[test]
+    fn a_rewrap_changes_the_wrapping_and_not_the_keys() {
+        let wrapper = Counted::new(0);
+        let old = Keyring::new(KeyId::new(1), MasterKey::from_bytes([1; 32]));
+        let (wrapped, made) = make(&DataKeys::new(Arc::new(old), LIFETIME), b"here", 0);
+        let keys = DataKeys::new(wrapper.clone(), LIFETIME);
+        let (rewrapped, same_keys) = block_on(keys.rewrap(&wrapped, b"here")).unwrap();
+        assert_eq!((wrapped.key_id(), rewrapped.key_id()), ("1", &*block_on(keys.primary()).unwrap()));
+        assert!(same(&made, &same_keys) && same(&made, &open(&keys, &rewrapped, b"here", 0)));
+        assert_eq!(wrapper.unwraps(), 2, "neither was kept ready");
+        assert!(matches!(block_on(keys.rewrap(&wrapped, b"there")), Err(WrapError::Corrupt)));
+    }
+
+    #[test]
+    fn a_wrapped_key_too_long_to_be_stored_is_refused() {
+        let room = WrappedKey::MAX_LEN - 72;
+        assert!(block_on(DataKeys::new(Counted::new(room), LIFETIME).make(b"", &OsEntropy, at(0))).is_ok());
+        let made = block_on(DataKeys::new(Counted::new(room + 1), LIFETIME).make(b"", &OsEntropy, at(0)));
+        assert!(matches!(made, Err(WrapError::TooLong)));
+    }
+}

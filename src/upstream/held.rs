@@ -1,0 +1,99 @@
+//! A credential and what has happened to it: what one record holds.
+
+use serde::{Deserialize, Serialize};
+
+use super::credential::{Account, Credential};
+use super::owner::Owner;
+use crate::time::Timestamp;
+
+/// A credential in the vault.
+pub(crate) struct Held {
+    pub(crate) account: Account,
+    pub(crate) owner: Owner,
+    /// How often the secret was replaced.
+    pub(crate) generation: u64,
+    pub(crate) mark: Mark,
+    /// Since when the secret is here.
+    pub(crate) obtained_at: Timestamp,
+    pub(crate) state: State,
+    pub(crate) credential: Credential,
+}
+
+/// Random, and new with every secret: two secrets of one account are never taken for each other, even if the record was
+/// deleted in between and the generations began anew. The jitter comes from it too.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Mark(pub(crate) [u8; 16]);
+
+/// How a credential stands.
+// Records name the variants by position: only ever append.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum State {
+    /// It is leased and refreshed.
+    Active(Attempts),
+    /// The service does not honour the refresh token any more.
+    NeedsAuthorization { since: Timestamp },
+    /// It is leased to nobody; the service has to be told.
+    Revoking(Withdrawal),
+}
+
+/// What refreshes have come to since the secret was obtained.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Attempts {
+    /// How many claims there were.
+    pub(crate) fence: u64,
+    /// Who refreshes now.
+    pub(crate) claim: Option<Claim>,
+    /// How many have failed.
+    pub(crate) failures: u32,
+    /// No other attempt before this.
+    pub(crate) retry_at: Timestamp,
+    /// The answer to one was lost, so the service may have replaced the refresh token.
+    pub(crate) answer_lost: bool,
+}
+
+impl Attempts {
+    /// The claim that keeps others from refreshing at `now`.
+    pub(crate) fn live_claim(&self, now: Timestamp) -> Option<Claim> {
+        self.claim.filter(|claim| now < claim.until)
+    }
+}
+
+/// The exclusive right to refresh, for a while.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Claim {
+    /// One more than that of the claim before.
+    pub(crate) fence: u64,
+    /// Random: tells two of the same number apart, of which the store has taken one and did not say which.
+    pub(crate) id: [u8; 16],
+    pub(crate) until: Timestamp,
+}
+
+/// How far a revocation has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Withdrawal {
+    pub(crate) since: Timestamp,
+    /// How often the service was asked.
+    pub(crate) attempts: u32,
+    /// Nobody else asks before this.
+    pub(crate) retry_at: Timestamp,
+}
+
+impl Withdrawal {
+    /// Of what is leased to nobody since `since`: the service is to be told `now`.
+    pub(crate) fn begin(since: Timestamp, now: Timestamp) -> Self {
+        Self { since, attempts: 0, retry_at: now }
+    }
+}
+
+impl Held {
+    /// From when on the service honours none of it, if that is known.
+    pub(crate) fn expires_at(&self) -> Option<Timestamp> {
+        match &self.credential {
+            Credential::OAuth(tokens) if tokens.refresh_token.is_some() => {
+                tokens.refresh_expires_at.map(|at| at.max(tokens.expires_at.unwrap_or(at)))
+            }
+            Credential::OAuth(tokens) => tokens.expires_at,
+            Credential::Static(_) => None,
+        }
+    }
+}

@@ -1,0 +1,100 @@
+//! What the application does with the vault besides leasing: put, rotate, list.
+
+use super::audit::UpstreamAct;
+use super::credential::{Account, Credential, StaticSecret};
+use super::held::{Attempts, Held, Mark, State};
+use super::info::CredentialInfo;
+use super::owner::Owner;
+use super::vault::{CredentialVault, Place};
+use super::vault_error::{VaultError, VaultErrorKind};
+use crate::issuer::MAX_ATTEMPTS;
+use crate::store::{Commit, RecordKey, TokenStore};
+
+impl<S: TokenStore> CredentialVault<S> {
+    /// Put `credential` into the vault, in the place of whatever `account` has there.
+    ///
+    /// The service is not told of what is replaced: most services end it by themselves when the user authorizes anew. To have
+    /// it revoked there, call [`revoke`](Self::revoke) first. A revocation that is still to be retried goes on beside it; a
+    /// service that revokes all tokens of a user at once then ends the new ones too.
+    ///
+    /// # Errors
+    ///
+    /// [`VaultErrorKind::TooLarge`]; a fault of store, keys or randomness, after which the old credential is still there. Only
+    /// after [`VaultErrorKind::StoreUncertain`] it may be either.
+    pub async fn put(&self, account: &Account, credential: Credential, owner: Owner) -> Result<(), VaultError> {
+        let mut held = Held {
+            account: account.clone(),
+            owner,
+            generation: 0,
+            mark: Mark(self.random()?),
+            obtained_at: self.now(),
+            state: State::Active(Attempts::default()),
+            credential,
+        };
+        for _ in 0..MAX_ATTEMPTS {
+            let (place, found) = self.find(account).await?;
+            held.generation = found.as_ref().map_or(0, |found| found.generation).saturating_add(1);
+            if let Some(found) = found.filter(|found| matches!(found.state, State::Revoking(_))) {
+                self.set_aside(&found).await?;
+            }
+            if self.write(&place.with_new_key(), Some(&held)).await? == Commit::Apply {
+                self.report(UpstreamAct::Put, None, &held);
+                return Ok(());
+            }
+        }
+        Err(VaultError::new(VaultErrorKind::Contention))
+    }
+
+    /// Keep what is still to be revoked in a record of its own. Should the call be cut off here, it is revoked twice.
+    async fn set_aside(&self, found: &Held) -> Result<(), VaultError> {
+        match self.write(&Place::empty(RecordKey::from_bytes(self.random()?)), Some(found)).await? {
+            Commit::Apply => Ok(()),
+            // Two records with one random key: the random source repeats itself.
+            Commit::Conflict => Err(VaultError::new(VaultErrorKind::Entropy)),
+        }
+    }
+
+    /// Replace the static secret that `account` has; whose it is stays as it was. Returns whether there is one. Tokens are
+    /// refreshed by the vault, not rotated by hand.
+    ///
+    /// # Errors
+    ///
+    /// As [`put`](Self::put).
+    pub async fn rotate(&self, account: &Account, secret: StaticSecret) -> Result<bool, VaultError> {
+        let mut credential = Credential::Static(secret);
+        for _ in 0..MAX_ATTEMPTS {
+            let (place, found) = self.find(account).await?;
+            let Some(mut held) = found.filter(Held::is_static_and_active) else { return Ok(false) };
+            held.generation = held.generation.saturating_add(1);
+            (held.mark, held.obtained_at) = (Mark(self.random()?), self.now());
+            std::mem::swap(&mut held.credential, &mut credential);
+            if self.write(&place, Some(&held)).await? == Commit::Apply {
+                self.report(UpstreamAct::Rotate, None, &held);
+                return Ok(true);
+            }
+            std::mem::swap(&mut held.credential, &mut credential);
+        }
+        Err(VaultError::new(VaultErrorKind::Contention))
+    }
+
+    /// What `subject` has in the vault, without any secret, by service and name of the account: for a page where users see
+    /// and end their connections.
+    ///
+    /// # Errors
+    ///
+    /// A fault of store or keys; a record that does not open is one, once all others were read.
+    pub async fn list(&self, subject: &str) -> Result<Vec<CredentialInfo>, VaultError> {
+        let index = self.root().await?.subject(subject);
+        let (all, fault) = self.listed(index).await?;
+        let own = all.into_values().filter(|held| held.account.subject() == subject);
+        let mut infos: Vec<_> = own.map(CredentialInfo::of).collect();
+        infos.sort_by(|a, b| (&a.service, &a.name).cmp(&(&b.service, &b.name)));
+        fault.map_or(Ok(infos), Err)
+    }
+}
+
+impl Held {
+    fn is_static_and_active(&self) -> bool {
+        matches!((&self.credential, self.state), (Credential::Static(_), State::Active(_)))
+    }
+}

@@ -1,0 +1,84 @@
+//! A lease: read, decide, and if need be refresh or wait for whoever does.
+
+use std::time::Duration;
+
+use super::audit::UpstreamAct;
+use super::credential::Account;
+use super::decision::{Act, Refusal, decide};
+use super::lease::{Lease, Need};
+use super::lease_error::LeaseError;
+use super::patience::Patience;
+use super::vault::CredentialVault;
+use super::vault_error::{VaultError, VaultErrorKind};
+use crate::claims::AccessClaims;
+use crate::issuer::MAX_ATTEMPTS;
+use crate::store::TokenStore;
+use crate::time::Timestamp;
+
+/// The longest pause between two looks at what somebody else refreshes.
+const LONGEST_LOOK: Duration = Duration::from_millis(500);
+
+impl<S: TokenStore + 'static> CredentialVault<S> {
+    /// What the subject of `claims` has at a service, for one call.
+    ///
+    /// `claims` come from a token that was verified; they alone say whose credential it is. The token itself never goes upstream.
+    /// Up to 80 % of a token's lifetime this is one read of the store. From then on one caller refreshes and all others get the
+    /// token that is still good; once it has expired they wait for the one.
+    ///
+    /// # Errors
+    ///
+    /// [`LeaseError`] says whether the user is to be sent to the service, or the client is to come back later. Every refusal is
+    /// reported to the audit.
+    pub async fn lease(&self, claims: &AccessClaims, need: &Need) -> Result<Lease, LeaseError> {
+        self.try_lease(claims, need)
+            .await
+            .inspect_err(|error| self.report_refusal(error.reason(), claims, &need.of(claims)))
+    }
+
+    async fn try_lease(&self, claims: &AccessClaims, need: &Need) -> Result<Lease, LeaseError> {
+        let account = need.of(claims);
+        let mut patience = Patience::new(self.policy.patience, LONGEST_LOOK);
+        for _ in 0..MAX_ATTEMPTS {
+            let (place, held) = self.find(&account).await?;
+            let held = held.ok_or_else(|| LeaseError::NotFound { service: account.service.clone() })?;
+            need.check_owner(&held, claims)?;
+            let now = self.now();
+            let act = decide(&held, &self.policy, now).map_err(|refusal| refusal.of(&account, now))?;
+            need.check_scope(&held)?;
+            match act {
+                Act::Serve { overdue } => {
+                    if overdue {
+                        self.report(UpstreamAct::Overdue, None, &held);
+                    }
+                    return Ok(Lease::of(&held, overdue));
+                }
+                Act::Refresh { is_good } => {
+                    let good = is_good.then(|| Lease::of(&held, false));
+                    match (self.refresh(place, held, &mut patience).await, good) {
+                        // What became of it is in the store, like all that others have written meanwhile.
+                        (Ok(()), _) => {}
+                        (Err(_), Some(good)) => return Ok(good),
+                        (Err(error), None) => return Err(error.into()),
+                    }
+                }
+                Act::Wait { until } => {
+                    if !patience.pause(&self.runtime).await {
+                        return Err(LeaseError::Unavailable { retry_after: until.since(now) });
+                    }
+                }
+            }
+        }
+        Err(VaultError::new(VaultErrorKind::Contention).into())
+    }
+}
+
+impl Refusal {
+    fn of(self, account: &Account, now: Timestamp) -> LeaseError {
+        let service = account.service.clone();
+        match self {
+            Self::NeedsAuthorization => LeaseError::NeedsAuthorization { service },
+            Self::Revoked => LeaseError::Revoked { service },
+            Self::Unavailable { until } => LeaseError::Unavailable { retry_after: until.since(now) },
+        }
+    }
+}

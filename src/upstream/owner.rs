@@ -1,0 +1,32 @@
+//! Whose end is the end of a credential.
+
+use std::sync::Arc;
+
+use crate::family::FamilyId;
+
+/// With whom a credential ends. It always ends with its subject; it may be bound more closely, to one session or to one
+/// client, and is then leased to nobody else.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Owner {
+    pub(crate) session: Option<FamilyId>,
+    pub(crate) client_id: Option<Arc<str>>,
+}
+
+impl Owner {
+    /// The subject, whichever client acts for it.
+    pub fn subject() -> Self {
+        Self::default()
+    }
+
+    /// One session of the subject: a token family.
+    #[must_use]
+    pub fn session(self, family: FamilyId) -> Self {
+        Self { session: Some(family), ..self }
+    }
+
+    /// One client of the subject.
+    #[must_use]
+    pub fn client(self, client_id: impl Into<Arc<str>>) -> Self {
+        Self { client_id: Some(client_id.into()), ..self }
+    }
+}

@@ -1,0 +1,168 @@
+//! When a credential is refreshed, for how long somebody waits, and how failures are spaced.
+
+use std::time::Duration;
+
+const fn minutes(count: u64) -> Duration {
+    Duration::from_secs(count * 60)
+}
+
+const DAY: Duration = minutes(24 * 60);
+
+/// How the vault refreshes, waits and retries; checked once, when it is built. The default is [`RefreshPolicy::standard`].
+///
+/// ```
+/// use mcp_token_lifecycle::upstream::RefreshPolicy;
+///
+/// let policy = RefreshPolicy::builder().refresh_at_percent(70).build()?;
+/// # Ok::<(), mcp_token_lifecycle::upstream::RefreshPolicyError>(())
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RefreshPolicy {
+    pub(crate) refresh_at_percent: u8,
+    pub(crate) jitter_percent: u8,
+    pub(crate) margin: Duration,
+    pub(crate) claim: Duration,
+    pub(crate) patience: Duration,
+    pub(crate) first_pause: Duration,
+    pub(crate) longest_pause: Duration,
+    pub(crate) data_key_lifetime: Duration,
+    pub(crate) retention: Duration,
+}
+
+impl Default for RefreshPolicy {
+    fn default() -> Self {
+        Self::standard()
+    }
+}
+
+impl RefreshPolicy {
+    /// A lifetime that a service gives is believed up to ten years.
+    pub const MAX_LIFETIME: Duration = Duration::from_secs(10 * 365 * 24 * 60 * 60);
+
+    /// Refresh at 80 percent of the lifetime, less up to 5 percent at random.
+    pub const fn standard() -> Self {
+        Self {
+            refresh_at_percent: 80,
+            jitter_percent: 5,
+            margin: Duration::from_secs(5),
+            claim: Duration::from_secs(30),
+            patience: Duration::from_secs(15),
+            first_pause: Duration::from_secs(1),
+            longest_pause: minutes(5),
+            data_key_lifetime: minutes(5),
+            retention: Duration::from_secs(90 * DAY.as_secs()),
+        }
+    }
+
+    /// A builder that begins with [`RefreshPolicy::standard`].
+    pub const fn builder() -> RefreshPolicyBuilder {
+        RefreshPolicyBuilder(Self::standard())
+    }
+
+    /// What is made of a lifetime that the service gives: not above [`MAX_LIFETIME`](Self::MAX_LIFETIME), and not below twice
+    /// the margin. A token of less, or of zero, would be refreshed by every single lease; it is served for that long, and
+    /// the service says itself if it honours it no more.
+    pub(crate) fn sane(&self, lifetime: Duration) -> Duration {
+        lifetime.clamp((2 * self.margin).max(Duration::from_secs(1)), Self::MAX_LIFETIME)
+    }
+
+    /// How long to leave the service alone after so many failures in a row: doubled each time, up to the longest pause, and
+    /// longer if it asks for more, up to a day. `random` takes up to a quarter off, so that two servers do not come back together.
+    pub(crate) fn pause(&self, failures: u32, retry_after: Option<Duration>, random: u8) -> Duration {
+        let doubled = self.first_pause.saturating_mul(1 << failures.saturating_sub(1).min(30));
+        let pause = doubled.min(self.longest_pause);
+        let pause = pause - pause * u32::from(random) / (4 * 256);
+        let asked = retry_after.unwrap_or_default().min(DAY);
+        // Rounded up: a clock of whole seconds would see none of a fraction.
+        Duration::from_secs(pause.max(asked).as_millis().div_ceil(1000).try_into().unwrap_or(u64::MAX))
+    }
+}
+
+/// Builds a [`RefreshPolicy`].
+#[derive(Clone, Copy, Debug)]
+#[must_use = "a builder does nothing until it is built"]
+pub struct RefreshPolicyBuilder(RefreshPolicy);
+
+macro_rules! setters {
+    ($($(#[$doc:meta])* $name:ident: $type:ty;)+) => {
+        impl RefreshPolicyBuilder {
+            $(
+                $(#[$doc])*
+                pub const fn $name(mut self, $name: $type) -> Self {
+                    self.0.$name = $name;
+                    self
+                }
+            )+
+        }
+    };
+}
+
+setters! {
+    /// At how many percent of its lifetime a token is refreshed, from 1 to 99. The default is 80.
+    refresh_at_percent: u8;
+    /// How many percent of the lifetime sooner at most, at random. The default is 5.
+    jitter_percent: u8;
+    /// How long a leased token is good for at least. The default is 5 seconds.
+    margin: Duration;
+    /// How long whoever refreshes keeps others from it; longer than any request to a provider takes. The default is 30 seconds.
+    claim: Duration;
+    /// How long a lease waits in all for a refresh, its own or somebody else's; one minute at most. The default is 15 seconds.
+    patience: Duration;
+    /// The pause after a first failure of a service. The default is one second.
+    first_pause: Duration;
+    /// What the pause grows to, doubled with every failure. The default is 5 minutes.
+    longest_pause: Duration;
+    /// How long an unwrapped data key is kept in memory; zero keeps none. The default is 5 minutes.
+    data_key_lifetime: Duration;
+    /// How long a revocation is retried for a credential whose expiry is unknown. The default is 90 days.
+    retention: Duration;
+}
+
+impl RefreshPolicyBuilder {
+    /// The policy.
+    ///
+    /// # Errors
+    ///
+    /// [`RefreshPolicyError`] names the setting that is out of range.
+    pub fn build(self) -> Result<RefreshPolicy, RefreshPolicyError> {
+        let policy = self.0;
+        let second = Duration::from_secs(1);
+        let broken = [
+            (!(1..=99).contains(&policy.refresh_at_percent), RefreshPolicyError::RefreshAt),
+            (policy.jitter_percent >= policy.refresh_at_percent, RefreshPolicyError::Jitter),
+            (policy.margin > minutes(60), RefreshPolicyError::Margin),
+            (policy.claim < second || policy.claim > minutes(60), RefreshPolicyError::Claim),
+            (policy.patience > minutes(1), RefreshPolicyError::Patience),
+            (policy.first_pause < second || policy.first_pause > policy.longest_pause, RefreshPolicyError::Pause),
+            (policy.longest_pause > DAY, RefreshPolicyError::Pause),
+        ];
+        match broken.into_iter().find(|(broken, _)| *broken) {
+            Some((_, error)) => Err(error),
+            None => Ok(policy),
+        }
+    }
+}
+
+/// Why a refresh policy was refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum RefreshPolicyError {
+    /// Before the beginning or after the end.
+    #[error("a token is refreshed at 1 to 99 percent of its lifetime")]
+    RefreshAt,
+    /// Nothing would be left of the lifetime.
+    #[error("the jitter must be less than what it is taken from")]
+    Jitter,
+    /// More than most tokens live.
+    #[error("the margin may be one hour at most")]
+    Margin,
+    /// Too short for any request, or so long that a crash blocks everybody.
+    #[error("a claim must be between one second and one hour")]
+    Claim,
+    /// Longer than any client waits.
+    #[error("a lease may wait for one minute at most")]
+    Patience,
+    /// No pause, or a first one that is longer than the longest.
+    #[error("pauses must be between one second and one day, the first no longer than the longest")]
+    Pause,
+}

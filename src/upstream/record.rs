@@ -1,0 +1,139 @@
+//! A record of the vault: the one place where its payload is made and opened.
+//!
+//! `kind 3 ‖ key id ‖ wrapped data key ‖ nonce ‖ XChaCha20-Poly1305(content) ‖ tag`, with the lengths of key id and wrapped key
+//! in front of each. The content is bound to the kind and to the key of the record. The tag is an HMAC over everything that
+//! the store sees, under another subkey of the data key; so the data key can be wrapped anew while nonce and ciphertext stay
+//! as they are, and yet an older payload under a newer version does not open, nor one under another record's key.
+
+use std::sync::Arc;
+
+use zeroize::Zeroizing;
+
+use super::data_keys::SealKeys;
+use super::key_wrapper::WrappedKey;
+use super::vault_error::{VaultError, VaultErrorKind, corrupt};
+use crate::crypto;
+use crate::sealed::Kind;
+use crate::store::{Record, RecordKey};
+
+const TAG: usize = 32;
+
+/// The data key of a record: as it is stored, and what is derived from it.
+#[derive(Clone)]
+pub(crate) struct Envelope {
+    pub(crate) wrapped: WrappedKey,
+    pub(crate) keys: Arc<SealKeys>,
+}
+
+/// What a data key is bound to when it is wrapped.
+pub(crate) fn context(key: RecordKey) -> Vec<u8> {
+    [b"mcp-token-lifecycle upstream ".as_slice(), key.as_bytes()].concat()
+}
+
+/// Whether `record` is one of the vault's.
+pub(crate) fn is_ours(record: &Record) -> bool {
+    record.payload.first() == Some(&Kind::UPSTREAM)
+}
+
+/// Seal `content` into `record`.
+pub(crate) fn seal(
+    record: Record,
+    content: &[u8],
+    envelope: &Envelope,
+    nonce: &[u8; crypto::NONCE],
+) -> Result<Record, VaultError> {
+    let mut payload = header(&envelope.wrapped, crypto::NONCE + content.len() + crypto::TAG)?;
+    payload.extend_from_slice(nonce);
+    let from = payload.len();
+    payload.extend_from_slice(content);
+    let keys = &envelope.keys;
+    keys.content.seal(nonce, &content_data(record.key), &mut payload, from).ok_or_else(too_large)?;
+    finish(Record { payload, ..record }, keys)
+}
+
+/// The data key of `record`, still wrapped.
+pub(crate) fn wrapped(record: &Record) -> Result<WrappedKey, VaultError> {
+    Ok(split(record).ok_or_else(corrupt)?.0)
+}
+
+/// The content of `record`.
+pub(crate) fn open(record: &Record, keys: &SealKeys) -> Result<Zeroizing<Vec<u8>>, VaultError> {
+    let body = authentic(record, keys)?;
+    let (nonce, sealed) = body.split_first_chunk().ok_or_else(corrupt)?;
+    let mut content = Zeroizing::new(sealed.to_vec());
+    let length = keys.content.open(nonce, &content_data(record.key), &mut content).ok_or_else(corrupt)?.len();
+    content.truncate(length);
+    Ok(content)
+}
+
+/// `record` as its next version, with its data key wrapped anew; the content is not even decrypted.
+pub(crate) fn rewrap(record: &Record, envelope: &Envelope) -> Result<Record, VaultError> {
+    let body = authentic(record, &envelope.keys)?;
+    let mut payload = header(&envelope.wrapped, body.len())?;
+    payload.extend_from_slice(body);
+    let version = record.version.saturating_add(1);
+    let next = Record::new(record.key, version, record.expires_at, record.indexes.clone(), payload);
+    finish(next, &envelope.keys)
+}
+
+/// The beginning of a payload, with room for the rest.
+fn header(wrapped: &WrappedKey, body: usize) -> Result<Vec<u8>, VaultError> {
+    let (id, bytes) = (wrapped.key_id().as_bytes(), wrapped.as_bytes());
+    let length = |part: &[u8]| match u16::try_from(part.len()) {
+        Ok(length) if part.len() <= WrappedKey::MAX_LEN => Ok(length.to_be_bytes()),
+        _ => Err(too_large()),
+    };
+    let mut payload = Vec::with_capacity(1 + 2 + id.len() + 2 + bytes.len() + body + TAG);
+    payload.push(Kind::UPSTREAM);
+    [&length(id)?, id, &length(bytes)?, bytes].into_iter().for_each(|part| payload.extend_from_slice(part));
+    Ok(payload)
+}
+
+fn finish(mut record: Record, keys: &SealKeys) -> Result<Record, VaultError> {
+    let tag = tag(&record, &record.payload, keys);
+    record.payload.extend_from_slice(&tag);
+    if record.payload.len() > Record::MAX_PAYLOAD { Err(too_large()) } else { Ok(record) }
+}
+
+/// Nonce and ciphertext, once the tag was found to be right.
+fn authentic<'a>(record: &'a Record, keys: &SealKeys) -> Result<&'a [u8], VaultError> {
+    let (tagged, found) = record.payload.split_last_chunk::<TAG>().ok_or_else(corrupt)?;
+    if !crypto::equal(&tag(record, tagged, keys), found) {
+        return Err(corrupt());
+    }
+    Ok(split(record).ok_or_else(corrupt)?.1)
+}
+
+fn split(record: &Record) -> Option<(WrappedKey, &[u8])> {
+    fn counted(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
+        let (length, rest) = bytes.split_first_chunk()?;
+        rest.split_at_checked(u16::from_be_bytes(*length).into())
+    }
+    let (tagged, _) = record.payload.split_last_chunk::<TAG>()?;
+    let (kind, rest) = tagged.split_first()?;
+    let (id, rest) = counted(rest)?;
+    let (bytes, body) = counted(rest)?;
+    let wrapped = WrappedKey::new(std::str::from_utf8(id).ok()?, bytes.to_vec());
+    (*kind == Kind::UPSTREAM).then_some((wrapped, body))
+}
+
+/// Over everything that the store holds in the clear, and `tagged`, the payload up to the tag.
+fn tag(record: &Record, tagged: &[u8], keys: &SealKeys) -> [u8; TAG] {
+    let Record { key: place, version, expires_at, indexes, payload: _ } = record;
+    let mut head = place.as_bytes().to_vec();
+    head.extend_from_slice(&version.to_be_bytes());
+    head.extend_from_slice(&expires_at.to_bytes());
+    head.extend_from_slice(&(indexes.len() as u64).to_be_bytes());
+    indexes.iter().for_each(|index| head.extend_from_slice(index.as_bytes()));
+    keys.tag.tag(&[&head, tagged])
+}
+
+fn content_data(key: RecordKey) -> [u8; 17] {
+    let mut data = [Kind::UPSTREAM; 17];
+    data[1..].copy_from_slice(key.as_bytes());
+    data
+}
+
+fn too_large() -> VaultError {
+    VaultError::new(VaultErrorKind::TooLarge)
+}

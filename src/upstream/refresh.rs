@@ -1,0 +1,114 @@
+//! A refresh: one caller claims it, a task of its own carries it out, whatever becomes of the caller.
+
+use std::time::Duration;
+
+use futures_channel::oneshot;
+
+use super::audit::{UpstreamAct, UpstreamReason};
+use super::credential::Credential;
+use super::held::{Attempts, Claim, Held, Mark, State};
+use super::patience::Patience;
+use super::provider::UpstreamProvider;
+use super::settle::{Attempt, Outcome, Settlement, settle};
+use super::vault::{CredentialVault, Place};
+use super::vault_error::{VaultError, VaultErrorKind};
+use crate::store::{Commit, TokenStore};
+
+/// How long new tokens are tried to be stored: if they are lost, the user has to authorize anew.
+const PERSISTENCE: Duration = Duration::from_secs(5 * 60);
+/// The same for a failure: if that is lost, the claim ends by itself.
+const BRIEFLY: Duration = Duration::from_secs(1);
+const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+
+impl<S: TokenStore + 'static> CredentialVault<S> {
+    /// Refresh `held`, unless somebody else is faster, and wait for that as long as there is patience. What has become of it is
+    /// in the store. The claim is written by the task too, so that no caller who is dropped leaves one behind.
+    pub(crate) async fn refresh(&self, place: Place, held: Held, patience: &mut Patience) -> Result<(), VaultError> {
+        let provider = self.provider(held.account.service());
+        let provider = provider.ok_or_else(|| VaultError::new(VaultErrorKind::NoProvider))?;
+        let (done, wait) = oneshot::channel();
+        let vault = self.clone();
+        self.runtime.spawn(async move {
+            let claimed = match vault.claim(&place, held).await {
+                Ok(Some(attempt)) => {
+                    vault.see_through(&attempt, &*provider).await;
+                    Ok(())
+                }
+                Ok(None) => Ok(()),
+                Err(error) => Err(error),
+            };
+            // Nobody listens any more if the caller was dropped.
+            let _ = done.send(claimed);
+        });
+        match patience.wait(&self.runtime, wait).await {
+            Some(Ok(claimed)) => claimed,
+            // It goes on without us, or the runtime has dropped it.
+            Some(Err(oneshot::Canceled)) | None => Ok(()),
+        }
+    }
+
+    /// Claim the refresh of `held`; `None` if somebody else was faster.
+    async fn claim(&self, place: &Place, mut held: Held) -> Result<Option<Attempt>, VaultError> {
+        let State::Active(attempts) = held.state else { return Ok(None) };
+        let claim = Claim {
+            fence: attempts.fence.saturating_add(1),
+            id: self.random()?,
+            until: self.now().saturating_add(self.policy.claim),
+        };
+        // Whoever left a claim behind has not come back, and may have asked the service.
+        let answer_lost = attempts.answer_lost || attempts.claim.is_some();
+        held.state = State::Active(Attempts { fence: claim.fence, claim: Some(claim), answer_lost, ..attempts });
+        let mark = Mark(self.random()?);
+        let is_ours = self.is_claimed(place, &held, claim).await?;
+        Ok(is_ours.then_some(Attempt { from: held, claim, mark }))
+    }
+
+    /// Write the claim. If the store does not say whether it did, look.
+    async fn is_claimed(&self, place: &Place, held: &Held, claim: Claim) -> Result<bool, VaultError> {
+        match self.write(place, Some(held)).await {
+            Ok(commit) => Ok(commit == Commit::Apply),
+            Err(error) if error.kind() == VaultErrorKind::StoreUncertain => {
+                let (_, found) = self.load(place.key).await?;
+                let state = found.map(|found| found.state);
+                Ok(matches!(state, Some(State::Active(attempts)) if attempts.claim == Some(claim)))
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn see_through(&self, attempt: &Attempt, provider: &dyn UpstreamProvider) {
+        let Credential::OAuth(tokens) = &attempt.from.credential else { return };
+        let answer = provider.refresh(tokens).await;
+        let outcome = Outcome::of(answer, tokens, attempt.from.obtained_at, &self.policy, self.now());
+        let has_tokens = matches!(outcome, Outcome::Refreshed(_));
+        let mut patience = Patience::new(if has_tokens { PERSISTENCE } else { BRIEFLY }, LONGEST_PAUSE);
+        loop {
+            match self.conclude(attempt, &outcome).await {
+                Ok(true) => return,
+                Ok(false) | Err(_) if patience.pause(&self.runtime).await => {}
+                _ if has_tokens => return self.report(UpstreamAct::Lost, Some(UpstreamReason::Fault), &attempt.from),
+                _ => return,
+            }
+        }
+    }
+
+    /// Write and report what the attempt has come to. `false` if somebody else has written meanwhile.
+    async fn conclude(&self, attempt: &Attempt, outcome: &Outcome) -> Result<bool, VaultError> {
+        let key = self.root().await?.locate(&attempt.from.account);
+        let (place, current) = self.load(key).await?;
+        let Settlement { write, act, reason } = settle(current, attempt, outcome, &self.policy, self.now());
+        let Some(next) = write else {
+            self.report(act, reason, &attempt.from);
+            return Ok(true);
+        };
+        if self.write(&place, Some(&next)).await? == Commit::Conflict {
+            return Ok(false);
+        }
+        self.report(act, reason, &next);
+        if matches!(next.state, State::Revoking(_)) {
+            // Otherwise the next round of retries does it.
+            let _ = self.withdraw(key).await;
+        }
+        Ok(true)
+    }
+}

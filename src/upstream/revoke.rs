@@ -1,0 +1,167 @@
+//! A revocation: from its first write on nobody is leased the credential, then the service is told, then the secret is deleted.
+//!
+//! What was begun is finished whatever happens: a record that is being revoked is listed as pending until the service has
+//! been told, or nothing is left to be told.
+
+use super::audit::{UpstreamAct, UpstreamReason};
+use super::credential::{Account, Credential};
+use super::error::UpstreamError;
+use super::held::{Held, State, Withdrawal};
+use super::vault::CredentialVault;
+use super::vault_error::{VaultError, VaultErrorKind};
+use crate::issuer::MAX_ATTEMPTS;
+use crate::store::{Commit, IndexKey, RecordKey, TokenStore};
+
+impl<S: TokenStore> CredentialVault<S> {
+    /// Revoke what `account` has: here at once, and at the service, which is asked before this returns. If the service fails, it
+    /// is asked again by [`retry_revocations`](Self::retry_revocations). Returns whether there was anything to revoke.
+    ///
+    /// # Errors
+    ///
+    /// A fault of store, keys or randomness. The credential may be revoked nevertheless; a retry completes it.
+    pub async fn revoke(&self, account: &Account) -> Result<bool, VaultError> {
+        // The whole account, as the record says it: a record of another one does not even open here.
+        let (place, _) = self.find(account).await?;
+        let was_there = self.begin_withdrawal(place.key, |_| true).await?;
+        self.withdraw(place.key).await?;
+        Ok(was_there)
+    }
+
+    /// Tell the services of all that is revoked and that they have not been told of, as far as it is time. Returns how many
+    /// revocations have come to their end. Call it now and then, or use [`upkeep_every`](Self::upkeep_every).
+    ///
+    /// A service that fails is asked again after a pause that doubles, until it is done or the credential has expired; if
+    /// that is unknown, until the [retention](super::RefreshPolicyBuilder::retention) is over.
+    ///
+    /// # Errors
+    ///
+    /// A fault of store, keys or randomness. One record that does not open does not hold up the others.
+    pub async fn retry_revocations(&self) -> Result<usize, VaultError> {
+        let pending = self.root().await?.pending();
+        let (all, mut fault) = self.listed(pending).await?;
+        let mut count = 0;
+        for key in all.into_keys() {
+            match self.withdraw(key).await {
+                Ok(done) => count += usize::from(done),
+                Err(error) if error.is_about_one_record() => fault = Some(error),
+                Err(error) => return Err(error),
+            }
+        }
+        fault.map_or(Ok(count), Err)
+    }
+
+    /// Revoke what is listed under `index` and `wanted`: first all of it here, then at the services.
+    pub(crate) async fn revoke_listed(
+        &self,
+        index: IndexKey,
+        wanted: impl Fn(&Held) -> bool,
+    ) -> Result<usize, VaultError> {
+        let (all, mut fault) = self.listed(index).await?;
+        let mut begun = Vec::new();
+        for (key, _) in all.into_iter().filter(|(_, held)| wanted(held)) {
+            match self.begin_withdrawal(key, &wanted).await {
+                Ok(was_there) => begun.extend(was_there.then_some(key)),
+                Err(error) if error.is_about_one_record() => fault = Some(error),
+                Err(error) => return Err(error),
+            }
+        }
+        for key in &begun {
+            self.withdraw(*key).await?;
+        }
+        fault.map_or(Ok(begun.len()), Err)
+    }
+
+    /// From this write on nobody is leased what is under `key`. `false` if there is nothing, or it has come so far already.
+    async fn begin_withdrawal(&self, key: RecordKey, wanted: impl Fn(&Held) -> bool) -> Result<bool, VaultError> {
+        for _ in 0..MAX_ATTEMPTS {
+            let (place, held) = self.load(key).await?;
+            let Some(mut held) = held.filter(|held| wanted(held) && !matches!(held.state, State::Revoking(_))) else {
+                return Ok(false);
+            };
+            held.state = State::Revoking(Withdrawal::begin(self.now(), self.now()));
+            if self.write(&place, Some(&held)).await? == Commit::Apply {
+                self.report(UpstreamAct::Revoke, None, &held);
+                return Ok(true);
+            }
+        }
+        Err(VaultError::new(VaultErrorKind::Contention))
+    }
+
+    /// Tell the service of what is being revoked under `key`, if it is time. Returns whether that has come to its end.
+    pub(crate) async fn withdraw(&self, key: RecordKey) -> Result<bool, VaultError> {
+        for _ in 0..MAX_ATTEMPTS {
+            let (place, held) = self.load(key).await?;
+            let Some(mut held) = held else { return Ok(false) };
+            let State::Revoking(withdrawal) = held.state else { return Ok(false) };
+            let now = self.now();
+            if now < withdrawal.retry_at {
+                return Ok(false);
+            }
+            let end = held.expires_at().unwrap_or(withdrawal.since.saturating_add(self.policy.retention));
+            if end <= now {
+                if self.write(&place, None).await? == Commit::Apply {
+                    self.report(UpstreamAct::Abandoned, None, &held);
+                    return Ok(true);
+                }
+                continue;
+            }
+            // Nobody else asks the service meanwhile, and somebody does should this be cut off.
+            let attempts = withdrawal.attempts.saturating_add(1);
+            let retry_at = now.saturating_add(self.policy.claim);
+            held.state = State::Revoking(Withdrawal { attempts, retry_at, ..withdrawal });
+            if self.write(&place, Some(&held)).await? == Commit::Apply {
+                let answer = self.tell(&held).await;
+                return self.conclude_withdrawal(key, &held, answer).await;
+            }
+        }
+        Err(VaultError::new(VaultErrorKind::Contention))
+    }
+
+    /// Revoke `held` at its service.
+    async fn tell(&self, held: &Held) -> Result<(), UpstreamReason> {
+        match (self.provider(held.account.service()), &held.credential) {
+            (Some(provider), credential) => match provider.revoke(credential).await {
+                // A service that honours it no more has nothing left to revoke.
+                Ok(_) | Err(UpstreamError::InvalidGrant) => Ok(()),
+                Err(UpstreamError::Refused { .. }) => Err(UpstreamReason::Refused),
+                Err(UpstreamError::Unavailable { .. }) => Err(UpstreamReason::Unavailable),
+                Err(UpstreamError::Uncertain(_)) => Err(UpstreamReason::Uncertain),
+            },
+            (None, Credential::Static(_)) => Ok(()),
+            // Another process may well have one.
+            (None, Credential::OAuth(_)) => Err(UpstreamReason::NoProvider),
+        }
+    }
+
+    /// Delete the secret, or note when to ask again. Newer tokens, which a refresh has left here meanwhile, are not touched.
+    async fn conclude_withdrawal(
+        &self,
+        key: RecordKey,
+        told: &Held,
+        answer: Result<(), UpstreamReason>,
+    ) -> Result<bool, VaultError> {
+        for _ in 0..MAX_ATTEMPTS {
+            let (place, held) = self.load(key).await?;
+            let Some(mut held) = held.filter(|held| held.mark == told.mark) else { return Ok(false) };
+            let State::Revoking(withdrawal) = held.state else { return Ok(false) };
+            let next = match answer {
+                Ok(()) => None,
+                Err(_) => {
+                    let [jitter] = self.random()?;
+                    let pause = self.policy.pause(withdrawal.attempts, None, jitter);
+                    let retry_at = self.now().saturating_add(pause);
+                    held.state = State::Revoking(Withdrawal { retry_at, ..withdrawal });
+                    Some(&held)
+                }
+            };
+            if self.write(&place, next).await? == Commit::Apply {
+                match answer {
+                    Ok(()) => self.report(UpstreamAct::Revoked, None, told),
+                    Err(reason) => self.report(UpstreamAct::RevokeFailed, Some(reason), told),
+                }
+                return Ok(answer.is_ok());
+            }
+        }
+        Err(VaultError::new(VaultErrorKind::Contention))
+    }
+}

@@ -1,0 +1,170 @@
+//! What becomes of a record when an attempt to refresh its credential has come to its end: a pure function.
+//!
+//! The attempt may have taken long, and others may have written meanwhile. New tokens replace the secret that they were made from
+//! and no other, whoever holds the claim by now: the service may honour nothing else any more. A failure is written only by
+//! whoever still holds the claim.
+//!
+//! | outcome | in the store | written |
+//! |---|---|---|
+//! | new tokens | the secret they were made from; active, or needs authorization | active, the next generation |
+//! | | the same, being revoked | the new tokens, to be revoked at once |
+//! | | nothing, or it is gone | the new tokens, to be revoked at once |
+//! | | another secret | nothing: the new tokens are dropped |
+//! | `invalid_grant` | the secret, under our claim | needs authorization |
+//! | another failure | the secret, under our claim | no claim, and when to try again |
+//! | any failure | anything else | nothing |
+
+use std::time::Duration;
+
+use super::audit::{UpstreamAct, UpstreamReason};
+use super::credential::{Credential, TokenSet};
+use super::error::UpstreamError;
+use super::held::{Attempts, Claim, Held, Mark, State, Withdrawal};
+use super::policy::RefreshPolicy;
+use super::provider::Refreshed;
+use crate::time::Timestamp;
+
+/// A refresh that somebody has set out on.
+pub(crate) struct Attempt {
+    /// The credential as it was claimed.
+    pub(crate) from: Held,
+    pub(crate) claim: Claim,
+    /// What the new secret will be known by.
+    pub(crate) mark: Mark,
+}
+
+/// What it has come to.
+pub(crate) enum Outcome {
+    Refreshed(TokenSet),
+    InvalidGrant,
+    Failed { reason: UpstreamReason, retry_after: Option<Duration> },
+}
+
+/// What to write, and what to report once it is written.
+pub(crate) struct Settlement {
+    pub(crate) write: Option<Held>,
+    pub(crate) act: UpstreamAct,
+    pub(crate) reason: Option<UpstreamReason>,
+}
+
+impl Settlement {
+    fn new(act: UpstreamAct, write: Option<Held>) -> Self {
+        Self { write, act, reason: None }
+    }
+
+    fn because(self, reason: UpstreamReason) -> Self {
+        Self { reason: Some(reason), ..self }
+    }
+}
+
+impl Outcome {
+    /// What the provider's answer to a refresh of `old` comes to at `now`. `obtained_at` is when `old` was.
+    pub(crate) fn of(
+        answer: Result<Refreshed, UpstreamError>,
+        old: &TokenSet,
+        obtained_at: Timestamp,
+        policy: &RefreshPolicy,
+        now: Timestamp,
+    ) -> Self {
+        let failed = |reason, retry_after| Self::Failed { reason, retry_after };
+        match answer {
+            Ok(refreshed) => Self::Refreshed(successor(refreshed, old, obtained_at, policy, now)),
+            Err(UpstreamError::InvalidGrant) => Self::InvalidGrant,
+            Err(UpstreamError::Refused { .. }) => failed(UpstreamReason::Refused, None),
+            Err(UpstreamError::Unavailable { retry_after, .. }) => failed(UpstreamReason::Unavailable, retry_after),
+            Err(UpstreamError::Uncertain(_)) => failed(UpstreamReason::Uncertain, None),
+        }
+    }
+}
+
+/// The tokens that take the place of `old`. What the service leaves out stays as it was (RFC 6749 §5.1 and §6).
+fn successor(
+    refreshed: Refreshed,
+    old: &TokenSet,
+    obtained_at: Timestamp,
+    policy: &RefreshPolicy,
+    now: Timestamp,
+) -> TokenSet {
+    let Refreshed { access_token, refresh_token, expires_in, refresh_expires_in, scope } = refreshed;
+    let lifetime = expires_in.or(old.expires_at.map(|at| at.since(obtained_at)));
+    let kept = if refresh_token.is_none() { old.refresh_expires_at } else { None };
+    let refresh_lifetime = refresh_expires_in.map(|lifetime| lifetime.min(RefreshPolicy::MAX_LIFETIME));
+    TokenSet {
+        access_token,
+        refresh_token: refresh_token.or_else(|| Some(old.refresh_token.as_ref()?.copy())),
+        expires_at: lifetime.map(|lifetime| now.saturating_add(policy.sane(lifetime))),
+        refresh_expires_at: refresh_lifetime.map(|lifetime| now.saturating_add(lifetime)).or(kept),
+        scope: scope.unwrap_or_else(|| old.scope.clone()),
+    }
+}
+
+/// What becomes of `current` now that `attempt` has come to `outcome`.
+pub(crate) fn settle(
+    current: Option<Held>,
+    attempt: &Attempt,
+    outcome: &Outcome,
+    policy: &RefreshPolicy,
+    now: Timestamp,
+) -> Settlement {
+    match outcome {
+        Outcome::Refreshed(tokens) => settle_success(current, attempt, tokens, now),
+        Outcome::InvalidGrant => settle_failure(current, attempt, UpstreamReason::InvalidGrant, None, policy, now),
+        Outcome::Failed { reason, retry_after } => settle_failure(current, attempt, *reason, *retry_after, policy, now),
+    }
+}
+
+fn settle_success(current: Option<Held>, attempt: &Attempt, tokens: &TokenSet, now: Timestamp) -> Settlement {
+    let state = match current.as_ref().map(|current| (current.mark, current.state)) {
+        // A write that the store did not confirm.
+        Some((mark, _)) if mark == attempt.mark => return Settlement::new(UpstreamAct::Refresh, None),
+        Some((mark, _)) if mark != attempt.from.mark => return Settlement::new(UpstreamAct::Superseded, None),
+        Some((_, State::Active(Attempts { fence, .. }))) => State::Active(Attempts { fence, ..Attempts::default() }),
+        Some((_, State::NeedsAuthorization { .. })) => State::Active(Attempts::default()),
+        Some((_, State::Revoking(Withdrawal { since, .. }))) => State::Revoking(Withdrawal::begin(since, now)),
+        None => State::Revoking(Withdrawal::begin(now, now)),
+    };
+    let from = &attempt.from;
+    let next = Held {
+        account: from.account.clone(),
+        owner: from.owner.clone(),
+        generation: from.generation.saturating_add(1),
+        mark: attempt.mark,
+        obtained_at: now,
+        state,
+        credential: Credential::OAuth(tokens.copy()),
+    };
+    Settlement::new(UpstreamAct::Refresh, Some(next))
+}
+
+fn settle_failure(
+    current: Option<Held>,
+    attempt: &Attempt,
+    reason: UpstreamReason,
+    retry_after: Option<Duration>,
+    policy: &RefreshPolicy,
+    now: Timestamp,
+) -> Settlement {
+    let ours = current.and_then(|current| match current.state {
+        State::Active(attempts) if attempts.claim == Some(attempt.claim) => Some((current, attempts)),
+        _ => None,
+    });
+    let Some((current, attempts)) = ours else {
+        return Settlement::new(UpstreamAct::RefreshFailed, None).because(reason);
+    };
+    if reason == UpstreamReason::InvalidGrant {
+        let next = Held { state: State::NeedsAuthorization { since: now }, ..current };
+        let reason = if attempts.answer_lost { UpstreamReason::AnswerLost } else { reason };
+        return Settlement::new(UpstreamAct::NeedsAuthorization, Some(next)).because(reason);
+    }
+    let failures = attempts.failures.saturating_add(1);
+    let [jitter, ..] = attempt.mark.0;
+    let next = Attempts {
+        fence: attempts.fence,
+        claim: None,
+        failures,
+        retry_at: now.saturating_add(policy.pause(failures, retry_after, jitter)),
+        answer_lost: attempts.answer_lost || reason == UpstreamReason::Uncertain,
+    };
+    let next = Held { state: State::Active(next), ..current };
+    Settlement::new(UpstreamAct::RefreshFailed, Some(next)).because(reason)
+}

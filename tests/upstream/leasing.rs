@@ -1,0 +1,192 @@
+//! Who is leased what.
+
+use std::time::Duration;
+
+use mcp_token_lifecycle::upstream::{
+    Account, Credential, CredentialKind, CredentialState, LeaseError, LeasedSecret, Need, Owner, Secret, SecretText,
+    StaticSecret, TokenSet, VaultErrorKind,
+};
+use mcp_token_lifecycle::{Clock, Scope};
+
+use crate::service::{access_token, refresh_token};
+use crate::support::scope;
+use crate::world::*;
+
+fn key(text: &str) -> Credential {
+    Credential::Static(StaticSecret::new(Secret::ApiKey(SecretText::new(text)), scope("repo:read")))
+}
+
+#[test]
+fn what_was_put_is_leased_with_one_read_and_no_write() {
+    let world = world();
+    world.put();
+    assert_eq!(world.lease().unwrap(), access_token(0));
+    world.store.operations();
+    let lease = world.sim.run(world.vault.lease(&user(), &need())).unwrap();
+    assert_eq!(world.store.operations(), [crate::support::Op::Get]);
+    assert!(matches!(lease.secret(), LeasedSecret::Bearer(token) if token == access_token(0)));
+    assert_eq!(lease.expires_at(), Some(world.sim.now().saturating_add(Duration::from_secs(1_000))));
+    assert_eq!((lease.scope(), lease.is_overdue()), (&scope("repo:read"), false));
+    assert_eq!(world.told(), [("upstream_put", None)], "a lease is no event");
+}
+
+#[test]
+fn each_kind_of_secret_is_leased_as_what_it_is() {
+    let world = world();
+    let put_and_lease = |secret: Secret| {
+        let credential = Credential::Static(StaticSecret::new(secret, Scope::default()));
+        world.sim.run(world.vault.put(&account(), credential, Owner::subject())).unwrap();
+        world.sim.run(world.vault.lease(&user(), &Need::new(SERVICE, Scope::default()))).unwrap()
+    };
+    let lease = put_and_lease(Secret::ApiKey(SecretText::new("k")));
+    assert!(matches!(lease.secret(), LeasedSecret::ApiKey("k")));
+    let lease = put_and_lease(Secret::password("me", SecretText::new("p")));
+    assert!(matches!(lease.secret(), LeasedSecret::Password { username: "me", password: "p", .. }));
+    let lease = put_and_lease(Secret::key_pair("AKIA", SecretText::new("s")));
+    assert!(matches!(lease.secret(), LeasedSecret::KeyPair { id: "AKIA", secret: "s", .. }));
+}
+
+#[test]
+fn a_static_secret_past_its_date_is_served_and_reported() {
+    let world = world();
+    let due = world.sim.now().saturating_add(Duration::from_secs(100));
+    let secret = |text: &str| StaticSecret::new(Secret::ApiKey(SecretText::new(text)), scope("repo:read"));
+    let credential = Credential::Static(secret("old").rotate_by(due));
+    world.sim.run(world.vault.put(&account(), credential, Owner::subject())).unwrap();
+    world.pass(99);
+    assert!(!world.sim.run(world.vault.lease(&user(), &need())).unwrap().is_overdue());
+    world.pass(1);
+    world.told();
+    let lease = world.sim.run(world.vault.lease(&user(), &need())).unwrap();
+    assert!(lease.is_overdue() && secret_of(&lease) == "old");
+    assert_eq!(world.told(), [("upstream_overdue", None)]);
+
+    assert!(world.sim.run(world.vault.rotate(&account(), secret("new"))).unwrap());
+    let lease = world.sim.run(world.vault.lease(&user(), &need())).unwrap();
+    assert!(!lease.is_overdue() && secret_of(&lease) == "new");
+    assert_eq!(world.told(), [("upstream_rotate", None)]);
+    let [info] = &*world.sim.run(world.vault.list("user-1")).unwrap() else { panic!("one credential") };
+    assert_eq!((info.generation, info.kind, info.rotate_by), (2, CredentialKind::Static, None));
+}
+
+fn secret_of(lease: &mcp_token_lifecycle::upstream::Lease) -> String {
+    secret(lease)
+}
+
+#[test]
+fn only_a_static_secret_is_rotated_by_hand() {
+    let world = world();
+    let new = || StaticSecret::new(Secret::ApiKey(SecretText::new("new")), scope("repo:read"));
+    assert!(!world.sim.run(world.vault.rotate(&account(), new())).unwrap(), "there is nothing");
+    world.put();
+    assert!(!world.sim.run(world.vault.rotate(&account(), new())).unwrap(), "these are tokens");
+    assert_eq!(world.lease().unwrap(), access_token(0));
+}
+
+#[test]
+fn a_rotation_by_hand_that_meets_another_write_is_tried_again() {
+    let world = world();
+    world.sim.run(world.vault.put(&account(), key("old"), Owner::subject())).unwrap();
+    world.store.fail_after(1, crate::support::Fault::Conflict);
+    let new = StaticSecret::new(Secret::ApiKey(SecretText::new("new")), scope("repo:read"));
+    assert!(world.sim.run(world.vault.rotate(&account(), new)).unwrap());
+    assert_eq!(world.lease().unwrap(), "new");
+}
+
+#[test]
+fn a_need_is_met_exactly_or_says_that_more_will_do() {
+    let world = world();
+    let credential = TokenSet::new(SecretText::new("token"), scope("repo:read repo:write"));
+    world.sim.run(world.vault.put(&account(), Credential::OAuth(credential), Owner::subject())).unwrap();
+    let lease = |need: Need| world.sim.run(world.vault.lease(&user(), &need)).map(|lease| lease.scope().clone());
+    let both = scope("repo:read repo:write");
+    assert_eq!(lease(Need::new(SERVICE, both.clone())).unwrap(), both);
+    assert!(matches!(lease(need()), Err(LeaseError::BroaderThanNeeded)));
+    assert_eq!(lease(need().allow_broader()).unwrap(), both);
+    let more = Need::new(SERVICE, scope("repo:read admin")).allow_broader();
+    assert!(matches!(lease(more), Err(LeaseError::InsufficientScope { service, .. }) if &*service == SERVICE));
+    let told: Vec<_> = world.told().into_iter().skip(1).collect();
+    let refused = |reason| ("upstream_refuse", Some(reason));
+    assert_eq!(told, [refused("broader_than_needed"), refused("insufficient_scope")]);
+}
+
+#[test]
+fn nothing_is_leased_to_another_subject_service_or_account() {
+    let world = world();
+    world.put();
+    let not_found = |claims, need: Need| {
+        let refused = world.sim.run(world.vault.lease(&claims, &need));
+        assert!(matches!(&refused, Err(LeaseError::NotFound { .. })), "{refused:?}");
+        refused.unwrap_err().status()
+    };
+    assert_eq!(not_found(claims_of("user-2", "client-1"), need()), 403);
+    not_found(user(), Need::new("gitlab", scope("repo:read")));
+    not_found(user(), need().account("work"));
+    // No name, and an empty one, are two accounts.
+    not_found(user(), need().account(""));
+    let told = world.audit.take().pop().unwrap();
+    assert_eq!((told.subject.as_deref(), told.service.as_deref()), (Some("user-1"), Some(SERVICE)));
+    assert!(told.family.is_some() && told.client_id.as_deref() == Some("client-1"));
+}
+
+#[test]
+fn what_is_bound_to_a_session_or_a_client_is_leased_to_no_other() {
+    let world = world();
+    let (session, other) = (user(), user());
+    world.put_for(Owner::subject().session(session.family()));
+    let lease = |claims| world.sim.run(world.vault.lease(claims, &need())).map(|lease| secret(&lease));
+    assert_eq!(lease(&session).unwrap(), access_token(0));
+    assert!(matches!(lease(&other), Err(LeaseError::OtherSession)));
+    world.put_for(Owner::subject().client("client-2"));
+    assert!(matches!(lease(&session), Err(LeaseError::OtherClient)));
+    assert_eq!(lease(&claims_of("user-1", "client-2")).unwrap(), access_token(0));
+}
+
+#[test]
+fn a_new_credential_takes_the_place_of_the_old_one() {
+    let world = world();
+    world.put();
+    world.sim.run(world.vault.put(&account(), key("new"), Owner::subject())).unwrap();
+    assert_eq!(world.lease().unwrap(), "new");
+    let listed = world.sim.run(world.vault.list("user-1")).unwrap();
+    assert_eq!(listed.iter().map(|info| info.generation).collect::<Vec<_>>(), [2]);
+    assert_eq!(world.service.revoked(), [""; 0], "the service is told only if asked");
+}
+
+#[test]
+fn a_listing_shows_everything_of_one_user_but_the_secrets() {
+    let world = world();
+    world.put_for(Owner::subject().client("client-1"));
+    let put = |account: Account| world.sim.run(world.vault.put(&account, key("secret"), Owner::subject())).unwrap();
+    put(account().named("work"));
+    put(Account::new("user-1", "aws"));
+    put(Account::new("user-2", "aws"));
+    let listed = world.sim.run(world.vault.list("user-1")).unwrap();
+    let names: Vec<_> = listed.iter().map(|info| (&*info.service, info.name.as_deref())).collect();
+    assert_eq!(names, [("aws", None), (SERVICE, None), (SERVICE, Some("work"))]);
+    let tokens = &listed[1];
+    assert_eq!((tokens.kind, tokens.state, tokens.generation), (CredentialKind::OAuth, CredentialState::Active, 1));
+    assert_eq!(tokens.expires_at, Some(world.sim.now().saturating_add(Duration::from_secs(1_000))));
+    assert_eq!(tokens.owner, Owner::subject().client("client-1"));
+    assert!(!format!("{listed:?}").contains(&access_token(0)) && !format!("{listed:?}").contains(&refresh_token(0)));
+    assert_eq!(world.sim.run(world.vault.list("user-3")).unwrap(), []);
+}
+
+#[test]
+fn two_vaults_on_one_store_share_what_is_in_it() {
+    let world = world();
+    world.put();
+    let lease = world.sim.run(world.twin().lease(&user(), &need())).unwrap();
+    assert_eq!(secret(&lease), access_token(0));
+}
+
+#[test]
+fn a_credential_too_long_for_a_record_is_refused_and_the_old_one_stays() {
+    let world = world();
+    world.put();
+    let refused = world.sim.run(world.vault.put(&account(), key(&"x".repeat(65_536)), Owner::subject()));
+    assert_eq!(refused.unwrap_err().kind(), VaultErrorKind::TooLarge);
+    assert_eq!(world.lease().unwrap(), access_token(0));
+    world.sim.run(world.vault.put(&account(), key(&"x".repeat(60_000)), Owner::subject())).unwrap();
+    assert_eq!(world.lease().unwrap().len(), 60_000);
+}

@@ -1,0 +1,9 @@
+//! The vault: what it leases and to whom, what it refreshes and how often, what it revokes, and what it never shows.
+
+mod service;
+mod sim;
+#[path = "../support/mod.rs"]
+mod support;
+mod world;
+
+mod leasing;

@@ -1,0 +1,114 @@
+//! A vault with everything that a test wants to turn or look at, and users with verified tokens.
+
+use std::sync::Arc;
+
+use mcp_token_lifecycle::upstream::{
+    Account, Credential, CredentialVault, Lease, LeaseError, Need, Owner, RefreshPolicy, SecretText, TokenSet,
+};
+use mcp_token_lifecycle::{AccessClaims, Clock, MemoryStore, RotationPolicy, TokenStore};
+
+use crate::service::{LIFETIME, Service, access_token, refresh_token};
+use crate::sim::Sim;
+use crate::support::{Bench, FlakyStore, TestAudit, bench, grant_of, keyring, scope};
+
+pub const SERVICE: &str = "github";
+
+pub type Flaky = Arc<FlakyStore<MemoryStore>>;
+
+pub struct World<S> {
+    pub sim: Sim,
+    pub store: S,
+    pub service: Service,
+    pub audit: TestAudit,
+    pub vault: CredentialVault<S>,
+}
+
+/// Without jitter, so that a token is refreshed at 800 of its 1,000 seconds.
+pub fn policy() -> RefreshPolicy {
+    RefreshPolicy::builder().jitter_percent(0).build().unwrap()
+}
+
+pub fn world() -> World<Flaky> {
+    world_with(Service::default())
+}
+
+pub fn world_with(service: Service) -> World<Flaky> {
+    world_on(Arc::new(FlakyStore::new(MemoryStore::new())), service)
+}
+
+pub fn world_on<S: TokenStore + Clone + 'static>(store: S, service: Service) -> World<S> {
+    let (sim, audit) = (Sim::default(), TestAudit::default());
+    let vault = vault_on(&store, &service, &sim, &audit);
+    World { sim, store, service, audit, vault }
+}
+
+fn vault_on<S: TokenStore + Clone>(store: &S, service: &Service, sim: &Sim, audit: &TestAudit) -> CredentialVault<S> {
+    CredentialVault::new(store.clone(), keyring(), sim.runtime())
+        .with_provider(SERVICE, service.clone())
+        .with_policy(policy())
+        .with_clock(sim.clone())
+        .with_audit(audit.clone())
+}
+
+impl<S: TokenStore + Clone + 'static> World<S> {
+    /// The vault of another process on the same store.
+    pub fn twin(&self) -> CredentialVault<S> {
+        vault_on(&self.store, &self.service, &self.sim, &self.audit)
+    }
+
+    pub fn pass(&self, seconds: u64) {
+        self.sim.pass(seconds);
+    }
+
+    /// The first tokens of user-1, good for 1,000 seconds.
+    pub fn put(&self) {
+        self.put_for(Owner::subject());
+    }
+
+    pub fn put_for(&self, owner: Owner) {
+        self.sim.run(self.vault.put(&account(), self.tokens(), owner)).expect("no fault");
+    }
+
+    pub fn tokens(&self) -> Credential {
+        let end = self.sim.now().saturating_add(std::time::Duration::from_secs(LIFETIME));
+        let tokens = TokenSet::new(SecretText::new(access_token(0)), scope("repo:read")).expires_at(end);
+        Credential::OAuth(tokens.refresh_token(SecretText::new(refresh_token(0))))
+    }
+
+    /// What user-1 is leased, as the secret in it.
+    pub fn lease(&self) -> Result<String, LeaseError> {
+        self.sim.run(self.vault.lease(&user(), &need())).map(|lease| secret(&lease))
+    }
+
+    /// What was reported since the last call, in short.
+    pub fn told(&self) -> Vec<(&'static str, Option<&'static str>)> {
+        let events = self.audit.take();
+        events
+            .iter()
+            .map(|event| (event.action.as_str(), event.reason.as_ref().map(|reason| reason.as_str())))
+            .collect()
+    }
+}
+
+pub fn secret(lease: &Lease) -> String {
+    lease.secret().expose().to_owned()
+}
+
+pub fn account() -> Account {
+    Account::new("user-1", SERVICE)
+}
+
+pub fn need() -> Need {
+    Need::new(SERVICE, scope("repo:read"))
+}
+
+/// The claims of user-1 in one session.
+pub fn user() -> AccessClaims {
+    claims_of("user-1", "client-1")
+}
+
+/// The claims of a new session.
+pub fn claims_of(subject: &str, client_id: &str) -> AccessClaims {
+    let issuer: Bench<MemoryStore> = bench(RotationPolicy::standard());
+    issuer.claims(&issuer.begin(grant_of(subject, client_id)))
+}
