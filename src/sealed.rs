@@ -15,16 +15,14 @@ use crate::store::Record;
 const HEADER: usize = 1 + 4;
 const CONTENT: usize = HEADER + crypto::NONCE;
 
-/// What a record holds, and in which version of its encoding.
+/// What a record holds, and in which version of its encoding. 3 and 4 are in use in `upstream`.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Kind(u8);
+pub(crate) struct Kind(pub(crate) u8);
 
 impl Kind {
     pub(crate) const FAMILY: Self = Self(1);
     #[cfg(feature = "http")]
     pub(crate) const CLIENT: Self = Self(2);
-    #[cfg(feature = "upstream")]
-    pub(crate) const CLIENT_CREDENTIALS: Self = Self(4);
 }
 
 /// A record whose seal was found intact.

@@ -13,6 +13,9 @@ use crate::sealed::{self, Kind};
 use crate::store::{Record, RecordKey};
 use crate::time::Timestamp;
 
+/// Not a kind that any record of a store has.
+const KIND: Kind = Kind(4);
+
 pub(super) struct Sealed {
     pub(super) storage: Arc<dyn CredentialStorage>,
     pub(super) keyring: Keyring,
@@ -27,15 +30,14 @@ impl CredentialStorage for Sealed {
         let Some(content) = self.storage.read()? else { return Ok(None) };
         let opened = sealed::open(&mut record(content.to_vec()), &self.keyring)?;
         match opened.kind {
-            Kind::CLIENT_CREDENTIALS => Ok(Some(Zeroizing::new(opened.content().to_vec()))),
+            KIND => Ok(Some(Zeroizing::new(opened.content().to_vec()))),
             _ => Err(StorageError::Malformed),
         }
     }
 
     fn write(&self, content: &[u8]) -> Result<(), StorageError> {
         let nonce = random(&OsEntropy).map_err(StorageError::other)?;
-        let kind = Kind::CLIENT_CREDENTIALS;
-        let sealed = sealed::seal(kind, record(Vec::new()), content, self.keyring.primary(), &nonce)?;
+        let sealed = sealed::seal(KIND, record(Vec::new()), content, self.keyring.primary(), &nonce)?;
         self.storage.write(&sealed.payload)
     }
 
