@@ -15,7 +15,7 @@ use crate::store::Record;
 const HEADER: usize = 1 + 4;
 const CONTENT: usize = HEADER + crypto::NONCE;
 
-/// What a record holds, and in which version of its encoding.
+/// What a record holds, and in which version of its encoding. 3 and 4 are in use in `upstream`.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Kind(u8);
 
