@@ -118,7 +118,10 @@ async fn offboard(site: &Site, alice: &Client, bob: &Client) -> Result<()> {
     told(ended == 1 && refresh.into_result().is_err(), "her session is revoked")?;
     site.nothing_is_left_of("alice").await?;
     let deleted = site.services.requests().iter().filter(|request| request.starts_with("DELETE ")).count();
-    told(deleted == 1 && !site.services.github.is_authorized("alice"), "GitHub was told, once, and has ended hers")?;
+    told(
+        deleted == 1 && !site.services.github.is_authorized("alice"),
+        "GitHub was told, once, and has ended her authorization",
+    )?;
     for process in &site.processes {
         for (tool, service) in [("repositories", "github"), ("tickets", "tracker")] {
             let refused = alice.call(&process.url, tool, json!({})).await?;
@@ -140,7 +143,7 @@ fn search(site: &Site, alice: &Client, bob: &Client) -> Result<()> {
     let (all, known) = (requests.len(), requests.iter().filter(has_secret).count());
     told(
         all == known,
-        &format!("{known} of {all} requests upstream have a secret of the service: they are written down"),
+        &format!("{known} of {all} requests upstream carry a secret of their service, so what is there is found"),
     )?;
     let leaked = requests.iter().filter(has_token).count();
     told(leaked == 0, &format!("{leaked} of them have a token of the MCP server"))?;

@@ -3,6 +3,7 @@
 
 use std::error::Error;
 use std::sync::Arc;
+use std::time::Duration;
 
 use mcp_token_lifecycle::http::ProtectedResource;
 use mcp_token_lifecycle::upstream::{
@@ -67,5 +68,5 @@ pub fn resource() -> Result<ProtectedResource> {
 
 /// A client that carries secrets: it follows no redirect, and does not wait for ever.
 pub fn http() -> reqwest::Result<reqwest::Client> {
-    reqwest::Client::builder().redirect(Policy::none()).timeout(std::time::Duration::from_secs(10)).build()
+    reqwest::Client::builder().redirect(Policy::none()).timeout(Duration::from_secs(10)).build()
 }

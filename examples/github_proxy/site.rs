@@ -92,9 +92,10 @@ impl Site {
         }
     }
 
-    /// End the processes, and leave nothing in the store.
+    /// End the processes, and leave nothing in the store that does not end by itself.
     pub async fn close(self) -> Result<()> {
         self.processes.into_iter().try_for_each(Process::stop)?;
+        self.vault.revoke_subject("bob").await?;
         while self.store.purge(Timestamp::from_unix(u64::MAX), 100).await? > 0 {}
         Ok(())
     }
