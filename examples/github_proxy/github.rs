@@ -43,7 +43,6 @@ struct Grant {
     access_token: String,
     refresh_token: String,
     expires_at: Timestamp,
-    refreshes: usize,
 }
 
 impl GitHub {
@@ -58,13 +57,8 @@ impl GitHub {
         let tokens = TokenSet::new(SecretText::new(access_token.clone()), Scope::parse(scope)?)
             .refresh_token(SecretText::new(refresh_token.clone()))
             .expires_at(expires_at);
-        lock(&self.grants).push(Grant { user, scope, access_token, refresh_token, expires_at, refreshes: 0 });
+        lock(&self.grants).push(Grant { user, scope, access_token, refresh_token, expires_at });
         Ok(tokens)
-    }
-
-    /// How often tokens of this user were refreshed.
-    pub fn refreshes(&self, user: &str) -> usize {
-        lock(&self.grants).iter().filter(|grant| grant.user == user).map(|grant| grant.refreshes).sum()
     }
 
     pub fn is_authorized(&self, user: &str) -> bool {
@@ -100,7 +94,6 @@ impl GitHub {
         };
         (grant.access_token, grant.refresh_token) = self.tokens();
         grant.expires_at = self.expiry();
-        grant.refreshes += 1;
         json!({
             "access_token": grant.access_token,
             "expires_in": LIFETIME,

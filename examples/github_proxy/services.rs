@@ -40,6 +40,11 @@ impl Services {
         lock(&self.requests).clone()
     }
 
+    /// How many of them begin like this.
+    pub fn count(&self, begin: &str) -> usize {
+        self.requests().iter().filter(|request| request.starts_with(begin)).count()
+    }
+
     /// Everything that nobody but the MCP server may ever see.
     pub fn secrets(&self) -> Vec<String> {
         [self.github.secrets(), self.tracker.keys()].concat()
