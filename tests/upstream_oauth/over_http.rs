@@ -1,5 +1,8 @@
 //! A real server and reqwest, wired as the documentation of `HttpClient` says.
 
+#[path = "../../examples/github_proxy/http_client.rs"]
+mod http_client;
+
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -7,29 +10,11 @@ use axum::Router;
 use axum::body::Bytes;
 use axum::http::{HeaderMap, Method, StatusCode, Uri};
 use axum::response::IntoResponse;
-use http::{Request, Response};
+use http_client::send;
 use mcp_token_lifecycle::upstream::*;
 use tokio::net::TcpListener;
 
 use super::shape::{OLD_ACCESS, OLD_REFRESH, SECRET, plain, shape, tokens};
-
-async fn send(http: reqwest::Client, request: Request<Vec<u8>>) -> Result<Response<Vec<u8>>, UpstreamError> {
-    let request = request.try_into().map_err(UpstreamError::unavailable)?;
-    let sent = http.execute(request).await;
-    let class =
-        |e: reqwest::Error| if e.is_connect() { UpstreamError::unavailable(e) } else { UpstreamError::uncertain(e) };
-    let mut answer = sent.map_err(class)?;
-    let mut response = Response::new(Vec::new());
-    *response.status_mut() = answer.status();
-    *response.headers_mut() = std::mem::take(answer.headers_mut());
-    while let Some(chunk) = answer.chunk().await.map_err(UpstreamError::uncertain)? {
-        response.body_mut().extend_from_slice(&chunk);
-        if response.body().len() > 65_536 {
-            return Err(UpstreamError::uncertain("the answer is too long"));
-        }
-    }
-    Ok(response)
-}
 
 /// What the server got: method and URI, headers, body.
 type Got = Arc<Mutex<Vec<(String, HeaderMap, String)>>>;

@@ -1,0 +1,101 @@
+//! The MCP server: its tools know the user by the claims of the access token, lease what that user has at a service for one
+//! call, and never see the access token itself.
+
+use axum::Router;
+use axum::http::request::Parts;
+use mcp_token_lifecycle::http::BearerLayer;
+use mcp_token_lifecycle::upstream::{LeasedSecret, Need};
+use mcp_token_lifecycle::{AccessClaims, AccessVerifier, Scope};
+use rmcp::handler::server::tool::Extension;
+use rmcp::handler::server::wrapper::Parameters;
+use rmcp::transport::streamable_http_server::{
+    StreamableHttpServerConfig, StreamableHttpService, session::never::NeverSessionManager,
+};
+use rmcp::{tool, tool_router};
+use schemars::JsonSchema;
+use serde::Deserialize;
+use serde_json::Value;
+use tower::Layer;
+
+use super::clock::TurnedClock;
+use super::setup::{self, GITHUB, Setup, TRACKER, Vault, http, resource};
+
+/// What a tool says: to the user, or why not.
+type Said = Result<String, String>;
+
+#[derive(Clone)]
+struct Proxy {
+    vault: Vault,
+    http: reqwest::Client,
+    github: String,
+    tracker: String,
+}
+
+#[derive(Deserialize, JsonSchema)]
+struct At {
+    /// Which of your accounts, if you have several.
+    account: Option<String>,
+}
+
+#[tool_router(server_handler)]
+impl Proxy {
+    #[tool(description = "Lists your repositories")]
+    async fn repositories(&self, Extension(parts): Extension<Parts>, Parameters(at): Parameters<At>) -> Said {
+        let need = need(GITHUB, "repo:read", at)?;
+        self.ask(&parts, need, &format!("{}/user/repos", self.github)).await
+    }
+
+    /// The same, but it makes do with a credential that allows more, and says so.
+    #[tool(description = "Lists your repositories, with whatever you have connected")]
+    async fn repositories_by_any_means(
+        &self,
+        Extension(parts): Extension<Parts>,
+        Parameters(at): Parameters<At>,
+    ) -> Said {
+        let need = need(GITHUB, "repo:read", at)?.allow_broader();
+        self.ask(&parts, need, &format!("{}/user/repos", self.github)).await
+    }
+
+    #[tool(description = "Lists your tickets")]
+    async fn tickets(&self, Extension(parts): Extension<Parts>, Parameters(at): Parameters<At>) -> Said {
+        let need = need(TRACKER, "tickets:read", at)?;
+        self.ask(&parts, need, &format!("{}/tickets", self.tracker)).await
+    }
+}
+
+impl Proxy {
+    /// Ask a service for a list of names, with what the caller has there. No answer of the service, and no error of it, goes to
+    /// the client as it is.
+    async fn ask(&self, parts: &Parts, need: Need, url: &str) -> Said {
+        let claims: &AccessClaims = parts.extensions.get().ok_or("this server is not protected")?;
+        let lease = self.vault.lease(claims, &need).await.map_err(|refusal| refusal.to_string())?;
+        let request = match lease.secret() {
+            LeasedSecret::Bearer(token) => self.http.get(url).bearer_auth(token),
+            secret => self.http.get(url).header("x-api-key", secret.expose()),
+        };
+        let answer = request.send().await.and_then(|answer| answer.error_for_status());
+        let names: Vec<Value> =
+            answer.map_err(|_| "the service refuses")?.json().await.map_err(|_| "the service is unclear")?;
+        let names = names.iter().filter_map(|item| item["name"].as_str()).collect::<Vec<_>>();
+        Ok(names.join(", "))
+    }
+}
+
+fn need(service: &str, scope: &str, at: At) -> Result<Need, String> {
+    let need = Need::new(service, Scope::parse(scope).map_err(|error| error.to_string())?);
+    Ok(match at.account {
+        Some(account) => need.account(account),
+        None => need,
+    })
+}
+
+/// Access tokens are verified offline: one that was revoked gets as far as the tools until it expires, and the vault is what
+/// stands in its way.
+pub async fn router(setup: &Setup, clock: TurnedClock) -> setup::Result<Router> {
+    let vault = setup.vault(setup.store().await?, clock)?;
+    let proxy = Proxy { vault, http: http()?, github: setup.github.clone(), tracker: setup.tracker.clone() };
+    let config = StreamableHttpServerConfig::default().with_legacy_session_mode(false).with_json_response(true);
+    let mcp = StreamableHttpService::new(move || Ok(proxy.clone()), NeverSessionManager::default().into(), config);
+    let bearer = BearerLayer::offline(AccessVerifier::from(&setup.keyring()?), resource()?).require_scope("mcp:use")?;
+    Ok(Router::new().route_service("/mcp", bearer.layer(mcp)))
+}

@@ -1,0 +1,72 @@
+//! What all processes have in common: one store, one key, the same services. Any number of vaults may share them, and need
+//! nothing of each other.
+
+use std::error::Error;
+use std::sync::Arc;
+use std::time::Duration;
+
+use mcp_token_lifecycle::http::ProtectedResource;
+use mcp_token_lifecycle::upstream::{
+    CredentialVault, Endpoint, OAuthProvider, Runtime, SecretText, Service, TokenRequest,
+};
+use mcp_token_lifecycle::{Keyring, RedisStore};
+use reqwest::redirect::Policy;
+use serde::{Deserialize, Serialize};
+
+use super::clock::TurnedClock;
+use super::github::{CLIENT_ID, CLIENT_SECRET};
+use super::http_client::send;
+
+pub type Result<T> = std::result::Result<T, Box<dyn Error + Send + Sync>>;
+pub type Vault = CredentialVault<Arc<RedisStore>>;
+
+/// The names of the services in the vault.
+pub const GITHUB: &str = "github";
+pub const TRACKER: &str = "tracker";
+
+#[derive(Serialize, Deserialize)]
+pub struct Setup {
+    pub redis: String,
+    pub prefix: String,
+    pub key: String,
+    pub github: String,
+    pub tracker: String,
+}
+
+impl Setup {
+    pub async fn store(&self) -> Result<Arc<RedisStore>> {
+        Ok(Arc::new(RedisStore::connect(&self.redis).await?.with_prefix(&self.prefix)))
+    }
+
+    pub fn keyring(&self) -> Result<Keyring> {
+        Ok(Keyring::parse(&format!("1:{}", self.key))?)
+    }
+
+    pub fn vault(&self, store: Arc<RedisStore>, clock: TurnedClock) -> Result<Vault> {
+        let runtime = Runtime::new(tokio::time::sleep, |task| {
+            tokio::spawn(task);
+        });
+        let http = http()?;
+        let provider = OAuthProvider::new(self.github()?, move |request| send(http.clone(), request));
+        Ok(CredentialVault::new(store, self.keyring()?, runtime).with_provider(GITHUB, provider).with_clock(clock))
+    }
+
+    /// GitHub as it is, but for where it is.
+    fn github(&self) -> Result<Service> {
+        let mut service = Service::github(CLIENT_ID, SecretText::new(CLIENT_SECRET))?;
+        let grant = format!("{}/applications/{CLIENT_ID}/grant", self.github);
+        service.token_endpoint = Endpoint::parse(&format!("{}/login/oauth/access_token", self.github))?;
+        service.revocation = Some((Endpoint::parse(&grant)?, TokenRequest::GitHub));
+        Ok(service)
+    }
+}
+
+/// What the MCP server is to its clients: one resource, whichever process answers.
+pub fn resource() -> Result<ProtectedResource> {
+    Ok(ProtectedResource::new("https://mcp.example.com/mcp", "mcp:use")?)
+}
+
+/// A client that carries secrets: it follows no redirect, and does not wait for ever.
+pub fn http() -> reqwest::Result<reqwest::Client> {
+    reqwest::Client::builder().redirect(Policy::none()).timeout(Duration::from_secs(10)).build()
+}
