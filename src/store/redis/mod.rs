@@ -72,9 +72,9 @@ const PAGE: usize = 256;
 ///
 /// # Expiry
 ///
-/// The server removes a record by itself a day after it expired, so nothing grows if nobody ever purges. Until then
+/// The server removes a record by itself a day after the latest expiry that it ever had, so nothing grows if nobody ever purges. Until then
 /// [`purge`](TokenStore::purge) removes it: it goes by the issuer's clock and not by the server's. The two should not be a day
-/// apart. Index entries are not purged: they do not count without the record, and end a day after it would have.
+/// apart. Records that are never to expire, as those of the vault, need the purge. Index entries are not purged: they do not count without the record, and end a day after it would have.
 ///
 /// # Failures
 ///
