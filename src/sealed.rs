@@ -23,9 +23,9 @@ impl Kind {
     pub(crate) const FAMILY: Self = Self(1);
     #[cfg(feature = "http")]
     pub(crate) const CLIENT: Self = Self(2);
-
     /// A credential of the vault. It is sealed in another way, so none of the functions here opens it.
     pub(crate) const UPSTREAM: u8 = 3;
+    /// In no store: in the file of a client.
     #[cfg(feature = "upstream")]
     pub(crate) const CLIENT_CREDENTIALS: Self = Self(4);
 }

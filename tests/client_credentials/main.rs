@@ -4,6 +4,7 @@
 mod support;
 
 mod child;
+mod dropped;
 mod files;
 mod kills;
 mod lifecycle;

@@ -88,6 +88,21 @@ async fn a_refusal_of_the_client_loses_nothing_and_says_why() {
     assert_eq!(token(&credentials).await, "access-1");
 }
 
+#[tokio::test]
+async fn who_waits_for_the_lock_in_vain_is_told_to_try_again() {
+    let lab = Lab::new(Script::new([successor(1)]));
+    let credentials = lab.credentials();
+    lab.log_in(&credentials).await;
+    lab.pass(3600);
+    let held = lab.file().try_lock().unwrap();
+    let refused = credentials.access_token().await;
+    assert!(matches!(refused, Err(ClientCredentialsError::Unavailable { source: None, .. })), "{refused:?}");
+    let waited = lab.pauses.lock().unwrap().iter().sum::<Duration>();
+    assert!((seconds(50)..=seconds(70)).contains(&waited), "{waited:?}");
+    drop(held);
+    assert_eq!(token(&credentials).await, "access-1");
+}
+
 /// A file whose disk is full for the writes from `from` up to `to`.
 struct FullDisk {
     file: FileStorage,

@@ -3,6 +3,8 @@
 #[path = "../support/property.rs"]
 mod property;
 mod shape;
+#[path = "../support/mod.rs"]
+mod support;
 
 mod arbitrary;
 mod faults;
@@ -13,3 +15,4 @@ mod requests;
 mod secrets;
 mod slack;
 mod values;
+mod vault;

@@ -59,14 +59,15 @@ fn cut() -> impl futures_util::Stream<Item = Result<&'static str, std::io::Error
     futures_util::stream::iter([Ok(r#"{"access_token":"new","#), Err(std::io::ErrorKind::ConnectionReset.into())])
 }
 
-fn provider(mut service: Service, token_url: &str) -> Box<dyn UpstreamProvider> {
+/// A provider for `service`, at this token endpoint, that waits for half a second.
+pub fn provider(mut service: Service, token_url: &str) -> impl UpstreamProvider + use<> {
     service.token_endpoint = Endpoint::parse(token_url).unwrap();
     let http = reqwest::Client::builder()
         .redirect(reqwest::redirect::Policy::none())
         .timeout(Duration::from_millis(500))
         .build()
         .unwrap();
-    Box::new(OAuthProvider::new(service, move |request| send(http.clone(), request)))
+    OAuthProvider::new(service, move |request| send(http.clone(), request))
 }
 
 #[tokio::test]

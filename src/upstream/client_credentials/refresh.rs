@@ -149,6 +149,6 @@ impl ClientCredentials {
         let storage = self.storage.clone();
         let run = move || drop(sender.send(act(&*storage)));
         thread::Builder::new().name("client-credentials".into()).spawn(run)?;
-        receiver.await.unwrap_or_else(|panicked| Err(StorageError::other(panicked)))
+        receiver.await.unwrap_or_else(|_| Err(StorageError::other("the storage has panicked")))
     }
 }

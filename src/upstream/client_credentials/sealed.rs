@@ -34,8 +34,8 @@ impl CredentialStorage for Sealed {
 
     fn write(&self, content: &[u8]) -> Result<(), StorageError> {
         let nonce = random(&OsEntropy).map_err(StorageError::other)?;
-        let kind = Kind::CLIENT_CREDENTIALS;
-        let sealed = sealed::seal(kind, record(Vec::new()), content, self.keyring.primary(), &nonce)?;
+        let sealed =
+            sealed::seal(Kind::CLIENT_CREDENTIALS, record(Vec::new()), content, self.keyring.primary(), &nonce)?;
         self.storage.write(&sealed.payload)
     }
 

@@ -60,9 +60,9 @@ impl Fields {
         Some(&self.error).filter(|error| !matches!(error, Value::Null | Value::Bool(false)) && *error != "")
     }
 
-    /// What Slack says; `None` for everybody else.
-    pub(super) fn ok(&self) -> Option<bool> {
-        self.ok.as_bool()
+    /// Whether it says `"ok": true`, as Slack does.
+    pub(super) fn says_ok(&self) -> bool {
+        self.ok == true
     }
 
     /// Whether the token is active (RFC 7662 §2.2).

@@ -74,13 +74,12 @@ impl Reply {
     /// * 3xx: refused, never followed. The endpoint has moved, and whoever configures it has to say where to.
     fn meaning(&self, quirks: &Quirks, code: &str) -> Option<Meaning> {
         let fields = self.fields.as_ref();
-        let ok = fields.and_then(Fields::ok);
         match self.status.as_u16() {
             408 | 425 | 429 | 503 => Some(Meaning::Unavailable),
             403 if self.headers.contains_key(RETRY_AFTER) => Some(Meaning::Unavailable),
             ..200 | 500.. => Some(Meaning::Uncertain),
-            200..300 if ok != Some(false) && fields.and_then(Fields::error).is_none() => {
-                (quirks.says_ok && ok != Some(true)).then_some(Meaning::Uncertain)
+            200..300 if fields.and_then(Fields::error).is_none() => {
+                (quirks.says_ok && !fields.is_some_and(Fields::says_ok)).then_some(Meaning::Uncertain)
             }
             _ => Some(quirks.meaning(code).unwrap_or(Meaning::Refused)),
         }

@@ -11,7 +11,7 @@ use crate::time::Timestamp;
 /// How long to wait: seconds, or a date as seen from the answer's own `Date`, for there is no clock here. A date without that
 /// other one says nothing.
 pub(super) fn retry_after(headers: &HeaderMap) -> Option<Duration> {
-    let text = |name: HeaderName| headers.get(name)?.to_str().ok().map(str::trim);
+    let text = |name: HeaderName| headers.get(name)?.to_str().ok();
     let after = text(RETRY_AFTER)?;
     match after.parse() {
         Ok(seconds) => Some(Duration::from_secs(seconds)),
