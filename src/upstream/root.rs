@@ -87,7 +87,7 @@ mod tests {
     /// Every way to spread a few letters over subject, service and name.
     #[test]
     fn no_two_accounts_are_in_one_place() {
-        let parts = ["", "a", "b", "ab", "ba", "a\0", "\0", "\0\0\0\0\0\0\0\u{1}a", "а"];
+        let parts = ["", "a", "b", "ab", "ba", "a\0", "\0", "\u{1}a", "\0\0\0\0\0\0\0\u{1}a", "а"];
         let root = Root::derive(&[1; Root::LEN]);
         let unnamed = parts.iter().flat_map(|subject| parts.map(|service| Account::new(*subject, service)));
         let all: Vec<_> = unnamed

@@ -98,7 +98,8 @@ impl<S: TokenStore> CredentialVault<S> {
         Ok(self.store.commit(record).await?)
     }
 
-    /// Every record listed under `index`, by its key, and what kept one from being read.
+    /// What the store lists under `index`, by its key, and what kept one from being read. The store's word is not enough: the caller
+    /// looks whether it belongs there.
     pub(crate) async fn listed(
         &self,
         index: IndexKey,
@@ -106,8 +107,7 @@ impl<S: TokenStore> CredentialVault<S> {
         let (mut all, mut fault, mut after) = (BTreeMap::new(), None, None);
         loop {
             let page = self.store.list(Select::Index(index), after, PAGE).await?;
-            // The seal vouches for the index keys of a record; the store's word alone would not do.
-            for record in page.records.iter().filter(|record| record.indexes.contains(&index)) {
+            for record in page.records.iter().filter(|record| record::is_ours(record)) {
                 match self.open(record).await {
                     Ok((place, held)) => all.extend(held.map(|held| (place.key, held))),
                     Err(error) if error.is_about_one_record() => fault = Some(error),

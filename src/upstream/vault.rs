@@ -29,6 +29,30 @@ use crate::time::{Clock, SystemClock, Timestamp};
 /// on without its caller, because the service may have replaced the refresh token; a revocation that was begun is finished by
 /// [`retry_revocations`](Self::retry_revocations).
 ///
+/// ```
+/// use mcp_token_lifecycle::upstream::*;
+/// use mcp_token_lifecycle::{AccessClaims, KeyId, Keyring, MasterKey, MemoryStore, Scope};
+///
+/// # async fn example(github: impl UpstreamProvider + 'static, claims: &AccessClaims) -> Result<(), Box<dyn std::error::Error>> {
+/// let runtime = Runtime::new(tokio::time::sleep, |task| {
+///     tokio::spawn(task);
+/// });
+/// let keyring = Keyring::new(KeyId::new(1), MasterKey::generate()?);
+/// let vault = CredentialVault::new(MemoryStore::new(), keyring, runtime).with_provider("github", github);
+///
+/// // The user has authorized this server at the service.
+/// let tokens = TokenSet::new(SecretText::new("gho_…"), Scope::parse("repo:read")?);
+/// vault.put(&Account::new("user-1", "github"), Credential::OAuth(tokens), Owner::subject()).await?;
+///
+/// // A tool call, with the claims of a verified token.
+/// let lease = vault.lease(claims, &Need::new("github", Scope::parse("repo:read")?)).await?;
+/// let authorization = format!("Bearer {}", lease.secret().expose());
+///
+/// // The user leaves.
+/// vault.revoke_subject("user-1").await?;
+/// # Ok(()) }
+/// ```
+///
 /// # Security
 ///
 /// Every credential is sealed with a data key of its own, which is wrapped by the [`KeyWrapper`]. Whoever has the store alone

@@ -6,6 +6,7 @@ use mcp_token_lifecycle::Clock;
 use mcp_token_lifecycle::upstream::{CredentialState, LeaseError, Owner, UpstreamError};
 
 use crate::service::{Gate, Service, Step, access_token};
+use crate::support::Fault;
 use crate::world::*;
 
 /// A world whose token has expired, and whose first refresh hangs at `step`.
@@ -145,4 +146,25 @@ fn a_failure_is_followed_by_a_pause_that_doubles() {
 
 fn told_a_failure(world: &World<Flaky>) -> bool {
     world.told().contains(&("upstream_refresh_failed", Some("upstream_unavailable")))
+}
+
+/// Both wrote claim number one, the store has taken the other's, and does not say whose.
+#[test]
+fn a_claim_that_was_not_confirmed_is_not_taken_for_ours_if_another_has_won() {
+    let world = world();
+    world.put();
+    world.pass(1_000);
+    let gate = Gate::default();
+    world.service.then(Step::HoldAnswer(gate.clone()));
+    let (twin, sim) = (world.twin(), world.sim.clone());
+    // Ours is the operation after our look, and the other's look and claim.
+    world.store.fail_after(4, Fault::UncertainUndone);
+    world.store.before_next_commit(move || {
+        assert!(sim.run_for(twin.lease(&user(), &need()), 1).is_none(), "it waits for the service");
+    });
+    assert!(matches!(world.lease(), Err(LeaseError::Unavailable { .. })));
+    gate.open();
+    world.sim.settle();
+    assert_eq!(world.lease().unwrap(), access_token(1));
+    assert_eq!(world.service.refreshes(), 1);
 }

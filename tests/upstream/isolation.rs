@@ -30,6 +30,8 @@ fn names() -> impl Strategy<Value = String> {
         Just("a\u{200b}"),
         Just("ａ"),
         Just("\u{1}"),
+        Just("\u{1}a"),
+        Just("a\0"),
         Just("github"),
     ];
     prop_oneof![4 => awkward.prop_map(str::to_owned), 1 => ".{0,6}"]

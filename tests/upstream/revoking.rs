@@ -1,7 +1,9 @@
 //! A revocation: nobody is leased the credential from its first write on, and the service is told, however long that takes.
 
+use std::pin::pin;
 use std::time::Duration;
 
+use futures_util::future::{Either, join, select};
 use mcp_token_lifecycle::Clock;
 use mcp_token_lifecycle::upstream::{
     Account, Credential, CredentialState, LeaseError, Owner, Secret, StaticSecret, TokenSet, UpstreamError,
@@ -55,7 +57,7 @@ fn from_the_first_write_on_nobody_is_leased_it() {
         gate.open();
     };
     let account = account();
-    let (revoked, ()) = world.sim.run(futures_util::future::join(world.vault.revoke(&account), others));
+    let (revoked, ()) = world.sim.run(join(world.vault.revoke(&account), others));
     assert!(revoked.unwrap());
 }
 
@@ -182,7 +184,7 @@ fn tokens_that_come_after_the_revocation_are_revoked_as_well() {
     }
 }
 
-/// The service is told of the old tokens while the new ones arrive: these are not deleted untold.
+/// The service is told of the old tokens while the new ones arrive, of which it cannot be told just then.
 #[test]
 fn a_revocation_of_the_old_tokens_does_not_delete_the_new_ones() {
     let world = world();
@@ -192,6 +194,7 @@ fn a_revocation_of_the_old_tokens_does_not_delete_the_new_ones() {
     world.pass(1_000);
     assert!(matches!(world.lease(), Err(LeaseError::Unavailable { .. })));
     world.service.then_at_revocation(Step::HoldRequest(revocation.clone()));
+    world.service.then_at_revocation(DOWN);
     let account = account();
     let others = async {
         world.sim.runtime_sleep(Duration::from_secs(1)).await;
@@ -199,13 +202,30 @@ fn a_revocation_of_the_old_tokens_does_not_delete_the_new_ones() {
         world.sim.runtime_sleep(Duration::from_secs(1)).await;
         revocation.open();
     };
-    let (revoked, ()) = world.sim.run(futures_util::future::join(world.vault.revoke(&account), others));
+    let (revoked, ()) = world.sim.run(join(world.vault.revoke(&account), others));
     assert!(revoked.unwrap());
     world.sim.settle();
-    let mut told = world.service.revoked();
-    told.sort();
-    assert_eq!(told, [access_token(0), access_token(1)]);
-    assert_eq!(state(&world), None);
+    assert_eq!((world.service.revoked(), state(&world)), (vec![access_token(0)], Some(CredentialState::Revoking)));
+    world.pass(2);
+    assert_eq!(retry(&world), 1);
+    assert_eq!((world.service.revoked(), state(&world)), (vec![access_token(0), access_token(1)], None));
+}
+
+#[test]
+fn while_one_tells_the_service_nobody_else_does_until_the_claim_has_ended() {
+    let world = world();
+    world.put();
+    world.service.then_at_revocation(Step::HoldRequest(Gate::default()));
+    let account = account();
+    // Dropped after a second, while the service takes its time.
+    let (revocation, second) =
+        (pin!(world.vault.revoke(&account)), pin!(world.sim.runtime_sleep(Duration::from_secs(1))));
+    assert!(matches!(world.sim.run(select(revocation, second)), Either::Right(_)));
+    world.pass(28);
+    assert_eq!(retry(&world), 0);
+    world.pass(1);
+    assert_eq!(retry(&world), 1);
+    assert_eq!(world.service.revoked(), [access_token(0)]);
 }
 
 #[test]
