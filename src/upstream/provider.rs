@@ -18,8 +18,10 @@ pub trait UpstreamProvider: Send + Sync {
     /// Revoke `credential`, with everything that came from the same grant (RFC 7009 §2.1). To revoke what is revoked is a success.
     fn revoke<'a>(&'a self, credential: &'a Credential) -> BoxFuture<'a, Result<Revocation, UpstreamError>>;
 
-    /// Ask whether `credential` still works (RFC 7662). A service that cannot tell says so.
-    fn introspect<'a>(&'a self, credential: &'a Credential) -> BoxFuture<'a, Result<Standing, UpstreamError>>;
+    /// Ask whether `credential` still works (RFC 7662). Unless it is implemented, nobody can tell.
+    fn introspect<'a>(&'a self, _credential: &'a Credential) -> BoxFuture<'a, Result<Standing, UpstreamError>> {
+        Box::pin(std::future::ready(Ok(Standing::Unknown)))
+    }
 }
 
 /// New tokens.

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use mcp_token_lifecycle::upstream::{
     Account, Credential, CredentialKind, CredentialState, LeaseError, LeasedSecret, Need, Owner, Secret, SecretText,
-    StaticSecret, TokenSet, VaultErrorKind,
+    Standing, StaticSecret, TokenSet, UpstreamProvider, VaultErrorKind,
 };
 use mcp_token_lifecycle::{Clock, Scope};
 
@@ -28,6 +28,22 @@ fn what_was_put_is_leased_with_one_read_and_no_write() {
     assert_eq!(lease.expires_at(), Some(world.sim.now().saturating_add(Duration::from_secs(1_000))));
     assert_eq!((lease.scope(), lease.is_overdue()), (&scope("repo:read"), false));
     assert_eq!(world.told(), [("upstream_put", None)], "a lease is no event");
+}
+
+#[test]
+fn the_service_can_be_asked_whether_what_is_held_still_works() {
+    let world = world();
+    let standing = || world.sim.run(world.vault.introspect(&account())).unwrap();
+    assert_eq!(standing(), None);
+    world.put();
+    assert_eq!(standing(), Some(Standing::Active));
+    // Somebody else refreshes: what is held is spent.
+    let Credential::OAuth(tokens) = world.tokens() else { panic!("tokens are put") };
+    world.sim.run(world.service.refresh(&tokens)).unwrap();
+    assert_eq!(standing(), Some(Standing::Inactive));
+    let elsewhere = Account::new("alice", "elsewhere");
+    world.sim.run(world.vault.put(&elsewhere, key("k"), Owner::subject())).unwrap();
+    assert_eq!(world.sim.run(world.vault.introspect(&elsewhere)).unwrap(), Some(Standing::Unknown));
 }
 
 #[test]

@@ -205,7 +205,9 @@ impl UpstreamProvider for Service {
         })
     }
 
-    fn introspect<'a>(&'a self, _: &'a Credential) -> BoxFuture<'a, Result<Standing, UpstreamError>> {
-        Box::pin(async { Ok(Standing::Unknown) })
+    fn introspect<'a>(&'a self, credential: &'a Credential) -> BoxFuture<'a, Result<Standing, UpstreamError>> {
+        let Credential::OAuth(tokens) = credential else { return Box::pin(async { Ok(Standing::Unknown) }) };
+        let is_current = tokens.access_token.expose() == access_token(self.current());
+        Box::pin(async move { Ok(if is_current { Standing::Active } else { Standing::Inactive }) })
     }
 }

@@ -3,10 +3,10 @@
 use std::error::Error as StdError;
 use std::fmt;
 
-use super::key_wrapper::WrapError;
 use crate::entropy::EntropyError;
 use crate::error::{Error, ErrorKind};
 use crate::store::StoreError;
+use crate::upstream::WrapError;
 
 /// Why the vault could not do what it was asked, through no fault of the user's or of the service's. Answer 503: the
 /// credential is as it was. It carries no secret.

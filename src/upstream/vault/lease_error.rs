@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::audit::UpstreamReason;
-use super::vault_error::VaultError;
+use super::error::VaultError;
+use crate::upstream::UpstreamReason;
 
 /// Why nothing was leased. No variant carries a secret.
 ///

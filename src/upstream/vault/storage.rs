@@ -4,16 +4,16 @@ use std::collections::BTreeMap;
 
 use zeroize::Zeroizing;
 
+use super::CredentialVault;
 use super::content;
-use super::credential::Account;
+use super::error::{VaultError, VaultErrorKind, corrupt};
 use super::held::Held;
 use super::record::{self, Envelope, context};
 use super::root::Root;
-use super::vault::CredentialVault;
-use super::vault_error::{VaultError, VaultErrorKind, corrupt};
 use crate::issuer::{MAX_ATTEMPTS, PAGE};
 use crate::store::{Commit, IndexKey, Record, RecordKey, Select, TokenStore};
 use crate::time::Timestamp;
+use crate::upstream::Account;
 
 const FOR_EVER: Timestamp = Timestamp::from_unix(i64::MAX as u64);
 

@@ -3,14 +3,14 @@
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
-use super::credential::{Account, Credential, Secret, SecretText, StaticSecret, TokenSet};
+use super::error::{VaultError, corrupt};
 use super::held::{Held, Mark, State};
 use super::owner::Owner;
-use super::vault_error::{VaultError, corrupt};
 use crate::family::FamilyId;
 use crate::grant::Scope;
 use crate::sealed;
 use crate::time::Timestamp;
+use crate::upstream::{Account, Credential, Secret, SecretText, StaticSecret, TokenSet};
 
 // Postcard names fields and variants by position: only ever append.
 #[derive(Serialize, Deserialize)]

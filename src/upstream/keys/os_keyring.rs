@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use keyring_core::{CredentialPersistence, CredentialStore, Entry, get_default_store};
 use zeroize::Zeroizing;
 
-use super::key_wrapper::{DataKey, KeyWrapper, WrapError, WrappedKey};
+use super::wrapper::{DataKey, KeyWrapper, WrapError, WrappedKey};
 use crate::crypto::equal;
 use crate::entropy::EntropyError;
 use crate::keyring::{KeyId, Keyring};

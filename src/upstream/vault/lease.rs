@@ -2,13 +2,13 @@
 
 use std::sync::Arc;
 
-use super::credential::{Account, Credential, Secret};
 use super::held::Held;
 use super::lease_error::LeaseError;
 use crate::claims::AccessClaims;
 use crate::grant::Scope;
 use crate::redacted::redacted;
 use crate::time::Timestamp;
+use crate::upstream::{Account, Credential, Secret};
 
 /// What a tool needs for one call: a service, an account there, and what it must be allowed to do. Not whose: that comes from
 /// the verified claims and from nowhere else.

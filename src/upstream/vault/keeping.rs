@@ -1,15 +1,14 @@
-//! What the application does with the vault besides leasing: put, rotate, list.
+//! What the application does with the vault besides leasing: put, rotate, introspect, list.
 
-use super::audit::UpstreamAct;
-use super::credential::{Account, Credential, StaticSecret};
+use super::CredentialVault;
+use super::error::{VaultError, VaultErrorKind};
 use super::held::{Attempts, Held, Mark, State};
 use super::info::CredentialInfo;
 use super::owner::Owner;
 use super::storage::Place;
-use super::vault::CredentialVault;
-use super::vault_error::{VaultError, VaultErrorKind};
 use crate::issuer::MAX_ATTEMPTS;
 use crate::store::{Commit, RecordKey, TokenStore};
+use crate::upstream::{Account, Credential, Standing, StaticSecret, UpstreamAct};
 
 impl<S: TokenStore> CredentialVault<S> {
     /// Put `credential` into the vault, in the place of whatever `account` has there.
@@ -76,6 +75,18 @@ impl<S: TokenStore> CredentialVault<S> {
             std::mem::swap(&mut held.credential, &mut credential);
         }
         Err(VaultError::new(VaultErrorKind::Contention))
+    }
+
+    /// What the service says of what `account` has, for a page of one's connections. Nothing changes by it. `None` if the account
+    /// has nothing here; [`Standing::Unknown`] if the service cannot tell, does not answer, or has no provider.
+    ///
+    /// # Errors
+    ///
+    /// A fault of store or keys.
+    pub async fn introspect(&self, account: &Account) -> Result<Option<Standing>, VaultError> {
+        let (_, Some(held)) = self.find(account).await? else { return Ok(None) };
+        let Some(provider) = self.provider(account.service()) else { return Ok(Some(Standing::Unknown)) };
+        Ok(Some(provider.introspect(&held.credential).await.unwrap_or(Standing::Unknown)))
     }
 
     /// What `subject` has in the vault, without any secret, by service and name of the account: for a page where users see

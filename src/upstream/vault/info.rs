@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use super::credential::Credential;
 use super::held::{Held, State};
 use super::owner::Owner;
 use crate::grant::Scope;
 use crate::time::Timestamp;
+use crate::upstream::Credential;
 
 /// A credential without its secret.
 #[derive(Clone, Debug, PartialEq, Eq)]

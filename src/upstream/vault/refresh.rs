@@ -4,16 +4,14 @@ use std::time::Duration;
 
 use futures_channel::oneshot;
 
-use super::audit::{UpstreamAct, UpstreamReason};
-use super::credential::Credential;
+use super::CredentialVault;
+use super::error::{VaultError, VaultErrorKind};
 use super::held::{Attempts, Claim, Held, Mark, State};
 use super::patience::Patience;
-use super::provider::UpstreamProvider;
 use super::settle::{Attempt, Outcome, Settlement, settle};
 use super::storage::Place;
-use super::vault::CredentialVault;
-use super::vault_error::{VaultError, VaultErrorKind};
 use crate::store::{Commit, TokenStore};
+use crate::upstream::{Credential, UpstreamAct, UpstreamProvider, UpstreamReason};
 
 /// How long new tokens are tried to be stored: if they are lost, the user has to authorize anew.
 const PERSISTENCE: Duration = Duration::from_secs(5 * 60);

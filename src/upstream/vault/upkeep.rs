@@ -3,13 +3,13 @@
 use std::future::Future;
 use std::time::Duration;
 
-use super::audit::UpstreamAct;
+use super::CredentialVault;
+use super::error::{VaultError, VaultErrorKind};
 use super::record::{self, Envelope, context};
-use super::vault::CredentialVault;
-use super::vault_error::{VaultError, VaultErrorKind};
 use crate::audit::{Action, AuditEvent};
 use crate::issuer::{MAX_ATTEMPTS, PAGE};
 use crate::store::{Commit, Record, Select, TokenStore};
+use crate::upstream::UpstreamAct;
 
 impl<S: TokenStore> CredentialVault<S> {
     /// Wrap every data key with the primary key that is still wrapped with another. Returns how many were. The credentials

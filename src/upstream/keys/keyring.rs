@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use zeroize::Zeroizing;
 
-use super::key_wrapper::{DataKey, KeyWrapper, WrapError, WrappedKey};
+use super::wrapper::{DataKey, KeyWrapper, WrapError, WrappedKey};
 use crate::crypto::{NONCE, TAG};
 use crate::entropy::{OsEntropy, random};
 use crate::keyring::{KeyId, Keyring};

@@ -2,18 +2,17 @@
 
 use std::time::Duration;
 
-use super::audit::UpstreamAct;
-use super::credential::Account;
+use super::CredentialVault;
 use super::decision::{Act, Refusal, decide};
+use super::error::{VaultError, VaultErrorKind};
 use super::lease::{Lease, Need};
 use super::lease_error::LeaseError;
 use super::patience::Patience;
-use super::vault::CredentialVault;
-use super::vault_error::{VaultError, VaultErrorKind};
 use crate::claims::AccessClaims;
 use crate::issuer::MAX_ATTEMPTS;
 use crate::store::TokenStore;
 use crate::time::Timestamp;
+use crate::upstream::{Account, UpstreamAct};
 
 /// The longest pause between two looks at what somebody else refreshes.
 const LONGEST_LOOK: Duration = Duration::from_millis(500);

@@ -11,10 +11,10 @@
 //! | | after it | somebody refreshes: `Wait`; a failure was just now: `Refuse`, unavailable; otherwise `Refresh` |
 //! | any | needs authorization, is being revoked | `Refuse` |
 
-use super::credential::{Credential, TokenSet};
 use super::held::{Attempts, Held, Mark, State};
 use super::policy::RefreshPolicy;
 use crate::time::Timestamp;
+use crate::upstream::{Credential, TokenSet};
 
 /// What to do for a lease.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -96,7 +96,7 @@ mod tests {
 
     use super::*;
     use crate::grant::Scope;
-    use crate::upstream::held::{Claim, Withdrawal};
+    use crate::upstream::vault::held::{Claim, Withdrawal};
     use crate::upstream::{Account, Owner, Secret, SecretText, StaticSecret};
 
     const OBTAINED: u64 = 10_000;

@@ -1,24 +1,59 @@
 //! The vault: how it is set up, and how it reports.
+//!
+//! | file | concept |
+//! |---|---|
+//! | `lease`, `leasing`, `lease_error` | what a tool asks for, how it gets it, why it does not |
+//! | `decision` | serve, refresh, wait or refuse: a pure function |
+//! | `refresh`, `settle` | one refresh for all, and what becomes of the record after it: a pure function |
+//! | `keeping`, `owner`, `info` | put, rotate, introspect, list |
+//! | `revoke`, `cascade` | the end of a credential, and whose end brings it about |
+//! | `upkeep` | revocations that are to be retried, new wrappings, the purge |
+//! | `held`, `content`, `record`, `root`, `storage` | a credential as it stands, as bytes, as a sealed record, and where that is |
+//! | `policy`, `patience` | when, how long, how often |
+//! | `error` | faults of the vault's own side |
+
+mod cascade;
+mod content;
+mod decision;
+mod error;
+mod held;
+mod info;
+mod keeping;
+mod lease;
+mod lease_error;
+mod leasing;
+mod owner;
+mod patience;
+mod policy;
+mod record;
+mod refresh;
+mod revoke;
+mod root;
+mod settle;
+mod storage;
+mod upkeep;
 
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::{Arc, OnceLock};
 
-use super::audit::{UpstreamAct, UpstreamReason};
-use super::credential::Account;
-use super::data_keys::DataKeys;
-use super::held::Held;
-use super::key_wrapper::KeyWrapper;
-use super::policy::RefreshPolicy;
-use super::provider::UpstreamProvider;
-use super::root::Root;
-use super::runtime::Runtime;
-use super::vault_error::VaultError;
+use self::held::Held;
+use self::root::Root;
 use crate::audit::{Action, AuditEvent, AuditSink, NoAudit, Reason};
 use crate::claims::AccessClaims;
 use crate::entropy::{Entropy, OsEntropy, random};
 use crate::store::TokenStore;
 use crate::time::{Clock, SystemClock, Timestamp};
+use crate::upstream::keys::DataKeys;
+use crate::upstream::{Account, KeyWrapper, Runtime, UpstreamAct, UpstreamProvider, UpstreamReason};
+
+pub use self::cascade::Cascade;
+pub use self::error::{VaultError, VaultErrorKind};
+pub use self::info::{CredentialInfo, CredentialKind, CredentialState};
+pub use self::lease::{Lease, LeasedSecret, Need};
+pub use self::lease_error::LeaseError;
+pub use self::owner::Owner;
+pub use self::policy::{RefreshPolicy, RefreshPolicyBuilder, RefreshPolicyError};
 
 /// The credentials that a server holds for its users at other services, in a store of the application's choice.
 ///

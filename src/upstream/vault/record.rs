@@ -9,12 +9,12 @@ use std::sync::Arc;
 
 use zeroize::Zeroizing;
 
-use super::data_keys::SealKeys;
-use super::key_wrapper::WrappedKey;
-use super::vault_error::{VaultError, VaultErrorKind, corrupt};
+use super::error::{VaultError, VaultErrorKind, corrupt};
 use crate::crypto;
 use crate::sealed::Kind;
 use crate::store::{Record, RecordKey};
+use crate::upstream::WrappedKey;
+use crate::upstream::keys::SealKeys;
 
 const TAG: usize = 32;
 

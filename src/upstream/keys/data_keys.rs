@@ -4,7 +4,7 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use super::key_wrapper::{DataKey, KeyWrapper, WrapError, WrappedKey};
+use super::wrapper::{DataKey, KeyWrapper, WrapError, WrappedKey};
 use crate::crypto::{Aead, Mac, subkey};
 use crate::entropy::{Entropy, random};
 use crate::redacted::redacted;

@@ -3,11 +3,11 @@
 //! It is made by the first vault that opens an empty store, and lives as long as the store: none of it changes with a key
 //! rotation, so a new wrapping touches wrapped keys and nothing else.
 
-use super::credential::Account;
 use super::held::{Held, State};
 use crate::crypto::{Mac, sha256, subkey};
 use crate::family::FamilyId;
 use crate::store::{IndexKey, RecordKey};
+use crate::upstream::Account;
 
 pub(crate) struct Root {
     locate: Mac,

@@ -16,13 +16,10 @@
 
 use std::time::Duration;
 
-use super::audit::{UpstreamAct, UpstreamReason};
-use super::credential::{Credential, TokenSet};
-use super::error::UpstreamError;
 use super::held::{Attempts, Claim, Held, Mark, State, Withdrawal};
 use super::policy::RefreshPolicy;
-use super::provider::Refreshed;
 use crate::time::Timestamp;
+use crate::upstream::{Credential, Refreshed, TokenSet, UpstreamAct, UpstreamError, UpstreamReason};
 
 /// A refresh that somebody has set out on.
 pub(crate) struct Attempt {

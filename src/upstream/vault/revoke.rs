@@ -3,14 +3,12 @@
 //! What was begun is finished whatever happens: a record that is being revoked is listed as pending until the service has
 //! been told, or nothing is left to be told.
 
-use super::audit::{UpstreamAct, UpstreamReason};
-use super::credential::{Account, Credential};
-use super::error::UpstreamError;
+use super::CredentialVault;
+use super::error::{VaultError, VaultErrorKind};
 use super::held::{Held, State, Withdrawal};
-use super::vault::CredentialVault;
-use super::vault_error::{VaultError, VaultErrorKind};
 use crate::issuer::MAX_ATTEMPTS;
 use crate::store::{Commit, IndexKey, RecordKey, TokenStore};
+use crate::upstream::{Account, Credential, UpstreamAct, UpstreamError, UpstreamReason};
 
 impl<S: TokenStore> CredentialVault<S> {
     /// Revoke what `account` has: here at once, and at the service, which is asked before this returns. If the service fails, it

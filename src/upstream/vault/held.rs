@@ -2,9 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::credential::{Account, Credential};
 use super::owner::Owner;
 use crate::time::Timestamp;
+use crate::upstream::{Account, Credential};
 
 /// A credential in the vault.
 pub(crate) struct Held {

@@ -4,11 +4,11 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::CredentialVault;
+use super::error::VaultError;
 use super::patience::Patience;
 use super::record;
 use super::root::Root;
-use super::vault::CredentialVault;
-use super::vault_error::VaultError;
 use crate::audit::{Action, AuditEvent, AuditSink};
 use crate::error::Error;
 use crate::family::{FamilyId, RevocationReason};
