@@ -104,8 +104,8 @@ struct Ready {
     lifetime: Duration,
     capacity: usize,
     keys: HashMap<Arc<[u8]>, Entry>,
-    /// In the order of their coming, which is that of their end.
-    order: VecDeque<Arc<[u8]>>,
+    /// Since when each is there, in the order of their coming, which is that of their end.
+    order: VecDeque<(Arc<[u8]>, Timestamp)>,
 }
 
 /// Found by its wrapped bytes; a hit has the same key id and context too.
@@ -113,7 +113,6 @@ struct Entry {
     key_id: Box<str>,
     context: Box<[u8]>,
     keys: Arc<SealKeys>,
-    since: Timestamp,
 }
 
 impl Ready {
@@ -137,21 +136,21 @@ impl Ready {
         }
         let bytes: Arc<[u8]> = wrapped.as_bytes().into();
         let (key_id, context) = (wrapped.key_id().into(), context.into());
-        self.keys.insert(bytes.clone(), Entry { key_id, context, keys: keys.clone(), since: now });
-        self.order.push_back(bytes);
+        self.keys.insert(bytes.clone(), Entry { key_id, context, keys: keys.clone() });
+        self.order.push_back((bytes, now));
     }
 
     /// Drop what is past its time, and what comes from the future: the clock was set back, and nobody knows its age.
     fn end(&mut self, now: Timestamp) {
         let lifetime = self.lifetime;
         let fresh = |since: Timestamp| since <= now && now.since(since) < lifetime;
-        while self.order.front().and_then(|oldest| self.keys.get(oldest)).is_some_and(|entry| !fresh(entry.since)) {
+        while self.order.front().is_some_and(|(_, since)| !fresh(*since)) {
             self.drop_oldest();
         }
     }
 
     fn drop_oldest(&mut self) {
-        if let Some(bytes) = self.order.pop_front() {
+        if let Some((bytes, _)) = self.order.pop_front() {
             self.keys.remove(&bytes);
         }
     }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::audit::UpstreamAct;
-use super::credential::Account;
+use super::credential::{Account, Credential};
 use super::decision::{Act, Refusal, decide};
 use super::lease::{Lease, Need};
 use super::lease_error::LeaseError;
@@ -50,10 +50,15 @@ impl<S: TokenStore + 'static> CredentialVault<S> {
                     if overdue {
                         self.report(UpstreamAct::Overdue, None, &held);
                     }
-                    return Ok(Lease::of(&held, overdue));
+                    return Ok(Lease::of(held.credential, overdue));
                 }
                 Act::Refresh { is_good } => {
-                    let good = is_good.then(|| Lease::of(&held, false));
+                    let good = match &held.credential {
+                        Credential::OAuth(tokens) if is_good => {
+                            Some(Lease::of(Credential::OAuth(tokens.copy()), false))
+                        }
+                        _ => None,
+                    };
                     match (self.refresh(place, held, &mut patience).await, good) {
                         // What became of it is in the store, like all that others have written meanwhile.
                         (Ok(()), _) => {}

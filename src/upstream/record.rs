@@ -26,8 +26,10 @@ pub(crate) struct Envelope {
 }
 
 /// What a data key is bound to when it is wrapped.
-pub(crate) fn context(key: RecordKey) -> Vec<u8> {
-    [b"mcp-token-lifecycle upstream ".as_slice(), key.as_bytes()].concat()
+pub(crate) fn context(key: RecordKey) -> [u8; 45] {
+    let mut context = *b"mcp-token-lifecycle upstream 0123456789abcdef";
+    context[29..].copy_from_slice(key.as_bytes());
+    context
 }
 
 /// Whether `record` is one of the vault's.
@@ -53,7 +55,8 @@ pub(crate) fn seal(
 
 /// The data key of `record`, still wrapped.
 pub(crate) fn wrapped(record: &Record) -> Result<WrappedKey, VaultError> {
-    Ok(split(record).ok_or_else(corrupt)?.0)
+    let (id, bytes, _) = split(record).ok_or_else(corrupt)?;
+    Ok(WrappedKey::new(id, bytes.to_vec()))
 }
 
 /// The content of `record`.
@@ -101,10 +104,11 @@ fn authentic<'a>(record: &'a Record, keys: &SealKeys) -> Result<&'a [u8], VaultE
     if !crypto::equal(&tag(record, tagged, keys), found) {
         return Err(corrupt());
     }
-    Ok(split(record).ok_or_else(corrupt)?.1)
+    Ok(split(record).ok_or_else(corrupt)?.2)
 }
 
-fn split(record: &Record) -> Option<(WrappedKey, &[u8])> {
+/// Key id, wrapped key, and the rest up to the tag.
+fn split(record: &Record) -> Option<(&str, &[u8], &[u8])> {
     fn counted(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
         let (length, rest) = bytes.split_first_chunk()?;
         rest.split_at_checked(u16::from_be_bytes(*length).into())
@@ -113,14 +117,15 @@ fn split(record: &Record) -> Option<(WrappedKey, &[u8])> {
     let (kind, rest) = tagged.split_first()?;
     let (id, rest) = counted(rest)?;
     let (bytes, body) = counted(rest)?;
-    let wrapped = WrappedKey::new(std::str::from_utf8(id).ok()?, bytes.to_vec());
-    (*kind == Kind::UPSTREAM).then_some((wrapped, body))
+    let id = std::str::from_utf8(id).ok()?;
+    (*kind == Kind::UPSTREAM).then_some((id, bytes, body))
 }
 
 /// Over everything that the store holds in the clear, and `tagged`, the payload up to the tag.
 fn tag(record: &Record, tagged: &[u8], keys: &SealKeys) -> [u8; TAG] {
     let Record { key: place, version, expires_at, indexes, payload: _ } = record;
-    let mut head = place.as_bytes().to_vec();
+    let mut head = Vec::with_capacity(16 + 3 * 8 + 16 * indexes.len());
+    head.extend_from_slice(place.as_bytes());
     head.extend_from_slice(&version.to_be_bytes());
     head.extend_from_slice(&expires_at.to_bytes());
     head.extend_from_slice(&(indexes.len() as u64).to_be_bytes());
