@@ -59,7 +59,8 @@ impl<S: TokenStore> CredentialVault<S> {
     /// was leased until now.
     ///
     /// It catches what a [`Cascade`] has missed because the process ended between the revocation and its event, and the
-    /// sessions that nobody revokes because they simply end. It reads every record; once an hour is plenty.
+    /// sessions that nobody revokes because they simply end. It reads every record and unwraps its data
+    /// key; once a day is plenty.
     ///
     /// # Errors
     ///

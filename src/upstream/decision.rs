@@ -89,3 +89,138 @@ fn refresh_at(obtained_at: Timestamp, expires_at: Timestamp, mark: Mark, policy:
 fn earlier(at: Timestamp, seconds: u64) -> Timestamp {
     Timestamp::from_unix(at.as_unix().saturating_sub(seconds))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::grant::Scope;
+    use crate::upstream::held::{Claim, Withdrawal};
+    use crate::upstream::{Account, Owner, Secret, SecretText, StaticSecret};
+
+    const OBTAINED: u64 = 10_000;
+    const EXPIRES: u64 = 11_000;
+
+    fn at(seconds: u64) -> Timestamp {
+        Timestamp::from_unix(seconds)
+    }
+
+    fn policy() -> RefreshPolicy {
+        RefreshPolicy { jitter_percent: 0, ..RefreshPolicy::standard() }
+    }
+
+    fn held(credential: Credential, state: State) -> Held {
+        Held {
+            account: Account::new("user", "service"),
+            owner: Owner::subject(),
+            generation: 1,
+            mark: Mark([0; 16]),
+            obtained_at: at(OBTAINED),
+            state,
+            credential,
+        }
+    }
+
+    fn tokens() -> TokenSet {
+        TokenSet::new(SecretText::new("a"), Scope::default())
+            .expires_at(at(EXPIRES))
+            .refresh_token(SecretText::new("r"))
+    }
+
+    fn active(claim_until: Option<u64>, retry_at: u64) -> State {
+        let claim = claim_until.map(|until| Claim { fence: 1, id: [0; 16], until: at(until) });
+        State::Active(Attempts { claim, retry_at: at(retry_at), ..Attempts::default() })
+    }
+
+    /// Every second around every edge, with every combination of a claim and a pause, against the table at the top.
+    #[test]
+    fn tokens_are_served_refreshed_waited_for_or_refused_as_the_table_says() {
+        let edges = [OBTAINED, 10_800, 10_995, EXPIRES, 20_000];
+        for now in edges.into_iter().flat_map(|edge| edge - 2..edge + 3) {
+            for claim_until in [None, Some(now - 1), Some(now), Some(now + 1), Some(now + 30)] {
+                for retry_at in [0, now - 1, now, now + 1, now + 30] {
+                    let held = held(Credential::OAuth(tokens()), active(claim_until, retry_at));
+                    let claimed = claim_until.filter(|until| *until > now);
+                    let expected = match (now, claimed, retry_at > now) {
+                        (..10_800, _, _) => SERVE,
+                        (_, None, false) => Ok(Act::Refresh { is_good: now < 10_995 }),
+                        (..10_995, _, _) => SERVE,
+                        (_, Some(until), _) => Ok(Act::Wait { until: at(until) }),
+                        (_, None, true) => Err(Refusal::Unavailable { until: at(retry_at) }),
+                    };
+                    assert_eq!(decide(&held, &policy(), at(now)), expected, "{now} {claim_until:?} {retry_at}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_refreshed_is_served_up_to_the_margin() {
+        let without = TokenSet { refresh_token: None, ..tokens() };
+        let ended = tokens().refresh_expires_at(at(10_500));
+        for tokens in [without, ended] {
+            let held = held(Credential::OAuth(tokens), active(None, 0));
+            assert_eq!(decide(&held, &policy(), at(10_994)), SERVE);
+            assert_eq!(decide(&held, &policy(), at(10_995)), Err(Refusal::NeedsAuthorization));
+        }
+        let ends_later = held(Credential::OAuth(tokens().refresh_expires_at(at(11_001))), active(None, 0));
+        assert_eq!(decide(&ends_later, &policy(), at(11_000)), Ok(Act::Refresh { is_good: false }));
+        assert_eq!(decide(&ends_later, &policy(), at(11_001)), Err(Refusal::NeedsAuthorization));
+    }
+
+    #[test]
+    fn what_does_not_expire_is_served_for_ever() {
+        let held = held(Credential::OAuth(TokenSet { expires_at: None, ..tokens() }), active(None, 0));
+        assert_eq!(decide(&held, &policy(), at(u64::MAX)), SERVE);
+    }
+
+    #[test]
+    fn a_static_secret_is_served_and_overdue_from_its_date_on() {
+        let secret = || StaticSecret::new(Secret::ApiKey(SecretText::new("k")), Scope::default());
+        let forever = held(Credential::Static(secret()), active(None, 0));
+        assert_eq!(decide(&forever, &policy(), at(u64::MAX)), SERVE);
+        let dated = held(Credential::Static(secret().rotate_by(at(500))), active(None, 0));
+        assert_eq!(decide(&dated, &policy(), at(499)), SERVE);
+        assert_eq!(decide(&dated, &policy(), at(500)), Ok(Act::Serve { overdue: true }));
+    }
+
+    #[test]
+    fn nothing_is_served_of_what_is_over() {
+        let secret = || StaticSecret::new(Secret::ApiKey(SecretText::new("k")), Scope::default());
+        for state in [State::Revoking(Withdrawal::begin(at(1), at(1))), State::NeedsAuthorization { since: at(1) }] {
+            let expected = match state {
+                State::Revoking(_) => Err(Refusal::Revoked),
+                _ => Err(Refusal::NeedsAuthorization),
+            };
+            for credential in [Credential::OAuth(tokens()), Credential::Static(secret())] {
+                assert_eq!(decide(&held(credential, state), &policy(), at(OBTAINED)), expected);
+            }
+        }
+    }
+
+    #[test]
+    fn the_jitter_brings_a_refresh_forward_by_so_much_at_most_and_differs_between_tokens() {
+        let policy = RefreshPolicy::standard();
+        let refreshed = |mark| refresh_at(at(OBTAINED), at(EXPIRES), Mark([mark; 16]), &policy).as_unix();
+        assert_eq!((refreshed(0), refreshed(255)), (10_800, 10_750));
+        assert!((0..255).all(|mark| refreshed(mark) >= refreshed(mark + 1)));
+    }
+
+    #[test]
+    fn no_date_and_no_policy_is_too_absurd() {
+        let latest = u64::MAX;
+        for (obtained, expires) in [(0, latest), (latest, 0), (latest, latest), (0, 0), (0, 1)] {
+            for margin in [0, 3_600] {
+                let policy = RefreshPolicy { margin: Duration::from_secs(margin), ..policy() };
+                let mut held = held(Credential::OAuth(tokens().expires_at(at(expires))), active(None, 0));
+                held.obtained_at = at(obtained);
+                for now in [0, 1, latest] {
+                    let is_good = now < expires.saturating_sub(margin);
+                    let act = decide(&held, &policy, at(now));
+                    assert!(is_good && act == SERVE || act == Ok(Act::Refresh { is_good }), "{act:?}");
+                }
+            }
+        }
+    }
+}

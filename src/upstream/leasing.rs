@@ -38,6 +38,7 @@ impl<S: TokenStore + 'static> CredentialVault<S> {
     async fn try_lease(&self, claims: &AccessClaims, need: &Need) -> Result<Lease, LeaseError> {
         let account = need.of(claims);
         let mut patience = Patience::new(self.policy.patience, LONGEST_LOOK);
+        let mut gave_up = false;
         for _ in 0..MAX_ATTEMPTS {
             let (place, held) = self.find(&account).await?;
             let held = held.ok_or_else(|| LeaseError::NotFound { service: account.service.clone() })?;
@@ -52,6 +53,11 @@ impl<S: TokenStore + 'static> CredentialVault<S> {
                     }
                     return Ok(Lease::of(held.credential, overdue));
                 }
+                // Somebody will; this one has waited for long enough.
+                Act::Refresh { is_good: true } if gave_up => return Ok(Lease::of(&held, false)),
+                Act::Refresh { is_good: false } if gave_up => {
+                    return Err(LeaseError::Unavailable { retry_after: self.policy.claim });
+                }
                 Act::Refresh { is_good } => {
                     let good = match &held.credential {
                         Credential::OAuth(tokens) if is_good => {
@@ -61,7 +67,7 @@ impl<S: TokenStore + 'static> CredentialVault<S> {
                     };
                     match (self.refresh(place, held, &mut patience).await, good) {
                         // What became of it is in the store, like all that others have written meanwhile.
-                        (Ok(()), _) => {}
+                        (Ok(waited), _) => gave_up = !waited,
                         (Err(_), Some(good)) => return Ok(good),
                         (Err(error), None) => return Err(error.into()),
                     }

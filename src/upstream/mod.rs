@@ -32,6 +32,7 @@ mod revoke;
 mod root;
 mod runtime;
 mod settle;
+mod storage;
 mod upkeep;
 mod vault;
 mod vault_error;

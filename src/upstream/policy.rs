@@ -166,3 +166,46 @@ pub enum RefreshPolicyError {
     #[error("pauses must be between one second and one day, the first no longer than the longest")]
     Pause,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const fn seconds(count: u64) -> Duration {
+        Duration::from_secs(count)
+    }
+
+    #[test]
+    fn a_setting_out_of_range_is_refused_by_its_name() {
+        let builder = RefreshPolicy::builder;
+        let cases = [
+            (builder().refresh_at_percent(0), RefreshPolicyError::RefreshAt),
+            (builder().refresh_at_percent(100), RefreshPolicyError::RefreshAt),
+            (builder().jitter_percent(80), RefreshPolicyError::Jitter),
+            (builder().margin(seconds(3_601)), RefreshPolicyError::Margin),
+            (builder().claim(Duration::from_millis(999)), RefreshPolicyError::Claim),
+            (builder().claim(seconds(3_601)), RefreshPolicyError::Claim),
+            (builder().patience(seconds(61)), RefreshPolicyError::Patience),
+            (builder().first_pause(Duration::from_millis(999)), RefreshPolicyError::Pause),
+            (builder().first_pause(seconds(301)), RefreshPolicyError::Pause),
+            (builder().longest_pause(seconds(24 * 3_600 + 1)), RefreshPolicyError::Pause),
+        ];
+        for (builder, error) in cases {
+            assert_eq!(builder.build(), Err(error));
+        }
+        assert_eq!(builder().build(), Ok(RefreshPolicy::default()));
+        let extreme = builder().refresh_at_percent(99).jitter_percent(98).margin(Duration::ZERO).patience(seconds(60));
+        assert!(extreme.claim(seconds(1)).first_pause(seconds(1)).longest_pause(seconds(1)).build().is_ok());
+    }
+
+    #[test]
+    fn a_pause_doubles_up_to_the_longest_and_the_service_may_ask_for_more() {
+        let policy = RefreshPolicy::standard();
+        let pauses = [1, 2, 3, 9, 10, u32::MAX].map(|failures| policy.pause(failures, None, 0).as_secs());
+        assert_eq!(pauses, [1, 2, 4, 256, 300, 300]);
+        assert_eq!(policy.pause(10, None, 255), seconds(226), "a quarter less, rounded up");
+        assert_eq!(policy.pause(10, Some(seconds(299)), 0), seconds(300));
+        assert_eq!(policy.pause(10, Some(seconds(301)), 0), seconds(301));
+        assert_eq!(policy.pause(1, Some(Duration::MAX), 0), DAY);
+    }
+}

@@ -10,7 +10,8 @@ use super::held::{Attempts, Claim, Held, Mark, State};
 use super::patience::Patience;
 use super::provider::UpstreamProvider;
 use super::settle::{Attempt, Outcome, Settlement, settle};
-use super::vault::{CredentialVault, Place};
+use super::storage::Place;
+use super::vault::CredentialVault;
 use super::vault_error::{VaultError, VaultErrorKind};
 use crate::store::{Commit, TokenStore};
 
@@ -21,9 +22,10 @@ const BRIEFLY: Duration = Duration::from_secs(1);
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 
 impl<S: TokenStore + 'static> CredentialVault<S> {
-    /// Refresh `held`, unless somebody else is faster, and wait for that as long as there is patience. What has become of it is
-    /// in the store. The claim is written by the task too, so that no caller who is dropped leaves one behind.
-    pub(crate) async fn refresh(&self, place: Place, held: Held, patience: &mut Patience) -> Result<(), VaultError> {
+    /// Refresh `held`, unless somebody else is faster, and wait for that as long as there is patience. `false` if that was not
+    /// long enough; otherwise what has become of it is in the store. The claim is written by the task too, so that no caller who
+    /// is dropped leaves one behind.
+    pub(crate) async fn refresh(&self, place: Place, held: Held, patience: &mut Patience) -> Result<bool, VaultError> {
         let provider = self.provider(held.account.service());
         let provider = provider.ok_or_else(|| VaultError::new(VaultErrorKind::NoProvider))?;
         let (done, wait) = oneshot::channel();
@@ -41,9 +43,9 @@ impl<S: TokenStore + 'static> CredentialVault<S> {
             let _ = done.send(claimed);
         });
         match patience.wait(&self.runtime, wait).await {
-            Some(Ok(claimed)) => claimed,
-            // It goes on without us, or the runtime has dropped it.
-            Some(Err(oneshot::Canceled)) | None => Ok(()),
+            Some(Ok(claimed)) => claimed.map(|()| true),
+            // The runtime has dropped it, or it goes on without us.
+            Some(Err(oneshot::Canceled)) | None => Ok(false),
         }
     }
 

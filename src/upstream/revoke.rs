@@ -94,9 +94,6 @@ impl<S: TokenStore> CredentialVault<S> {
             let Some(mut held) = held else { return Ok(false) };
             let State::Revoking(withdrawal) = held.state else { return Ok(false) };
             let now = self.now();
-            if now < withdrawal.retry_at {
-                return Ok(false);
-            }
             let end = held.expires_at().unwrap_or(withdrawal.since.saturating_add(self.policy.retention));
             if end <= now {
                 if self.write(&place, None).await? == Commit::Apply {
@@ -104,6 +101,9 @@ impl<S: TokenStore> CredentialVault<S> {
                     return Ok(true);
                 }
                 continue;
+            }
+            if now < withdrawal.retry_at {
+                return Ok(false);
             }
             // Nobody else asks the service meanwhile, and somebody does should this be cut off.
             let attempts = withdrawal.attempts.saturating_add(1);

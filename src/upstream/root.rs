@@ -76,3 +76,38 @@ fn first_half(hash: [u8; 32]) -> [u8; 16] {
     half.copy_from_slice(&hash[..16]);
     half
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::*;
+
+    /// Every way to spread a few letters over subject, service and name.
+    #[test]
+    fn no_two_accounts_are_in_one_place() {
+        let parts = ["", "a", "b", "ab", "ba", "a\0", "\0", "\0\0\0\0\0\0\0\u{1}a", "а"];
+        let root = Root::derive(&[1; Root::LEN]);
+        let unnamed = parts.iter().flat_map(|subject| parts.map(|service| Account::new(*subject, service)));
+        let all: Vec<_> = unnamed
+            .flat_map(|account| {
+                let named = parts.map(|name| account.clone().named(name));
+                std::iter::once(account).chain(named)
+            })
+            .collect();
+        let places: HashSet<_> = all.iter().map(|account| root.locate(account)).collect();
+        assert_eq!(places.len(), all.len());
+        let elsewhere = Root::derive(&[2; Root::LEN]);
+        assert!(all.iter().all(|account| !places.contains(&elsewhere.locate(account))));
+    }
+
+    #[test]
+    fn no_two_indexes_have_a_key_in_common() {
+        let root = Root::derive(&[1; Root::LEN]);
+        let same = [7; 16];
+        let text = std::str::from_utf8(&same).unwrap();
+        let session = root.session(FamilyId::from_bytes(same));
+        let keys = [root.subject(text), session, root.client(text), root.pending(), root.subject(""), root.client("")];
+        assert_eq!(keys.iter().collect::<HashSet<_>>().len(), keys.len());
+    }
+}

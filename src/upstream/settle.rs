@@ -168,3 +168,98 @@ fn settle_failure(
     let next = Held { state: State::Active(next), ..current };
     Settlement::new(UpstreamAct::RefreshFailed, Some(next)).because(reason)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::grant::Scope;
+    use crate::upstream::{Account, Owner, SecretText};
+
+    const OURS: Claim = Claim { fence: 7, id: [1; 16], until: Timestamp::from_unix(130) };
+    const THEIRS: Claim = Claim { fence: 8, id: [2; 16], until: Timestamp::from_unix(160) };
+    const NOW: Timestamp = Timestamp::from_unix(150);
+    const OLD: Mark = Mark([1; 16]);
+    const NEW: Mark = Mark([2; 16]);
+    const OTHER: Mark = Mark([3; 16]);
+
+    fn held(mark: Mark, state: State) -> Held {
+        let tokens = TokenSet::new(SecretText::new("old"), Scope::default());
+        Held {
+            account: Account::new("user", "service"),
+            owner: Owner::subject(),
+            generation: 4,
+            mark,
+            obtained_at: Timestamp::from_unix(100),
+            state,
+            credential: Credential::OAuth(tokens.refresh_token(SecretText::new("r"))),
+        }
+    }
+
+    fn active(claim: Option<Claim>) -> State {
+        State::Active(Attempts { fence: 8, claim, failures: 2, ..Attempts::default() })
+    }
+
+    const REVOKING: State =
+        State::Revoking(Withdrawal { since: NOW, attempts: 3, retry_at: Timestamp::from_unix(900) });
+    const OVER: State = State::NeedsAuthorization { since: NOW };
+
+    fn settled(current: Option<Held>, outcome: &Outcome) -> Settlement {
+        let attempt = Attempt { from: held(OLD, active(Some(OURS))), claim: OURS, mark: NEW };
+        settle(current, &attempt, outcome, &RefreshPolicy::standard(), NOW)
+    }
+
+    fn every_state() -> [State; 5] {
+        [active(None), active(Some(OURS)), active(Some(THEIRS)), REVOKING, OVER]
+    }
+
+    #[test]
+    fn new_tokens_take_the_place_of_the_secret_they_were_made_from_and_of_no_other() {
+        let outcome = Outcome::Refreshed(TokenSet::new(SecretText::new("new"), Scope::default()));
+        let fresh = |fence| State::Active(Attempts { fence, ..Attempts::default() });
+        let to_revoke = State::Revoking(Withdrawal { since: NOW, attempts: 0, retry_at: NOW });
+        for state in every_state() {
+            let settled = settled(Some(held(OLD, state)), &outcome);
+            let written = settled.write.expect("it is written");
+            let expected = match state {
+                State::Active(_) => fresh(8),
+                State::NeedsAuthorization { .. } => fresh(0),
+                State::Revoking(_) => to_revoke,
+            };
+            assert_eq!((written.state, written.generation, written.mark), (expected, 5, NEW));
+            assert_eq!((written.obtained_at, settled.act), (NOW, UpstreamAct::Refresh));
+            let Credential::OAuth(tokens) = written.credential else { panic!("tokens") };
+            assert_eq!(tokens.access_token.expose(), "new");
+        }
+        for state in every_state() {
+            let superseded = settled(Some(held(OTHER, state)), &outcome);
+            assert!(superseded.write.is_none() && superseded.act == UpstreamAct::Superseded);
+            let written_before = settled(Some(held(NEW, state)), &outcome);
+            assert!(written_before.write.is_none() && written_before.act == UpstreamAct::Refresh);
+        }
+        let revived = settled(None, &outcome).write.expect("they work at the service, so they are to be revoked");
+        assert_eq!((revived.state, revived.mark), (to_revoke, NEW));
+    }
+
+    #[test]
+    fn a_failure_is_written_by_whoever_holds_the_claim_and_by_nobody_else() {
+        let failed = |reason| Outcome::Failed { reason, retry_after: None };
+        for outcome in [Outcome::InvalidGrant, failed(UpstreamReason::Unavailable), failed(UpstreamReason::Uncertain)] {
+            let others = every_state().into_iter().filter(|state| *state != active(Some(OURS)));
+            for current in others.map(|state| Some(held(OLD, state))).chain([None]) {
+                let settled = settled(current, &outcome);
+                assert!(settled.write.is_none() && settled.act == UpstreamAct::RefreshFailed);
+            }
+            let written = settled(Some(held(OLD, active(Some(OURS)))), &outcome).write.expect("it is written");
+            assert_eq!((written.generation, written.mark), (4, OLD));
+            let answer_lost = matches!(outcome, Outcome::Failed { reason: UpstreamReason::Uncertain, .. });
+            let expected = match outcome {
+                Outcome::InvalidGrant => OVER,
+                _ => {
+                    let retry_at = NOW.saturating_add(Duration::from_secs(4));
+                    State::Active(Attempts { fence: 8, claim: None, failures: 3, retry_at, answer_lost })
+                }
+            };
+            assert_eq!(written.state, expected);
+        }
+    }
+}

@@ -6,4 +6,16 @@ mod sim;
 mod support;
 mod world;
 
+mod cancellation;
+mod cascade;
+mod claims;
+mod faults;
+mod isolation;
 mod leasing;
+mod outages;
+mod races;
+mod records;
+mod refreshing;
+mod revoking;
+mod secrets;
+mod upkeep;

@@ -94,14 +94,13 @@ impl Service {
     }
 
     /// Let the next refresh that has no step yet meet this one.
-    pub fn then(&self, step: Step) -> &Self {
+    pub fn then(&self, step: Step) {
         self.0.lock().unwrap().script.push_back(step);
-        self
     }
 
-    pub fn then_at_revocation(&self, step: Step) -> &Self {
+    /// The same for the next revocation.
+    pub fn then_at_revocation(&self, step: Step) {
         self.0.lock().unwrap().revocations.push_back(step);
-        self
     }
 
     /// How often a refresh has arrived.
@@ -195,7 +194,8 @@ impl UpstreamProvider for Service {
             let secret = match credential {
                 Credential::OAuth(tokens) => tokens.access_token.expose(),
                 Credential::Static(secret) => match &secret.secret {
-                    Secret::ApiKey(key) => key.expose(),
+                    Secret::ApiKey(secret) => secret.expose(),
+                    Secret::Password { password, .. } => password.expose(),
                     other => panic!("not in these tests: {other:?}"),
                 },
                 other => panic!("unknown: {other:?}"),

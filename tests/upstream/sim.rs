@@ -53,6 +53,16 @@ impl Sim {
         self.0.millis.fetch_add(seconds * 1000, Ordering::SeqCst);
     }
 
+    /// How much time has passed.
+    pub fn now_millis(&self) -> u64 {
+        self.0.millis.load(Ordering::SeqCst)
+    }
+
+    /// As a task of the vault would sleep.
+    pub async fn runtime_sleep(&self, duration: Duration) {
+        self.clone().sleep(duration).await;
+    }
+
     async fn sleep(self, duration: Duration) {
         let until = self.0.millis.load(Ordering::SeqCst) + duration.as_millis() as u64;
         poll_fn(|cx| {
@@ -89,18 +99,7 @@ impl Sim {
 
     /// Run the tasks until there is none left.
     pub fn settle(&self) {
-        let idle = poll_fn(|cx| {
-            if self.0.tasks.lock().unwrap().is_empty() {
-                return Poll::Ready(());
-            }
-            cx.waker().wake_by_ref();
-            Poll::Pending
-        });
-        let mut idle = pin!(idle);
-        // Time has to pass for some of them, so nobody here keeps it from doing so.
-        while self.run_for(idle.as_mut(), 1_000).is_none() {
-            assert!(self.skip_time(), "a task that nobody wakes");
-        }
+        self.run(poll_fn(|_| if self.0.tasks.lock().unwrap().is_empty() { Poll::Ready(()) } else { Poll::Pending }));
     }
 
     /// The process ends here: what it was about is dropped.
@@ -116,14 +115,15 @@ impl Sim {
     fn poll_tasks(&self, cx: &mut Context<'_>) {
         // Taken out, since a task may spawn another.
         let tasks = std::mem::take(&mut *self.0.tasks.lock().unwrap());
+        let before = tasks.len();
         let alive: Vec<_> =
             tasks.into_iter().filter_map(|mut task| task.as_mut().poll(cx).is_pending().then_some(task)).collect();
-        if self.0.tasks.lock().unwrap().iter().next().is_some() {
+        let mut tasks = self.0.tasks.lock().unwrap();
+        // Whoever looks at the tasks has to look again.
+        if !tasks.is_empty() || alive.len() < before {
             cx.waker().wake_by_ref();
         }
-        let mut tasks = self.0.tasks.lock().unwrap();
-        let new = std::mem::replace(&mut *tasks, alive);
-        tasks.extend(new);
+        tasks.splice(0..0, alive);
     }
 
     /// To the next timer. `false` if there is none.

@@ -1,11 +1,12 @@
 //! A vault with everything that a test wants to turn or look at, and users with verified tokens.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use mcp_token_lifecycle::upstream::{
     Account, Credential, CredentialVault, Lease, LeaseError, Need, Owner, RefreshPolicy, SecretText, TokenSet,
 };
-use mcp_token_lifecycle::{AccessClaims, Clock, MemoryStore, RotationPolicy, TokenStore};
+use mcp_token_lifecycle::{AccessClaims, Clock, MemoryStore, RotationPolicy, Timestamp, TokenStore};
 
 use crate::service::{LIFETIME, Service, access_token, refresh_token};
 use crate::sim::Sim;
@@ -70,9 +71,7 @@ impl<S: TokenStore + Clone + 'static> World<S> {
     }
 
     pub fn tokens(&self) -> Credential {
-        let end = self.sim.now().saturating_add(std::time::Duration::from_secs(LIFETIME));
-        let tokens = TokenSet::new(SecretText::new(access_token(0)), scope("repo:read")).expires_at(end);
-        Credential::OAuth(tokens.refresh_token(SecretText::new(refresh_token(0))))
+        tokens(self.sim.now())
     }
 
     /// What user-1 is leased, as the secret in it.
@@ -111,4 +110,15 @@ pub fn user() -> AccessClaims {
 pub fn claims_of(subject: &str, client_id: &str) -> AccessClaims {
     let issuer: Bench<MemoryStore> = bench(RotationPolicy::standard());
     issuer.claims(&issuer.begin(grant_of(subject, client_id)))
+}
+
+pub fn secret_text(text: &str) -> SecretText {
+    SecretText::new(text)
+}
+
+/// The first tokens, good for 1,000 seconds from `now` on.
+pub fn tokens(now: Timestamp) -> Credential {
+    let end = now.saturating_add(Duration::from_secs(LIFETIME));
+    let tokens = TokenSet::new(secret_text(&access_token(0)), scope("repo:read")).expires_at(end);
+    Credential::OAuth(tokens.refresh_token(secret_text(&refresh_token(0))))
 }

@@ -1,0 +1,152 @@
+//! How the vault reads and writes its records.
+
+use std::collections::BTreeMap;
+
+use zeroize::Zeroizing;
+
+use super::content;
+use super::credential::Account;
+use super::held::Held;
+use super::record::{self, Envelope, context};
+use super::root::Root;
+use super::vault::CredentialVault;
+use super::vault_error::{VaultError, VaultErrorKind, corrupt};
+use crate::issuer::{MAX_ATTEMPTS, PAGE};
+use crate::store::{Commit, IndexKey, Record, RecordKey, Select, TokenStore};
+use crate::time::Timestamp;
+
+const FOR_EVER: Timestamp = Timestamp::from_unix(i64::MAX as u64);
+
+/// Where a record is, or would be, and what a write of it needs.
+pub(crate) struct Place {
+    pub(crate) key: RecordKey,
+    /// The version that a write has to replace; 0 if there is none.
+    version: u64,
+    /// The data key that it goes on with; without one the write makes a new one.
+    envelope: Option<Envelope>,
+}
+
+impl Place {
+    /// Where there is nothing yet.
+    pub(crate) fn empty(key: RecordKey) -> Self {
+        Self { key, version: 0, envelope: None }
+    }
+
+    /// The same place, for another credential: it gets a data key of its own.
+    pub(crate) fn with_new_key(self) -> Self {
+        Self { envelope: None, ..self }
+    }
+}
+
+impl<S: TokenStore> CredentialVault<S> {
+    /// What `account` has, and where.
+    pub(crate) async fn find(&self, account: &Account) -> Result<(Place, Option<Held>), VaultError> {
+        let (place, held) = self.load(self.root().await?.locate(account)).await?;
+        if held.as_ref().is_none_or(|held| held.account == *account) { Ok((place, held)) } else { Err(corrupt()) }
+    }
+
+    /// What is in the record under `key`: nothing if there is no such record, or its credential is gone.
+    pub(crate) async fn load(&self, key: RecordKey) -> Result<(Place, Option<Held>), VaultError> {
+        match self.store.get(key).await? {
+            None => Ok((Place::empty(key), None)),
+            Some(record) if record.key == key => self.open(&record).await,
+            Some(_) => Err(corrupt()),
+        }
+    }
+
+    /// What is in `record`.
+    pub(crate) async fn open(&self, record: &Record) -> Result<(Place, Option<Held>), VaultError> {
+        let (envelope, content) = self.unseal(record).await?;
+        let place = Place { key: record.key, version: record.version, envelope: Some(envelope) };
+        Ok((place, content::decode(&content)?))
+    }
+
+    async fn unseal(&self, record: &Record) -> Result<(Envelope, Zeroizing<Vec<u8>>), VaultError> {
+        let wrapped = record::wrapped(record)?;
+        let keys = self.keys.open(&wrapped, &context(record.key), self.now()).await?;
+        let content = record::open(record, &keys)?;
+        Ok((Envelope { wrapped, keys }, content))
+    }
+
+    /// Write `held`, or that it is gone, where `place` says.
+    pub(crate) async fn write(&self, place: &Place, held: Option<&Held>) -> Result<Commit, VaultError> {
+        let (indexes, expires_at) = match held {
+            Some(held) => (self.root().await?.indexes(held), FOR_EVER),
+            // The next purge deletes it.
+            None => (Vec::new(), self.now()),
+        };
+        let content = content::encode(held)?;
+        self.commit(place, indexes, expires_at, &content).await
+    }
+
+    async fn commit(
+        &self,
+        place: &Place,
+        indexes: Vec<IndexKey>,
+        expires_at: Timestamp,
+        content: &[u8],
+    ) -> Result<Commit, VaultError> {
+        let envelope = match &place.envelope {
+            Some(envelope) => envelope.clone(),
+            None => {
+                let (wrapped, keys) = self.keys.make(&context(place.key), &*self.entropy, self.now()).await?;
+                Envelope { wrapped, keys }
+            }
+        };
+        let record = Record::new(place.key, place.version.saturating_add(1), expires_at, indexes, Vec::new());
+        let record = record::seal(record, content, &envelope, &self.random()?)?;
+        Ok(self.store.commit(record).await?)
+    }
+
+    /// Every record listed under `index`, by its key, and what kept one from being read.
+    pub(crate) async fn listed(
+        &self,
+        index: IndexKey,
+    ) -> Result<(BTreeMap<RecordKey, Held>, Option<VaultError>), VaultError> {
+        let (mut all, mut fault, mut after) = (BTreeMap::new(), None, None);
+        loop {
+            let page = self.store.list(Select::Index(index), after, PAGE).await?;
+            // The seal vouches for the index keys of a record; the store's word alone would not do.
+            for record in page.records.iter().filter(|record| record.indexes.contains(&index)) {
+                match self.open(record).await {
+                    Ok((place, held)) => all.extend(held.map(|held| (place.key, held))),
+                    Err(error) if error.is_about_one_record() => fault = Some(error),
+                    Err(error) => return Err(error),
+                }
+            }
+            after = page.next;
+            if after.is_none() {
+                return Ok((all, fault));
+            }
+        }
+    }
+
+    /// The root, read once; made by the first vault that finds none.
+    pub(crate) async fn root(&self) -> Result<&Root, VaultError> {
+        if let Some(root) = self.root.get() {
+            return Ok(root);
+        }
+        for _ in 0..MAX_ATTEMPTS {
+            if let Some(root) = self.find_or_make_root().await? {
+                return Ok(self.root.get_or_init(|| root));
+            }
+        }
+        Err(VaultError::new(VaultErrorKind::Contention))
+    }
+
+    /// `None` if another vault was faster.
+    async fn find_or_make_root(&self) -> Result<Option<Root>, VaultError> {
+        let place = Root::place();
+        if let Some(record) = self.store.get(place).await? {
+            if record.key != place {
+                return Err(corrupt());
+            }
+            let (_, secret) = self.unseal(&record).await?;
+            let secret: &[u8; Root::LEN] = secret.as_slice().try_into().map_err(|_| corrupt())?;
+            return Ok(Some(Root::derive(secret)));
+        }
+        let secret = Zeroizing::new(self.random::<{ Root::LEN }>()?);
+        let made = self.commit(&Place::empty(place), Vec::new(), FOR_EVER, secret.as_ref()).await?;
+        Ok((made == Commit::Apply).then(|| Root::derive(&secret)))
+    }
+}

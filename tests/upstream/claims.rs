@@ -1,0 +1,148 @@
+//! The claim on a refresh: a holder that never returns blocks nobody for long, and one that wakes late overwrites nothing.
+
+use std::time::Duration;
+
+use mcp_token_lifecycle::Clock;
+use mcp_token_lifecycle::upstream::{CredentialState, LeaseError, Owner, UpstreamError};
+
+use crate::service::{Gate, Service, Step, access_token};
+use crate::world::*;
+
+/// A world whose token has expired, and whose first refresh hangs at `step`.
+fn hanging(service: Service, step: impl FnOnce(Gate) -> Step) -> (World<Flaky>, Gate) {
+    let world = world_with(service);
+    world.put();
+    let gate = Gate::default();
+    world.service.then(step(gate.clone()));
+    world.pass(1_000);
+    assert!(matches!(world.lease(), Err(LeaseError::Unavailable { .. })));
+    world.told();
+    (world, gate)
+}
+
+#[test]
+fn a_claim_whose_holder_is_gone_is_taken_over_by_whoever_waits_when_it_ends() {
+    let (world, _gate) = hanging(Service::default(), Step::HoldRequest);
+    world.sim.crash();
+    // 20 of the claim's 30 seconds are over.
+    world.pass(5);
+    let began = world.sim.now();
+    assert_eq!(secret(&world.sim.run(world.twin().lease(&user(), &need())).unwrap()), access_token(1));
+    assert_eq!(world.sim.now().since(began), Duration::from_secs(10));
+    assert_eq!(world.service.refreshes(), 1);
+}
+
+#[test]
+fn a_holder_that_wakes_late_does_not_overwrite_what_another_has_stored() {
+    let (world, gate) = hanging(Service::with_leeway(), Step::HoldAnswer);
+    world.pass(15);
+    // Its answer, held back, has the tokens of number 1; the leeway gives the same to the second.
+    assert_eq!(world.lease().unwrap(), access_token(1));
+    world.pass(1_000);
+    assert_eq!(world.lease().unwrap(), access_token(2));
+    world.told();
+    gate.open();
+    world.sim.settle();
+    assert_eq!(world.told(), [("upstream_superseded", None)]);
+    assert_eq!(world.lease().unwrap(), access_token(2));
+    world.pass(800);
+    assert_eq!(world.lease().unwrap(), access_token(3), "the refresh token is still the newest");
+}
+
+/// The second attempt meets `invalid_grant`, because the first, whose answer is late, has rotated.
+#[test]
+fn a_late_success_rescues_what_another_attempt_has_given_up() {
+    let (world, gate) = hanging(Service::default(), Step::HoldAnswer);
+    world.pass(15);
+    assert!(matches!(world.lease(), Err(LeaseError::NeedsAuthorization { .. })));
+    // The first holder has not come back, so its answer counts as lost.
+    let refused = ("upstream_refuse", Some("needs_authorization"));
+    assert_eq!(world.told(), [("upstream_needs_authorization", Some("upstream_answer_lost")), refused]);
+    gate.open();
+    world.sim.settle();
+    assert_eq!(world.told(), [("upstream_refresh", None)]);
+    assert_eq!(world.lease().unwrap(), access_token(1));
+    world.pass(800);
+    assert_eq!(world.lease().unwrap(), access_token(2));
+}
+
+#[test]
+fn a_late_success_is_stored_while_another_holds_the_claim_and_that_ones_failure_changes_nothing() {
+    let (world, first) = hanging(Service::default(), Step::HoldAnswer);
+    let second = Gate::default();
+    world.service.then(Step::HoldAnswer(second.clone()));
+    world.pass(15);
+    assert!(matches!(world.lease(), Err(LeaseError::Unavailable { .. })));
+    first.open();
+    world.sim.run(async { world.sim.runtime_sleep(Duration::from_secs(1)).await });
+    assert_eq!(world.lease().unwrap(), access_token(1));
+    world.told();
+    second.open();
+    world.sim.settle();
+    assert_eq!(world.told(), [("upstream_refresh_failed", Some("upstream_invalid_grant"))]);
+    assert_eq!(world.lease().unwrap(), access_token(1));
+}
+
+#[test]
+fn a_late_failure_does_not_end_the_claim_of_another() {
+    let (world, first) = hanging(Service::default(), Step::HoldRequest);
+    let second = Gate::default();
+    world.service.then(Step::HoldAnswer(second.clone()));
+    world.pass(15);
+    assert!(matches!(world.lease(), Err(LeaseError::Unavailable { .. })));
+    // The second has rotated, so the first fails, and must not say that all is over.
+    first.open();
+    world.sim.run(async { world.sim.runtime_sleep(Duration::from_secs(1)).await });
+    let [info] = &*world.sim.run(world.vault.list("user-1")).unwrap() else { panic!("one credential") };
+    assert_eq!(info.state, CredentialState::Active);
+    second.open();
+    world.sim.settle();
+    assert_eq!(world.lease().unwrap(), access_token(1));
+}
+
+#[test]
+fn a_new_authorization_is_not_overwritten_by_a_refresh_of_the_old_one() {
+    let (world, gate) = hanging(Service::default(), Step::HoldAnswer);
+    world.put();
+    world.told();
+    gate.open();
+    world.sim.settle();
+    assert_eq!(world.told(), [("upstream_superseded", None)]);
+    assert_eq!(world.lease().unwrap(), access_token(0));
+}
+
+/// The generations begin anew, and would take the one secret for the other.
+#[test]
+fn a_credential_put_after_the_old_ones_record_was_deleted_is_not_overwritten_either() {
+    let (world, gate) = hanging(Service::default(), Step::HoldAnswer);
+    world.sim.run(world.vault.revoke(&account())).unwrap();
+    world.sim.run(world.vault.purge()).unwrap();
+    world.put_for(Owner::subject());
+    gate.open();
+    world.sim.settle();
+    assert_eq!(world.lease().unwrap(), access_token(0));
+    assert_eq!(world.told().last(), Some(&("upstream_superseded", None)));
+}
+
+#[test]
+fn a_failure_is_followed_by_a_pause_that_doubles() {
+    let world = world();
+    world.put();
+    world.pass(1_000);
+    let mut attempts = Vec::new();
+    for second in 0..40 {
+        world.service.then(Step::Fail(|| UpstreamError::unavailable("down")));
+        if matches!(world.lease(), Err(LeaseError::Unavailable { .. })) && told_a_failure(&world) {
+            attempts.push(second);
+        }
+        world.pass(1);
+    }
+    // After pauses of 1, 2, 4, 8 and 16 seconds, less a quarter at most, in whole seconds.
+    let pauses: Vec<_> = attempts.windows(2).map(|pair| pair[1] - pair[0]).collect();
+    let ranges = [1..=1, 2..=2, 3..=4, 6..=8, 12..=16];
+    assert!(pauses.len() >= 5 && pauses.iter().zip(ranges).all(|(pause, range)| range.contains(pause)), "{pauses:?}");
+}
+
+fn told_a_failure(world: &World<Flaky>) -> bool {
+    world.told().contains(&("upstream_refresh_failed", Some("upstream_unavailable")))
+}

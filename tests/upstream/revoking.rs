@@ -1,0 +1,262 @@
+//! A revocation: nobody is leased the credential from its first write on, and the service is told, however long that takes.
+
+use std::time::Duration;
+
+use mcp_token_lifecycle::Clock;
+use mcp_token_lifecycle::upstream::{
+    Account, Credential, CredentialState, LeaseError, Owner, Secret, StaticSecret, TokenSet, UpstreamError,
+};
+
+use crate::service::{Gate, Step, access_token};
+use crate::support::{Fault, Op, scope};
+use crate::world::*;
+
+const DOWN: Step = Step::Fail(|| UpstreamError::unavailable("down"));
+
+fn revoke(world: &World<Flaky>) -> bool {
+    world.sim.run(world.vault.revoke(&account())).expect("no fault")
+}
+
+fn retry(world: &World<Flaky>) -> usize {
+    world.sim.run(world.twin().retry_revocations()).expect("no fault")
+}
+
+fn state(world: &World<Flaky>) -> Option<CredentialState> {
+    world.sim.run(world.vault.list("user-1")).unwrap().first().map(|info| info.state)
+}
+
+#[test]
+fn what_is_revoked_is_leased_to_nobody_told_to_the_service_and_deleted() {
+    let world = world();
+    world.put();
+    world.told();
+    assert!(revoke(&world));
+    assert_eq!(world.service.revoked(), [access_token(0)]);
+    assert_eq!(world.told(), [("upstream_revoke", None), ("upstream_revoked", None)]);
+    assert!(matches!(world.lease(), Err(LeaseError::NotFound { .. })));
+    assert_eq!(world.sim.run(world.vault.list("user-1")).unwrap(), []);
+    assert_eq!(world.sim.run(world.vault.purge()).unwrap(), 1, "the record is gone with the next purge");
+    assert!(!revoke(&world), "there is nothing any more");
+    assert_eq!(world.service.revoked().len(), 1);
+    world.put();
+    assert_eq!(world.lease().unwrap(), access_token(0));
+}
+
+#[test]
+fn from_the_first_write_on_nobody_is_leased_it() {
+    let world = world();
+    world.put();
+    let gate = Gate::default();
+    world.service.then_at_revocation(Step::HoldRequest(gate.clone()));
+    let (claims, need, twin) = (user(), need(), world.twin());
+    let others = async {
+        let refused = twin.lease(&claims, &need).await;
+        assert!(matches!(refused, Err(LeaseError::Revoked { .. })), "{refused:?}");
+        gate.open();
+    };
+    let account = account();
+    let (revoked, ()) = world.sim.run(futures_util::future::join(world.vault.revoke(&account), others));
+    assert!(revoked.unwrap());
+}
+
+#[test]
+fn a_failed_revocation_is_retried_with_growing_pauses_until_it_is_done() {
+    let world = world();
+    world.put();
+    for _ in 0..5 {
+        world.service.then_at_revocation(DOWN);
+    }
+    world.told();
+    assert!(revoke(&world));
+    assert_eq!(state(&world), Some(CredentialState::Revoking));
+    let failed = ("upstream_revoke_failed", Some("upstream_unavailable"));
+    assert_eq!(world.told(), [("upstream_revoke", None), failed]);
+    assert!(matches!(world.lease(), Err(LeaseError::Revoked { .. })));
+    let mut seconds = 0;
+    while retry(&world) == 0 {
+        world.pass(1);
+        seconds += 1;
+    }
+    // 1, 2, 4, 8 and 16 seconds, less a quarter at most.
+    assert!((23..=31).contains(&seconds), "{seconds}");
+    let told: Vec<_> = world.told().into_iter().filter(|(act, _)| *act != "upstream_refuse").collect();
+    assert_eq!(told, [[failed; 4].as_slice(), &[("upstream_revoked", None)]].concat());
+    assert_eq!((world.service.revoked(), state(&world)), (vec![access_token(0)], None));
+    assert_eq!(retry(&world), 0);
+}
+
+#[test]
+fn what_the_service_does_not_honour_any_more_needs_no_revocation() {
+    let world = world();
+    world.put();
+    world.service.then_at_revocation(Step::Fail(|| UpstreamError::InvalidGrant));
+    assert!(revoke(&world));
+    assert_eq!(state(&world), None);
+}
+
+#[test]
+fn a_revocation_is_given_up_when_the_credential_has_expired_or_after_the_retention() {
+    let day = 24 * 3600;
+    let at = |world: &World<Flaky>, seconds| world.sim.now().saturating_add(Duration::from_secs(seconds));
+    for (with_refresh, refresh_ends, end) in
+        [(false, None, 1_000), (true, None, 90 * day), (true, Some(5 * day), 5 * day)]
+    {
+        let world = world();
+        let mut tokens = TokenSet::new(secret_text("token"), scope("")).expires_at(at(&world, 1_000));
+        tokens.refresh_token = with_refresh.then(|| secret_text("refresh"));
+        tokens.refresh_expires_at = refresh_ends.map(|end| at(&world, end));
+        world.sim.run(world.vault.put(&account(), Credential::OAuth(tokens), Owner::subject())).unwrap();
+        for _ in 0..3 {
+            world.service.then_at_revocation(DOWN);
+        }
+        assert!(revoke(&world));
+        world.pass(end - 1);
+        assert_eq!(retry(&world), 0);
+        assert_eq!(state(&world), Some(CredentialState::Revoking));
+        world.told();
+        world.pass(1);
+        assert_eq!(retry(&world), 1);
+        assert_eq!((world.told(), state(&world)), (vec![("upstream_abandoned", None)], None));
+        assert_eq!(world.service.revoked(), [""; 0]);
+    }
+}
+
+#[test]
+fn a_static_secret_without_a_provider_is_just_deleted_and_tokens_wait_for_one() {
+    let world = world();
+    let put = |service: &str, credential| {
+        let account = Account::new("user-1", service);
+        world.sim.run(world.vault.put(&account, credential, Owner::subject())).unwrap();
+        world.told();
+        assert!(world.sim.run(world.vault.revoke(&account)).unwrap());
+        world.told()
+    };
+    let key = StaticSecret::new(Secret::ApiKey(secret_text("key")), scope(""));
+    assert_eq!(put("aws", Credential::Static(key))[1], ("upstream_revoked", None));
+    assert_eq!(put("slack", world.tokens())[1], ("upstream_revoke_failed", Some("no_provider")));
+    assert_eq!(state(&world), Some(CredentialState::Revoking));
+    world.pass(2);
+    let vault = world.twin().with_provider("slack", world.service.clone());
+    assert_eq!(world.sim.run(vault.retry_revocations()).unwrap(), 1);
+    assert_eq!(world.service.revoked(), [access_token(0)]);
+}
+
+#[test]
+fn a_credential_that_waits_for_its_revocation_makes_room_for_a_new_one_and_is_still_revoked() {
+    let world = world();
+    world.put();
+    world.service.then_at_revocation(DOWN);
+    assert!(revoke(&world));
+    let key = StaticSecret::new(Secret::ApiKey(secret_text("new")), scope("repo:read"));
+    world.sim.run(world.vault.put(&account(), Credential::Static(key), Owner::subject())).unwrap();
+    assert_eq!(world.lease().unwrap(), "new");
+    world.pass(2);
+    assert_eq!(retry(&world), 1);
+    assert_eq!((world.service.revoked(), world.lease().unwrap()), (vec![access_token(0)], "new".to_owned()));
+    assert_eq!(state(&world), Some(CredentialState::Active));
+}
+
+/// The refresh was under way when the credential was revoked: what it brings is revoked too.
+#[test]
+fn tokens_that_come_after_the_revocation_are_revoked_as_well() {
+    for (is_down, purged) in [(false, false), (false, true), (true, false)] {
+        let world = world();
+        world.put();
+        let gate = Gate::default();
+        world.service.then(Step::HoldAnswer(gate.clone()));
+        world.pass(1_000);
+        assert!(matches!(world.lease(), Err(LeaseError::Unavailable { .. })));
+        if is_down {
+            world.service.then_at_revocation(DOWN);
+        }
+        assert!(revoke(&world));
+        if purged {
+            assert_eq!(world.sim.run(world.vault.purge()).unwrap(), 1);
+        }
+        gate.open();
+        world.sim.settle();
+        assert_eq!(world.service.revoked().last(), Some(&access_token(1)), "the newest");
+        assert_eq!(world.service.revoked().len(), if is_down { 1 } else { 2 });
+        assert!(matches!(world.lease(), Err(LeaseError::NotFound { .. })));
+        assert_eq!(retry(&world), 0);
+    }
+}
+
+/// The service is told of the old tokens while the new ones arrive: these are not deleted untold.
+#[test]
+fn a_revocation_of_the_old_tokens_does_not_delete_the_new_ones() {
+    let world = world();
+    world.put();
+    let (refresh, revocation) = (Gate::default(), Gate::default());
+    world.service.then(Step::HoldAnswer(refresh.clone()));
+    world.pass(1_000);
+    assert!(matches!(world.lease(), Err(LeaseError::Unavailable { .. })));
+    world.service.then_at_revocation(Step::HoldRequest(revocation.clone()));
+    let account = account();
+    let others = async {
+        world.sim.runtime_sleep(Duration::from_secs(1)).await;
+        refresh.open();
+        world.sim.runtime_sleep(Duration::from_secs(1)).await;
+        revocation.open();
+    };
+    let (revoked, ()) = world.sim.run(futures_util::future::join(world.vault.revoke(&account), others));
+    assert!(revoked.unwrap());
+    world.sim.settle();
+    let mut told = world.service.revoked();
+    told.sort();
+    assert_eq!(told, [access_token(0), access_token(1)]);
+    assert_eq!(state(&world), None);
+}
+
+#[test]
+fn a_revocation_that_was_dropped_anywhere_is_finished_by_the_next_round() {
+    let ends = |rounds: &usize| {
+        let world = world_on(
+            std::sync::Arc::new(crate::support::pausing::Pausing(mcp_token_lifecycle::MemoryStore::new())),
+            Default::default(),
+        );
+        world.put();
+        let ended = world.sim.run_for(world.vault.revoke(&account()), *rounds).is_some();
+        let leased = world.lease();
+        // Behind any claim on the attempt.
+        world.pass(30);
+        let finished = world.sim.run(world.twin().retry_revocations()).unwrap();
+        match leased {
+            Ok(token) => assert_eq!((token, finished), (access_token(0), 0), "nothing was written yet"),
+            Err(LeaseError::Revoked { .. }) => assert_eq!(finished, 1),
+            Err(LeaseError::NotFound { .. }) => assert_eq!(finished, 0),
+            Err(error) => panic!("{error:?}"),
+        }
+        let revoked = world.service.revoked();
+        assert!(revoked.iter().all(|token| *token == access_token(0)) && revoked.len() <= 2, "{revoked:?}");
+        assert!(!ended || !revoked.is_empty());
+        ended
+    };
+    let cuts = (0..).find(ends).unwrap() - 1;
+    assert!(cuts > 10, "{cuts} cuts");
+}
+
+#[test]
+fn a_store_that_fails_during_a_revocation_delays_it_and_no_more() {
+    for fault in [Fault::Unavailable, Fault::UncertainUndone, Fault::UncertainDone] {
+        for skip in 0..7 {
+            let world = world();
+            world.put();
+            world.store.fail_after(skip, fault);
+            let failed = world.sim.run(world.vault.revoke(&account())).is_err();
+            assert!(failed, "{fault:?} at operation {skip}");
+            world.store.heal();
+            world.pass(30);
+            revoke(&world);
+            retry(&world);
+            assert!(matches!(world.lease(), Err(LeaseError::NotFound { .. })), "{fault:?} at operation {skip}");
+            assert!(!world.service.revoked().is_empty(), "{fault:?} at operation {skip}");
+        }
+    }
+    let world = world();
+    world.put();
+    world.store.operations();
+    revoke(&world);
+    let (get, commit) = (Op::Get, Op::Commit);
+    assert_eq!(world.store.operations(), [get, get, commit, get, commit, get, commit], "these seven");
+}
