@@ -54,7 +54,7 @@ impl<S: TokenStore + 'static> CredentialVault<S> {
                     return Ok(Lease::of(held.credential, overdue));
                 }
                 // Somebody will; this one has waited for long enough.
-                Act::Refresh { is_good: true } if gave_up => return Ok(Lease::of(&held, false)),
+                Act::Refresh { is_good: true } if gave_up => return Ok(Lease::of(held.credential, false)),
                 Act::Refresh { is_good: false } if gave_up => {
                     return Err(LeaseError::Unavailable { retry_after: self.policy.claim });
                 }
