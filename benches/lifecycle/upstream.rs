@@ -150,22 +150,19 @@ struct Tokens<'a> {
     refresh_expires_at: Option<u64>,
 }
 
-/// What a lease cannot do without, on as many records of the same size.
+/// What a lease cannot do without, on as many records of the same size, each with a data key of its own that is at hand.
 struct Primitives {
     store: MemoryStore,
-    keys: Vec<RecordKey>,
+    keys: Vec<(RecordKey, Bare, Hmac<Sha256>)>,
     next: Cell<usize>,
     /// Where nonce and ciphertext begin.
     from: usize,
-    aead: Bare,
-    mac: Hmac<Sha256>,
 }
 
 impl Primitives {
     fn new(template: &MemoryStore) -> Self {
         let content = postcard::to_extend(&Some(stored()), Vec::new()).unwrap();
-        let (aead, store) = (Bare::new(&[1; 32]), MemoryStore::new());
-        let (mut keys, mut from) = (Vec::new(), 0);
+        let (store, mut keys, mut from) = (MemoryStore::new(), Vec::new(), 0);
         // All but the root, which no index has.
         for mut record in records(template).into_iter().filter(|record| !record.indexes.is_empty()) {
             let sealed = body(&record.payload).len();
@@ -173,19 +170,19 @@ impl Primitives {
             from = record.payload.len() - RECORD_TAG - sealed;
             let plaintext = &mut record.payload[from + NONCE..][..content.len()];
             plaintext.copy_from_slice(&content);
+            let aead = Bare::new(&[1; 32]);
             let tag = aead.seal(&[0; NONCE], &[0; 17], plaintext);
             record.payload[from..][..NONCE].fill(0);
             record.payload[from + NONCE + content.len()..][..TAG].copy_from_slice(&tag);
-            keys.push(record.key);
+            keys.push((record.key, aead, <Hmac<Sha256> as KeyInit>::new_from_slice(&[2; 32]).unwrap()));
             assert_eq!(block_on(store.commit(record)).unwrap(), Commit::Apply);
         }
-        let mac = <Hmac<Sha256> as KeyInit>::new_from_slice(&[2; 32]).unwrap();
-        Self { store, keys, next: Cell::new(0), from, aead, mac }
+        Self { store, keys, next: Cell::new(0), from }
     }
 
     fn get(&self) -> Record {
         self.next.set(scattered(self.next.get(), self.keys.len()));
-        block_on(self.store.get(self.keys[self.next.get()])).unwrap().unwrap()
+        block_on(self.store.get(self.keys[self.next.get()].0)).unwrap().unwrap()
     }
 
     /// Fetched and opened.
@@ -199,12 +196,12 @@ impl Primitives {
         let end = record.payload.len() - RECORD_TAG;
         let (nonce, rest) = record.payload[self.from..end].split_first_chunk_mut().unwrap();
         let (ciphertext, tag) = rest.split_last_chunk_mut().unwrap();
-        self.aead.open(nonce, &[0; 17], ciphertext, tag);
+        self.keys[self.next.get()].1.open(nonce, &[0; 17], ciphertext, tag);
     }
 
     fn all(&self) -> usize {
         let mut record = self.get();
-        let mut mac = self.mac.clone();
+        let mut mac = self.keys[self.next.get()].2.clone();
         // Key, version, expiry, count and keys of the indexes.
         mac.update(black_box(&[3; 16 + 3 * 8 + 16]));
         mac.update(&record.payload[..record.payload.len() - RECORD_TAG]);
