@@ -1,13 +1,15 @@
 //! How the vault reads and writes its records.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use zeroize::Zeroizing;
 
 use super::content;
 use super::credential::Account;
+use super::data_keys::Envelope;
 use super::held::Held;
-use super::record::{self, Envelope, context};
+use super::record::{self, context};
 use super::root::Root;
 use super::vault::CredentialVault;
 use super::vault_error::{VaultError, VaultErrorKind, corrupt};
@@ -23,7 +25,7 @@ pub(crate) struct Place {
     /// The version that a write has to replace; 0 if there is none.
     version: u64,
     /// The data key that it goes on with; without one the write makes a new one.
-    envelope: Option<Envelope>,
+    envelope: Option<Arc<Envelope>>,
 }
 
 impl Place {
@@ -61,11 +63,11 @@ impl<S: TokenStore> CredentialVault<S> {
         Ok((place, content::decode(&content)?))
     }
 
-    async fn unseal(&self, record: &Record) -> Result<(Envelope, Zeroizing<Vec<u8>>), VaultError> {
-        let wrapped = record::wrapped(record)?;
-        let keys = self.keys.open(&wrapped, &context(record.key), self.now()).await?;
-        let content = record::open(record, &keys)?;
-        Ok((Envelope { wrapped, keys }, content))
+    async fn unseal(&self, record: &Record) -> Result<(Arc<Envelope>, Zeroizing<Vec<u8>>), VaultError> {
+        let (key_id, bytes) = record::wrapped(record)?;
+        let envelope = self.keys.open(key_id, bytes, &context(record.key), self.now()).await?;
+        let content = record::open(record, &envelope)?;
+        Ok((envelope, content))
     }
 
     /// Write `held`, or that it is gone, where `place` says.
@@ -88,10 +90,7 @@ impl<S: TokenStore> CredentialVault<S> {
     ) -> Result<Commit, VaultError> {
         let envelope = match &place.envelope {
             Some(envelope) => envelope.clone(),
-            None => {
-                let (wrapped, keys) = self.keys.make(&context(place.key), &*self.entropy, self.now()).await?;
-                Envelope { wrapped, keys }
-            }
+            None => self.keys.make(&context(place.key), &*self.entropy, self.now()).await?,
         };
         let record = Record::new(place.key, place.version.saturating_add(1), expires_at, indexes, Vec::new());
         let record = record::seal(record, content, &envelope, &self.random()?)?;

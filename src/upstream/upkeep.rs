@@ -4,7 +4,8 @@ use std::future::Future;
 use std::time::Duration;
 
 use super::audit::UpstreamAct;
-use super::record::{self, Envelope, context};
+use super::key_wrapper::WrappedKey;
+use super::record::{self, context};
 use super::vault::CredentialVault;
 use super::vault_error::{VaultError, VaultErrorKind};
 use crate::audit::{Action, AuditEvent};
@@ -47,12 +48,12 @@ impl<S: TokenStore> CredentialVault<S> {
         let mut current = Some(record);
         for _ in 0..MAX_ATTEMPTS {
             let Some(record) = current else { return Ok(false) };
-            let wrapped = record::wrapped(&record)?;
-            if wrapped.key_id() == primary {
+            let (key_id, bytes) = record::wrapped(&record)?;
+            if key_id == primary {
                 return Ok(false);
             }
-            let (wrapped, keys) = self.keys.rewrap(&wrapped, &context(key)).await?;
-            let next = record::rewrap(&record, &Envelope { wrapped, keys })?;
+            let wrapped = WrappedKey::new(key_id, bytes.to_vec());
+            let next = record::rewrap(&record, &*self.keys.rewrap(&wrapped, &context(key)).await?)?;
             if self.store.commit(next).await? == Commit::Apply {
                 return Ok(true);
             }
