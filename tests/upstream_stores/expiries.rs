@@ -55,7 +55,7 @@ fn sum(a: Tally, b: Tally) -> Tally {
 /// The two sides.
 enum Sides {
     Processes([Process; SIDES]),
-    Vaults([Vault; SIDES]),
+    Vaults(Box<[Vault; SIDES]>),
 }
 
 impl Sides {
@@ -66,7 +66,8 @@ impl Sides {
                 let counts = |heard: String| from_fn(|n| heard.split(' ').nth(n).unwrap().parse().unwrap());
                 processes.iter_mut().map(|process| counts(process.hear())).fold(Tally::default(), sum)
             }
-            Self::Vaults([a, b]) => RUNTIME.block_on(async {
+            Self::Vaults(vaults) => RUNTIME.block_on(async {
+                let [a, b] = &**vaults;
                 let (a, b) = tokio::join!(work(a, world, users), work(b, world, users));
                 sum(a, b)
             }),
@@ -82,7 +83,7 @@ fn expire(kind: Kind, users: usize, pass: fn(usize) -> u64) {
     let first = vault();
     (0..users).for_each(|user| RUNTIME.block_on(put(&first, user, service.authorize())));
     let mut sides = match kind {
-        Kind::File => Sides::Vaults([vault(), vault()]),
+        Kind::File => Sides::Vaults(Box::new([vault(), vault()])),
         _ => Sides::Processes(from_fn(|_| Process::working(&world))),
     };
     let mut tally = Tally::default();

@@ -1,5 +1,7 @@
 //! The process that refreshes is killed, at every step that anybody outside can see.
 
+use std::collections::BTreeMap;
+
 use mcp_token_lifecycle::upstream::LeaseError;
 
 use crate::RUNTIME;
@@ -51,7 +53,7 @@ pub const STEPS: [(&str, Left); 14] = [
 /// The credential of user 0 has expired, and another process that was about to refresh it has halted at `step`.
 pub fn halted(kind: Kind, rotation: Rotation, step: usize) -> (World, Provider, Process) {
     let (world, service) = World::new(kind, rotation);
-    // And no more of it: a file is one process's at a time.
+    // This vault ends here, for a file is one process's at a time.
     RUNTIME.block_on(put(&world.vault(), 0, service.authorize()));
     world.clock.pass(LIFETIME);
     let mut process = Process::halting_at(step, &world);
@@ -91,7 +93,8 @@ impl Next {
     }
 }
 
-fn kill(kind: Kind, rotation: Rotation, step: usize) {
+/// Returns what the next one does.
+fn kill(kind: Kind, rotation: Rotation, step: usize) -> &'static str {
     let (world, service, process) = halted(kind, rotation, step);
     process.kill();
     let (next, left) = (Next::after(&world), STEPS[step].1);
@@ -105,28 +108,25 @@ fn kill(kind: Kind, rotation: Rotation, step: usize) {
         assert_eq!(told, ["upstream_needs_authorization upstream_answer_lost", "upstream_refuse needs_authorization"]);
         RUNTIME.block_on(put(&next.vault, 0, service.authorize()));
         assert_eq!(next.lease().unwrap(), access_token(1, 0));
-        return;
+        return "asks for a new authorization";
     }
     assert_eq!(second.unwrap(), access_token(0, 1));
-    let expected: &[&str] = if left == Left::Stored { &[] } else { &["upstream_refresh"] };
-    assert_eq!(told, expected);
     assert_eq!((service.rotations(), service.dead()), (1, 0), "one refresh, whoever carried it out");
+    match told.iter().map(String::as_str).collect::<Vec<_>>()[..] {
+        [] if left == Left::Stored => "finds the new token",
+        ["upstream_refresh"] if left == Left::Nothing => "refreshes at once",
+        ["upstream_refresh"] if left.has_claim() => "refreshes after the claim",
+        _ => panic!("{step} {left:?}: {told:?}"),
+    }
 }
 
 fn kill_everywhere(kind: Kind) {
     for rotation in [Rotation::Strict, Rotation::Leeway] {
-        (0..STEPS.len()).for_each(|step| kill(kind, rotation, step));
-        let count = |wanted| STEPS.iter().filter(|(_, left)| *left == wanted).count();
-        let lost = if rotation == Rotation::Strict { count(Left::Rotated) } else { 0 };
-        println!(
-            "{kind:?}, {rotation:?}: killed at {} steps: {} took over at once, {} after the claim, {} needed a new \
-             authorization, {} found the new token",
-            STEPS.len(),
-            count(Left::Nothing),
-            count(Left::Claim) + count(Left::Rotated) - lost,
-            lost,
-            count(Left::Stored),
-        );
+        let mut outcomes = BTreeMap::new();
+        for step in 0..STEPS.len() {
+            *outcomes.entry(kill(kind, rotation, step)).or_insert(0) += 1;
+        }
+        println!("{kind:?}, {rotation:?}: killed at {} steps, the next one {outcomes:?}", STEPS.len());
     }
 }
 

@@ -3,14 +3,14 @@
 use mcp_token_lifecycle::upstream::{
     Account, Credential, CredentialVault, Owner, Runtime, Secret, SecretText, StaticSecret,
 };
-use mcp_token_lifecycle::{Clock, KeyId, Keyring, MasterKey, Record, RecordKey, TokenStore};
+use mcp_token_lifecycle::{Clock, Commit, KeyId, Keyring, MasterKey, Record, RecordKey, TokenStore};
 use redis::{Commands, Connection};
 
 use crate::place::{Kind, Place, Store};
 use crate::service::{CLIENT_SECRET, LIFETIME, Rotation, SCOPE};
 use crate::steps::Steps;
 use crate::support::scope;
-use crate::world::{SERVICE, World, claims, lease_of, put, subject};
+use crate::world::{SERVICE, Vault, World, claims, lease_of, put, subject};
 use crate::{RUNTIME, variable};
 
 const STATIC: [&str; 5] =
@@ -68,10 +68,10 @@ fn holds(dump: &[u8], secret: &[u8]) -> bool {
 
 fn plant(store: &Store, clock: &impl Clock) {
     let record = Record::new(RecordKey::from_bytes([7; 16]), 1, clock.now(), Vec::new(), PLANTED.into());
-    assert_eq!(RUNTIME.block_on(store.commit(record)).unwrap(), mcp_token_lifecycle::Commit::Apply);
+    assert_eq!(RUNTIME.block_on(store.commit(record)).unwrap(), Commit::Apply);
 }
 
-async fn put_static<S: TokenStore + 'static>(vault: &CredentialVault<S>, owner: Owner) {
+async fn put_static(vault: &Vault, owner: Owner) {
     let text = |n: usize| SecretText::new(STATIC[n]);
     let secrets = [Secret::ApiKey(text(0)), Secret::password(STATIC[1], text(2)), Secret::key_pair(STATIC[3], text(4))];
     for (n, secret) in secrets.into_iter().enumerate() {

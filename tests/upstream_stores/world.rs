@@ -7,7 +7,7 @@ use std::time::Duration;
 use mcp_token_lifecycle::upstream::{
     Account, Credential, CredentialVault, LeaseError, Need, Owner, RefreshPolicy, Runtime,
 };
-use mcp_token_lifecycle::{AccessClaims, RotationPolicy, TokenStore};
+use mcp_token_lifecycle::{AccessClaims, RotationPolicy};
 use tempfile::TempDir;
 
 use crate::RUNTIME;
@@ -95,7 +95,7 @@ pub fn need() -> Need {
     Need::new(SERVICE, scope(SCOPE))
 }
 
-pub async fn put<S: TokenStore + 'static>(vault: &CredentialVault<S>, user: usize, credential: Credential) {
+pub async fn put(vault: &Vault, user: usize, credential: Credential) {
     vault.put(&Account::new(subject(user), SERVICE), credential, Owner::subject()).await.unwrap();
 }
 
