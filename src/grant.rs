@@ -48,7 +48,7 @@ impl Scope {
 
     /// Whether every token of `other` is among them.
     pub fn includes(&self, other: &Scope) -> bool {
-        other.iter().all(|token| self.contains(token))
+        self == other || other.iter().all(|token| self.contains(token))
     }
 
     /// Text that an earlier [`Scope::parse`] made.

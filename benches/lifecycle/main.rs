@@ -1,7 +1,8 @@
 //! Measures what the crate promises and prints one table.
 //!
 //! `cargo bench` runs everything; `cargo bench -- verify size` only these groups; `cargo bench -- --quick` leaves out what
-//! takes long, for continuous integration. Groups: verify, refresh, store, size, durable, and http with that feature.
+//! takes long, for continuous integration. Groups: verify, refresh, store, size, durable, and http and upstream with the
+//! features of these names.
 //!
 //! Whatever is compared is measured in turns of a fraction of a millisecond, and a ratio is the median of the ratios of
 //! neighbouring turns, so that a busy machine disturbs both sides alike, and most turns not at all.
@@ -18,6 +19,8 @@ mod rivals;
 mod size;
 mod store;
 mod table;
+#[cfg(feature = "upstream")]
+mod upstream;
 mod verify;
 
 use table::Table;
@@ -32,6 +35,8 @@ const GROUPS: &[Group] = &[
     ("durable", durable::run),
     #[cfg(feature = "http")]
     ("http", http::run),
+    #[cfg(feature = "upstream")]
+    ("upstream", upstream::run),
 ];
 
 fn main() {

@@ -13,22 +13,24 @@ use crate::time::Timestamp;
 /// The most data keys that are kept: some 8 MB.
 const CAPACITY: usize = 10_000;
 
-/// What is derived from a data key: the two subkeys that a record is sealed with, ready for use. Zeroized on drop.
-pub(crate) struct SealKeys {
+/// A data key as it is stored, and the two subkeys of it that a record is sealed with, ready for use. They are zeroized on drop.
+pub(crate) struct Envelope {
+    pub(crate) wrapped: WrappedKey,
     /// Seals the content.
     pub(crate) content: Aead,
     /// Tags everything the store sees.
     pub(crate) tag: Mac,
 }
 
-impl SealKeys {
-    fn derive(key: &DataKey) -> Arc<Self> {
+impl Envelope {
+    fn new(wrapped: WrappedKey, key: &DataKey) -> Arc<Self> {
         let subkey = |label| subkey(key.as_bytes(), label);
-        Arc::new(Self { content: Aead::new(&subkey("upstream content")), tag: Mac::new(&subkey("upstream tag")) })
+        let (content, tag) = (Aead::new(&subkey("upstream content")), Mac::new(&subkey("upstream tag")));
+        Arc::new(Self { wrapped, content, tag })
     }
 }
 
-redacted!(SealKeys);
+redacted!(Envelope);
 
 /// The data keys of one vault.
 pub(crate) struct DataKeys {
@@ -54,38 +56,36 @@ impl DataKeys {
         context: &[u8],
         entropy: &dyn Entropy,
         now: Timestamp,
-    ) -> Result<(WrappedKey, Arc<SealKeys>), WrapError> {
+    ) -> Result<Arc<Envelope>, WrapError> {
         let key = DataKey::from_bytes(random(entropy).map_err(WrapError::unavailable)?);
-        let wrapped = self.wrap(&key, context).await?;
-        let keys = SealKeys::derive(&key);
-        self.with_ready(|ready| ready.insert(&wrapped, context, &keys, now));
-        Ok((wrapped, keys))
+        let envelope = Envelope::new(self.wrap(&key, context).await?, &key);
+        self.with_ready(|ready| ready.insert(context, &envelope, now));
+        Ok(envelope)
     }
 
-    /// The subkeys of the data key that was wrapped for `context`.
+    /// The data key that the key of this id has wrapped for `context` into these bytes.
     pub(crate) async fn open(
         &self,
-        wrapped: &WrappedKey,
+        key_id: &str,
+        bytes: &[u8],
         context: &[u8],
         now: Timestamp,
-    ) -> Result<Arc<SealKeys>, WrapError> {
-        if let Some(keys) = self.with_ready(|ready| ready.get(wrapped, context, now)) {
-            return Ok(keys);
+    ) -> Result<Arc<Envelope>, WrapError> {
+        if let Some(envelope) = self.with_ready(|ready| ready.get(key_id, bytes, context, now)) {
+            return Ok(envelope);
         }
-        let keys = SealKeys::derive(&self.wrapper.unwrap(wrapped, context).await?);
-        self.with_ready(|ready| ready.insert(wrapped, context, &keys, now));
-        Ok(keys)
+        let wrapped = WrappedKey::new(key_id, bytes.to_vec());
+        let key = self.wrapper.unwrap(&wrapped, context).await?;
+        let envelope = Envelope::new(wrapped, &key);
+        self.with_ready(|ready| ready.insert(context, &envelope, now));
+        Ok(envelope)
     }
 
     /// The same data key wrapped anew, with the primary key. It is not kept ready: a pass over all records would drive out
     /// those in use.
-    pub(crate) async fn rewrap(
-        &self,
-        wrapped: &WrappedKey,
-        context: &[u8],
-    ) -> Result<(WrappedKey, Arc<SealKeys>), WrapError> {
+    pub(crate) async fn rewrap(&self, wrapped: &WrappedKey, context: &[u8]) -> Result<Arc<Envelope>, WrapError> {
         let key = self.wrapper.unwrap(wrapped, context).await?;
-        Ok((self.wrap(&key, context).await?, SealKeys::derive(&key)))
+        Ok(Envelope::new(self.wrap(&key, context).await?, &key))
     }
 
     async fn wrap(&self, key: &DataKey, context: &[u8]) -> Result<WrappedKey, WrapError> {
@@ -104,16 +104,14 @@ struct Ready {
     lifetime: Duration,
     capacity: usize,
     keys: HashMap<Arc<[u8]>, Entry>,
-    /// In the order of their coming, which is that of their end.
-    order: VecDeque<Arc<[u8]>>,
+    /// Since when each is there, in the order of their coming, which is that of their end.
+    order: VecDeque<(Arc<[u8]>, Timestamp)>,
 }
 
 /// Found by its wrapped bytes; a hit has the same key id and context too.
 struct Entry {
-    key_id: Box<str>,
     context: Box<[u8]>,
-    keys: Arc<SealKeys>,
-    since: Timestamp,
+    envelope: Arc<Envelope>,
 }
 
 impl Ready {
@@ -121,37 +119,37 @@ impl Ready {
         Self { lifetime, capacity, keys: HashMap::new(), order: VecDeque::new() }
     }
 
-    fn get(&mut self, wrapped: &WrappedKey, context: &[u8], now: Timestamp) -> Option<Arc<SealKeys>> {
+    fn get(&mut self, key_id: &str, bytes: &[u8], context: &[u8], now: Timestamp) -> Option<Arc<Envelope>> {
         self.end(now);
-        let entry = self.keys.get(wrapped.as_bytes())?;
-        (*entry.key_id == *wrapped.key_id() && *entry.context == *context).then(|| entry.keys.clone())
+        let Entry { envelope, context: bound_to } = self.keys.get(bytes)?;
+        (envelope.wrapped.key_id() == key_id && **bound_to == *context).then(|| envelope.clone())
     }
 
-    fn insert(&mut self, wrapped: &WrappedKey, context: &[u8], keys: &Arc<SealKeys>, now: Timestamp) {
+    fn insert(&mut self, context: &[u8], envelope: &Arc<Envelope>, now: Timestamp) {
         self.end(now);
-        if self.lifetime.is_zero() || self.keys.contains_key(wrapped.as_bytes()) {
+        let bytes = envelope.wrapped.as_bytes();
+        if self.lifetime.is_zero() || self.keys.contains_key(bytes) {
             return;
         }
         if self.order.len() >= self.capacity {
             self.drop_oldest();
         }
-        let bytes: Arc<[u8]> = wrapped.as_bytes().into();
-        let (key_id, context) = (wrapped.key_id().into(), context.into());
-        self.keys.insert(bytes.clone(), Entry { key_id, context, keys: keys.clone(), since: now });
-        self.order.push_back(bytes);
+        let bytes: Arc<[u8]> = bytes.into();
+        self.keys.insert(bytes.clone(), Entry { context: context.into(), envelope: envelope.clone() });
+        self.order.push_back((bytes, now));
     }
 
     /// Drop what is past its time, and what comes from the future: the clock was set back, and nobody knows its age.
     fn end(&mut self, now: Timestamp) {
         let lifetime = self.lifetime;
         let fresh = |since: Timestamp| since <= now && now.since(since) < lifetime;
-        while self.order.front().and_then(|oldest| self.keys.get(oldest)).is_some_and(|entry| !fresh(entry.since)) {
+        while self.order.front().is_some_and(|(_, since)| !fresh(*since)) {
             self.drop_oldest();
         }
     }
 
     fn drop_oldest(&mut self) {
-        if let Some(bytes) = self.order.pop_front() {
+        if let Some((bytes, _)) = self.order.pop_front() {
             self.keys.remove(&bytes);
         }
     }
@@ -217,16 +215,21 @@ mod tests {
         Timestamp::from_unix(seconds)
     }
 
-    fn make(keys: &DataKeys, context: &[u8], now: u64) -> (WrappedKey, Arc<SealKeys>) {
-        block_on(keys.make(context, &OsEntropy, at(now))).unwrap()
+    fn make(keys: &DataKeys, context: &[u8], now: u64) -> (WrappedKey, Arc<Envelope>) {
+        let made = block_on(keys.make(context, &OsEntropy, at(now))).unwrap();
+        (made.wrapped.clone(), made)
     }
 
-    fn open(keys: &DataKeys, wrapped: &WrappedKey, context: &[u8], now: u64) -> Arc<SealKeys> {
-        block_on(keys.open(wrapped, context, at(now))).unwrap()
+    fn try_open(keys: &DataKeys, wrapped: &WrappedKey, context: &[u8], now: u64) -> Result<Arc<Envelope>, WrapError> {
+        block_on(keys.open(wrapped.key_id(), wrapped.as_bytes(), context, at(now)))
     }
 
-    fn same(a: &SealKeys, b: &SealKeys) -> bool {
-        let seal = |keys: &SealKeys| {
+    fn open(keys: &DataKeys, wrapped: &WrappedKey, context: &[u8], now: u64) -> Arc<Envelope> {
+        try_open(keys, wrapped, context, now).unwrap()
+    }
+
+    fn same(a: &Envelope, b: &Envelope) -> bool {
+        let seal = |keys: &Envelope| {
             let mut text = vec![0; 4];
             keys.content.seal(&[0; 24], b"", &mut text, 0).unwrap();
             text
@@ -253,7 +256,7 @@ mod tests {
         let ((_, one), (_, other)) = (make(&keys, b"here", 0), make(&keys, b"here", 0));
         assert!(same(&one, &one) && !same(&one, &other));
         let of = |label| Mac::new(&subkey(&[9; 32], label)).tag(&[b"x"]);
-        let derived = SealKeys::derive(&DataKey::from_bytes([9; 32])).tag.tag(&[b"x"]);
+        let derived = Envelope::new(WrappedKey::new("1", Vec::new()), &DataKey::from_bytes([9; 32])).tag.tag(&[b"x"]);
         assert!(derived == of("upstream tag") && derived != of("upstream content"));
     }
 
@@ -262,9 +265,9 @@ mod tests {
     fn a_key_at_hand_is_not_given_to_another_context_or_key_id() {
         let keys = DataKeys::new(Counted::new(0), LIFETIME);
         let (wrapped, _) = make(&keys, b"here", 0);
-        assert!(matches!(block_on(keys.open(&wrapped, b"there", at(0))), Err(WrapError::Corrupt)));
+        assert!(matches!(try_open(&keys, &wrapped, b"there", 0), Err(WrapError::Corrupt)));
         let renamed = WrappedKey::new("1", wrapped.as_bytes().to_vec());
-        assert!(matches!(block_on(keys.open(&renamed, b"here", at(0))), Err(WrapError::Corrupt)));
+        assert!(matches!(try_open(&keys, &renamed, b"here", 0), Err(WrapError::Corrupt)));
     }
 
     #[test]
@@ -287,12 +290,13 @@ mod tests {
         let made: Vec<_> = (0..4).map(|_| make(&source, b"here", 0)).collect();
         let mut ready = Ready::new(LIFETIME, 3);
         let there = |ready: &mut Ready, now| -> Vec<bool> {
-            made.iter().map(|(wrapped, _)| ready.get(wrapped, b"here", at(now)).is_some()).collect()
+            let mut is_there = |key: &WrappedKey| ready.get(key.key_id(), key.as_bytes(), b"here", at(now)).is_some();
+            made.iter().map(|(wrapped, _)| is_there(wrapped)).collect()
         };
-        for (now, (wrapped, keys)) in made.iter().enumerate() {
-            ready.insert(wrapped, b"here", keys, at(now as u64));
+        for (now, (_, envelope)) in made.iter().enumerate() {
+            ready.insert(b"here", envelope, at(now as u64));
             // A second caller who has missed it at the same time.
-            ready.insert(wrapped, b"here", keys, at(now as u64));
+            ready.insert(b"here", envelope, at(now as u64));
         }
         assert_eq!(there(&mut ready, 3), [false, true, true, true]);
         assert_eq!(there(&mut ready, 302), [false, false, false, true]);
@@ -306,9 +310,10 @@ mod tests {
         let old = Keyring::new(KeyId::new(1), MasterKey::from_bytes([1; 32]));
         let (wrapped, made) = make(&DataKeys::new(Arc::new(old), LIFETIME), b"here", 0);
         let keys = DataKeys::new(wrapper.clone(), LIFETIME);
-        let (rewrapped, same_keys) = block_on(keys.rewrap(&wrapped, b"here")).unwrap();
+        let again = block_on(keys.rewrap(&wrapped, b"here")).unwrap();
+        let rewrapped = &again.wrapped;
         assert_eq!((wrapped.key_id(), rewrapped.key_id()), ("1", &*block_on(keys.primary()).unwrap()));
-        assert!(same(&made, &same_keys) && same(&made, &open(&keys, &rewrapped, b"here", 0)));
+        assert!(same(&made, &again) && same(&made, &open(&keys, rewrapped, b"here", 0)));
         assert_eq!(wrapper.unwraps(), 2, "neither was kept ready");
         assert!(matches!(block_on(keys.rewrap(&wrapped, b"there")), Err(WrapError::Corrupt)));
     }

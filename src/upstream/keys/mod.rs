@@ -6,7 +6,7 @@ mod keyring;
 mod os_keyring;
 mod wrapper;
 
-pub(crate) use self::data_keys::{DataKeys, SealKeys};
+pub(crate) use self::data_keys::{DataKeys, Envelope};
 #[cfg(feature = "os-keyring")]
 pub use self::os_keyring::{OsKeyring, OsKeyringError};
 pub use self::wrapper::{DataKey, KeyWrapper, WrapError, WrappedKey};

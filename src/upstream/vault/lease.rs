@@ -8,7 +8,7 @@ use crate::claims::AccessClaims;
 use crate::grant::Scope;
 use crate::redacted::redacted;
 use crate::time::Timestamp;
-use crate::upstream::{Account, Credential, Secret};
+use crate::upstream::{Account, Credential, Secret, StaticSecret, TokenSet};
 
 /// What a tool needs for one call: a service, an account there, and what it must be allowed to do. Not whose: that comes from
 /// the verified claims and from nowhere else.
@@ -81,13 +81,15 @@ pub struct Lease {
 redacted!(Lease);
 
 impl Lease {
-    /// `held`, without what refreshes it.
-    pub(crate) fn of(held: &Held, overdue: bool) -> Self {
-        let (secret, is_token, expires_at) = match &held.credential {
-            Credential::OAuth(tokens) => (Secret::ApiKey(tokens.access_token.copy()), true, tokens.expires_at),
-            Credential::Static(secret) => (secret.secret.copy(), false, None),
+    /// `credential`, without what refreshes it.
+    pub(crate) fn of(credential: Credential, overdue: bool) -> Self {
+        let (secret, is_token, scope, expires_at) = match credential {
+            Credential::OAuth(TokenSet { access_token, scope, expires_at, .. }) => {
+                (Secret::ApiKey(access_token), true, scope, expires_at)
+            }
+            Credential::Static(StaticSecret { secret, scope, .. }) => (secret, false, scope, None),
         };
-        Self { secret, is_token, scope: held.credential.scope().clone(), expires_at, overdue }
+        Self { secret, is_token, scope, expires_at, overdue }
     }
 
     /// The secret, for the request to the service and for nothing else.
@@ -149,16 +151,6 @@ impl<'a> LeasedSecret<'a> {
         match self {
             Self::Bearer(secret) | Self::ApiKey(secret) => secret,
             Self::Password { password: secret, .. } | Self::KeyPair { secret, .. } => secret,
-        }
-    }
-}
-
-impl Secret {
-    fn copy(&self) -> Self {
-        match self {
-            Self::ApiKey(key) => Self::ApiKey(key.copy()),
-            Self::Password { username, password } => Self::password(username.clone(), password.copy()),
-            Self::KeyPair { id, secret } => Self::key_pair(id.clone(), secret.copy()),
         }
     }
 }

@@ -12,7 +12,7 @@ use crate::claims::AccessClaims;
 use crate::issuer::MAX_ATTEMPTS;
 use crate::store::TokenStore;
 use crate::time::Timestamp;
-use crate::upstream::{Account, UpstreamAct};
+use crate::upstream::{Account, Credential, UpstreamAct};
 
 /// The longest pause between two looks at what somebody else refreshes.
 const LONGEST_LOOK: Duration = Duration::from_millis(500);
@@ -50,15 +50,20 @@ impl<S: TokenStore + 'static> CredentialVault<S> {
                     if overdue {
                         self.report(UpstreamAct::Overdue, None, &held);
                     }
-                    return Ok(Lease::of(&held, overdue));
+                    return Ok(Lease::of(held.credential, overdue));
                 }
                 // Somebody will; this one has waited for long enough.
-                Act::Refresh { is_good: true } if gave_up => return Ok(Lease::of(&held, false)),
+                Act::Refresh { is_good: true } if gave_up => return Ok(Lease::of(held.credential, false)),
                 Act::Refresh { is_good: false } if gave_up => {
                     return Err(LeaseError::Unavailable { retry_after: self.policy.claim });
                 }
                 Act::Refresh { is_good } => {
-                    let good = is_good.then(|| Lease::of(&held, false));
+                    let good = match &held.credential {
+                        Credential::OAuth(tokens) if is_good => {
+                            Some(Lease::of(Credential::OAuth(tokens.copy()), false))
+                        }
+                        _ => None,
+                    };
                     match (self.refresh(place, held, &mut patience).await, good) {
                         // What became of it is in the store, like all that others have written meanwhile.
                         (Ok(waited), _) => gave_up = !waited,

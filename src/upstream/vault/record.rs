@@ -5,8 +5,6 @@
 //! the store sees, under another subkey of the data key; so the data key can be wrapped anew while nonce and ciphertext stay
 //! as they are, and yet an older payload under a newer version does not open, nor one under another record's key.
 
-use std::sync::Arc;
-
 use zeroize::Zeroizing;
 
 use super::error::{VaultError, VaultErrorKind, corrupt};
@@ -14,20 +12,15 @@ use crate::crypto;
 use crate::sealed::Kind;
 use crate::store::{Record, RecordKey};
 use crate::upstream::WrappedKey;
-use crate::upstream::keys::SealKeys;
+use crate::upstream::keys::Envelope;
 
 const TAG: usize = 32;
 
-/// The data key of a record: as it is stored, and what is derived from it.
-#[derive(Clone)]
-pub(crate) struct Envelope {
-    pub(crate) wrapped: WrappedKey,
-    pub(crate) keys: Arc<SealKeys>,
-}
-
 /// What a data key is bound to when it is wrapped.
-pub(crate) fn context(key: RecordKey) -> Vec<u8> {
-    [b"mcp-token-lifecycle upstream ".as_slice(), key.as_bytes()].concat()
+pub(crate) fn context(key: RecordKey) -> [u8; 45] {
+    let mut context = *b"mcp-token-lifecycle upstream 0123456789abcdef";
+    context[29..].copy_from_slice(key.as_bytes());
+    context
 }
 
 /// Whether `record` is one of the vault's.
@@ -46,34 +39,34 @@ pub(crate) fn seal(
     payload.extend_from_slice(nonce);
     let from = payload.len();
     payload.extend_from_slice(content);
-    let keys = &envelope.keys;
-    keys.content.seal(nonce, &content_data(record.key), &mut payload, from).ok_or_else(too_large)?;
-    finish(Record { payload, ..record }, keys)
+    envelope.content.seal(nonce, &content_data(record.key), &mut payload, from).ok_or_else(too_large)?;
+    finish(Record { payload, ..record }, envelope)
 }
 
-/// The data key of `record`, still wrapped.
-pub(crate) fn wrapped(record: &Record) -> Result<WrappedKey, VaultError> {
-    Ok(split(record).ok_or_else(corrupt)?.0)
+/// The data key of `record`, still wrapped: the id of the wrapping key, and the bytes.
+pub(crate) fn wrapped(record: &Record) -> Result<(&str, &[u8]), VaultError> {
+    let (id, bytes, _) = split(record).ok_or_else(corrupt)?;
+    Ok((id, bytes))
 }
 
 /// The content of `record`.
-pub(crate) fn open(record: &Record, keys: &SealKeys) -> Result<Zeroizing<Vec<u8>>, VaultError> {
-    let body = authentic(record, keys)?;
+pub(crate) fn open(record: &Record, envelope: &Envelope) -> Result<Zeroizing<Vec<u8>>, VaultError> {
+    let body = authentic(record, envelope)?;
     let (nonce, sealed) = body.split_first_chunk().ok_or_else(corrupt)?;
     let mut content = Zeroizing::new(sealed.to_vec());
-    let length = keys.content.open(nonce, &content_data(record.key), &mut content).ok_or_else(corrupt)?.len();
+    let length = envelope.content.open(nonce, &content_data(record.key), &mut content).ok_or_else(corrupt)?.len();
     content.truncate(length);
     Ok(content)
 }
 
 /// `record` as its next version, with its data key wrapped anew; the content is not even decrypted.
 pub(crate) fn rewrap(record: &Record, envelope: &Envelope) -> Result<Record, VaultError> {
-    let body = authentic(record, &envelope.keys)?;
+    let body = authentic(record, envelope)?;
     let mut payload = header(&envelope.wrapped, body.len())?;
     payload.extend_from_slice(body);
     let version = record.version.saturating_add(1);
     let next = Record::new(record.key, version, record.expires_at, record.indexes.clone(), payload);
-    finish(next, &envelope.keys)
+    finish(next, envelope)
 }
 
 /// The beginning of a payload, with room for the rest.
@@ -89,22 +82,23 @@ fn header(wrapped: &WrappedKey, body: usize) -> Result<Vec<u8>, VaultError> {
     Ok(payload)
 }
 
-fn finish(mut record: Record, keys: &SealKeys) -> Result<Record, VaultError> {
-    let tag = tag(&record, &record.payload, keys);
+fn finish(mut record: Record, envelope: &Envelope) -> Result<Record, VaultError> {
+    let tag = tag(&record, &record.payload, envelope);
     record.payload.extend_from_slice(&tag);
     if record.payload.len() > Record::MAX_PAYLOAD { Err(too_large()) } else { Ok(record) }
 }
 
 /// Nonce and ciphertext, once the tag was found to be right.
-fn authentic<'a>(record: &'a Record, keys: &SealKeys) -> Result<&'a [u8], VaultError> {
+fn authentic<'a>(record: &'a Record, envelope: &Envelope) -> Result<&'a [u8], VaultError> {
     let (tagged, found) = record.payload.split_last_chunk::<TAG>().ok_or_else(corrupt)?;
-    if !crypto::equal(&tag(record, tagged, keys), found) {
+    if !crypto::equal(&tag(record, tagged, envelope), found) {
         return Err(corrupt());
     }
-    Ok(split(record).ok_or_else(corrupt)?.1)
+    Ok(split(record).ok_or_else(corrupt)?.2)
 }
 
-fn split(record: &Record) -> Option<(WrappedKey, &[u8])> {
+/// Key id, wrapped key, and the rest up to the tag.
+fn split(record: &Record) -> Option<(&str, &[u8], &[u8])> {
     fn counted(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
         let (length, rest) = bytes.split_first_chunk()?;
         rest.split_at_checked(u16::from_be_bytes(*length).into())
@@ -113,19 +107,20 @@ fn split(record: &Record) -> Option<(WrappedKey, &[u8])> {
     let (kind, rest) = tagged.split_first()?;
     let (id, rest) = counted(rest)?;
     let (bytes, body) = counted(rest)?;
-    let wrapped = WrappedKey::new(std::str::from_utf8(id).ok()?, bytes.to_vec());
-    (*kind == Kind::UPSTREAM).then_some((wrapped, body))
+    let id = std::str::from_utf8(id).ok()?;
+    (*kind == Kind::UPSTREAM).then_some((id, bytes, body))
 }
 
 /// Over everything that the store holds in the clear, and `tagged`, the payload up to the tag.
-fn tag(record: &Record, tagged: &[u8], keys: &SealKeys) -> [u8; TAG] {
+fn tag(record: &Record, tagged: &[u8], envelope: &Envelope) -> [u8; TAG] {
     let Record { key: place, version, expires_at, indexes, payload: _ } = record;
-    let mut head = place.as_bytes().to_vec();
+    let mut head = Vec::with_capacity(16 + 3 * 8 + 16 * indexes.len());
+    head.extend_from_slice(place.as_bytes());
     head.extend_from_slice(&version.to_be_bytes());
     head.extend_from_slice(&expires_at.to_bytes());
     head.extend_from_slice(&(indexes.len() as u64).to_be_bytes());
     indexes.iter().for_each(|index| head.extend_from_slice(index.as_bytes()));
-    keys.tag.tag(&[&head, tagged])
+    envelope.tag.tag(&[&head, tagged])
 }
 
 fn content_data(key: RecordKey) -> [u8; 17] {

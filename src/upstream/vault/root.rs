@@ -33,10 +33,9 @@ impl Root {
         let length = |part: &str| (part.len() as u64).to_be_bytes();
         let (subject, service) = (account.subject(), account.service());
         let named = [u8::from(account.name().is_some())];
-        let parts = [&length(subject), subject.as_bytes(), &length(service), service.as_bytes(), &named];
-        let name = account.name().unwrap_or_default();
-        let tag = self.locate.tag(&[&parts.concat(), name.as_bytes()]);
-        RecordKey::from_bytes(first_half(tag))
+        let name = account.name().unwrap_or_default().as_bytes();
+        let parts = [&length(subject), subject.as_bytes(), &length(service), service.as_bytes(), &named, name];
+        RecordKey::from_bytes(first_half(self.locate.tag(&parts)))
     }
 
     /// The index of all that `subject` has.

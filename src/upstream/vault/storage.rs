@@ -1,6 +1,7 @@
 //! How the vault reads and writes its records.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use zeroize::Zeroizing;
 
@@ -8,12 +9,13 @@ use super::CredentialVault;
 use super::content;
 use super::error::{VaultError, VaultErrorKind, corrupt};
 use super::held::Held;
-use super::record::{self, Envelope, context};
+use super::record::{self, context};
 use super::root::Root;
 use crate::issuer::{MAX_ATTEMPTS, PAGE};
 use crate::store::{Commit, IndexKey, Record, RecordKey, Select, TokenStore};
 use crate::time::Timestamp;
 use crate::upstream::Account;
+use crate::upstream::keys::Envelope;
 
 const FOR_EVER: Timestamp = Timestamp::from_unix(i64::MAX as u64);
 
@@ -23,7 +25,7 @@ pub(crate) struct Place {
     /// The version that a write has to replace; 0 if there is none.
     version: u64,
     /// The data key that it goes on with; without one the write makes a new one.
-    envelope: Option<Envelope>,
+    envelope: Option<Arc<Envelope>>,
 }
 
 impl Place {
@@ -61,11 +63,11 @@ impl<S: TokenStore> CredentialVault<S> {
         Ok((place, content::decode(&content)?))
     }
 
-    async fn unseal(&self, record: &Record) -> Result<(Envelope, Zeroizing<Vec<u8>>), VaultError> {
-        let wrapped = record::wrapped(record)?;
-        let keys = self.keys.open(&wrapped, &context(record.key), self.now()).await?;
-        let content = record::open(record, &keys)?;
-        Ok((Envelope { wrapped, keys }, content))
+    async fn unseal(&self, record: &Record) -> Result<(Arc<Envelope>, Zeroizing<Vec<u8>>), VaultError> {
+        let (key_id, bytes) = record::wrapped(record)?;
+        let envelope = self.keys.open(key_id, bytes, &context(record.key), self.now()).await?;
+        let content = record::open(record, &envelope)?;
+        Ok((envelope, content))
     }
 
     /// Write `held`, or that it is gone, where `place` says.
@@ -88,18 +90,14 @@ impl<S: TokenStore> CredentialVault<S> {
     ) -> Result<Commit, VaultError> {
         let envelope = match &place.envelope {
             Some(envelope) => envelope.clone(),
-            None => {
-                let (wrapped, keys) = self.keys.make(&context(place.key), &*self.entropy, self.now()).await?;
-                Envelope { wrapped, keys }
-            }
+            None => self.keys.make(&context(place.key), &*self.entropy, self.now()).await?,
         };
         let record = Record::new(place.key, place.version.saturating_add(1), expires_at, indexes, Vec::new());
         let record = record::seal(record, content, &envelope, &self.random()?)?;
         Ok(self.store.commit(record).await?)
     }
 
-    /// What the store lists under `index`, by its key, and what kept one from being read. The store's word is not enough: the caller
-    /// looks whether it belongs there.
+    /// Every record listed under `index`, by its key, and what kept one from being read.
     pub(crate) async fn listed(
         &self,
         index: IndexKey,
@@ -107,7 +105,8 @@ impl<S: TokenStore> CredentialVault<S> {
         let (mut all, mut fault, mut after) = (BTreeMap::new(), None, None);
         loop {
             let page = self.store.list(Select::Index(index), after, PAGE).await?;
-            for record in page.records.iter().filter(|record| record::is_ours(record)) {
+            // The seal vouches for the index keys of a record; the store's word alone would not do.
+            for record in page.records.iter().filter(|record| record.indexes.contains(&index)) {
                 match self.open(record).await {
                     Ok((place, held)) => all.extend(held.map(|held| (place.key, held))),
                     Err(error) if error.is_about_one_record() => fault = Some(error),

@@ -5,11 +5,11 @@ use std::time::Duration;
 
 use super::CredentialVault;
 use super::error::{VaultError, VaultErrorKind};
-use super::record::{self, Envelope, context};
+use super::record::{self, context};
 use crate::audit::{Action, AuditEvent};
 use crate::issuer::{MAX_ATTEMPTS, PAGE};
 use crate::store::{Commit, Record, Select, TokenStore};
-use crate::upstream::UpstreamAct;
+use crate::upstream::{UpstreamAct, WrappedKey};
 
 impl<S: TokenStore> CredentialVault<S> {
     /// Wrap every data key with the primary key that is still wrapped with another. Returns how many were. The credentials
@@ -47,12 +47,12 @@ impl<S: TokenStore> CredentialVault<S> {
         let mut current = Some(record);
         for _ in 0..MAX_ATTEMPTS {
             let Some(record) = current else { return Ok(false) };
-            let wrapped = record::wrapped(&record)?;
-            if wrapped.key_id() == primary {
+            let (key_id, bytes) = record::wrapped(&record)?;
+            if key_id == primary {
                 return Ok(false);
             }
-            let (wrapped, keys) = self.keys.rewrap(&wrapped, &context(key)).await?;
-            let next = record::rewrap(&record, &Envelope { wrapped, keys })?;
+            let wrapped = WrappedKey::new(key_id, bytes.to_vec());
+            let next = record::rewrap(&record, &*self.keys.rewrap(&wrapped, &context(key)).await?)?;
             if self.store.commit(next).await? == Commit::Apply {
                 return Ok(true);
             }

@@ -1,0 +1,95 @@
+//! The process that refreshes is frozen past the end of its claim, and wakes when others have gone on.
+
+use crate::RUNTIME;
+use crate::killed::{Left, Next, STEPS, halted};
+use crate::place::Kind;
+use crate::process::Process;
+use crate::service::{LIFETIME, Rotation, access_token};
+use crate::world::{World, put, subject};
+
+/// Freeze it, and lease in its stead once its claim has ended.
+fn take_over(process: &Process, world: &World, left: Left) -> Next {
+    process.freeze();
+    let next = Next::after(world);
+    if left.has_claim() {
+        next.outlast_claim(world);
+    }
+    assert_eq!(next.lease().unwrap(), access_token(0, 1));
+    next
+}
+
+/// Let it go on to its end: what it reports, and what its lease comes to.
+fn wake(mut process: Process) -> (Vec<String>, String) {
+    process.thaw();
+    process.tell("go on");
+    process.outcome()
+}
+
+fn generation(next: &Next) -> u64 {
+    RUNTIME.block_on(next.vault.list(&subject(0))).unwrap()[0].generation
+}
+
+/// While it is frozen another process takes over, and then the user authorizes anew.
+fn freeze(kind: Kind, step: usize) {
+    let (world, service, process) = halted(kind, Rotation::Leeway, step);
+    let (name, left) = STEPS[step];
+    let next = take_over(&process, &world, left);
+    RUNTIME.block_on(put(&next.vault, 0, service.authorize()));
+    let before = generation(&next);
+
+    let (reports, outcome) = wake(process);
+    let is_last_read = step == STEPS.len() - 1;
+    let leased = if is_last_read { access_token(0, 1) } else { access_token(1, 0) };
+    assert_eq!(outcome, format!("leased {leased}"), "{step} {name}");
+    let expected: &[&str] = match left {
+        Left::Claim | Left::Rotated => &["upstream_superseded"],
+        // The first of these is between the write and the report of it.
+        Left::Stored if STEPS[step].0 == "after a write" => &["upstream_refresh"],
+        Left::Nothing | Left::Stored => &[],
+    };
+    assert_eq!(reports, expected, "{step} {name}");
+    assert_eq!(next.lease().unwrap(), access_token(1, 0));
+    assert_eq!((generation(&next), service.rotations(), service.dead()), (before, 1, 0));
+}
+
+/// While it is frozen with its answer, others refresh twice.
+fn freeze_with_an_answer(kind: Kind, step: usize) {
+    let (world, service, process) = halted(kind, Rotation::Leeway, step);
+    let next = take_over(&process, &world, Left::Rotated);
+    world.clock.pass(LIFETIME);
+    assert_eq!(next.lease().unwrap(), access_token(0, 2));
+
+    let (reports, outcome) = wake(process);
+    assert_eq!(
+        (&*reports, outcome),
+        (&["upstream_superseded".to_owned()][..], format!("leased {}", access_token(0, 2)))
+    );
+    assert_eq!((generation(&next), service.rotations(), service.dead()), (3, 2, 0));
+}
+
+fn freeze_everywhere(kind: Kind) {
+    (0..STEPS.len()).for_each(|step| freeze(kind, step));
+    let with_answer: Vec<_> = (0..STEPS.len()).filter(|step| STEPS[*step].1 == Left::Rotated).collect();
+    with_answer.iter().for_each(|step| freeze_with_an_answer(kind, *step));
+    println!(
+        "{kind:?}: frozen at {} steps while the user authorized anew, and at {} while others refreshed twice: \
+         0 newer credentials overwritten",
+        STEPS.len(),
+        with_answer.len()
+    );
+}
+
+#[test]
+fn a_refresher_that_wakes_late_overwrites_nothing_on_postgres() {
+    freeze_everywhere(Kind::Postgres);
+}
+
+#[test]
+fn a_refresher_that_wakes_late_overwrites_nothing_on_redis() {
+    freeze_everywhere(Kind::Redis);
+}
+
+#[test]
+fn a_refresher_that_wakes_late_overwrites_nothing_on_a_cluster() {
+    freeze_everywhere(Kind::Cluster);
+}
