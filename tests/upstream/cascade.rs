@@ -148,6 +148,22 @@ fn a_service_that_fails_holds_up_no_other_and_is_told_later() {
     assert_eq!(site.left("user-1"), [""; 0]);
 }
 
+/// Both are written as revoked, and the store fails before the service has been told of either.
+#[test]
+fn a_revocation_that_is_repeated_after_a_fault_tells_the_services_that_it_had_begun_with() {
+    let site = Site::new(RotationPolicy::standard());
+    site.put("user-1", SERVICE, Owner::subject());
+    site.put("user-1", "user", Owner::subject());
+    let revoke = || site.world.sim.run(site.world.vault.revoke_subject("user-1"));
+    // A listing, and for each a look and a write.
+    site.world.store.fail_after(5, Fault::Unavailable);
+    revoke().unwrap_err();
+    assert_eq!(site.world.service.revoked(), [""; 0]);
+    assert_eq!(revoke().unwrap(), 0, "nobody was leased either");
+    assert_eq!(site.world.service.revoked().len(), 2);
+    assert_eq!(site.left("user-1"), [""; 0]);
+}
+
 #[test]
 fn a_cascade_outlives_an_outage_of_the_store() {
     let (site, [(first, _), _]) = busy(RotationPolicy::standard());
