@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
-use mcp_token_lifecycle::upstream::{Account, Owner, UpstreamError};
+use mcp_token_lifecycle::upstream::{Account, Owner, UpstreamError, VaultErrorKind};
 use mcp_token_lifecycle::{
-    AccessClaims, Client, MemoryStore, OnReuse, RefreshRequest, RotationPolicy, TokenIssuer, TokenResponse,
+    AccessClaims, Client, Commit, MemoryStore, OnReuse, RefreshRequest, RotationPolicy, TokenIssuer, TokenResponse,
+    TokenStore,
 };
 
 use crate::service::{Service, Step};
@@ -21,7 +22,10 @@ struct Site {
 impl Site {
     fn new(policy: RotationPolicy) -> Self {
         let mut world = world_with(Service::default());
-        for service in ["client", "first-session", "second-session", "user"] {
+        let numbered = (0..8).map(|number| format!("service-{number}"));
+        for service in
+            ["client", "first-session", "second-session", "user"].map(String::from).into_iter().chain(numbered)
+        {
             world.vault = world.vault.with_provider(service, world.service.clone());
         }
         let issued = TestAudit::default();
@@ -189,6 +193,32 @@ fn what_a_crash_has_left_behind_is_found_by_a_reconciliation() {
     block_on(deaf.purge()).unwrap();
     assert_eq!(site.world.sim.run(site.world.vault.reconcile(&deaf)).unwrap(), 1);
     assert_eq!(site.world.sim.run(site.world.vault.reconcile(&deaf)).unwrap(), 0);
+}
+
+#[test]
+fn a_session_that_cannot_be_read_holds_up_no_reconciliation_of_another() {
+    let site = Site::new(RotationPolicy::standard());
+    let names: Vec<_> = (0..8).map(|number| format!("service-{number}")).collect();
+    let families: Vec<_> = names
+        .iter()
+        .map(|name| {
+            let (_, claims) = site.login("user-1", "client-1");
+            site.put("user-1", name, Owner::subject().session(claims.family()));
+            claims.family()
+        })
+        .collect();
+    let deaf = TokenIssuer::new(site.world.store.clone(), keyring()).with_clock(site.world.sim.clone());
+    block_on(deaf.revoke_subject("user-1")).unwrap();
+    // Half of them, so that some come before others in whatever order.
+    for family in &families[..4] {
+        let mut record = block_on(site.world.store.get(family.record_key())).unwrap().unwrap();
+        record.version += 1;
+        *record.payload.last_mut().unwrap() ^= 1;
+        assert_eq!(block_on(site.world.store.commit(record)).unwrap(), Commit::Apply);
+    }
+    let error = site.world.sim.run(site.world.vault.reconcile(&deaf)).unwrap_err();
+    assert_eq!(error.kind(), VaultErrorKind::CorruptRecord);
+    assert_eq!(site.left("user-1"), names[..4]);
 }
 
 /// Both live in one store, and neither touches the other's records.

@@ -64,17 +64,15 @@ impl<S: TokenStore> CredentialVault<S> {
     ///
     /// # Errors
     ///
-    /// As [`revoke_subject`](Self::revoke_subject), and a fault of the issuer's.
+    /// As [`revoke_subject`](Self::revoke_subject), and a fault of the issuer's. One session that cannot be read does not hold up
+    /// the others.
     pub async fn reconcile<T: TokenStore>(&self, issuer: &TokenIssuer<T>) -> Result<usize, VaultError> {
         let (mut count, mut after, mut fault) = (0, None, None);
         loop {
             let page = self.store.list(Select::All, after, PAGE).await?;
             for record in page.records {
-                match self.session_of(&record).await {
-                    Ok(Some(session)) if is_over(session, issuer).await? => {
-                        count += self.revoke_session(session).await?
-                    }
-                    Ok(_) => {}
+                match self.reconcile_record(&record, issuer).await {
+                    Ok(revoked) => count += revoked,
                     Err(error) if error.is_about_one_record() => fault = Some(error),
                     Err(error) => return Err(error),
                 }
@@ -83,6 +81,18 @@ impl<S: TokenStore> CredentialVault<S> {
             if after.is_none() {
                 return fault.map_or(Ok(count), Err);
             }
+        }
+    }
+
+    /// Revoke what is bound to the same session as what is in `record`, if that is over.
+    async fn reconcile_record<T: TokenStore>(
+        &self,
+        record: &Record,
+        issuer: &TokenIssuer<T>,
+    ) -> Result<usize, VaultError> {
+        match self.session_of(record).await? {
+            Some(session) if is_over(session, issuer).await? => self.revoke_session(session).await,
+            _ => Ok(0),
         }
     }
 
