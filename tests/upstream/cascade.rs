@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use mcp_token_lifecycle::upstream::{Account, Owner, UpstreamError, VaultErrorKind};
 use mcp_token_lifecycle::{
-    AccessClaims, Client, Commit, MemoryStore, OnReuse, RefreshRequest, RotationPolicy, TokenIssuer, TokenResponse,
-    TokenStore,
+    AccessClaims, Action, AuditSink, Client, Commit, MemoryStore, OnReuse, RefreshRequest, RevocationReason,
+    RotationPolicy, TokenIssuer, TokenResponse, TokenStore,
 };
 
 use crate::service::{Service, Step};
@@ -176,6 +176,36 @@ fn a_cascade_outlives_an_outage_of_the_store() {
     site.world.sim.run(site.world.sim.runtime_sleep(std::time::Duration::from_secs(60)));
     site.world.store.heal();
     assert_eq!(site.left("user-1"), ["client", "second-session", "user"]);
+}
+
+#[test]
+fn a_cascade_that_gives_up_tells_the_followed_sink_of_whom() {
+    let (site, [(_, first), _]) = busy(RotationPolicy::standard());
+    site.world.store.fail_every(Op::List, Fault::Unavailable);
+    let mut event = site.issued.take().pop().unwrap();
+    event.action = Action::Revoke(RevocationReason::Client);
+    (event.family, event.client_id) = (Some(first.family()), Some("client-1".into()));
+    site.world.told();
+    site.world.vault.follow(site.issued.clone()).record(&event);
+    site.world.sim.settle();
+    let told = site.issued.take().split_off(1);
+    let missed: Vec<_> =
+        told.iter().map(|event| (event.action.as_str(), event.family, event.client_id.as_deref())).collect();
+    assert_eq!(missed, [("fail", Some(first.family()), None), ("fail", None, Some("client-1"))]);
+    assert_eq!(site.world.audit.take(), told);
+    site.world.store.heal();
+    assert_eq!(site.world.sim.run(site.world.vault.revoke_client("client-1")).unwrap(), 2, "somebody does it by hand");
+}
+
+/// Which is why whoever offboards calls the vault as well.
+#[test]
+fn a_subject_without_a_living_session_ends_nothing_by_itself() {
+    let site = Site::new(RotationPolicy::standard());
+    site.put("user-1", "user", Owner::subject());
+    assert_eq!(block_on(site.issuer.revoke_subject("user-1")).unwrap(), 0);
+    assert_eq!(site.left("user-1"), ["user"]);
+    assert_eq!(site.world.sim.run(site.world.vault.revoke_subject("user-1")).unwrap(), 1);
+    assert_eq!(site.left("user-1"), [""; 0]);
 }
 
 /// The process ended after the revocation was written, and before anybody heard of it; and a session that just expires.
