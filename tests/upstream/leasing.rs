@@ -197,12 +197,31 @@ fn two_vaults_on_one_store_share_what_is_in_it() {
 }
 
 #[test]
-fn a_credential_too_long_for_a_record_is_refused_and_the_old_one_stays() {
+fn a_credential_too_long_is_refused_and_the_old_one_stays() {
     let world = world();
     world.put();
-    let refused = world.sim.run(world.vault.put(&account(), key(&"x".repeat(65_536)), Owner::subject()));
+    let put = |length| world.sim.run(world.vault.put(&account(), key(&"x".repeat(length)), Owner::subject()));
+    for length in [61_441, 65_300, 65_536] {
+        assert_eq!(put(length).unwrap_err().kind(), VaultErrorKind::TooLarge);
+        assert_eq!(world.lease().unwrap(), access_token(0));
+    }
+    put(1).unwrap();
+    let rotated = StaticSecret::new(Secret::ApiKey(SecretText::new("x".repeat(61_441))), scope("repo:read"));
+    let refused = world.sim.run(world.vault.rotate(&account(), rotated));
     assert_eq!(refused.unwrap_err().kind(), VaultErrorKind::TooLarge);
-    assert_eq!(world.lease().unwrap(), access_token(0));
-    world.sim.run(world.vault.put(&account(), key(&"x".repeat(60_000)), Owner::subject())).unwrap();
-    assert_eq!(world.lease().unwrap().len(), 60_000);
+    assert_eq!(world.lease().unwrap(), "x");
+}
+
+/// A revocation writes more than was there before.
+#[test]
+fn the_longest_credential_that_can_be_put_can_be_revoked() {
+    let world = world();
+    let lengths = (61_200..65_536).rev();
+    let put = |length| world.sim.run(world.vault.put(&account(), key(&"x".repeat(length)), Owner::subject()));
+    let longest = lengths.into_iter().find(|length| put(*length).is_ok()).expect("one of them fits");
+    assert_eq!(world.lease().unwrap().len(), longest);
+    let down = || mcp_token_lifecycle::upstream::UpstreamError::unavailable("down");
+    world.service.then_at_revocation(crate::service::Step::Fail(down));
+    assert!(world.sim.run(world.vault.revoke(&account())).unwrap());
+    assert!(matches!(world.lease(), Err(LeaseError::Revoked { .. })));
 }

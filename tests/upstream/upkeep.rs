@@ -2,8 +2,10 @@
 
 use std::time::Duration;
 
-use mcp_token_lifecycle::upstream::{CredentialVault, LeaseError, Owner, UpstreamError, VaultErrorKind};
-use mcp_token_lifecycle::{KeyId, Keyring, MasterKey, Record, TokenStore};
+use mcp_token_lifecycle::upstream::{
+    CredentialVault, DataKey, KeyWrapper, LeaseError, Owner, UpstreamError, VaultErrorKind, WrapError, WrappedKey,
+};
+use mcp_token_lifecycle::{BoxFuture, KeyId, Keyring, MasterKey, Record, RecordKey, TokenStore};
 
 use crate::records::{at_version, parts, records, root};
 use crate::service::{Step, access_token};
@@ -112,6 +114,36 @@ fn a_record_that_does_not_open_holds_up_no_other() {
     assert_eq!(wrapped_anew, 3);
     let error = world.sim.run(vault_with(&world, rotated()).list("user-1")).unwrap_err();
     assert_eq!(error.kind(), VaultErrorKind::CorruptRecord);
+}
+
+/// A key service that answers with more than can be stored, for one of the data keys.
+struct Verbose(Keyring, RecordKey);
+
+impl KeyWrapper for Verbose {
+    fn primary(&self) -> BoxFuture<'_, Result<String, WrapError>> {
+        KeyWrapper::primary(&self.0)
+    }
+
+    fn wrap<'a>(&'a self, key: &'a DataKey, context: &'a [u8]) -> BoxFuture<'a, Result<WrappedKey, WrapError>> {
+        if context.ends_with(self.1.as_bytes()) {
+            return Box::pin(async { Ok(WrappedKey::new("2", vec![0; WrappedKey::MAX_LEN + 1])) });
+        }
+        self.0.wrap(key, context)
+    }
+
+    fn unwrap<'a>(&'a self, wrapped: &'a WrappedKey, context: &'a [u8]) -> BoxFuture<'a, Result<DataKey, WrapError>> {
+        self.0.unwrap(wrapped, context)
+    }
+}
+
+#[test]
+fn a_record_whose_wrapping_is_too_long_holds_up_no_other() {
+    let world = furnished();
+    // The first in the order of a listing.
+    let first = records(&world).remove(0).key;
+    let vault = CredentialVault::new(world.store.clone(), Verbose(rotated(), first), world.sim.runtime());
+    assert_eq!(world.sim.run(vault.rewrap()).unwrap_err().kind(), VaultErrorKind::TooLarge);
+    assert_eq!(records(&world).iter().filter(|record| parts(record)[0] == b"2").count(), 3);
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
-use super::error::{VaultError, corrupt};
+use super::error::{VaultError, VaultErrorKind, corrupt};
 use super::held::{Held, Mark, State};
 use super::owner::Owner;
 use crate::family::FamilyId;
@@ -11,6 +11,10 @@ use crate::grant::Scope;
 use crate::sealed;
 use crate::time::Timestamp;
 use crate::upstream::{Account, Credential, Secret, SecretText, StaticSecret, TokenSet};
+
+/// What a secret may come to with all that is kept with it: 60 of the 64 KiB of a payload. The rest is for the seal, for the
+/// longest wrapped key that there can be, and for what a refresh or a revocation adds; so whatever is kept can be revoked.
+const MAX_LEN: usize = 60 * 1024;
 
 // Postcard names fields and variants by position: only ever append.
 #[derive(Serialize, Deserialize)]
@@ -54,6 +58,11 @@ enum StoredSecret<'a> {
 /// `held`, or that it is gone.
 pub(crate) fn encode(held: Option<&Held>) -> Result<Zeroizing<Vec<u8>>, VaultError> {
     Ok(sealed::encode(&held.map(Stored::of))?)
+}
+
+/// Whether there is room for what may happen to `held`: to be checked whenever a secret comes in.
+pub(crate) fn check_length(held: &Held) -> Result<(), VaultError> {
+    if encode(Some(held))?.len() > MAX_LEN { Err(VaultError::new(VaultErrorKind::TooLarge)) } else { Ok(()) }
 }
 
 /// What [`encode`] made.

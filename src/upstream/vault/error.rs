@@ -34,7 +34,8 @@ pub enum VaultErrorKind {
     Entropy,
     /// Too many others wrote the same record at the same time.
     Contention,
-    /// The credential, or its wrapped data key, is longer than a record can hold: about 60 KiB.
+    /// The credential is longer than 60 KiB with all that is kept with it, or its wrapped data key is longer than
+    /// [`WrappedKey::MAX_LEN`](crate::upstream::WrappedKey::MAX_LEN).
     TooLarge,
     /// No provider was given for the service.
     NoProvider,
@@ -52,7 +53,8 @@ impl VaultError {
 
     /// Whether other records may well be fine.
     pub(crate) fn is_about_one_record(&self) -> bool {
-        matches!(self.kind, VaultErrorKind::CorruptRecord | VaultErrorKind::UnknownKey)
+        use VaultErrorKind::{CorruptRecord, TooLarge, UnknownKey};
+        matches!(self.kind, CorruptRecord | UnknownKey | TooLarge)
     }
 }
 

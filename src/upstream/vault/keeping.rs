@@ -1,6 +1,7 @@
 //! What the application does with the vault besides leasing: put, rotate, introspect, list.
 
 use super::CredentialVault;
+use super::content::check_length;
 use super::error::{VaultError, VaultErrorKind};
 use super::held::{Attempts, Held, Mark, State};
 use super::info::CredentialInfo;
@@ -19,7 +20,7 @@ impl<S: TokenStore> CredentialVault<S> {
     ///
     /// # Errors
     ///
-    /// [`VaultErrorKind::TooLarge`]; a fault of store, keys or randomness, after which the old credential is still there. Only
+    /// [`VaultErrorKind::TooLarge`] above 60 KiB; a fault of store, keys or randomness, after which the old credential is still there. Only
     /// after [`VaultErrorKind::StoreUncertain`] it may be either.
     pub async fn put(&self, account: &Account, credential: Credential, owner: Owner) -> Result<(), VaultError> {
         let mut held = Held {
@@ -31,6 +32,7 @@ impl<S: TokenStore> CredentialVault<S> {
             state: State::Active(Attempts::default()),
             credential,
         };
+        check_length(&held)?;
         for _ in 0..MAX_ATTEMPTS {
             let (place, found) = self.find(account).await?;
             held.generation = found.as_ref().map_or(0, |found| found.generation).saturating_add(1);
@@ -68,6 +70,7 @@ impl<S: TokenStore> CredentialVault<S> {
             held.generation = held.generation.saturating_add(1);
             (held.mark, held.obtained_at) = (Mark(self.random()?), self.now());
             std::mem::swap(&mut held.credential, &mut credential);
+            check_length(&held)?;
             if self.write(&place, Some(&held)).await? == Commit::Apply {
                 self.report(UpstreamAct::Rotate, None, &held);
                 return Ok(true);

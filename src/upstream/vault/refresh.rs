@@ -5,6 +5,7 @@ use std::time::Duration;
 use futures_channel::oneshot;
 
 use super::CredentialVault;
+use super::content::check_length;
 use super::error::{VaultError, VaultErrorKind};
 use super::held::{Attempts, Claim, Held, Mark, State};
 use super::patience::Patience;
@@ -103,6 +104,9 @@ impl<S: TokenStore + 'static> CredentialVault<S> {
             self.report(act, reason, &attempt.from);
             return Ok(true);
         };
+        if act == UpstreamAct::Refresh {
+            check_length(&next)?;
+        }
         if self.write(&place, Some(&next)).await? == Commit::Conflict {
             return Ok(false);
         }
