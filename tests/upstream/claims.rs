@@ -1,12 +1,14 @@
 //! The claim on a refresh: a holder that never returns blocks nobody for long, and one that wakes late overwrites nothing.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use mcp_token_lifecycle::Clock;
 use mcp_token_lifecycle::upstream::{CredentialState, LeaseError, Owner, UpstreamError};
+use mcp_token_lifecycle::{Clock, MemoryStore, Select, TokenStore};
 
 use crate::service::{Gate, Service, Step, access_token};
-use crate::support::Fault;
+use crate::support::pausing::Pausing;
+use crate::support::{Fault, block_on};
 use crate::world::*;
 
 /// A world whose token has expired, and whose first refresh hangs at `step`.
@@ -31,6 +33,49 @@ fn a_claim_whose_holder_is_gone_is_taken_over_by_whoever_waits_when_it_ends() {
     assert_eq!(secret(&world.sim.run(world.twin().lease(&user(), &need())).unwrap()), access_token(1));
     assert_eq!(world.sim.now().since(began), Duration::from_secs(10));
     assert_eq!(world.service.refreshes(), 1);
+}
+
+/// A service that rotates would take its request for a theft: another has spent the refresh token by then.
+#[test]
+fn a_holder_that_wakes_past_its_claim_and_has_not_asked_yet_does_not_ask() {
+    let claimed = |rounds: &usize| {
+        let world = world_on(Arc::new(Pausing(MemoryStore::new())), Service::default());
+        world.put();
+        world.pass(1_000);
+        assert!(world.sim.run_for(world.vault.lease(&user(), &need()), *rounds).is_none());
+        let records = block_on(world.store.0.list(Select::All, None, 10)).unwrap().records;
+        // The second version is the claim. Its writer does not know yet that it has written.
+        records.iter().any(|record| record.version == 2).then_some(world)
+    };
+    let world = (0..).find_map(|rounds| claimed(&rounds)).unwrap();
+    let twin = world.twin();
+    // Only the one who takes over is polled; the other is frozen.
+    let frozen = world.sim.freeze();
+    world.pass(30);
+    assert_eq!(secret(&world.sim.run(twin.lease(&user(), &need())).unwrap()), access_token(1));
+    world.sim.thaw(frozen);
+    world.sim.settle();
+    assert_eq!(world.service.refreshes(), 1);
+    assert_eq!(world.lease().unwrap(), access_token(1));
+}
+
+#[test]
+fn a_lifetime_counts_from_the_request_and_not_from_the_answer() {
+    let (world, gate) = hanging(Service::default(), Step::HoldAnswer);
+    // The answer is 20 seconds on its way.
+    world.pass(5);
+    gate.open();
+    world.sim.settle();
+    let lease = world.sim.run(world.vault.lease(&user(), &need())).unwrap();
+    assert_eq!(lease.expires_at().unwrap().since(world.sim.now()), Duration::from_secs(980));
+    // And so does one that the service does not repeat: it does not shrink from token to token.
+    for number in 2..4 {
+        world.service.then(Step::ExpiresIn(None));
+        world.pass(979);
+        let lease = world.sim.run(world.vault.lease(&user(), &need())).unwrap();
+        assert_eq!(secret(&lease), access_token(number));
+        assert_eq!(lease.expires_at().unwrap().since(world.sim.now()), Duration::from_secs(1_000));
+    }
 }
 
 #[test]

@@ -108,6 +108,15 @@ impl Sim {
         self.0.timers.lock().unwrap().clear();
     }
 
+    /// What a process is about, kept from running.
+    pub fn freeze(&self) -> Vec<BoxFuture<'static, ()>> {
+        std::mem::take(&mut self.0.tasks.lock().unwrap())
+    }
+
+    pub fn thaw(&self, frozen: Vec<BoxFuture<'static, ()>>) {
+        self.0.tasks.lock().unwrap().extend(frozen);
+    }
+
     pub fn tasks(&self) -> usize {
         self.0.tasks.lock().unwrap().len()
     }

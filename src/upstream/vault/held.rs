@@ -13,7 +13,7 @@ pub(crate) struct Held {
     /// How often the secret was replaced.
     pub(crate) generation: u64,
     pub(crate) mark: Mark,
-    /// Since when the secret is here.
+    /// Since when the secret is here; of a refreshed one, when it was asked for.
     pub(crate) obtained_at: Timestamp,
     pub(crate) state: State,
     pub(crate) credential: Credential,

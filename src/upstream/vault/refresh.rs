@@ -81,9 +81,15 @@ impl<S: TokenStore + 'static> CredentialVault<S> {
 
     async fn see_through(&self, attempt: &Attempt, provider: &dyn UpstreamProvider) {
         let Credential::OAuth(tokens) = &attempt.from.credential else { return };
+        // Before the request: that is when the lifetimes that the service answers with have begun at the latest.
+        let asked_at = self.now();
+        if asked_at >= attempt.claim.until {
+            // The write of the claim has taken too long. Another may have claimed it, and two would spend one refresh token.
+            return;
+        }
         let answer = provider.refresh(tokens).await;
-        let outcome = Outcome::of(answer, tokens, attempt.from.obtained_at, &self.policy, self.now());
-        let has_tokens = matches!(outcome, Outcome::Refreshed(_));
+        let outcome = Outcome::of(answer, tokens, attempt.from.obtained_at, &self.policy, asked_at);
+        let has_tokens = matches!(outcome, Outcome::Refreshed(..));
         let mut patience = Patience::new(if has_tokens { PERSISTENCE } else { BRIEFLY }, LONGEST_PAUSE);
         loop {
             match self.conclude(attempt, &outcome).await {

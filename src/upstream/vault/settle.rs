@@ -32,9 +32,13 @@ pub(crate) struct Attempt {
 
 /// What it has come to.
 pub(crate) enum Outcome {
-    Refreshed(TokenSet),
+    /// New tokens, and when they were asked for.
+    Refreshed(TokenSet, Timestamp),
     InvalidGrant,
-    Failed { reason: UpstreamReason, retry_after: Option<Duration> },
+    Failed {
+        reason: UpstreamReason,
+        retry_after: Option<Duration>,
+    },
 }
 
 /// What to write, and what to report once it is written.
@@ -55,17 +59,18 @@ impl Settlement {
 }
 
 impl Outcome {
-    /// What the provider's answer to a refresh of `old` comes to at `now`. `obtained_at` is when `old` was.
+    /// What the provider's answer to a refresh of `old` comes to, which it was asked for at `asked_at`: lifetimes count from then
+    /// on. `obtained_at` is when `old` was.
     pub(crate) fn of(
         answer: Result<Refreshed, UpstreamError>,
         old: &TokenSet,
         obtained_at: Timestamp,
         policy: &RefreshPolicy,
-        now: Timestamp,
+        asked_at: Timestamp,
     ) -> Self {
         let failed = |reason, retry_after| Self::Failed { reason, retry_after };
         match answer {
-            Ok(refreshed) => Self::Refreshed(successor(refreshed, old, obtained_at, policy, now)),
+            Ok(refreshed) => Self::Refreshed(successor(refreshed, old, obtained_at, policy, asked_at), asked_at),
             Err(UpstreamError::InvalidGrant) => Self::InvalidGrant,
             Err(UpstreamError::Refused { .. }) => failed(UpstreamReason::Refused, None),
             Err(UpstreamError::Unavailable { retry_after, .. }) => failed(UpstreamReason::Unavailable, retry_after),
@@ -80,7 +85,7 @@ fn successor(
     old: &TokenSet,
     obtained_at: Timestamp,
     policy: &RefreshPolicy,
-    now: Timestamp,
+    asked_at: Timestamp,
 ) -> TokenSet {
     let Refreshed { access_token, refresh_token, expires_in, refresh_expires_in, scope } = refreshed;
     let lifetime = expires_in.or(old.expires_at.map(|at| at.since(obtained_at)));
@@ -89,8 +94,8 @@ fn successor(
     TokenSet {
         access_token,
         refresh_token: refresh_token.or_else(|| Some(old.refresh_token.as_ref()?.copy())),
-        expires_at: lifetime.map(|lifetime| now.saturating_add(policy.sane(lifetime))),
-        refresh_expires_at: refresh_lifetime.map(|lifetime| now.saturating_add(lifetime)).or(kept),
+        expires_at: lifetime.map(|lifetime| asked_at.saturating_add(policy.sane(lifetime))),
+        refresh_expires_at: refresh_lifetime.map(|lifetime| asked_at.saturating_add(lifetime)).or(kept),
         scope: scope.unwrap_or_else(|| old.scope.clone()),
     }
 }
@@ -104,13 +109,19 @@ pub(crate) fn settle(
     now: Timestamp,
 ) -> Settlement {
     match outcome {
-        Outcome::Refreshed(tokens) => settle_success(current, attempt, tokens, now),
+        Outcome::Refreshed(tokens, asked_at) => settle_success(current, attempt, tokens, *asked_at, now),
         Outcome::InvalidGrant => settle_failure(current, attempt, UpstreamReason::InvalidGrant, None, policy, now),
         Outcome::Failed { reason, retry_after } => settle_failure(current, attempt, *reason, *retry_after, policy, now),
     }
 }
 
-fn settle_success(current: Option<Held>, attempt: &Attempt, tokens: &TokenSet, now: Timestamp) -> Settlement {
+fn settle_success(
+    current: Option<Held>,
+    attempt: &Attempt,
+    tokens: &TokenSet,
+    asked_at: Timestamp,
+    now: Timestamp,
+) -> Settlement {
     let state = match current.as_ref().map(|current| (current.mark, current.state)) {
         // A write that the store did not confirm.
         Some((mark, _)) if mark == attempt.mark => return Settlement::new(UpstreamAct::Refresh, None),
@@ -126,7 +137,7 @@ fn settle_success(current: Option<Held>, attempt: &Attempt, tokens: &TokenSet, n
         owner: from.owner.clone(),
         generation: from.generation.saturating_add(1),
         mark: attempt.mark,
-        obtained_at: now,
+        obtained_at: asked_at,
         state,
         credential: Credential::OAuth(tokens.copy()),
     };
@@ -174,6 +185,7 @@ mod tests {
 
     const OURS: Claim = Claim { fence: 7, id: [1; 16], until: Timestamp::from_unix(130) };
     const THEIRS: Claim = Claim { fence: 8, id: [2; 16], until: Timestamp::from_unix(160) };
+    const ASKED: Timestamp = Timestamp::from_unix(140);
     const NOW: Timestamp = Timestamp::from_unix(150);
     const OLD: Mark = Mark([1; 16]);
     const NEW: Mark = Mark([2; 16]);
@@ -211,7 +223,7 @@ mod tests {
 
     #[test]
     fn new_tokens_take_the_place_of_the_secret_they_were_made_from_and_of_no_other() {
-        let outcome = Outcome::Refreshed(TokenSet::new(SecretText::new("new"), Scope::default()));
+        let outcome = Outcome::Refreshed(TokenSet::new(SecretText::new("new"), Scope::default()), ASKED);
         let fresh = |fence| State::Active(Attempts { fence, ..Attempts::default() });
         let to_revoke = State::Revoking(Withdrawal { since: NOW, attempts: 0, retry_at: NOW });
         for state in every_state() {
@@ -223,7 +235,7 @@ mod tests {
                 State::Revoking(_) => to_revoke,
             };
             assert_eq!((written.state, written.generation, written.mark), (expected, 5, NEW));
-            assert_eq!((written.obtained_at, settled.act), (NOW, UpstreamAct::Refresh));
+            assert_eq!((written.obtained_at, settled.act), (ASKED, UpstreamAct::Refresh));
             let Credential::OAuth(tokens) = written.credential else { panic!("tokens") };
             assert_eq!(tokens.access_token.expose(), "new");
         }
