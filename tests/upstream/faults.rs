@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use mcp_token_lifecycle::Clock;
-use mcp_token_lifecycle::upstream::{CredentialState, LeaseError, Need, UpstreamError};
+use mcp_token_lifecycle::upstream::{CredentialState, LeaseError, Need, RefreshPolicy, UpstreamError};
 
 use crate::service::{Service, Step, access_token};
 use crate::support::scope;
@@ -113,8 +113,8 @@ fn an_answer_lost_after_the_rotation_is_given_again_by_a_service_with_a_leeway()
     assert_eq!(world.lease().unwrap(), access_token(2));
 }
 
-/// Without one the refresh token is lost. The token at hand is served to its end, then the user authorizes anew, and the audit
-/// says why.
+/// Without one the refresh token is lost. The token at hand is served up to the next attempt; the service answers that one with
+/// `invalid_grant`, and the user authorizes anew, though the token may be good for a while. The audit says why.
 #[test]
 fn an_answer_lost_after_the_rotation_of_a_strict_service_needs_a_new_authorization_and_says_why() {
     let world = world();
@@ -136,7 +136,7 @@ fn an_answer_lost_after_the_rotation_of_a_strict_service_needs_a_new_authorizati
 #[test]
 fn an_absurd_lifetime_is_cut_to_what_makes_sense() {
     let ten_years = 10 * 365 * 24 * 3600;
-    // What is shorter than twice the margin of five seconds would be refreshed by every lease.
+    // What is shorter than ten seconds would be refreshed by every lease.
     for (given, taken) in [(0, 10), (3, 10), (11, 11), (u64::MAX, ten_years), (ten_years + 1, ten_years)] {
         let world = world();
         world.put();
@@ -147,9 +147,25 @@ fn an_absurd_lifetime_is_cut_to_what_makes_sense() {
         assert_eq!(lease.expires_at().unwrap().since(refreshed_at).as_secs(), taken, "{given}");
         assert_eq!(world.lease().unwrap(), access_token(1));
         assert_eq!(world.service.refreshes(), 1);
-        world.pass(taken - 5);
+        world.pass(taken - taken / 5);
         assert_eq!(world.lease().unwrap(), access_token(2));
     }
+}
+
+#[test]
+fn a_token_that_lives_shorter_than_the_margin_is_leased_for_its_lifetime_and_no_longer() {
+    let world = world();
+    world.put();
+    let policy = RefreshPolicy::builder().jitter_percent(0).margin(Duration::from_secs(300)).build().unwrap();
+    let vault = world.twin().with_policy(policy);
+    let lease = || world.sim.run(vault.lease(&user(), &need())).unwrap();
+    world.service.then(Step::ExpiresIn(Some(Duration::from_secs(60))));
+    world.pass(1_000);
+    assert_eq!(lease().expires_at().unwrap().since(world.sim.now()), Duration::from_secs(60));
+    world.pass(47);
+    assert_eq!((secret(&lease()), world.service.refreshes()), (access_token(1), 1));
+    world.pass(1);
+    assert_eq!(secret(&lease()), access_token(2), "after 80 percent, like any other");
 }
 
 #[test]

@@ -61,7 +61,8 @@ fn decide_tokens(
     now: Timestamp,
 ) -> Result<Act, Refusal> {
     let Some(expires_at) = tokens.expires_at else { return SERVE };
-    let is_good = now < earlier(expires_at, policy.margin.as_secs());
+    let margin = policy.margin_of(expires_at.since(held.obtained_at));
+    let is_good = now < earlier(expires_at, margin.as_secs());
     let refresh_ended = tokens.refresh_expires_at.is_some_and(|at| at <= now);
     if tokens.refresh_token.is_none() || refresh_ended {
         return if is_good { SERVE } else { Err(Refusal::NeedsAuthorization) };
@@ -216,6 +217,7 @@ mod tests {
                 let mut held = held(Credential::OAuth(tokens().expires_at(at(expires))), active(None, 0));
                 held.obtained_at = at(obtained);
                 for now in [0, 1, latest] {
+                    let margin = margin.min(expires.saturating_sub(obtained) / 10);
                     let is_good = now < expires.saturating_sub(margin);
                     let act = decide(&held, &policy, at(now));
                     assert!(is_good && act == SERVE || act == Ok(Act::Refresh { is_good }), "{act:?}");

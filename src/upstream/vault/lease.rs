@@ -107,7 +107,8 @@ impl Lease {
         &self.scope
     }
 
-    /// When an access token expires, if it does.
+    /// When an access token expires, if it does: as the service has said, within the bounds of
+    /// [`RefreshPolicy`](super::RefreshPolicy).
     pub fn expires_at(&self) -> Option<Timestamp> {
         self.expires_at
     }

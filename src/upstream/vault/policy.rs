@@ -36,6 +36,10 @@ impl Default for RefreshPolicy {
 }
 
 impl RefreshPolicy {
+    /// A token is taken to live for ten seconds at least. One of less, or of zero, would be refreshed by every single lease; the
+    /// service says itself if it honours it no more.
+    pub const MIN_LIFETIME: Duration = Duration::from_secs(10);
+
     /// A lifetime that a service gives is believed up to ten years.
     pub const MAX_LIFETIME: Duration = Duration::from_secs(10 * 365 * 24 * 60 * 60);
 
@@ -59,11 +63,15 @@ impl RefreshPolicy {
         RefreshPolicyBuilder(Self::standard())
     }
 
-    /// What is made of a lifetime that the service gives: not above [`MAX_LIFETIME`](Self::MAX_LIFETIME), and not below twice
-    /// the margin. A token of less, or of zero, would be refreshed by every single lease; it is served for that long, and
-    /// the service says itself if it honours it no more.
-    pub(crate) fn sane(&self, lifetime: Duration) -> Duration {
-        lifetime.clamp((2 * self.margin).max(Duration::from_secs(1)), Self::MAX_LIFETIME)
+    /// What is made of a lifetime that the service gives: from [`MIN_LIFETIME`](Self::MIN_LIFETIME) to
+    /// [`MAX_LIFETIME`](Self::MAX_LIFETIME).
+    pub(crate) fn sane(lifetime: Duration) -> Duration {
+        lifetime.clamp(Self::MIN_LIFETIME, Self::MAX_LIFETIME)
+    }
+
+    /// The margin of a token of this lifetime: a tenth of it at most, or a short one would never be good.
+    pub(crate) fn margin_of(&self, lifetime: Duration) -> Duration {
+        self.margin.min(lifetime / 10)
     }
 
     /// How long to leave the service alone after so many failures in a row: doubled each time, up to the longest pause, and
@@ -102,7 +110,7 @@ setters! {
     refresh_at_percent: u8;
     /// How many percent of the lifetime sooner at most, at random. The default is 5.
     jitter_percent: u8;
-    /// How long a leased token is good for at least. The default is 5 seconds.
+    /// How long a leased token is good for at least, or a tenth of its lifetime if that is less. The default is 5 seconds.
     margin: Duration;
     /// How long whoever refreshes keeps others from it. The default is 30 seconds.
     ///

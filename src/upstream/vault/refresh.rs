@@ -88,7 +88,7 @@ impl<S: TokenStore + 'static> CredentialVault<S> {
             return;
         }
         let answer = provider.refresh(tokens).await;
-        let outcome = Outcome::of(answer, tokens, attempt.from.obtained_at, &self.policy, asked_at);
+        let outcome = Outcome::of(answer, tokens, attempt.from.obtained_at, asked_at);
         let has_tokens = matches!(outcome, Outcome::Refreshed(..));
         let mut patience = Patience::new(if has_tokens { PERSISTENCE } else { BRIEFLY }, LONGEST_PAUSE);
         loop {
