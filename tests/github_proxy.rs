@@ -20,7 +20,7 @@ fn ten_calls_at_expiry_are_one_refresh_an_offboarding_ends_all_and_no_token_pass
         "✓ GitHub was asked for new tokens once",
         "✓ no answer so far had anything of the other user",
         "✓ GitHub was told, once, and has ended her authorization",
-        "✓ a purge later her two records are gone from the store",
+        "✓ a purge an hour later her two records are gone from the store",
         "✓ Bob goes on as before",
         "✓ 0 of them have a token of the MCP server",
         "Everything went as told.",

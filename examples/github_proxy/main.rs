@@ -51,7 +51,7 @@ async fn main() -> Result<()> {
     expire(&mut site, &alice, &bob).await?;
     ask_for_no_more_than_needed(&site, &bob).await?;
     keep_apart(&site, &alice, &bob).await?;
-    offboard(&site, &alice, &bob).await?;
+    offboard(&mut site, &alice, &bob).await?;
     search(&site, &alice, &bob)?;
     site.close().await?;
     println!("\nEverything went as told.");
@@ -119,7 +119,7 @@ async fn keep_apart(site: &Site, alice: &Client, bob: &Client) -> Result<()> {
     told(!crossed(alice, "bob") && !crossed(bob, "alice"), "no answer so far had anything of the other user")
 }
 
-async fn offboard(site: &Site, alice: &Client, bob: &Client) -> Result<()> {
+async fn offboard(site: &mut Site, alice: &Client, bob: &Client) -> Result<()> {
     println!("\nAlice leaves the company");
     let before = site.records().await?;
     let ended = site.issuer.revoke_subject("alice").await?;
@@ -138,8 +138,12 @@ async fn offboard(site: &Site, alice: &Client, bob: &Client) -> Result<()> {
             told(refused == service, &format!("process {}, to her access token: {refused}", process.id()))?;
         }
     }
+    site.pass(3_600)?;
     let purged = site.vault.purge().await?;
-    told(purged == 2 && site.records().await? == before - 2, "a purge later her two records are gone from the store")?;
+    told(
+        purged == 2 && site.records().await? == before - 2,
+        "a purge an hour later her two records are gone from the store",
+    )?;
     told(sees_own(site, bob).await?, "Bob goes on as before")
 }
 

@@ -3,12 +3,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use mcp_token_lifecycle::upstream::{CredentialState, LeaseError, Owner, UpstreamError};
+use mcp_token_lifecycle::upstream::{
+    Credential, CredentialState, LeaseError, Owner, Secret, StaticSecret, UpstreamError,
+};
 use mcp_token_lifecycle::{Clock, MemoryStore, Select, TokenStore};
 
 use crate::service::{Gate, Service, Step, access_token};
 use crate::support::pausing::Pausing;
-use crate::support::{Fault, block_on};
+use crate::support::{Fault, block_on, scope};
 use crate::world::*;
 
 /// A world whose token has expired, and whose first refresh hangs at `step`.
@@ -162,12 +164,31 @@ fn a_new_authorization_is_not_overwritten_by_a_refresh_of_the_old_one() {
 fn a_credential_put_after_the_old_ones_record_was_deleted_is_not_overwritten_either() {
     let (world, gate) = hanging(Service::default(), Step::HoldAnswer);
     world.sim.run(world.vault.revoke(&account())).unwrap();
-    world.sim.run(world.vault.purge()).unwrap();
+    world.pass(3_600);
+    assert_eq!(world.sim.run(world.vault.purge()).unwrap(), 1);
     world.put_for(Owner::subject());
     gate.open();
     world.sim.settle();
     assert_eq!(world.lease().unwrap(), access_token(0));
     assert_eq!(world.told().last(), Some(&("upstream_superseded", None)));
+}
+
+/// The versions of a record begin anew when it has been deleted.
+#[test]
+fn a_claim_on_what_was_revoked_and_purged_meanwhile_does_not_hit_what_was_put_in_its_place() {
+    let world = Arc::new(world());
+    world.put();
+    world.pass(800);
+    let during = world.clone();
+    world.store.before_next_commit(move || {
+        let (sim, twin) = (&during.sim, during.twin());
+        assert!(sim.run(twin.revoke(&account())).unwrap());
+        sim.run(twin.purge()).unwrap();
+        let key = StaticSecret::new(Secret::ApiKey(secret_text("new")), scope("repo:read"));
+        sim.run(twin.put(&account(), Credential::Static(key), Owner::subject())).unwrap();
+    });
+    assert_eq!(world.lease().unwrap(), "new");
+    assert_eq!(world.service.refreshes(), 0);
 }
 
 #[test]

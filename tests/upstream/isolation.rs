@@ -95,6 +95,7 @@ fn whoever_asks_is_leased_the_own_credential_or_none() {
             let leaver = &put[0].0;
             let own = expected.keys().filter(|(subject, ..)| subject == leaver).count();
             prop_assert_eq!(world.sim.run(world.vault.revoke_subject(leaver)).unwrap(), own);
+            world.pass(3_600);
             world.sim.run(world.vault.purge()).unwrap();
             prop_assert_eq!(world.store.inner().len(), expected.len() + 1 - own);
             Ok(())

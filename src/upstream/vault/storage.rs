@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use zeroize::Zeroizing;
 
@@ -18,6 +19,11 @@ use crate::upstream::Account;
 use crate::upstream::keys::Envelope;
 
 const FOR_EVER: Timestamp = Timestamp::from_unix(i64::MAX as u64);
+
+/// How long it is kept in the store that a credential is gone. Once its record is deleted, the versions begin anew, and a write
+/// that was meant for an earlier record could hit a later one with the same version. No operation takes nearly as long: the
+/// longest tries for five minutes.
+const GONE_FOR: Duration = Duration::from_secs(60 * 60);
 
 /// Where a record is, or would be, and what a write of it needs.
 pub(crate) struct Place {
@@ -74,8 +80,7 @@ impl<S: TokenStore> CredentialVault<S> {
     pub(crate) async fn write(&self, place: &Place, held: Option<&Held>) -> Result<Commit, VaultError> {
         let (indexes, expires_at) = match held {
             Some(held) => (self.root().await?.indexes(held), FOR_EVER),
-            // The next purge deletes it.
-            None => (Vec::new(), self.now()),
+            None => (Vec::new(), self.now().saturating_add(GONE_FOR)),
         };
         let content = content::encode(held)?;
         self.commit(place, indexes, expires_at, &content).await
