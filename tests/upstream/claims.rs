@@ -159,18 +159,34 @@ fn a_new_authorization_is_not_overwritten_by_a_refresh_of_the_old_one() {
     assert_eq!(world.lease().unwrap(), access_token(0));
 }
 
-/// The generations begin anew, and would take the one secret for the other.
+/// What the refresh of the old one brings is revoked like the old one, be that still to be revoked, gone or deleted.
 #[test]
-fn a_credential_put_after_the_old_ones_record_was_deleted_is_not_overwritten_either() {
-    let (world, gate) = hanging(Service::default(), Step::HoldAnswer);
-    world.sim.run(world.vault.revoke(&account())).unwrap();
-    world.pass(3_600);
-    assert_eq!(world.sim.run(world.vault.purge()).unwrap(), 1);
-    world.put_for(Owner::subject());
-    gate.open();
-    world.sim.settle();
-    assert_eq!(world.lease().unwrap(), access_token(0));
-    assert_eq!(world.told().last(), Some(&("upstream_superseded", None)));
+fn a_credential_put_after_a_revocation_is_not_overwritten_and_what_comes_late_is_revoked() {
+    for (is_down, retried, purged) in
+        [(true, false, false), (true, true, false), (false, false, false), (false, false, true)]
+    {
+        let (world, gate) = hanging(Service::default(), Step::HoldAnswer);
+        if is_down {
+            world.service.then_at_revocation(Step::Fail(|| UpstreamError::unavailable("down")));
+        }
+        assert!(world.sim.run(world.vault.revoke(&account())).unwrap());
+        if purged {
+            world.pass(3_600);
+            assert_eq!(world.sim.run(world.vault.purge()).unwrap(), 1);
+        }
+        let key = StaticSecret::new(Secret::ApiKey(secret_text("new")), scope("repo:read"));
+        world.sim.run(world.vault.put(&account(), Credential::Static(key), Owner::subject())).unwrap();
+        if retried {
+            world.pass(2);
+            assert_eq!(world.sim.run(world.vault.retry_revocations()).unwrap(), 1);
+        }
+        world.told();
+        gate.open();
+        world.sim.settle();
+        assert_eq!(world.told(), [("upstream_revoke", None), ("upstream_revoked", None)]);
+        assert_eq!(world.service.revoked().last(), Some(&access_token(1)));
+        assert_eq!(world.lease().unwrap(), "new");
+    }
 }
 
 /// The versions of a record begin anew when it has been deleted.

@@ -10,7 +10,7 @@ use crate::upstream::{Account, Credential};
 pub(crate) struct Held {
     pub(crate) account: Account,
     pub(crate) owner: Owner,
-    /// How often the secret was replaced.
+    /// How often the secret was replaced; it begins anew after a revocation, and only then.
     pub(crate) generation: u64,
     pub(crate) mark: Mark,
     /// Since when the secret is here; of a refreshed one, when it was asked for.

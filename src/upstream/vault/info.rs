@@ -24,7 +24,7 @@ pub struct CredentialInfo {
     pub scope: Scope,
     /// How it stands.
     pub state: CredentialState,
-    /// How often its secret was replaced.
+    /// How often its secret was replaced, the first one included; it begins anew after a revocation.
     pub generation: u64,
     /// Since when this secret is here.
     pub obtained_at: Timestamp,

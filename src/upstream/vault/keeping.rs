@@ -35,10 +35,14 @@ impl<S: TokenStore> CredentialVault<S> {
         check_length(&held)?;
         for _ in 0..MAX_ATTEMPTS {
             let (place, found) = self.find(account).await?;
-            held.generation = found.as_ref().map_or(0, |found| found.generation).saturating_add(1);
-            if let Some(found) = found.filter(|found| matches!(found.state, State::Revoking(_))) {
-                self.set_aside(&found).await?;
-            }
+            held.generation = match found {
+                Some(found) if matches!(found.state, State::Revoking(_)) => {
+                    self.set_aside(&found).await?;
+                    1
+                }
+                Some(found) => found.generation.saturating_add(1),
+                None => 1,
+            };
             if self.write(&place.with_new_key(), Some(&held)).await? == Commit::Apply {
                 self.report(UpstreamAct::Put, None, &held);
                 return Ok(());
@@ -47,10 +51,12 @@ impl<S: TokenStore> CredentialVault<S> {
         Err(VaultError::new(VaultErrorKind::Contention))
     }
 
-    /// Keep what is still to be revoked in a record of its own. Should the call be cut off here, it is revoked twice.
-    async fn set_aside(&self, found: &Held) -> Result<(), VaultError> {
-        match self.write(&Place::empty(RecordKey::from_bytes(self.random()?)), Some(found)).await? {
-            Commit::Apply => Ok(()),
+    /// Keep what is still to be revoked in a record of its own, and say where. Should the call be cut off here, it is revoked
+    /// twice.
+    pub(crate) async fn set_aside(&self, held: &Held) -> Result<RecordKey, VaultError> {
+        let key = RecordKey::from_bytes(self.random()?);
+        match self.write(&Place::empty(key), Some(held)).await? {
+            Commit::Apply => Ok(key),
             // Two records with one random key: the random source repeats itself.
             Commit::Conflict => Err(VaultError::new(VaultErrorKind::Entropy)),
         }

@@ -105,17 +105,21 @@ impl<S: TokenStore + 'static> CredentialVault<S> {
     async fn conclude(&self, attempt: &Attempt, outcome: &Outcome) -> Result<bool, VaultError> {
         let key = self.root().await?.locate(&attempt.from.account);
         let (place, current) = self.load(key).await?;
-        let Settlement { write, act, reason } = settle(current, attempt, outcome, &self.policy, self.now());
+        let Settlement { write, aside, act, reason } = settle(current, attempt, outcome, &self.policy, self.now());
         let Some(next) = write else {
             self.report(act, reason, &attempt.from);
             return Ok(true);
         };
-        if act == UpstreamAct::Refresh {
+        if next.mark == attempt.mark {
             check_length(&next)?;
         }
-        if self.write(&place, Some(&next)).await? == Commit::Conflict {
+        let key = if aside {
+            self.set_aside(&next).await?
+        } else if self.write(&place, Some(&next)).await? == Commit::Apply {
+            key
+        } else {
             return Ok(false);
-        }
+        };
         self.report(act, reason, &next);
         if matches!(next.state, State::Revoking(_)) {
             // Otherwise the next round of retries does it.

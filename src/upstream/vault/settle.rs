@@ -4,11 +4,16 @@
 //! and no other, whoever holds the claim by now: the service may honour nothing else any more. A failure is written only by
 //! whoever still holds the claim.
 //!
+//! A generation never goes down while a credential is replaced or refreshed, and begins anew after a revocation. So whoever finds
+//! another secret of a lower or the same generation knows that the own one was revoked, and that what came of it has to be
+//! revoked too. Of a higher one nobody can tell, and it is left alone: a revocation may end the grant that both came from.
+//!
 //! | outcome | in the store | written |
 //! |---|---|---|
 //! | new tokens | the secret they were made from; active, or needs authorization | active, the next generation |
 //! | | the same, being revoked | the new tokens, to be revoked at once |
 //! | | nothing, or it is gone | the new tokens, to be revoked at once |
+//! | | another secret of a lower or the same generation | aside: the new tokens, to be revoked at once |
 //! | | another secret | nothing: the new tokens are dropped |
 //! | `invalid_grant` | the secret, under our claim | needs authorization |
 //! | another failure | the secret, under our claim | no claim, and when to try again |
@@ -44,13 +49,15 @@ pub(crate) enum Outcome {
 /// What to write, and what to report once it is written.
 pub(crate) struct Settlement {
     pub(crate) write: Option<Held>,
+    /// Not in the place of what is there, but in a record of its own.
+    pub(crate) aside: bool,
     pub(crate) act: UpstreamAct,
     pub(crate) reason: Option<UpstreamReason>,
 }
 
 impl Settlement {
     fn new(act: UpstreamAct, write: Option<Held>) -> Self {
-        Self { write, act, reason: None }
+        Self { write, aside: false, act, reason: None }
     }
 
     fn because(self, reason: UpstreamReason) -> Self {
@@ -115,17 +122,9 @@ fn settle_success(
     asked_at: Timestamp,
     now: Timestamp,
 ) -> Settlement {
-    let state = match current.as_ref().map(|current| (current.mark, current.state)) {
-        // A write that the store did not confirm.
-        Some((mark, _)) if mark == attempt.mark => return Settlement::new(UpstreamAct::Refresh, None),
-        Some((mark, _)) if mark != attempt.from.mark => return Settlement::new(UpstreamAct::Superseded, None),
-        Some((_, State::Active(Attempts { fence, .. }))) => State::Active(Attempts { fence, ..Attempts::default() }),
-        Some((_, State::NeedsAuthorization { .. })) => State::Active(Attempts::default()),
-        Some((_, State::Revoking(Withdrawal { since, .. }))) => State::Revoking(Withdrawal::begin(since, now)),
-        None => State::Revoking(Withdrawal::begin(now, now)),
-    };
     let from = &attempt.from;
-    let next = Held {
+    let to_revoke = State::Revoking(Withdrawal::begin(now, now));
+    let next = |state| Held {
         account: from.account.clone(),
         owner: from.owner.clone(),
         generation: from.generation.saturating_add(1),
@@ -134,7 +133,19 @@ fn settle_success(
         state,
         credential: Credential::OAuth(tokens.copy()),
     };
-    Settlement::new(UpstreamAct::Refresh, Some(next))
+    let Some(current) = current else { return Settlement::new(UpstreamAct::Refresh, Some(next(to_revoke))) };
+    let state = match current.state {
+        // A write that the store did not confirm.
+        _ if current.mark == attempt.mark => return Settlement::new(UpstreamAct::Refresh, None),
+        _ if current.mark != from.mark && current.generation <= from.generation => {
+            return Settlement { aside: true, ..Settlement::new(UpstreamAct::Revoke, Some(next(to_revoke))) };
+        }
+        _ if current.mark != from.mark => return Settlement::new(UpstreamAct::Superseded, None),
+        State::Active(Attempts { fence, .. }) => State::Active(Attempts { fence, ..Attempts::default() }),
+        State::NeedsAuthorization { .. } => State::Active(Attempts::default()),
+        State::Revoking(Withdrawal { since, .. }) => State::Revoking(Withdrawal::begin(since, now)),
+    };
+    Settlement::new(UpstreamAct::Refresh, Some(next(state)))
 }
 
 fn settle_failure(
@@ -221,6 +232,7 @@ mod tests {
         let to_revoke = State::Revoking(Withdrawal { since: NOW, attempts: 0, retry_at: NOW });
         for state in every_state() {
             let settled = settled(Some(held(OLD, state)), &outcome);
+            assert!(!settled.aside);
             let written = settled.write.expect("it is written");
             let expected = match state {
                 State::Active(_) => fresh(8),
@@ -233,8 +245,13 @@ mod tests {
             assert_eq!(tokens.access_token.expose(), "new");
         }
         for state in every_state() {
-            let superseded = settled(Some(held(OTHER, state)), &outcome);
+            let superseded = settled(Some(Held { generation: 5, ..held(OTHER, state) }), &outcome);
             assert!(superseded.write.is_none() && superseded.act == UpstreamAct::Superseded);
+            for generation in [1, 4] {
+                let begun_anew = settled(Some(Held { generation, ..held(OTHER, state) }), &outcome);
+                assert_eq!((begun_anew.aside, begun_anew.act), (true, UpstreamAct::Revoke));
+                assert_eq!(begun_anew.write.map(|aside| (aside.state, aside.mark)), Some((to_revoke, NEW)));
+            }
             let written_before = settled(Some(held(NEW, state)), &outcome);
             assert!(written_before.write.is_none() && written_before.act == UpstreamAct::Refresh);
         }
