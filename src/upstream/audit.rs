@@ -28,7 +28,8 @@ pub enum UpstreamAct {
     RevokeFailed,
     /// The service was told, or has no way to be told; the secret is deleted.
     Revoked,
-    /// The credential has expired, or the time to retry is over, before the service could be told; the secret is deleted.
+    /// The credential has expired, or the time to retry is over, before the service could be told; or, as `answer_lost`, what it
+    /// was exchanged for is not known, and may live on. The secret is deleted.
     Abandoned,
     /// Data keys were wrapped with the primary key.
     #[non_exhaustive]

@@ -71,7 +71,7 @@ impl Refreshed {
     }
 }
 
-/// What became of a revocation that the service did not fail at.
+/// What became of a revocation that the service did not fail at, or what it takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Revocation {
@@ -79,6 +79,9 @@ pub enum Revocation {
     Done,
     /// The service has no way to revoke such a credential.
     Unsupported,
+    /// Nothing is revoked yet: the service takes a live access token and nothing else, and this one has expired. Refresh, keep
+    /// the new tokens, and revoke those.
+    NeedsRefresh,
 }
 
 /// What a service says of a credential.

@@ -68,6 +68,8 @@ struct State {
     script: VecDeque<Step>,
     revocations: VecDeque<Step>,
     revoked: Vec<String>,
+    /// Of access tokens below this number it takes none, not even to revoke it.
+    live_from: usize,
 }
 
 pub fn access_token(number: usize) -> String {
@@ -101,6 +103,12 @@ impl Service {
     /// The same for the next revocation.
     pub fn then_at_revocation(&self, step: Step) {
         self.0.lock().unwrap().revocations.push_back(step);
+    }
+
+    /// All access tokens that it has given have expired, and it revokes by a live one alone.
+    pub fn expire_all(&self) {
+        let mut state = self.0.lock().unwrap();
+        state.live_from = state.current + 1;
     }
 
     /// How often a refresh has arrived.
@@ -185,6 +193,11 @@ impl UpstreamProvider for Service {
     fn revoke<'a>(&'a self, credential: &'a Credential) -> BoxFuture<'a, Result<Revocation, UpstreamError>> {
         Box::pin(async move {
             suspend().await;
+            if let Credential::OAuth(tokens) = credential
+                && (0..self.0.lock().unwrap().live_from).any(|old| tokens.access_token.expose() == access_token(old))
+            {
+                return Ok(Revocation::NeedsRefresh);
+            }
             let step = self.0.lock().unwrap().revocations.pop_front();
             match step {
                 Some(Step::Fail(error)) => return Err(error()),

@@ -69,21 +69,6 @@ impl<C: HttpClient> OAuthProvider<C> {
     ) -> Result<Option<Fields>, Refusal> {
         self.ask(request::about(&self.service, at, purpose, tokens)?, at.1.presents(tokens)).await
     }
-
-    /// The access token has expired, and the service takes nothing else: get another one, and revoke with that.
-    async fn renew_and_revoke(
-        &self,
-        at: &(Endpoint, TokenRequest),
-        tokens: &TokenSet,
-    ) -> Result<Revocation, UpstreamError> {
-        let fresh = match self.refresh(tokens).await {
-            Err(UpstreamError::InvalidGrant) => return Ok(Revocation::Done),
-            refreshed => refreshed?,
-        };
-        let fresh = TokenSet::new(fresh.access_token, tokens.scope.clone());
-        let revoked = self.ask_about(at, Purpose::Revoke, &fresh).await;
-        revoked.map(|_| Revocation::Done).map_err(|refusal| refusal.error)
-    }
 }
 
 impl<C: HttpClient> UpstreamProvider for OAuthProvider<C> {
@@ -99,9 +84,8 @@ impl<C: HttpClient> UpstreamProvider for OAuthProvider<C> {
         })
     }
 
-    /// The refresh token is presented where the service takes it. GitHub and Slack take an access token: if that has expired, a
-    /// new one is got with the refresh token first. Should the revocation then fail, the new tokens are lost, and a second
-    /// attempt finds that nothing of what is held works any more, which is [`Revocation::Done`] too.
+    /// The refresh token is presented where the service takes it. GitHub and Slack take an access token: if they do not know it,
+    /// and there is a refresh token that may live, the answer is [`Revocation::NeedsRefresh`].
     fn revoke<'a>(&'a self, credential: &'a Credential) -> BoxFuture<'a, Result<Revocation, UpstreamError>> {
         Box::pin(async move {
             let (Credential::OAuth(tokens), Some(at)) = (credential, &self.service.revocation) else {
@@ -112,7 +96,10 @@ impl<C: HttpClient> UpstreamProvider for OAuthProvider<C> {
                 Ok(_) => Ok(Revocation::Done),
                 Err(Refusal { meaning: Meaning::TokenInvalid, .. }) => Ok(Revocation::Done),
                 Err(Refusal { meaning: Meaning::Unsupported, .. }) => Ok(Revocation::Unsupported),
-                Err(Refusal { meaning: Meaning::AccessTokenUnknown, .. }) => self.renew_and_revoke(at, tokens).await,
+                Err(Refusal { meaning: Meaning::AccessTokenUnknown, .. }) => match tokens.refresh_token {
+                    Some(_) => Ok(Revocation::NeedsRefresh),
+                    None => Ok(Revocation::Done),
+                },
                 Err(refusal) => Err(refusal.error),
             }
         })

@@ -76,16 +76,23 @@ pub(crate) struct Withdrawal {
     pub(crate) attempts: u32,
     /// Nobody else asks before this.
     pub(crate) retry_at: Timestamp,
+    /// The answer to a refresh was lost, so the service may have given tokens of which nobody knows.
+    pub(crate) answer_lost: bool,
 }
 
 impl Withdrawal {
     /// Of what is leased to nobody since `since`: the service is to be told `now`.
     pub(crate) fn begin(since: Timestamp, now: Timestamp) -> Self {
-        Self { since, attempts: 0, retry_at: now }
+        Self { since, attempts: 0, retry_at: now, answer_lost: false }
     }
 }
 
 impl Held {
+    /// Whether there is something to refresh it with.
+    pub(crate) fn is_refreshable(&self) -> bool {
+        matches!(&self.credential, Credential::OAuth(tokens) if tokens.refresh_token.is_some())
+    }
+
     /// From when on the service honours none of it, if that is known.
     pub(crate) fn expires_at(&self) -> Option<Timestamp> {
         match &self.credential {

@@ -6,7 +6,7 @@
 //! | `decision` | serve, refresh, wait or refuse: a pure function |
 //! | `refresh`, `settle` | one refresh for all, and what becomes of the record after it: a pure function |
 //! | `keeping`, `owner`, `info` | put, rotate, introspect, list |
-//! | `revoke`, `cascade` | the end of a credential, and whose end brings it about |
+//! | `revoke`, `renewal`, `cascade` | the end of a credential, what it may take, and whose end brings it about |
 //! | `upkeep` | revocations that are to be retried, new wrappings, the purge |
 //! | `held`, `content`, `record`, `root`, `storage` | a credential as it stands, as bytes, as a sealed record, and where that is |
 //! | `policy`, `patience` | when, how long, how often |
@@ -27,6 +27,7 @@ mod patience;
 mod policy;
 mod record;
 mod refresh;
+mod renewal;
 mod revoke;
 mod root;
 mod settle;

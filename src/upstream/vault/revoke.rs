@@ -5,10 +5,10 @@
 
 use super::CredentialVault;
 use super::error::{VaultError, VaultErrorKind};
-use super::held::{Held, State, Withdrawal};
+use super::held::{Held, Mark, State, Withdrawal};
 use crate::issuer::MAX_ATTEMPTS;
 use crate::store::{Commit, IndexKey, RecordKey, TokenStore};
-use crate::upstream::{Account, Credential, UpstreamAct, UpstreamError, UpstreamReason};
+use crate::upstream::{Account, Credential, Revocation, UpstreamAct, UpstreamError, UpstreamReason};
 
 impl<S: TokenStore> CredentialVault<S> {
     /// Revoke what `account` has: here at once, and at the service, which is asked before this returns. If the service fails, it
@@ -82,7 +82,10 @@ impl<S: TokenStore> CredentialVault<S> {
             let Some(mut held) = held.filter(|held| wanted(held) && !matches!(held.state, State::Revoking(_))) else {
                 return Ok(false);
             };
-            held.state = State::Revoking(Withdrawal::begin(self.now(), self.now()));
+            // A refresh that is under way, or whose answer is lost, may have got other tokens for these.
+            let answer_lost =
+                matches!(held.state, State::Active(attempts) if attempts.answer_lost || attempts.claim.is_some());
+            held.state = State::Revoking(Withdrawal { answer_lost, ..Withdrawal::begin(self.now(), self.now()) });
             if self.write(&place, Some(&held)).await? == Commit::Apply {
                 self.report(UpstreamAct::Revoke, None, &held);
                 return Ok(true);
@@ -112,58 +115,82 @@ impl<S: TokenStore> CredentialVault<S> {
             // Nobody else asks the service meanwhile, and somebody does should this be cut off.
             let attempts = withdrawal.attempts.saturating_add(1);
             let retry_at = now.saturating_add(self.policy.claim);
-            held.state = State::Revoking(Withdrawal { attempts, retry_at, ..withdrawal });
+            let withdrawal = Withdrawal { attempts, retry_at, ..withdrawal };
+            held.state = State::Revoking(withdrawal);
             if self.write(&place, Some(&held)).await? == Commit::Apply {
-                let answer = self.tell(&held).await;
-                return self.conclude_withdrawal(key, &held, answer).await;
+                return match self.tell(&held).await {
+                    Ok(Revocation::NeedsRefresh) if held.is_refreshable() => {
+                        self.renew_and_tell(key, held, withdrawal).await
+                    }
+                    answer => self.conclude_withdrawal(key, held, withdrawal, answer.map(|_| ())).await,
+                };
             }
         }
         Err(VaultError::new(VaultErrorKind::Contention))
     }
 
     /// Revoke `held` at its service.
-    async fn tell(&self, held: &Held) -> Result<(), UpstreamReason> {
+    pub(crate) async fn tell(&self, held: &Held) -> Result<Revocation, UpstreamReason> {
         match (self.provider(held.account.service()), &held.credential) {
             (Some(provider), credential) => match provider.revoke(credential).await {
+                Ok(revocation) => Ok(revocation),
                 // A service that honours it no more has nothing left to revoke.
-                Ok(_) | Err(UpstreamError::InvalidGrant) => Ok(()),
+                Err(UpstreamError::InvalidGrant) => Ok(Revocation::Done),
                 Err(UpstreamError::Refused { .. }) => Err(UpstreamReason::Refused),
                 Err(UpstreamError::Unavailable { .. }) => Err(UpstreamReason::Unavailable),
                 Err(UpstreamError::Uncertain(_)) => Err(UpstreamReason::Uncertain),
             },
-            (None, Credential::Static(_)) => Ok(()),
+            (None, Credential::Static(_)) => Ok(Revocation::Unsupported),
             // Another process may well have one.
             (None, Credential::OAuth(_)) => Err(UpstreamReason::NoProvider),
         }
     }
 
-    /// Delete the secret, or note when to ask again. Newer tokens, which a refresh has left here meanwhile, are not touched.
-    async fn conclude_withdrawal(
+    /// Delete the secret if nothing is left to be done for `told`, or note when to ask again. Returns whether it is deleted.
+    pub(crate) async fn conclude_withdrawal(
         &self,
         key: RecordKey,
-        told: &Held,
+        mut told: Held,
+        withdrawal: Withdrawal,
         answer: Result<(), UpstreamReason>,
     ) -> Result<bool, VaultError> {
+        let is_over = matches!(answer, Ok(()) | Err(UpstreamReason::AnswerLost));
+        if !is_over {
+            let [jitter] = self.random()?;
+            let pause = self.policy.pause(withdrawal.attempts, None, jitter);
+            let retry_at = self.now().saturating_add(pause);
+            told.state = State::Revoking(Withdrawal { retry_at, ..withdrawal });
+        }
+        if !self.replace_withdrawn(key, told.mark, (!is_over).then_some(&told)).await? {
+            return Ok(false);
+        }
+        match answer {
+            Ok(()) => self.report(UpstreamAct::Revoked, None, &told),
+            Err(reason) if is_over => self.report(UpstreamAct::Abandoned, Some(reason), &told),
+            Err(reason) => self.report(UpstreamAct::RevokeFailed, Some(reason), &told),
+        }
+        Ok(is_over)
+    }
+
+    /// Write `next`, or that it is gone, in the place of what is being revoked under `key`, if that is still the secret of this
+    /// mark or already `next`. Newer tokens, which a refresh has left there meanwhile, are not touched: `false`.
+    pub(crate) async fn replace_withdrawn(
+        &self,
+        key: RecordKey,
+        mark: Mark,
+        next: Option<&Held>,
+    ) -> Result<bool, VaultError> {
+        let is_ours = |held: &Held| {
+            let known = held.mark == mark || next.is_some_and(|next| next.mark == held.mark);
+            known && matches!(held.state, State::Revoking(_))
+        };
         for _ in 0..MAX_ATTEMPTS {
             let (place, held) = self.load(key).await?;
-            let Some(mut held) = held.filter(|held| held.mark == told.mark) else { return Ok(false) };
-            let State::Revoking(withdrawal) = held.state else { return Ok(false) };
-            let next = match answer {
-                Ok(()) => None,
-                Err(_) => {
-                    let [jitter] = self.random()?;
-                    let pause = self.policy.pause(withdrawal.attempts, None, jitter);
-                    let retry_at = self.now().saturating_add(pause);
-                    held.state = State::Revoking(Withdrawal { retry_at, ..withdrawal });
-                    Some(&held)
-                }
-            };
+            if !held.as_ref().is_some_and(is_ours) {
+                return Ok(false);
+            }
             if self.write(&place, next).await? == Commit::Apply {
-                match answer {
-                    Ok(()) => self.report(UpstreamAct::Revoked, None, told),
-                    Err(reason) => self.report(UpstreamAct::RevokeFailed, Some(reason), told),
-                }
-                return Ok(answer.is_ok());
+                return Ok(true);
             }
         }
         Err(VaultError::new(VaultErrorKind::Contention))

@@ -213,7 +213,7 @@ mod tests {
     }
 
     const REVOKING: State =
-        State::Revoking(Withdrawal { since: NOW, attempts: 3, retry_at: Timestamp::from_unix(900) });
+        State::Revoking(Withdrawal { since: NOW, attempts: 3, retry_at: Timestamp::from_unix(900), answer_lost: true });
     const OVER: State = State::NeedsAuthorization { since: NOW };
 
     fn settled(current: Option<Held>, outcome: &Outcome) -> Settlement {
@@ -229,7 +229,7 @@ mod tests {
     fn new_tokens_take_the_place_of_the_secret_they_were_made_from_and_of_no_other() {
         let outcome = Outcome::Refreshed(TokenSet::new(SecretText::new("new"), Scope::default()), ASKED);
         let fresh = |fence| State::Active(Attempts { fence, ..Attempts::default() });
-        let to_revoke = State::Revoking(Withdrawal { since: NOW, attempts: 0, retry_at: NOW });
+        let to_revoke = State::Revoking(Withdrawal::begin(NOW, NOW));
         for state in every_state() {
             let settled = settled(Some(held(OLD, state)), &outcome);
             assert!(!settled.aside);
