@@ -106,3 +106,16 @@ fn no_token_is_made_of_what_is_none() {
 fn an_empty_refresh_token_is_none() {
     assert!(refreshed(r#","refresh_token":"""#).unwrap().refresh_token.is_none());
 }
+
+#[test]
+fn a_form_with_a_member_twice_is_unreadable_like_any_other_answer() {
+    let refreshed = |members: &str| {
+        let mut answer = json(&format!("access_token=new&token_type=Bearer{members}"));
+        answer.headers_mut().insert("content-type", "application/x-www-form-urlencoded".parse().unwrap());
+        give(plain(), vec![answer]).refresh()
+    };
+    assert_eq!(refreshed("&expires_in=60&odd=1&odd=2").unwrap().expires_in, Some(Duration::from_secs(60)));
+    for member in ["access_token=another", "access_token=new", "token_type=Bearer", "scope=a&scope=b"] {
+        assert!(matches!(refreshed(&format!("&{member}")), Err(UpstreamError::Uncertain(_))), "{member}");
+    }
+}

@@ -1,5 +1,6 @@
 //! The members of an answer: JSON, or a form. Lenient towards what services do, strict on what becomes a token.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use serde::{Deserialize, Deserializer};
@@ -37,8 +38,9 @@ fn secret<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<SecretTex
 }
 
 impl Fields {
-    pub(super) fn from_form(body: &[u8]) -> Self {
-        let mut fields = Self::default();
+    /// A form, if no member that is read is there twice.
+    pub(super) fn from_form(body: &[u8]) -> Option<Self> {
+        let (mut fields, mut seen) = (Self::default(), BTreeSet::new());
         for (name, value) in form_urlencoded::parse(body) {
             let value = value.into_owned();
             match &*name {
@@ -49,10 +51,13 @@ impl Fields {
                 "refresh_token_expires_in" => fields.refresh_token_expires_in = value.into(),
                 "scope" => fields.scope = value.into(),
                 "error" => fields.error = value.into(),
-                _ => {}
+                _ => continue,
+            }
+            if !seen.insert(name) {
+                return None;
             }
         }
-        fields
+        Some(fields)
     }
 
     /// What is said of an error, if there is one.

@@ -36,7 +36,7 @@ impl Reply {
         let content_type = parts.headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
         let essence = content_type.split(';').next().unwrap_or_default().trim();
         let fields = match essence.eq_ignore_ascii_case("application/x-www-form-urlencoded") {
-            true => Some(Fields::from_form(&body)),
+            true => Fields::from_form(&body),
             false => serde_json::from_slice(&body).ok(),
         };
         Self { status: parts.status, headers: parts.headers, fields }
