@@ -186,8 +186,8 @@ impl Reason {
 
 /// One act, on one family, on one credential, or on the store as a whole.
 ///
-/// It carries no token and nothing that a token could be made from. The subject is in it for those who investigate; it is
-/// personal data, and the `tracing` feature leaves it out.
+/// It carries no token and nothing that a token could be made from. The subject and the name of an account are in it for those who
+/// investigate; they are personal data, and the `tracing` feature leaves them out.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct AuditEvent {
@@ -207,11 +207,23 @@ pub struct AuditEvent {
     pub subject: Option<Arc<str>>,
     /// The service that the credential is for.
     pub service: Option<Arc<str>>,
+    /// The name of the account there, if the credential has one. Like the subject it may be personal data.
+    pub account: Option<Arc<str>>,
 }
 
 impl AuditEvent {
     pub(crate) fn new(at: Timestamp, action: Action) -> Self {
-        Self { at, action, reason: None, family: None, generation: None, client_id: None, subject: None, service: None }
+        Self {
+            at,
+            action,
+            reason: None,
+            family: None,
+            generation: None,
+            client_id: None,
+            subject: None,
+            service: None,
+            account: None,
+        }
     }
 
     pub(crate) fn on_family(at: Timestamp, action: Action, family: &TokenFamily) -> Self {

@@ -198,6 +198,7 @@ impl<S: TokenStore> CredentialVault<S> {
             reason: reason.map(Reason::Upstream),
             subject: Some(account.subject.clone()),
             service: Some(account.service.clone()),
+            account: account.name.clone(),
             ..AuditEvent::new(self.now(), Action::Upstream(act))
         }
     }

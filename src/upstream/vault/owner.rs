@@ -29,4 +29,14 @@ impl Owner {
     pub fn client(self, client_id: impl Into<Arc<str>>) -> Self {
         Self { client_id: Some(client_id.into()), ..self }
     }
+
+    /// The session that it is bound to.
+    pub fn session_id(&self) -> Option<FamilyId> {
+        self.session
+    }
+
+    /// The client that it is bound to.
+    pub fn client_id(&self) -> Option<&str> {
+        self.client_id.as_deref()
+    }
 }
