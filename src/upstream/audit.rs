@@ -16,7 +16,7 @@ pub enum UpstreamAct {
     Refresh,
     /// A refresh failed and will be tried again.
     RefreshFailed,
-    /// The service does not honour the refresh token any more: the user has to authorize anew.
+    /// The service does not honour the refresh token any more, or a secret without one: the user has to authorize anew.
     NeedsAuthorization,
     /// New tokens came when another credential had taken their place: they were dropped.
     Superseded,
@@ -84,6 +84,8 @@ pub enum UpstreamReason {
     /// The service does not honour the refresh token, after the answer to an earlier refresh was lost: it may have replaced
     /// the refresh token then.
     AnswerLost,
+    /// The service has refused the secret in a request, and there is nothing to refresh it with.
+    SecretRefused,
     /// The service refused for another reason: the configuration is wrong.
     Refused,
     /// The service is unavailable.
@@ -109,6 +111,7 @@ impl UpstreamReason {
             Self::BroaderThanNeeded => "broader_than_needed",
             Self::InvalidGrant => "upstream_invalid_grant",
             Self::AnswerLost => "upstream_answer_lost",
+            Self::SecretRefused => "upstream_secret_refused",
             Self::Refused => "upstream_refused",
             Self::Unavailable => "upstream_unavailable",
             Self::Uncertain => "upstream_uncertain",

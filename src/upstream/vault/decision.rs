@@ -10,6 +10,13 @@
 //! | | up to the margin | somebody refreshes, or a failure was just now: `Serve`; otherwise `Refresh` |
 //! | | after it | somebody refreshes: `Wait`; a failure was just now: `Refuse`, unavailable; otherwise `Refresh` |
 //! | any | needs authorization, is being revoked | `Refuse` |
+//!
+//! And if the service has refused it before its time:
+//!
+//! | credential | when | act |
+//! |---|---|---|
+//! | OAuth, can be refreshed | always | as after the margin |
+//! | any other | always | `Discard` |
 
 use super::held::{Attempts, Held, Mark, State};
 use super::policy::RefreshPolicy;
@@ -25,6 +32,8 @@ pub(crate) enum Act {
     Refresh { is_good: bool },
     /// Somebody else refreshes, until then at most.
     Wait { until: Timestamp },
+    /// Note that the user has to authorize anew.
+    Discard,
 }
 
 /// Why nothing is leased.
@@ -42,34 +51,48 @@ const SERVE: Result<Act, Refusal> = Ok(Act::Serve { overdue: false });
 
 /// What to do with `held` at `now`.
 pub(crate) fn decide(held: &Held, policy: &RefreshPolicy, now: Timestamp) -> Result<Act, Refusal> {
-    let attempts = match held.state {
-        State::Active(attempts) => attempts,
-        State::NeedsAuthorization { .. } => return Err(Refusal::NeedsAuthorization),
-        State::Revoking(_) => return Err(Refusal::Revoked),
+    let attempts = attempts(held)?;
+    let tokens = match &held.credential {
+        Credential::Static(secret) => {
+            return Ok(Act::Serve { overdue: secret.rotate_by.is_some_and(|by| by <= now) });
+        }
+        Credential::OAuth(tokens) => tokens,
     };
-    match &held.credential {
-        Credential::Static(secret) => Ok(Act::Serve { overdue: secret.rotate_by.is_some_and(|by| by <= now) }),
-        Credential::OAuth(tokens) => decide_tokens(tokens, held, attempts, policy, now),
-    }
-}
-
-fn decide_tokens(
-    tokens: &TokenSet,
-    held: &Held,
-    attempts: Attempts,
-    policy: &RefreshPolicy,
-    now: Timestamp,
-) -> Result<Act, Refusal> {
     let Some(expires_at) = tokens.expires_at else { return SERVE };
     let margin = policy.margin_of(expires_at.since(held.obtained_at));
     let is_good = now < earlier(expires_at, margin.as_secs());
-    let refresh_ended = tokens.refresh_expires_at.is_some_and(|at| at <= now);
-    if tokens.refresh_token.is_none() || refresh_ended {
+    if !can_refresh(tokens, now) {
         return if is_good { SERVE } else { Err(Refusal::NeedsAuthorization) };
     }
     if is_good && now < refresh_at(held.obtained_at, expires_at, held.mark, policy) {
         return SERVE;
     }
+    refresh(attempts, is_good, now)
+}
+
+/// What to do with `held` at `now`, when the service has refused it.
+pub(crate) fn decide_refused(held: &Held, now: Timestamp) -> Result<Act, Refusal> {
+    let attempts = attempts(held)?;
+    match &held.credential {
+        Credential::OAuth(tokens) if can_refresh(tokens, now) => refresh(attempts, false, now),
+        _ => Ok(Act::Discard),
+    }
+}
+
+fn attempts(held: &Held) -> Result<Attempts, Refusal> {
+    match held.state {
+        State::Active(attempts) => Ok(attempts),
+        State::NeedsAuthorization { .. } => Err(Refusal::NeedsAuthorization),
+        State::Revoking(_) => Err(Refusal::Revoked),
+    }
+}
+
+fn can_refresh(tokens: &TokenSet, now: Timestamp) -> bool {
+    tokens.refresh_token.is_some() && tokens.refresh_expires_at.is_none_or(|at| now < at)
+}
+
+/// Refresh, unless somebody does or nobody should just now.
+fn refresh(attempts: Attempts, is_good: bool, now: Timestamp) -> Result<Act, Refusal> {
     match (attempts.live_claim(now), now < attempts.retry_at) {
         (None, false) => Ok(Act::Refresh { is_good }),
         _ if is_good => SERVE,
@@ -153,6 +176,27 @@ mod tests {
                     assert_eq!(decide(&held, &policy(), at(now)), expected, "{now} {claim_until:?} {retry_at}");
                 }
             }
+        }
+    }
+
+    #[test]
+    fn what_was_refused_is_refreshed_at_any_time_or_discarded() {
+        for now in [OBTAINED, 10_800, EXPIRES] {
+            let refused = |credential, state| decide_refused(&held(credential, state), at(now));
+            let tokens_in = |state| refused(Credential::OAuth(tokens()), state);
+            assert_eq!(tokens_in(active(None, now)), Ok(Act::Refresh { is_good: false }));
+            assert_eq!(tokens_in(active(Some(now + 1), 0)), Ok(Act::Wait { until: at(now + 1) }));
+            assert_eq!(tokens_in(active(None, now + 1)), Err(Refusal::Unavailable { until: at(now + 1) }));
+            let for_ever = Credential::OAuth(TokenSet { expires_at: None, ..tokens() });
+            assert_eq!(refused(for_ever, active(None, 0)), Ok(Act::Refresh { is_good: false }));
+            let without = Credential::OAuth(TokenSet { refresh_token: None, ..tokens() });
+            assert_eq!(refused(without, active(None, 0)), Ok(Act::Discard));
+            let ended = Credential::OAuth(tokens().refresh_expires_at(at(now)));
+            assert_eq!(refused(ended, active(None, 0)), Ok(Act::Discard));
+            let key = StaticSecret::new(Secret::ApiKey(SecretText::new("k")), Scope::default());
+            assert_eq!(refused(Credential::Static(key), active(None, 0)), Ok(Act::Discard));
+            assert_eq!(tokens_in(State::Revoking(Withdrawal::begin(at(1), at(1)))), Err(Refusal::Revoked));
+            assert_eq!(tokens_in(State::NeedsAuthorization { since: at(1) }), Err(Refusal::NeedsAuthorization));
         }
     }
 

@@ -72,9 +72,10 @@ impl<S: TokenStore> CredentialVault<S> {
         let mut credential = Credential::Static(secret);
         for _ in 0..MAX_ATTEMPTS {
             let (place, found) = self.find(account).await?;
-            let Some(mut held) = found.filter(Held::is_static_and_active) else { return Ok(false) };
+            let Some(mut held) = found.filter(Held::is_static_and_kept) else { return Ok(false) };
             held.generation = held.generation.saturating_add(1);
             (held.mark, held.obtained_at) = (Mark(self.random()?), self.now());
+            held.state = State::Active(Attempts::default());
             std::mem::swap(&mut held.credential, &mut credential);
             check_length(&held)?;
             if self.write(&place, Some(&held)).await? == Commit::Apply {
@@ -115,7 +116,7 @@ impl<S: TokenStore> CredentialVault<S> {
 }
 
 impl Held {
-    fn is_static_and_active(&self) -> bool {
-        matches!((&self.credential, self.state), (Credential::Static(_), State::Active(_)))
+    fn is_static_and_kept(&self) -> bool {
+        matches!(self.credential, Credential::Static(_)) && !matches!(self.state, State::Revoking(_))
     }
 }

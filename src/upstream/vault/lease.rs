@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::held::Held;
+use super::held::{Held, Mark};
 use super::lease_error::LeaseError;
 use crate::claims::AccessClaims;
 use crate::grant::Scope;
@@ -76,20 +76,26 @@ pub struct Lease {
     scope: Scope,
     expires_at: Option<Timestamp>,
     overdue: bool,
+    mark: Mark,
 }
 
 redacted!(Lease);
 
 impl Lease {
-    /// `credential`, without what refreshes it.
-    pub(crate) fn of(credential: Credential, overdue: bool) -> Self {
-        let (secret, is_token, scope, expires_at) = match credential {
+    /// What is held, without what refreshes it.
+    pub(crate) fn of(held: Held, overdue: bool) -> Self {
+        let (secret, is_token, scope, expires_at) = match held.credential {
             Credential::OAuth(TokenSet { access_token, scope, expires_at, .. }) => {
                 (Secret::ApiKey(access_token), true, scope, expires_at)
             }
             Credential::Static(StaticSecret { secret, scope, .. }) => (secret, false, scope, None),
         };
-        Self { secret, is_token, scope, expires_at, overdue }
+        Self { secret, is_token, scope, expires_at, overdue, mark: held.mark }
+    }
+
+    /// Whether the secret in it is the one that is held.
+    pub(crate) fn is_of(&self, held: &Held) -> bool {
+        self.mark == held.mark
     }
 
     /// The secret, for the request to the service and for nothing else.

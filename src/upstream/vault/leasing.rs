@@ -3,16 +3,17 @@
 use std::time::Duration;
 
 use super::CredentialVault;
-use super::decision::{Act, Refusal, decide};
+use super::decision::{Act, Refusal, decide, decide_refused};
 use super::error::{VaultError, VaultErrorKind};
+use super::held::{Held, State};
 use super::lease::{Lease, Need};
 use super::lease_error::LeaseError;
 use super::patience::Patience;
 use crate::claims::AccessClaims;
 use crate::issuer::MAX_ATTEMPTS;
-use crate::store::TokenStore;
+use crate::store::{Commit, TokenStore};
 use crate::time::Timestamp;
-use crate::upstream::{Account, UpstreamAct};
+use crate::upstream::{Account, UpstreamAct, UpstreamReason};
 
 /// The longest pause between two looks at what somebody else refreshes.
 const LONGEST_LOOK: Duration = Duration::from_millis(500);
@@ -29,12 +30,35 @@ impl<S: TokenStore + 'static> CredentialVault<S> {
     /// [`LeaseError`] says whether the user is to be sent to the service, or the client is to come back later. Every refusal is
     /// reported to the audit.
     pub async fn lease(&self, claims: &AccessClaims, need: &Need) -> Result<Lease, LeaseError> {
-        self.try_lease(claims, need)
+        self.lease_or_report(claims, need, None).await
+    }
+
+    /// The same, after the service has answered 401 to the secret of `refused`, before its time.
+    ///
+    /// If that is still the secret that is held, it is refreshed now, once, whoever comes with it; if another has taken its place
+    /// meanwhile, that is leased. A secret that cannot be refreshed is leased to nobody any more: the user has to authorize
+    /// anew, or somebody has to [`rotate`](Self::rotate) a static one. So call it for a 401 and for nothing else: a 403
+    /// or a 5xx says nothing about the secret. Should the new one be refused too, give up.
+    ///
+    /// # Errors
+    ///
+    /// As [`lease`](Self::lease). The refused secret is not among what it leases.
+    pub async fn lease_after(&self, claims: &AccessClaims, need: &Need, refused: Lease) -> Result<Lease, LeaseError> {
+        self.lease_or_report(claims, need, Some(refused)).await
+    }
+
+    async fn lease_or_report(
+        &self,
+        claims: &AccessClaims,
+        need: &Need,
+        refused: Option<Lease>,
+    ) -> Result<Lease, LeaseError> {
+        self.try_lease(claims, need, refused)
             .await
             .inspect_err(|error| self.report_refusal(error.reason(), claims, &need.of(claims)))
     }
 
-    async fn try_lease(&self, claims: &AccessClaims, need: &Need) -> Result<Lease, LeaseError> {
+    async fn try_lease(&self, claims: &AccessClaims, need: &Need, refused: Option<Lease>) -> Result<Lease, LeaseError> {
         let account = need.of(claims);
         let mut patience = Patience::new(self.policy.patience, LONGEST_LOOK);
         // Why this one does not try to refresh again.
@@ -44,16 +68,20 @@ impl<S: TokenStore + 'static> CredentialVault<S> {
             let held = held.ok_or_else(|| LeaseError::NotFound { service: account.service.clone() })?;
             need.check_owner(&held, claims)?;
             let now = self.now();
-            let act = decide(&held, &self.policy, now).map_err(|refusal| refusal.of(&account, now))?;
+            let act = match &refused {
+                Some(refused) if refused.is_of(&held) => decide_refused(&held, now),
+                _ => decide(&held, &self.policy, now),
+            };
+            let act = act.map_err(|refusal| refusal.of(&account, now))?;
             need.check_scope(&held)?;
             match act {
                 Act::Serve { overdue } => {
                     if overdue {
                         self.report(UpstreamAct::Overdue, None, &held);
                     }
-                    return Ok(Lease::of(held.credential, overdue));
+                    return Ok(Lease::of(held, overdue));
                 }
-                Act::Refresh { is_good: true } if gave_up.is_some() => return Ok(Lease::of(held.credential, false)),
+                Act::Refresh { is_good: true } if gave_up.is_some() => return Ok(Lease::of(held, false)),
                 Act::Refresh { .. } => {
                     if let Some(error) = gave_up {
                         return Err(error);
@@ -64,6 +92,12 @@ impl<S: TokenStore + 'static> CredentialVault<S> {
                         Ok(false) => Some(LeaseError::Unavailable { retry_after: self.policy.claim }),
                         Err(error) => Some(error.into()),
                     };
+                }
+                Act::Discard => {
+                    let held = Held { state: State::NeedsAuthorization { since: now }, ..held };
+                    if self.write(&place, Some(&held)).await? == Commit::Apply {
+                        self.report(UpstreamAct::NeedsAuthorization, Some(UpstreamReason::SecretRefused), &held);
+                    }
                 }
                 Act::Wait { until } => {
                     if !patience.pause(&self.runtime).await {
