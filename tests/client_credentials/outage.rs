@@ -62,6 +62,17 @@ async fn while_the_server_is_down_the_valid_token_is_served_and_then_none() {
 }
 
 #[tokio::test]
+async fn a_token_that_dies_during_the_refresh_is_not_served() {
+    let lost = || Err(UpstreamError::uncertain("timed out"));
+    let lab = Lab::new(Script::new([lost(), lost(), lost(), lost()]).taking(seconds(20)));
+    let credentials = lab.credentials();
+    lab.log_in(&credentials).await;
+    lab.pass(3590);
+    let refused = credentials.access_token().await;
+    assert!(matches!(refused, Err(ClientCredentialsError::Unavailable { source: Some(_), .. })), "{refused:?}");
+}
+
+#[tokio::test]
 async fn all_processes_leave_the_server_alone_for_as_long_as_it_asks() {
     let lab = Lab::new(Script::new([Err(UpstreamError::retry_after(seconds(120), "busy")), successor(1)]));
     lab.log_in(&lab.credentials()).await;

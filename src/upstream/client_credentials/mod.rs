@@ -57,10 +57,10 @@ use crate::time::{Clock, SystemClock};
 ///
 /// # When it refreshes
 ///
-/// At 80 % of the lifetime of the access token, or up to 5 % sooner. From then on one caller refreshes and waits for it, and
-/// the others, in whichever process, are served the token that is still valid. In its last 5 seconds (or the last tenth of a
-/// shorter lifetime) they all wait for the one, about a minute at most. Every call reads the storage, so what one process has
-/// stored all others use.
+/// At 80 % of the lifetime of the access token, or up to 5 % sooner. From then on one caller refreshes and waits for it, 15
+/// seconds at most, and the others, in whichever process, are served the token that is still valid. In its last 5 seconds (or
+/// the last tenth of a shorter lifetime) they all wait for the one, about a minute at most. Every call reads the storage, so
+/// what one process has stored all others use.
 ///
 /// # What it survives
 ///
