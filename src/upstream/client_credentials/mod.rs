@@ -73,7 +73,8 @@ use crate::time::{Clock, SystemClock};
 /// * A call that is dropped: the refresh goes on in the background and is stored.
 /// * A server that is down: the valid token is served, then [`Unavailable`](ClientCredentialsError::Unavailable); nothing is
 ///   deleted. How often and how long it has failed is stored too, so that all processes hold off together.
-/// * A disk that is full: it is found out before the refresh token is spent. What cannot be stored is not served.
+/// * A disk that is full: it is found out before the refresh token is spent, and the valid token is served. New tokens that
+///   could not be stored are not.
 ///
 /// Only `invalid_grant` ends the login; the dead tokens are then deleted from the storage.
 #[derive(Clone)]

@@ -66,14 +66,15 @@ impl ClientCredentials {
                 Act::Authorize => return Err(ClientCredentialsError::NeedsAuthorization),
             };
             let spare = held.copy();
-            let failure = match self.on_thread(move |storage| claim(storage, &content)).await? {
-                Claim::Ours(lock) => match self.see_through(held, lock, patience).await {
+            let failure = match self.on_thread(move |storage| claim(storage, &content)).await {
+                Ok(Claim::Ours(lock)) => match self.see_through(held, lock, patience).await {
                     Some(Err(failure @ ClientCredentialsError::Unavailable { .. })) => Some(failure),
                     Some(outcome) => return outcome,
                     None => None,
                 },
-                Claim::Taken => None,
-                Claim::Stale => continue,
+                Ok(Claim::Taken) => None,
+                Ok(Claim::Stale) => continue,
+                Err(fault) => Some(fault.into()),
             };
             // It may have died meanwhile.
             match (spare.act(self.clock.now(), refused), failure) {
@@ -118,8 +119,11 @@ impl ClientCredentials {
                 (Stored::Held(held), Err(ClientCredentialsError::unavailable(wait, Some(error))))
             }
         };
-        self.keep(&stored, lock).await?;
-        outcome
+        match (self.keep(&stored, lock).await, outcome) {
+            (Err(fault), Ok(_)) => Err(fault.into()),
+            // A failure is one, whether or not it could be noted down.
+            (_, outcome) => outcome,
+        }
     }
 
     /// Ask for new tokens; and again with the same refresh token if the answer is lost, which a server with a leeway answers
