@@ -39,6 +39,37 @@ async fn a_token_that_is_due_is_refreshed_by_one_and_the_others_are_served_the_v
     assert_eq!(lab.script.presented(), ["refresh-0"]);
 }
 
+#[tokio::test]
+async fn a_slow_refresh_keeps_nobody_from_a_valid_token() {
+    let lab = Lab::new(Script::new([successor(1)]).gated());
+    let credentials = lab.credentials();
+    lab.log_in(&credentials).await;
+    lab.pass(3000);
+    let first = tokio::spawn(async move { token(&credentials).await });
+    lab.script.asked().await;
+    lab.lose_patience();
+    lab.script.open();
+    assert_eq!(first.await.unwrap(), "access-0");
+    lab.pass(600);
+    assert_eq!(token(&lab.credentials()).await, "access-1");
+    assert_eq!(lab.script.presented(), ["refresh-0"], "the refresh went on");
+}
+
+#[tokio::test]
+async fn who_loses_patience_when_the_token_has_died_waits_on() {
+    let lab = Lab::new(Script::new([successor(1)]).gated());
+    let credentials = lab.credentials();
+    lab.log_in(&credentials).await;
+    lab.pass(3590);
+    let first = tokio::spawn(async move { token(&credentials).await });
+    lab.script.asked().await;
+    lab.pass(10);
+    lab.lose_patience();
+    lab.script.open();
+    assert_eq!(first.await.unwrap(), "access-1");
+    assert_eq!(lab.script.presented(), ["refresh-0"]);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn when_it_has_expired_all_wait_for_the_one() {
     let lab = Lab::new(Script::new([successor(1)]).gated());
