@@ -45,7 +45,8 @@ pub enum Action {
         /// How many.
         count: usize,
     },
-    /// A maintenance run failed and will be tried again.
+    /// A maintenance run failed and will be tried again. With a family, a subject or a client: what is bound to it at other
+    /// services could not be revoked and is not tried again.
     Fail,
     /// The vault did something with a credential at another service.
     #[cfg(feature = "upstream")]

@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
-use mcp_token_lifecycle::upstream::{Account, Owner, UpstreamError};
+use mcp_token_lifecycle::upstream::{Account, Owner, UpstreamError, VaultErrorKind};
 use mcp_token_lifecycle::{
-    AccessClaims, Client, MemoryStore, OnReuse, RefreshRequest, RotationPolicy, TokenIssuer, TokenResponse,
+    AccessClaims, Action, AuditSink, Client, Commit, MemoryStore, OnReuse, RefreshRequest, RevocationReason,
+    RotationPolicy, TokenIssuer, TokenResponse, TokenStore,
 };
 
 use crate::service::{Service, Step};
@@ -21,7 +22,10 @@ struct Site {
 impl Site {
     fn new(policy: RotationPolicy) -> Self {
         let mut world = world_with(Service::default());
-        for service in ["client", "first-session", "second-session", "user"] {
+        let numbered = (0..8).map(|number| format!("service-{number}"));
+        for service in
+            ["client", "first-session", "second-session", "user"].map(String::from).into_iter().chain(numbered)
+        {
             world.vault = world.vault.with_provider(service, world.service.clone());
         }
         let issued = TestAudit::default();
@@ -148,6 +152,22 @@ fn a_service_that_fails_holds_up_no_other_and_is_told_later() {
     assert_eq!(site.left("user-1"), [""; 0]);
 }
 
+/// Both are written as revoked, and the store fails before the service has been told of either.
+#[test]
+fn a_revocation_that_is_repeated_after_a_fault_tells_the_services_that_it_had_begun_with() {
+    let site = Site::new(RotationPolicy::standard());
+    site.put("user-1", SERVICE, Owner::subject());
+    site.put("user-1", "user", Owner::subject());
+    let revoke = || site.world.sim.run(site.world.vault.revoke_subject("user-1"));
+    // A listing, and for each a look and a write.
+    site.world.store.fail_after(5, Fault::Unavailable);
+    revoke().unwrap_err();
+    assert_eq!(site.world.service.revoked(), [""; 0]);
+    assert_eq!(revoke().unwrap(), 0, "nobody was leased either");
+    assert_eq!(site.world.service.revoked().len(), 2);
+    assert_eq!(site.left("user-1"), [""; 0]);
+}
+
 #[test]
 fn a_cascade_outlives_an_outage_of_the_store() {
     let (site, [(first, _), _]) = busy(RotationPolicy::standard());
@@ -156,6 +176,36 @@ fn a_cascade_outlives_an_outage_of_the_store() {
     site.world.sim.run(site.world.sim.runtime_sleep(std::time::Duration::from_secs(60)));
     site.world.store.heal();
     assert_eq!(site.left("user-1"), ["client", "second-session", "user"]);
+}
+
+#[test]
+fn a_cascade_that_gives_up_tells_the_followed_sink_of_whom() {
+    let (site, [(_, first), _]) = busy(RotationPolicy::standard());
+    site.world.store.fail_every(Op::List, Fault::Unavailable);
+    let mut event = site.issued.take().pop().unwrap();
+    event.action = Action::Revoke(RevocationReason::Client);
+    (event.family, event.client_id) = (Some(first.family()), Some("client-1".into()));
+    site.world.told();
+    site.world.vault.follow(site.issued.clone()).record(&event);
+    site.world.sim.settle();
+    let told = site.issued.take().split_off(1);
+    let missed: Vec<_> =
+        told.iter().map(|event| (event.action.as_str(), event.family, event.client_id.as_deref())).collect();
+    assert_eq!(missed, [("fail", Some(first.family()), None), ("fail", None, Some("client-1"))]);
+    assert_eq!(site.world.audit.take(), told);
+    site.world.store.heal();
+    assert_eq!(site.world.sim.run(site.world.vault.revoke_client("client-1")).unwrap(), 2, "somebody does it by hand");
+}
+
+/// Which is why whoever offboards calls the vault as well.
+#[test]
+fn a_subject_without_a_living_session_ends_nothing_by_itself() {
+    let site = Site::new(RotationPolicy::standard());
+    site.put("user-1", "user", Owner::subject());
+    assert_eq!(block_on(site.issuer.revoke_subject("user-1")).unwrap(), 0);
+    assert_eq!(site.left("user-1"), ["user"]);
+    assert_eq!(site.world.sim.run(site.world.vault.revoke_subject("user-1")).unwrap(), 1);
+    assert_eq!(site.left("user-1"), [""; 0]);
 }
 
 /// The process ended after the revocation was written, and before anybody heard of it; and a session that just expires.
@@ -173,6 +223,32 @@ fn what_a_crash_has_left_behind_is_found_by_a_reconciliation() {
     block_on(deaf.purge()).unwrap();
     assert_eq!(site.world.sim.run(site.world.vault.reconcile(&deaf)).unwrap(), 1);
     assert_eq!(site.world.sim.run(site.world.vault.reconcile(&deaf)).unwrap(), 0);
+}
+
+#[test]
+fn a_session_that_cannot_be_read_holds_up_no_reconciliation_of_another() {
+    let site = Site::new(RotationPolicy::standard());
+    let names: Vec<_> = (0..8).map(|number| format!("service-{number}")).collect();
+    let families: Vec<_> = names
+        .iter()
+        .map(|name| {
+            let (_, claims) = site.login("user-1", "client-1");
+            site.put("user-1", name, Owner::subject().session(claims.family()));
+            claims.family()
+        })
+        .collect();
+    let deaf = TokenIssuer::new(site.world.store.clone(), keyring()).with_clock(site.world.sim.clone());
+    block_on(deaf.revoke_subject("user-1")).unwrap();
+    // Half of them, so that some come before others in whatever order.
+    for family in &families[..4] {
+        let mut record = block_on(site.world.store.get(family.record_key())).unwrap().unwrap();
+        record.version += 1;
+        *record.payload.last_mut().unwrap() ^= 1;
+        assert_eq!(block_on(site.world.store.commit(record)).unwrap(), Commit::Apply);
+    }
+    let error = site.world.sim.run(site.world.vault.reconcile(&deaf)).unwrap_err();
+    assert_eq!(error.kind(), VaultErrorKind::CorruptRecord);
+    assert_eq!(site.left("user-1"), names[..4]);
 }
 
 /// Both live in one store, and neither touches the other's records.

@@ -51,6 +51,33 @@ fn without_a_claim_a_good_token_is_served_and_nobody_else_refreshes() {
     });
 }
 
+/// The claim fails, and meanwhile something has happened to the token that was good when the lease began.
+fn with_a_claim_that_fails_after(act: impl FnOnce(&World<Flaky>) + Send + 'static) -> LeaseError {
+    let world = std::sync::Arc::new(world());
+    world.put();
+    world.pass(989);
+    let during = world.clone();
+    world.store.before_next_commit(move || {
+        act(&during);
+        during.store.fail_every(Op::Commit, Fault::Unavailable);
+    });
+    world.lease().unwrap_err()
+}
+
+#[test]
+fn a_token_that_has_expired_while_its_claim_failed_is_not_served() {
+    let refused = with_a_claim_that_fails_after(|world| world.pass(10));
+    assert!(matches!(&refused, LeaseError::Fault(fault) if fault.kind() == VaultErrorKind::StoreUnavailable));
+}
+
+#[test]
+fn a_token_that_was_revoked_while_its_claim_failed_is_not_served() {
+    let refused = with_a_claim_that_fails_after(|world| {
+        assert!(world.sim.run(world.twin().revoke(&account())).unwrap());
+    });
+    assert!(matches!(refused, LeaseError::NotFound { .. }), "{refused:?}");
+}
+
 #[test]
 fn new_tokens_are_stored_though_the_store_fails_once() {
     for skip in [2, 3] {

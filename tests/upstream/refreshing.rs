@@ -153,9 +153,12 @@ fn without_a_provider_a_token_is_served_as_long_as_it_is_good() {
         crate::support::keyring(),
         world.sim.runtime(),
     )
-    .with_clock(world.sim.clone());
+    .with_clock(world.sim.clone())
+    .with_audit(world.audit.clone());
     world.pass(900);
+    world.told();
     assert_eq!(secret(&world.sim.run(vault.lease(&user(), &need())).unwrap()), access_token(0));
+    assert_eq!(world.told(), [("upstream_refresh_failed", Some("no_provider"))], "somebody should give it one");
     world.pass(100);
     let refused = world.sim.run(vault.lease(&user(), &need())).unwrap_err();
     let LeaseError::Fault(fault) = &refused else { panic!("{refused:?}") };

@@ -9,13 +9,15 @@ use super::error::VaultError;
 use super::patience::Patience;
 use super::record;
 use super::root::Root;
-use crate::audit::{Action, AuditEvent, AuditSink};
+use crate::audit::{Action, AuditEvent, AuditSink, Reason};
 use crate::error::Error;
 use crate::family::{FamilyId, RevocationReason};
 use crate::issuer::{PAGE, TokenIssuer};
 use crate::policy::OnReuse;
 use crate::record::Found;
 use crate::store::{Record, Select, TokenStore};
+use crate::time::Timestamp;
+use crate::upstream::UpstreamReason;
 
 /// How long a revocation that a [`Cascade`] has set off is tried.
 const PERSISTENCE: Duration = Duration::from_secs(5 * 60);
@@ -25,7 +27,8 @@ impl<S: TokenStore> CredentialVault<S> {
     /// Revoke everything that `subject` has in the vault. Returns how much was leased until now.
     ///
     /// When a user is offboarded, call this besides [`TokenIssuer::revoke_subject`]: the [`Cascade`] hears only of subjects
-    /// that have a living session. What is put into the vault meanwhile may escape, so lock the user out first.
+    /// that have a living session. To call it again does no harm. What is put into the vault meanwhile may escape, so lock the
+    /// user out first.
     ///
     /// # Errors
     ///
@@ -47,6 +50,9 @@ impl<S: TokenStore> CredentialVault<S> {
 
     /// Revoke everything that is bound to the client `client_id`, whoever's it is. Returns how much was leased until now.
     ///
+    /// When a client is withdrawn, call this besides [`TokenIssuer::revoke_client`]: the [`Cascade`] hears only of clients that
+    /// have a living session. To call it again does no harm.
+    ///
     /// # Errors
     ///
     /// As [`revoke_subject`](Self::revoke_subject).
@@ -58,23 +64,22 @@ impl<S: TokenStore> CredentialVault<S> {
     /// Revoke what is bound to sessions that are over: revoked, expired, or not known to `issuer` any more. Returns how much
     /// was leased until now.
     ///
-    /// It catches what a [`Cascade`] has missed because the process ended between the revocation and its event, and the
-    /// sessions that nobody revokes because they simply end. It reads every record and unwraps its data
-    /// key; once a day is plenty.
+    /// It catches the sessions of which a [`Cascade`] has not heard because the process ended between the revocation and its
+    /// event, and those that nobody revokes because they simply end. It does not know of subjects and clients: for
+    /// them call [`revoke_subject`](Self::revoke_subject) and [`revoke_client`](Self::revoke_client). It reads every
+    /// record and unwraps its data key; once a day is plenty.
     ///
     /// # Errors
     ///
-    /// As [`revoke_subject`](Self::revoke_subject), and a fault of the issuer's.
+    /// As [`revoke_subject`](Self::revoke_subject), and a fault of the issuer's. One session that cannot be read does not hold up
+    /// the others.
     pub async fn reconcile<T: TokenStore>(&self, issuer: &TokenIssuer<T>) -> Result<usize, VaultError> {
         let (mut count, mut after, mut fault) = (0, None, None);
         loop {
             let page = self.store.list(Select::All, after, PAGE).await?;
             for record in page.records {
-                match self.session_of(&record).await {
-                    Ok(Some(session)) if is_over(session, issuer).await? => {
-                        count += self.revoke_session(session).await?
-                    }
-                    Ok(_) => {}
+                match self.reconcile_record(&record, issuer).await {
+                    Ok(revoked) => count += revoked,
                     Err(error) if error.is_about_one_record() => fault = Some(error),
                     Err(error) => return Err(error),
                 }
@@ -83,6 +88,18 @@ impl<S: TokenStore> CredentialVault<S> {
             if after.is_none() {
                 return fault.map_or(Ok(count), Err);
             }
+        }
+    }
+
+    /// Revoke what is bound to the same session as what is in `record`, if that is over.
+    async fn reconcile_record<T: TokenStore>(
+        &self,
+        record: &Record,
+        issuer: &TokenIssuer<T>,
+    ) -> Result<usize, VaultError> {
+        match self.session_of(record).await? {
+            Some(session) if is_over(session, issuer).await? => self.revoke_session(session).await,
+            _ => Ok(0),
         }
     }
 
@@ -121,6 +138,16 @@ impl End {
         let client = event.client_id.clone().filter(|_| client).map(Self::Client);
         [session, subject, client].into_iter().flatten()
     }
+
+    /// That what is bound to it could not be revoked.
+    fn missed(self, at: Timestamp) -> AuditEvent {
+        let event = AuditEvent::new(at, Action::Fail).because(Reason::Upstream(UpstreamReason::Fault));
+        match self {
+            Self::Session(family) => AuditEvent { family: Some(family), ..event },
+            Self::Subject(subject) => AuditEvent { subject: Some(subject), ..event },
+            Self::Client(client_id) => AuditEvent { client_id: Some(client_id), ..event },
+        }
+    }
 }
 
 /// An audit sink that listens to the issuer: what ends here ends upstream. Made by [`CredentialVault::follow`].
@@ -133,7 +160,12 @@ impl<S: TokenStore + 'static> CredentialVault<S> {
     /// An audit sink for [`TokenIssuer::with_audit`]: every event goes on to `sink`, and those that tell of the end of a session,
     /// a subject or a client, by revocation or for reuse, revoke here what is bound to it, in the background.
     ///
-    /// If the process ends in between, [`reconcile`](Self::reconcile) makes up for it.
+    /// The issuer tells of a subject or a client with each living session that it revokes, so of one without any it tells nothing:
+    /// when you offboard, call [`revoke_subject`](Self::revoke_subject) or [`revoke_client`](Self::revoke_client) too.
+    ///
+    /// What fails is tried for five minutes. Then an [`Action::Fail`] with the session, the subject or the client goes to `sink`
+    /// and to the audit of the vault: call the one of the three that it is about. If the process ends before,
+    /// [`reconcile`](Self::reconcile) makes up for sessions, and the same two calls for subjects and clients.
     pub fn follow(&self, sink: impl AuditSink + 'static) -> Cascade<S> {
         Cascade { vault: self.clone(), sink: Arc::new(sink) }
     }
@@ -151,12 +183,14 @@ impl<S: TokenStore + 'static> AuditSink for Cascade<S> {
     fn record(&self, event: &AuditEvent) {
         self.sink.record(event);
         for end in End::told_by(event) {
-            let vault = self.vault.clone();
+            let (vault, sink) = (self.vault.clone(), self.sink.clone());
             self.vault.runtime.spawn(async move {
                 let mut patience = Patience::new(PERSISTENCE, LONGEST_PAUSE);
                 while vault.revoke_for(&end).await.is_err() {
                     if !patience.pause(&vault.runtime).await {
-                        return vault.audit.record(&AuditEvent::new(vault.now(), Action::Fail));
+                        let event = end.missed(vault.now());
+                        vault.audit.record(&event);
+                        return sink.record(&event);
                     }
                 }
             });

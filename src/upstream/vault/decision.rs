@@ -21,7 +21,7 @@ use crate::upstream::{Credential, TokenSet};
 pub(crate) enum Act {
     /// Lease what is there.
     Serve { overdue: bool },
-    /// Claim the refresh; what is there can be leased if that comes to nothing, as long as it is good.
+    /// Claim the refresh; if that comes to nothing, what is there can be leased as long as it is good.
     Refresh { is_good: bool },
     /// Somebody else refreshes, until then at most.
     Wait { until: Timestamp },

@@ -12,7 +12,7 @@ use crate::claims::AccessClaims;
 use crate::issuer::MAX_ATTEMPTS;
 use crate::store::TokenStore;
 use crate::time::Timestamp;
-use crate::upstream::{Account, Credential, UpstreamAct};
+use crate::upstream::{Account, UpstreamAct};
 
 /// The longest pause between two looks at what somebody else refreshes.
 const LONGEST_LOOK: Duration = Duration::from_millis(500);
@@ -37,7 +37,8 @@ impl<S: TokenStore + 'static> CredentialVault<S> {
     async fn try_lease(&self, claims: &AccessClaims, need: &Need) -> Result<Lease, LeaseError> {
         let account = need.of(claims);
         let mut patience = Patience::new(self.policy.patience, LONGEST_LOOK);
-        let mut gave_up = false;
+        // Why this one does not try to refresh again.
+        let mut gave_up = None;
         for _ in 0..MAX_ATTEMPTS {
             let (place, held) = self.find(&account).await?;
             let held = held.ok_or_else(|| LeaseError::NotFound { service: account.service.clone() })?;
@@ -52,24 +53,17 @@ impl<S: TokenStore + 'static> CredentialVault<S> {
                     }
                     return Ok(Lease::of(held.credential, overdue));
                 }
-                // Somebody will; this one has waited for long enough.
-                Act::Refresh { is_good: true } if gave_up => return Ok(Lease::of(held.credential, false)),
-                Act::Refresh { is_good: false } if gave_up => {
-                    return Err(LeaseError::Unavailable { retry_after: self.policy.claim });
-                }
-                Act::Refresh { is_good } => {
-                    let good = match &held.credential {
-                        Credential::OAuth(tokens) if is_good => {
-                            Some(Lease::of(Credential::OAuth(tokens.copy()), false))
-                        }
-                        _ => None,
-                    };
-                    match (self.refresh(place, held, &mut patience).await, good) {
-                        // What became of it is in the store, like all that others have written meanwhile.
-                        (Ok(waited), _) => gave_up = !waited,
-                        (Err(_), Some(good)) => return Ok(good),
-                        (Err(error), None) => return Err(error.into()),
+                Act::Refresh { is_good: true } if gave_up.is_some() => return Ok(Lease::of(held.credential, false)),
+                Act::Refresh { .. } => {
+                    if let Some(error) = gave_up {
+                        return Err(error);
                     }
+                    // Time has passed and others have written meanwhile: whatever comes of it, the store is asked again.
+                    gave_up = match self.refresh(place, held, &mut patience).await {
+                        Ok(true) => None,
+                        Ok(false) => Some(LeaseError::Unavailable { retry_after: self.policy.claim }),
+                        Err(error) => Some(error.into()),
+                    };
                 }
                 Act::Wait { until } => {
                     if !patience.pause(&self.runtime).await {

@@ -24,8 +24,10 @@ impl<S: TokenStore + 'static> CredentialVault<S> {
     /// long enough; otherwise what has become of it is in the store. The claim is written by the task too, so that no caller who
     /// is dropped leaves one behind.
     pub(crate) async fn refresh(&self, place: Place, held: Held, patience: &mut Patience) -> Result<bool, VaultError> {
-        let provider = self.provider(held.account.service());
-        let provider = provider.ok_or_else(|| VaultError::new(VaultErrorKind::NoProvider))?;
+        let Some(provider) = self.provider(held.account.service()) else {
+            self.report(UpstreamAct::RefreshFailed, Some(UpstreamReason::NoProvider), &held);
+            return Err(VaultError::new(VaultErrorKind::NoProvider));
+        };
         let (done, wait) = oneshot::channel();
         let vault = self.clone();
         self.runtime.spawn(async move {

@@ -55,18 +55,24 @@ impl<S: TokenStore> CredentialVault<S> {
         wanted: impl Fn(&Held) -> bool,
     ) -> Result<usize, VaultError> {
         let (all, mut fault) = self.listed(index).await?;
-        let mut begun = Vec::new();
-        for (key, _) in all.into_iter().filter(|(_, held)| wanted(held)) {
-            match self.begin_withdrawal(key, &wanted).await {
-                Ok(was_there) => begun.extend(was_there.then_some(key)),
+        let wanted_keys: Vec<_> = all.into_iter().filter(|(_, held)| wanted(held)).map(|(key, _)| key).collect();
+        let mut count = 0;
+        for key in &wanted_keys {
+            match self.begin_withdrawal(*key, &wanted).await {
+                Ok(was_there) => count += usize::from(was_there),
                 Err(error) if error.is_about_one_record() => fault = Some(error),
                 Err(error) => return Err(error),
             }
         }
-        for key in &begun {
-            self.withdraw(*key).await?;
+        // Also what somebody has begun before and not come to the end of.
+        for key in wanted_keys {
+            match self.withdraw(key).await {
+                Ok(_) => {}
+                Err(error) if error.is_about_one_record() => fault = Some(error),
+                Err(error) => return Err(error),
+            }
         }
-        fault.map_or(Ok(begun.len()), Err)
+        fault.map_or(Ok(count), Err)
     }
 
     /// From this write on nobody is leased what is under `key`. `false` if there is nothing, or it has come so far already.
