@@ -2,6 +2,7 @@
 
 mod conformance;
 mod failover;
+mod frozen;
 mod outage;
 mod pair;
 mod processes;
