@@ -10,6 +10,7 @@ mod proxy;
 mod races;
 mod schema;
 mod secrets;
+mod silent;
 #[path = "../support/mod.rs"]
 mod support;
 

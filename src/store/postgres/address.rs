@@ -15,7 +15,8 @@ pub(super) fn config(url: &str) -> Result<Config, PostgresError> {
     let mut config: Config = url.parse().map_err(|_| PostgresError::ConnectionString)?;
     config.target_session_attrs(TargetSessionAttrs::ReadWrite);
     if config.get_connect_timeout().is_none() {
-        config.connect_timeout(TIMEOUT / 2);
+        let hosts = config.get_hosts().len().max(config.get_hostaddrs().len());
+        config.connect_timeout(TIMEOUT / (hosts as u32 + 1));
     }
     if config.get_tcp_user_timeout().is_none() {
         config.tcp_user_timeout(TIMEOUT);
@@ -32,6 +33,14 @@ pub(super) fn config(url: &str) -> Result<Config, PostgresError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn every_host_but_one_may_be_silent_within_the_time_limit() {
+        for (hosts, url) in [(1, "host=a"), (2, "postgres://a,b/auth"), (3, "hostaddr=127.0.0.1,127.0.0.2,127.0.0.3")] {
+            let patience = *config(url).unwrap().get_connect_timeout().unwrap();
+            assert!(patience * hosts < TIMEOUT, "{url}: {patience:?}");
+        }
+    }
 
     #[test]
     fn what_the_connection_string_says_stays() {

@@ -15,6 +15,9 @@ use super::error::{Fault, may_be_sent_again};
 /// How often a statement is sent again that the server rolled back for the sake of another.
 const RETRIES: u32 = 8;
 
+/// How long a connection may take to open, whether or not somebody still waits for it.
+const OPENING: Duration = Duration::from_secs(20);
+
 /// A parameter and its type, which the server is told rather than asked.
 pub(super) type Parameter<'a> = (&'a (dyn ToSql + Sync), Type);
 
@@ -90,12 +93,15 @@ impl Sessions {
                 Err(_) => return Err(Fault::NoConnection),
             },
         };
-        match timeout_at(until, self.pool.get()).await {
-            Ok(connection) => {
-                let connection = connection.map_err(|error| Fault::Connect(Arc::new(error)))?;
-                Ok(Session { connection, _right: right })
+        let pool = self.pool.clone();
+        let mut opening = Box::pin(async move { Ok(Session { connection: pool.get().await?, _right: right }) });
+        match timeout_at(until, &mut opening).await {
+            Ok(session) => session.map_err(|error| Fault::Connect(Arc::new(error))),
+            Err(_) => {
+                // The first host may be silent, and the next one not yet tried: a later caller finds it connected.
+                tokio::spawn(timeout(OPENING, opening));
+                Err(Fault::NoConnection)
             }
-            Err(_) => Err(Fault::NoConnection),
         }
     }
 }
