@@ -4,12 +4,14 @@
 //! |---|---|
 //! | `table` | the table: its name, what it looks like, how it comes to be |
 //! | `statements` | every statement, complete in itself |
+//! | `address` | the connection string, and what it leaves open |
 //! | `session` | one statement on a connection of the pool, within its time |
 //! | `queue` | jobs that wait to share a statement |
 //! | `writer` | many commits, one statement; the purge |
 //! | `reader` | many reads, one statement; the listings |
 //! | `error` | what goes wrong, and whether the write may have happened |
 
+mod address;
 mod error;
 mod queue;
 mod reader;
@@ -26,13 +28,12 @@ use deadpool_postgres::{Manager, ManagerConfig, Pool, RecyclingMethod};
 use futures_channel::oneshot;
 use tokio::time::timeout;
 use tokio_postgres::NoTls;
-use tokio_postgres::config::{Config, TargetSessionAttrs};
 
 use self::error::Fault;
 pub use self::error::PostgresError;
 use self::queue::Queue;
 use self::reader::Read;
-use self::session::Sessions;
+use self::session::{Access, Sessions};
 use self::statements::Statements;
 use self::table::TableName;
 use self::writer::Write;
@@ -118,25 +119,20 @@ impl PostgresStore {
     ///
     /// Opens a connection, and fails if there is none to be had.
     pub async fn connect(url: &str) -> Result<Self, PostgresError> {
-        let mut config: Config = url.parse().map_err(|_| PostgresError::ConnectionString)?;
-        config.target_session_attrs(TargetSessionAttrs::ReadWrite);
-        if config.get_connect_timeout().is_none() {
-            config.connect_timeout(TIMEOUT / 2);
-        }
-        if config.get_application_name().is_none() {
-            config.application_name("mcp-token-lifecycle");
-        }
         let recycling = ManagerConfig { recycling_method: RecyclingMethod::Fast };
-        let pool = Pool::builder(Manager::from_config(config, NoTls, recycling)).max_size(CONNECTIONS);
+        let pool = Pool::builder(Manager::from_config(address::config(url)?, NoTls, recycling)).max_size(CONNECTIONS);
         let store = Self::from_pool(pool.build().map_err(|error| PostgresError::Connect(error.into()))?);
-        let _back_to_the_pool = store.0.sessions.open().await.map_err(|fault| PostgresError::Connect(fault.into()))?;
+        let _back_to_the_pool =
+            store.0.sessions.open(Access::Read).await.map_err(|fault| PostgresError::Connect(fault.into()))?;
         Ok(store)
     }
 
-    /// A store on the connections of `pool`: for TLS, or to share a pool. Give it `target_session_attrs=read-write` where
-    /// there are several hosts, and no fewer than four connections.
+    /// A store on the connections of `pool`: for TLS, or to share a pool. Give it no fewer than four connections: half of them
+    /// are for reads alone. Where there are several hosts give it `target_session_attrs=read-write`, and a `connect_timeout`
+    /// by which a silent one is given up. With `tcp_user_timeout` and keepalives of a few seconds a connection to a host that
+    /// is gone makes room for another; [`connect`](Self::connect) sets all four.
     pub fn from_pool(pool: Pool) -> Self {
-        Self::new(TableName::default(), Sessions { pool, timeout: TIMEOUT })
+        Self::new(TableName::default(), Sessions::new(pool, TIMEOUT))
     }
 
     fn new(table: TableName, sessions: Sessions) -> Self {
@@ -154,7 +150,7 @@ impl PostgresStore {
     /// With this limit, instead of five seconds, on each of the two: the wait for a connection, and that for an answer.
     #[must_use]
     pub fn with_timeout(self, timeout: Duration) -> Self {
-        Self::new(self.0.table.clone(), Sessions { timeout, ..self.0.sessions.clone() })
+        Self::new(self.0.table.clone(), self.0.sessions.clone().with_timeout(timeout))
     }
 
     /// Create the table and its indexes if they are not there. To be called at every start: a table that is there in the
@@ -162,12 +158,9 @@ impl PostgresStore {
     pub async fn create_schema(&self) -> Result<(), PostgresError> {
         let Core { table, sessions, .. } = &*self.0;
         let failed = |fault: Fault| PostgresError::Schema(fault.into());
-        let rows = sessions.query(&table.comment(), &[]).await.map_err(failed)?;
+        let rows = sessions.query(Access::Read, &table.comment(), &[]).await.map_err(failed)?;
         match rows.first().map(|row| row.try_get(0)).transpose() {
-            Ok(None) => {
-                let session = sessions.open().await.map_err(failed)?;
-                session.batch_execute(&table.create_once()).await.map_err(|error| failed(Fault::statement(error)))
-            }
+            Ok(None) => sessions.execute(&table.create_once()).await.map_err(failed),
             Ok(Some(comment)) => TableName::is_current(comment),
             Err(error) => Err(failed(Fault::statement(error))),
         }
@@ -184,7 +177,7 @@ async fn answer<T>(
     core: &Core,
     answer: oneshot::Receiver<Result<T, StoreError>>,
 ) -> Result<Result<T, StoreError>, Fault> {
-    match timeout(core.sessions.timeout * 4, answer).await {
+    match timeout(core.sessions.timeout() * 4, answer).await {
         Ok(answer) => answer.map_err(|_| Fault::Stopped),
         Err(_) => Err(Fault::NoAnswer),
     }

@@ -9,6 +9,7 @@ use tokio_postgres::types::Type;
 use super::error::Fault;
 use super::queue::Queue;
 use super::reader::record_key;
+use super::session::Access;
 use super::statements::Swap;
 use super::{Core, Reply};
 use crate::store::{Commit, Record, RecordKey};
@@ -90,7 +91,7 @@ impl Core {
             (&payloads as _, Type::BYTEA_ARRAY),
         ];
         let statement = if batch.len() == 1 { &swap.one } else { &swap.many };
-        let rows = self.sessions.query(statement, &parameters).await?;
+        let rows = self.sessions.query(Access::Write, statement, &parameters).await?;
         rows.iter().map(|row| record_key(row.try_get(0)?)).collect()
     }
 
@@ -98,18 +99,20 @@ impl Core {
     /// for: it may be a purge elsewhere, or a rotation after which the record no longer expires.
     pub(super) async fn purge(&self, now: Timestamp, limit: usize, removed: &mut usize) -> Result<(), Fault> {
         let now = i64::try_from(now.as_unix()).unwrap_or(i64::MAX);
-        let patient_until = Instant::now() + self.sessions.timeout;
+        let patient_until = Instant::now() + self.sessions.timeout();
         while *removed < limit {
             let step = (limit - *removed).min(PURGE);
             let parameters = [(&now as _, Type::INT8), (&(step as i64) as _, Type::INT8)];
-            let rows = self.sessions.query(&self.statements.purge, &parameters).await?;
+            let rows = self.sessions.query(Access::Write, &self.statements.purge, &parameters).await?;
             let count = rows.first().ok_or(Fault::Row)?.try_get::<_, i64>(0)? as usize;
             *removed += count;
             if count == step {
                 sleep(PAUSE).await;
                 continue;
             }
-            if self.sessions.query(&self.statements.any_expired, &[(&now, Type::INT8)]).await?.is_empty() {
+            let expired =
+                self.sessions.query(Access::Read, &self.statements.any_expired, &[(&now, Type::INT8)]).await?;
+            if expired.is_empty() {
                 break;
             }
             if Instant::now() >= patient_until {
