@@ -165,7 +165,9 @@ async fn a_write_that_no_replica_has_is_uncertain() {
     let store = open(&server).await.with_min_replicas(1, Duration::from_millis(20));
     let answer = store.commit(record(1, &[])).await;
     assert!(matches!(answer, Err(StoreError::Uncertain(_))), "{answer:?}");
-    assert_eq!(store.get(record(1, &[]).key).await.unwrap(), Some(record(1, &[])));
+    let read = store.get(record(1, &[]).key).await;
+    assert!(matches!(read, Err(StoreError::Unavailable(_))), "{read:?}");
+    assert_eq!(open(&server).await.get(record(1, &[]).key).await.unwrap(), Some(record(1, &[])));
 }
 
 /// Names, values, members, and every command as the server got it.

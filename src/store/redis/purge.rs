@@ -41,7 +41,7 @@ impl RedisStore {
             let batch = BATCH.min(limit - purged);
             let (records, most) = (self.names.records(shard), batch.to_string());
             let arguments: [&[u8]; 3] = [&records, &last, most.as_bytes()];
-            let answer = self.link.run(&self.scripts.purge, &[&expiries, &keys], &arguments).await;
+            let answer = self.reads.run(&self.scripts.purge, &[&expiries, &keys], &arguments).await;
             let (seen, deleted): (usize, usize) = read(answer.map_err(Failure::of_write)?)?;
             purged += deleted;
             if seen < batch {
