@@ -9,7 +9,7 @@ use mcp_token_lifecycle::{
 };
 use redis::Value;
 
-use crate::servers::Server;
+use crate::servers::{Server, until};
 use crate::support::*;
 
 async fn open(server: &Server) -> RedisStore {
@@ -168,6 +168,21 @@ async fn a_write_that_no_replica_has_is_uncertain() {
     let read = store.get(record(1, &[]).key).await;
     assert!(matches!(read, Err(StoreError::Unavailable(_))), "{read:?}");
     assert_eq!(open(&server).await.get(record(1, &[]).key).await.unwrap(), Some(record(1, &[])));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_purge_that_is_refused_half_way_is_uncertain() {
+    let server = Server::start(&[]);
+    let store = open(&server).await;
+    for n in 0..3000_u64 {
+        let key = RecordKey::from_bytes(u128::from(n).to_be_bytes());
+        let _ = store.commit(Record::new(key, 1, Timestamp::from_unix(5), vec![], vec![])).await.unwrap();
+    }
+    let purge = tokio::spawn(async move { store.purge(Timestamp::from_unix(5), 3000).await });
+    until("some are deleted", || matches!(server.tell("DBSIZE"), Value::Int(..2900)));
+    server.tell("REPLICAOF 127.0.0.1 1");
+    let answer = purge.await.unwrap();
+    assert!(matches!(answer, Err(StoreError::Uncertain(_))), "{answer:?}");
 }
 
 /// Names, values, members, and every command as the server got it.
