@@ -26,7 +26,7 @@ end
 write = write .. '\0'
 local names = 16 * string.byte(body, 9)
 local listing = string.sub(old, 18, 41)
-if old ~= '' and string.sub(old, 50, 50 + names) == string.sub(body, 9, 9 + names)
+if names > 0 and string.sub(old, 50, 50 + names) == string.sub(body, 9, 9 + names)
     and struct.unpack('>I8', listing) >= tonumber(ARGV[5]) then
     redis.call('SET', KEYS[1], write .. listing .. body, 'KEEPTTL')
     expire()
@@ -43,13 +43,18 @@ if old ~= '' then
 end
 redis.call('ZADD', KEYS[2], 0, key)
 
--- Two whose records have ended by themselves, if there are any, make room for the one that comes.
-local now = struct.pack('>I8', redis.call('TIME')[1])
-for _, member in ipairs(redis.call('ZRANGEBYLEX', KEYS[3], '-', '(' .. now, 'LIMIT', 0, 2)) do
-    local other = string.sub(member, 9)
-    if redis.call('EXISTS', string.sub(KEYS[1], 1, -17) .. other) == 0 then
-        redis.call('ZREM', KEYS[2], other)
-        redis.call('ZREM', KEYS[3], member)
+-- The first two whose records have ended by themselves, if there are any, make room for the one that comes. Two more anywhere:
+-- the records of the first may be kept for long.
+local now = redis.call('TIME')
+local before = '(' .. struct.pack('>I8', now[1])
+local anywhere = now[2] % math.max(1, redis.call('ZLEXCOUNT', KEYS[3], '-', before) - 1)
+for _, from in ipairs({ anywhere, 0 }) do
+    for _, member in ipairs(redis.call('ZRANGEBYLEX', KEYS[3], '-', before, 'LIMIT', from, 2)) do
+        local other = string.sub(member, 9)
+        if redis.call('EXISTS', string.sub(KEYS[1], 1, -17) .. other) == 0 then
+            redis.call('ZREM', KEYS[2], other)
+            redis.call('ZREM', KEYS[3], member)
+        end
     end
 end
 return 1

@@ -65,14 +65,11 @@ impl RedisStore {
         let next = members.last().filter(|_| members.len() == limit).cloned().map(Cursor::new);
         let (mut records, mut stale) = (Vec::new(), Vec::new());
         for ((entry, member), row) in entries.iter().zip(members).zip(self.rows(&keys).await?) {
-            let Some(row) = row else { continue };
-            if entry.is_stale(&row) {
+            if entry.is_stale(row.as_ref()) {
                 stale.push(member);
             }
             // An entry may be out of date by now, and the record listed under the same index key by another.
-            if row.record.indexes.contains(&index) {
-                records.push(row.record);
-            }
+            records.extend(row.map(|row| row.record).filter(|record| record.indexes.contains(&index)));
         }
         if !stale.is_empty() {
             let _ = self.remove(index, &stale).await;

@@ -134,9 +134,13 @@ impl Entry {
         parts().ok_or(Fault::Row)
     }
 
-    /// Whether it is neither that of `row` nor can ever become it: what it was written for has been decided.
-    pub(super) fn is_stale(&self, row: &Row) -> bool {
-        self.attempt != row.listed_by && self.attempt.version <= row.record.version
+    /// Whether it is neither that of `row` nor can ever become it: what it was written for has been decided. Without a row, a
+    /// first write may be under way; another has nothing to replace any more.
+    pub(super) fn is_stale(&self, row: Option<&Row>) -> bool {
+        match row {
+            Some(row) => self.attempt != row.listed_by && self.attempt.version <= row.record.version,
+            None => self.attempt.version > 1,
+        }
     }
 }
 

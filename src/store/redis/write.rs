@@ -23,7 +23,7 @@ struct Write<'a> {
 impl RedisStore {
     pub(super) async fn write(&self, record: Record) -> Result<Commit, StoreError> {
         let Some(replaced) = record.version.checked_sub(1) else { return Ok(Commit::Conflict) };
-        let is_new = replaced == 0;
+        let (is_new, is_unlisted) = (replaced == 0, record.indexes.is_empty());
         let Lifetime { mut until, least } = Lifetime::of(record.expires_at, SystemTime::now().into());
         let write = Write {
             record: &record,
@@ -35,7 +35,7 @@ impl RedisStore {
         if is_new {
             self.enlist(&record, until, write.attempt).await?;
         }
-        let mut swap = self.swap(&write, until, is_new).await?;
+        let mut swap = self.swap(&write, until, is_new || is_unlisted).await?;
         if let Swap::EnlistFirst(before) = swap {
             // Never sooner than before, so that a listing cannot be overtaken.
             until = until.max(before);
