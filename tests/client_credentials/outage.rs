@@ -26,6 +26,20 @@ async fn a_lost_answer_is_asked_for_again_with_the_old_refresh_token() {
 }
 
 #[tokio::test]
+async fn a_slow_answer_that_is_lost_is_not_asked_for_beyond_the_leeway() {
+    for (takes, times) in [(7, 4), (8, 3), (20, 2), (25, 1)] {
+        let lost = (0..4).map(|_| Err(UpstreamError::uncertain("timed out")));
+        let lab = Lab::new(Script::new(lost).taking(seconds(takes)));
+        let credentials = lab.credentials();
+        lab.log_in(&credentials).await;
+        lab.pass(3600);
+        let refused = credentials.access_token().await;
+        assert!(matches!(refused, Err(ClientCredentialsError::Unavailable { source: Some(_), .. })), "{refused:?}");
+        assert_eq!(lab.script.presented().len(), times, "{takes} seconds each");
+    }
+}
+
+#[tokio::test]
 async fn invalid_grant_ends_the_login_and_leaves_no_token_behind() {
     let lab = Lab::new(Script::new([Err(UpstreamError::InvalidGrant)]));
     let credentials = lab.credentials();

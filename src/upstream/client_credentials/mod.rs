@@ -69,7 +69,8 @@ use crate::time::{Clock, SystemClock};
 ///   server may have rotated; the next call presents the old refresh token again, and a server with a leeway (RFC 9700 §4.14.2
 ///   allows for one; [`RotationPolicy`](crate::RotationPolicy)) answers with the same successor. That call must come within
 ///   the leeway. Against a server without one the user has to log in again.
-/// * An answer that is lost: the same, three times within four seconds, by itself.
+/// * An answer that is lost: the same, by itself, up to three times, none of them later than 25 seconds after the first request.
+///   With a time limit of 20 seconds, which a server that never answers uses up, that is once.
 /// * A call that is dropped: the refresh goes on in the background and is stored.
 /// * A server that is down: the valid token is served, then [`Unavailable`](ClientCredentialsError::Unavailable); nothing is
 ///   deleted. How often and how long it has failed is stored too, so that all processes hold off together.

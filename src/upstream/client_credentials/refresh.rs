@@ -11,11 +11,15 @@ use super::error::StorageError;
 use super::storage::{CredentialStorage, StorageLock};
 use super::stored::{Held, Stored};
 use super::{ClientCredentials, ClientCredentialsError};
+use crate::time::Timestamp;
 use crate::upstream::{Refreshed, SecretText, TokenSet, UpstreamError};
 
-/// How long to wait before a lost answer is asked for again, and before a failed write is tried again. All of it is well
-/// within the leeway that servers have, which is 30 seconds with this crate's standard policy.
+/// How long to wait before a lost answer is asked for again, and before a failed write is tried again.
 const AGAIN: [Duration; 3] = [Duration::from_millis(500), Duration::from_secs(1), Duration::from_secs(2)];
+
+/// No later than this after it was first asked for is a lost answer asked for again, because a server with a leeway (30 seconds
+/// with this crate's standard policy) takes what comes after it for theft. A first request may run into a timeout of 20 seconds.
+const LATEST: Duration = Duration::from_secs(25);
 
 /// How long somebody who has a valid token waits for the refresh.
 const PATIENCE: Duration = Duration::from_secs(15);
@@ -107,7 +111,7 @@ impl ClientCredentials {
 
     async fn refresh(&self, held: Held, lock: StorageLock) -> Result<SecretText, ClientCredentialsError> {
         let asked_at = self.clock.now();
-        let (stored, outcome) = match self.ask(&held.tokens).await {
+        let (stored, outcome) = match self.ask(&held.tokens, asked_at).await {
             Ok(new) => {
                 let held = held.refreshed(new, asked_at);
                 let access_token = held.tokens.access_token.copy();
@@ -128,11 +132,15 @@ impl ClientCredentials {
 
     /// Ask for new tokens; and again with the same refresh token if the answer is lost, which a server with a leeway answers
     /// with the same successor.
-    async fn ask(&self, tokens: &TokenSet) -> Result<Refreshed, UpstreamError> {
+    async fn ask(&self, tokens: &TokenSet, asked_at: Timestamp) -> Result<Refreshed, UpstreamError> {
         let mut again = AGAIN.into_iter();
         loop {
             match (self.provider.refresh(tokens).await, again.next()) {
-                (Err(UpstreamError::Uncertain(_)), Some(pause)) => self.runtime.sleep(pause).await,
+                (Err(UpstreamError::Uncertain(_)), Some(pause))
+                    if self.clock.now().since(asked_at) + pause <= LATEST =>
+                {
+                    self.runtime.sleep(pause).await;
+                }
                 (answer, _) => return answer,
             }
         }
