@@ -103,6 +103,8 @@ async fn nobody_is_shown_a_write_that_still_waits_for_its_replicas() {
     assert_eq!(writer.await.unwrap().unwrap_err().kind(), ErrorKind::StoreUncertain);
 
     pair.mend();
+    // A replica that has just come back takes its time to say what it has.
+    let other = bench.twin(pair.store(5000).await, keyring(), RotationPolicy::standard());
     let answer = other.issuer.refresh(&RefreshRequest::new(&client(), rt(&first))).await.unwrap();
     assert!(answer.into_result().unwrap().retry, "once the replica has it, everybody is");
 }
