@@ -10,7 +10,6 @@ mod killed;
 mod load;
 mod processes;
 mod races;
-mod replicas;
 mod rows;
 mod sentinel;
 mod servers;
