@@ -197,7 +197,7 @@ impl TokenStore for PostgresStore {
 
     async fn commit(&self, record: Record) -> Result<Commit, StoreError> {
         let bounded = [record.version, record.expires_at.as_unix()].iter().all(|number| i64::try_from(*number).is_ok());
-        if !bounded || record.indexes.len() > Record::MAX_INDEXES || record.payload.len() > Record::MAX_PAYLOAD {
+        if !bounded || !record.is_within_limits() {
             return Err(StoreError::unavailable(Fault::TooLarge));
         }
         let (reply, receiver) = oneshot::channel();

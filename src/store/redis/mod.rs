@@ -200,7 +200,7 @@ impl TokenStore for RedisStore {
     }
 
     async fn commit(&self, record: Record) -> Result<Commit, StoreError> {
-        if record.indexes.len() > Record::MAX_INDEXES || record.payload.len() > Record::MAX_PAYLOAD {
+        if !record.is_within_limits() {
             return Err(Fault::TooLarge.into());
         }
         self.write(record).await
