@@ -169,6 +169,16 @@ impl Lab {
         credentials.store(tokens).await.unwrap();
     }
 
+    /// A caller who has logged in so many seconds ago, and whose refresh the gated script has been asked for.
+    pub async fn refreshing_after(&self, seconds: u64) -> tokio::task::JoinHandle<String> {
+        let credentials = self.credentials();
+        self.log_in(&credentials).await;
+        self.pass(seconds);
+        let caller = tokio::spawn(async move { token(&credentials).await });
+        self.script.asked().await;
+        caller
+    }
+
     /// One caller has waited for a refresh for long enough.
     pub fn lose_patience(&self) {
         self.impatience.add_permits(1);
