@@ -1,20 +1,18 @@
 //! `RedisStore` beside the driver alone, on one server.
 
-use std::future::Future;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::time::{Duration, Instant};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use ::redis::aio::MultiplexedConnection;
 use ::redis::{Cmd, Script};
-use mcp_token_lifecycle::{
-    Answer, Client, Commit, IndexKey, Record, RecordKey, RedisStore, RefreshRequest, Timestamp, TokenIssuer, TokenStore,
-};
+use mcp_token_lifecycle::{Commit, IndexKey, Record, RecordKey, RedisStore, Timestamp, TokenIssuer, TokenStore};
 use tokio::runtime::Runtime;
 use tokio::sync::Mutex;
 use tokio::task::JoinSet;
 
-use crate::fixture::{CLIENT, grant, keyring};
+use crate::fixture::{grant, keyring};
+use crate::load::{self, rate, rotate};
 use crate::measure::median;
 use crate::soak::{self, Sample};
 use crate::table::{Table, Target};
@@ -86,27 +84,6 @@ impl Lab {
     }
 }
 
-/// Calls a second: so many tasks that do `step` with a number of their own, over and over.
-async fn rate<F: Future<Output = ()> + Send>(
-    clients: usize,
-    step: impl Fn(usize, usize) -> F + Clone + Send + 'static,
-) -> f64 {
-    let (begun, mut tasks) = (Instant::now(), JoinSet::new());
-    for client in 0..clients {
-        let step = step.clone();
-        tasks.spawn(async move {
-            let mut done = 0;
-            while begun.elapsed() < Duration::from_millis(300) {
-                step(client, done).await;
-                done += 1;
-            }
-            done
-        });
-    }
-    let done: usize = tasks.join_all().await.into_iter().sum();
-    done as f64 / begun.elapsed().as_secs_f64()
-}
-
 fn key(number: usize) -> RecordKey {
     RecordKey::from_bytes((number as u128).wrapping_mul(0x2d35_8dcc_aa6c_78a5_0d39_7c4d_2f6b_1a35).to_le_bytes())
 }
@@ -127,12 +104,6 @@ async fn fill(store: &Arc<RedisStore>, numbers: std::ops::Range<usize>, expires_
         });
     }
     tasks.join_all().await;
-}
-
-async fn rotate(issuer: &TokenIssuer<RedisStore>, client: &Client, token: &mut String) {
-    let answer = issuer.refresh(&RefreshRequest::new(client, token)).await;
-    let Ok(Answer::Issue(response)) = answer else { panic!("a current token is rotated: {answer:?}") };
-    *token = response.refresh_token.expose().to_owned();
 }
 
 /// The call that the store makes, of the same script with the same bytes.
@@ -172,7 +143,7 @@ async fn throughput(table: &mut Table, lab: &Lab, rounds: usize) {
         let (issuer, tokens) = (issuer.clone(), tokens.clone());
         async move {
             let mut mine = tokens[client].lock().await;
-            rotate(&issuer, &Client::public(CLIENT), &mut mine[turn % EACH]).await;
+            rotate(&issuer, &mut mine[turn % EACH]).await;
         }
     };
     let commit = {
@@ -264,18 +235,17 @@ async fn bytes(lab: &Lab, prefix: &str) -> usize {
 
 async fn size(table: &mut Table, lab: &Lab) {
     let issuer = TokenIssuer::new(lab.store("size").await, keyring());
-    let client = Client::public(CLIENT);
     let mut tokens = Vec::new();
     for user in 0..100 {
         tokens.push(issuer.issue(grant(user), None).await.unwrap().refresh_token.expose().to_owned());
     }
     for token in &mut tokens {
-        rotate(&issuer, &client, token).await;
+        rotate(&issuer, token).await;
     }
     let one = bytes(lab, "size").await;
     for token in &mut tokens {
         for _ in 1..1000 {
-            rotate(&issuer, &client, token).await;
+            rotate(&issuer, token).await;
         }
     }
     let thousand = bytes(lab, "size").await;
@@ -289,48 +259,7 @@ async fn purge(table: &mut Table, lab: &Lab, (expired, living): (usize, usize)) 
     let store = Arc::new(lab.store("purge").await);
     fill(&store, 0..living, 2_000_000_000).await;
     fill(&store, living..living + expired, NOW).await;
-    let issuer = TokenIssuer::new(lab.store("purge-ours").await, keyring());
-    let client = Client::public(CLIENT);
-    let mut token = issuer.issue(grant(0), None).await.unwrap().refresh_token.expose().to_owned();
-    let times = |waits: Vec<f64>| (median(waits.clone()), waits.into_iter().fold(0.0, f64::max));
-    let mut quiet = Vec::new();
-    for _ in 0..2000 {
-        let begun = Instant::now();
-        rotate(&issuer, &client, &mut token).await;
-        quiet.push(begun.elapsed().as_secs_f64() * 1e6);
-    }
-    let done = Arc::new(AtomicBool::new(false));
-    let purger = tokio::spawn({
-        let (store, done) = (store.clone(), done.clone());
-        async move {
-            let (begun, mut purged) = (Instant::now(), 0);
-            loop {
-                let some = store.purge(Timestamp::from_unix(NOW), 256).await.unwrap();
-                purged += some;
-                if some < 256 {
-                    done.store(true, Ordering::Relaxed);
-                    return (purged, begun.elapsed());
-                }
-            }
-        }
-    });
-    let mut busy = Vec::new();
-    while !done.load(Ordering::Relaxed) {
-        let begun = Instant::now();
-        rotate(&issuer, &client, &mut token).await;
-        busy.push(begun.elapsed().as_secs_f64() * 1e6);
-    }
-    let (purged, took) = purger.await.unwrap();
-    assert_eq!(purged, expired);
-    let mut sorted = busy.clone();
-    sorted.sort_by(f64::total_cmp);
-    let percentile = sorted[sorted.len() * 99 / 100];
-    let ((quiet, longest_quiet), (median, longest)) = (times(quiet), times(busy));
-    table.figure(format!("purge of {expired} among {living} living"), format!("{:.2} s", took.as_secs_f64()));
-    table.figure("a refresh without a purge: median, longest", format!("{quiet:.0} µs, {longest_quiet:.0} µs"));
-    table.figure("a refresh during the purge: median, longest", format!("{median:.0} µs, {longest:.0} µs"));
-    let case = "the median of a refresh during the purge ÷ without";
-    table.ratio(case, format!("{median:.0} µs"), median / quiet, Target::None);
-    let case = "the 99th percentile of a refresh during the purge ÷ the median without";
-    table.ratio(case, format!("{percentile:.0} µs"), percentile / quiet, Target::AtMost(3.0));
+    let issuer = TokenIssuer::new(Arc::new(lab.store("purge-ours").await), keyring());
+    let mut token = [issuer.issue(grant(0), None).await.unwrap().refresh_token.expose().to_owned()];
+    load::purge_beside(table, (store, Timestamp::from_unix(NOW)), (&issuer, &mut token), (expired, living)).await;
 }
