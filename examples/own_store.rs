@@ -1,4 +1,4 @@
-//! A store of one's own, in about 60 lines: `cargo run --example own_store --features conformance`.
+//! A store of one's own, in about 75 lines: `cargo run --example own_store --features conformance`.
 //!
 //! One file a record, named by its key; a rename swaps the new version in. A lock makes compare and swap one step, so this
 //! is for one process only, and listings and purges read everything. The conformance kit says whether it keeps the contract.
