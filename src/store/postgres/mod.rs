@@ -26,7 +26,6 @@ use std::time::Duration;
 
 use deadpool_postgres::{Manager, ManagerConfig, Pool, RecyclingMethod};
 use futures_channel::oneshot;
-use tokio::time::timeout;
 use tokio_postgres::NoTls;
 
 use self::error::Fault;
@@ -172,27 +171,22 @@ impl PostgresStore {
     }
 }
 
-/// Wait for the answer of a worker, and no longer than for one statement of others and one's own, each with its connection.
-async fn answer<T>(
-    core: &Core,
-    answer: oneshot::Receiver<Result<T, StoreError>>,
-) -> Result<Result<T, StoreError>, Fault> {
-    match timeout(core.sessions.timeout() * 4, answer).await {
-        Ok(answer) => answer.map_err(|_| Fault::Stopped),
-        Err(_) => Err(Fault::NoAnswer),
+impl Core {
+    /// For how long a caller waits: for one statement of others and one's own, each with its connection.
+    fn limit(&self) -> Duration {
+        self.sessions.timeout() * 4
     }
 }
 
 impl TokenStore for PostgresStore {
     async fn get(&self, key: RecordKey) -> Result<Option<Record>, StoreError> {
-        let (reply, receiver) = oneshot::channel();
+        let (reply, answer) = oneshot::channel();
         let core = self.0.clone();
         let work = move |jobs| {
             let core = core.clone();
             async move { core.look_up(jobs).await }
         };
-        self.0.reads.push(Read { key, reply }, work).map_err(StoreError::unavailable)?;
-        answer(&self.0, receiver).await.map_err(StoreError::unavailable)?
+        self.0.reads.ask(Read { key, reply }, answer, self.0.limit(), work).await.map_err(StoreError::unavailable)?
     }
 
     async fn commit(&self, record: Record) -> Result<Commit, StoreError> {
@@ -200,7 +194,7 @@ impl TokenStore for PostgresStore {
         if !bounded || record.indexes.len() > Record::MAX_INDEXES || record.payload.len() > Record::MAX_PAYLOAD {
             return Err(StoreError::unavailable(Fault::TooLarge));
         }
-        let (reply, receiver) = oneshot::channel();
+        let (reply, answer) = oneshot::channel();
         let (core, first) = (self.0.clone(), record.version == 1);
         let queue = if first { &self.0.inserts } else { &self.0.replacements };
         let work = move |jobs| {
@@ -212,8 +206,7 @@ impl TokenStore for PostgresStore {
                 }
             }
         };
-        queue.push(Write { record, reply }, work).map_err(StoreError::unavailable)?;
-        answer(&self.0, receiver).await.map_err(Fault::of_write)?
+        queue.ask(Write { record, reply }, answer, self.0.limit(), work).await.map_err(Fault::of_write)?
     }
 
     async fn list(&self, select: Select, after: Option<Cursor>, limit: usize) -> Result<Page, StoreError> {

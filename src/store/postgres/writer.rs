@@ -31,8 +31,8 @@ pub(super) struct Write {
 }
 
 impl Core {
-    /// Carry out `jobs` with one statement.
-    pub(super) async fn write(&self, swap: &Swap, queue: &Queue<Write>, mut jobs: Vec<Write>) {
+    /// Carry out `jobs` with one statement. Says whether the server answered.
+    pub(super) async fn write(&self, swap: &Swap, queue: &Queue<Write>, mut jobs: Vec<Write>) -> bool {
         jobs.retain(|job| !job.reply.is_canceled());
         // All lock their rows in the same order, and a statement has each row once: its order among equals is not defined.
         jobs.sort_by_key(|job| (job.record.key, job.record.version));
@@ -47,7 +47,9 @@ impl Core {
             }
         }
         queue.put_back(later);
-        match self.applied(swap, &batch).await {
+        let applied = self.applied(swap, &batch).await;
+        let answered = applied.is_ok();
+        match applied {
             Ok(applied) => {
                 for Write { record, reply } in batch {
                     let outcome = if applied.contains(&record.key) { Commit::Apply } else { Commit::Conflict };
@@ -63,6 +65,7 @@ impl Core {
                 }
             }
         }
+        answered
     }
 
     /// The keys of the records in `batch` that were written.
