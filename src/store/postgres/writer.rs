@@ -102,13 +102,16 @@ impl Core {
     /// for: it may be a purge elsewhere, or a rotation after which the record no longer expires.
     pub(super) async fn purge(&self, now: Timestamp, limit: usize, removed: &mut usize) -> Result<(), Fault> {
         let now = i64::try_from(now.as_unix()).unwrap_or(i64::MAX);
-        let patient_until = Instant::now() + self.sessions.timeout();
+        let mut progress = Instant::now();
         while *removed < limit {
             let step = (limit - *removed).min(PURGE);
             let parameters = [(&now as _, Type::INT8), (&(step as i64) as _, Type::INT8)];
             let rows = self.sessions.query(Access::Write, &self.statements.purge, &parameters).await?;
             let count = rows.first().ok_or(Fault::Row)?.try_get::<_, i64>(0)? as usize;
             *removed += count;
+            if count > 0 {
+                progress = Instant::now();
+            }
             if count == step {
                 sleep(PAUSE).await;
                 continue;
@@ -118,7 +121,7 @@ impl Core {
             if expired.is_empty() {
                 break;
             }
-            if Instant::now() >= patient_until {
+            if progress.elapsed() >= self.sessions.timeout() {
                 return Err(Fault::Locked);
             }
             if count == 0 {
