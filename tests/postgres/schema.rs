@@ -1,11 +1,13 @@
 //! The table: how it comes to be, and what a rotation costs it.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use mcp_token_lifecycle::{
     Commit, PostgresError, PostgresStore, Record, RecordKey, Timestamp, TokenIssuer, TokenStore,
 };
 use tokio::task::JoinSet;
+use tokio::time::sleep;
 
 use super::support::*;
 use super::{Issuer, RUNTIME, direct, refresh, sql, store, table};
@@ -31,6 +33,23 @@ fn many_processes_may_create_the_table_at_once() {
         assert_eq!(at(&name).await.commit(record()).await.unwrap(), Commit::Apply);
         at(&name).await.create_schema().await.unwrap();
         assert_eq!(at(&name).await.get(record().key).await.unwrap(), Some(record()));
+    });
+}
+
+#[test]
+fn a_start_does_not_wait_for_ever_for_one_that_hangs() {
+    RUNTIME.block_on(async {
+        let name = table();
+        let hung = tokio::spawn(async {
+            sql(&direct(), "BEGIN; SELECT pg_advisory_xact_lock(7021865330); SELECT pg_sleep(1.5); COMMIT").await
+        });
+        sleep(Duration::from_millis(300)).await;
+        let hurried = at(&name).await.with_timeout(Duration::from_millis(500));
+        let outcome = hurried.create_schema().await;
+        assert!(matches!(outcome, Err(PostgresError::Schema(_))), "{outcome:?}");
+        assert!(!hung.is_finished(), "it waited for the lock");
+        hung.await.unwrap();
+        hurried.with_timeout(Duration::from_secs(5)).create_schema().await.unwrap();
     });
 }
 
