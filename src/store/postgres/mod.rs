@@ -26,7 +26,6 @@ use std::time::Duration;
 
 use deadpool_postgres::{Manager, ManagerConfig, Pool, RecyclingMethod};
 use futures_channel::oneshot;
-use tokio::time::timeout;
 use tokio_postgres::NoTls;
 
 use self::error::Fault;
@@ -70,22 +69,25 @@ type Reply<T> = oneshot::Sender<Result<T, StoreError>>;
 /// # Concurrency
 ///
 /// A commit is one statement that compares and swaps. Commits that arrive while one is under way share the next, and so do
-/// reads, so throughput grows with the number of callers. A refresh takes two round trips. No statement is prepared and no
-/// transaction spans two, so PgBouncer may sit in between in transaction mode. What the server rolled back because of another
-/// transaction (SQLSTATE 40001 and 40P01) is sent again.
+/// reads, so throughput grows with the number of callers. A refresh takes two round trips. Half of the connections are for reads
+/// alone, which go on when commits hang. No statement is prepared and no transaction spans two, so PgBouncer may sit in between
+/// in transaction mode. What the server rolled back because of another transaction (SQLSTATE 40001 and 40P01) is sent again.
 ///
 /// # Runtime
 ///
-/// The futures need a tokio runtime with I/O and time enabled; without one they fail. A commit whose future is dropped is
-/// either carried out as a whole or not at all. When more than 8,192 reads or writes wait, further ones are
-/// [`StoreError::Unavailable`].
+/// The futures need a tokio runtime with I/O and time enabled; without one they fail. The connections belong to the runtime they
+/// were opened on, and end with it; a caller on another one opens new ones. A commit whose future is dropped is either carried
+/// out as a whole or not at all. When more than 8,192 reads or writes wait, further ones are [`StoreError::Unavailable`].
 ///
 /// # Failures
 ///
 /// [`StoreError::Unavailable`] when there was no connection, or the server itself said that the statement came to nothing;
-/// [`StoreError::Uncertain`] when the connection broke or the time ran out after the commit was sent. The connection is then
-/// closed, and a later operation opens another. With several hosts in the connection string that is one to whichever of
-/// them accepts writes.
+/// [`StoreError::Uncertain`] when the connection broke as the commit was sent or later, or no answer came in time. A connection
+/// that was closed while nobody used it is replaced unseen. A later operation opens another: with several hosts in the
+/// connection string that is one to whichever of them accepts writes.
+///
+/// A statement that nobody waits for any more goes on on the server. It keeps its connection until it is done, so the server
+/// never has more sessions than the pool allows, and commits are `Unavailable` when all of theirs hang.
 ///
 /// The [time limit](Self::with_timeout) is on this side; for the server's side set `statement_timeout` and `lock_timeout`
 /// for the role, or in the connection string (`options=-c%20statement_timeout%3D5s`). Never cancel a commit on the server
@@ -117,7 +119,9 @@ impl PostgresStore {
     /// `host=… user=…`, without TLS. Of several hosts the one that accepts writes is used, whatever `target_session_attrs`
     /// says.
     ///
-    /// Opens a connection, and fails if there is none to be had.
+    /// Opens a connection, and fails if there is none to be had within five seconds. Where the string does not say otherwise,
+    /// `connect_timeout` is a share of that for each host, and a host that gives no sign of life for five seconds is given up
+    /// (`tcp_user_timeout`, and keepalives every second).
     pub async fn connect(url: &str) -> Result<Self, PostgresError> {
         let recycling = ManagerConfig { recycling_method: RecyclingMethod::Fast };
         let pool = Pool::builder(Manager::from_config(address::config(url)?, NoTls, recycling)).max_size(CONNECTIONS);
@@ -147,13 +151,14 @@ impl PostgresStore {
         Ok(Self::new(TableName::parse(name)?, self.0.sessions.clone()))
     }
 
-    /// With this limit, instead of five seconds, on each of the two: the wait for a connection, and that for an answer.
+    /// With this limit, instead of five seconds, on each of the two: the wait for a connection, and that for an answer. Who has
+    /// to wait for the statement before waits for four times the limit at most.
     #[must_use]
     pub fn with_timeout(self, timeout: Duration) -> Self {
         Self::new(self.0.table.clone(), self.0.sessions.clone().with_timeout(timeout))
     }
 
-    /// Create the table and its indexes if they are not there. To be called at every start: a table that is there in the
+    /// Create the table and its indexes if they are not there, within the time limit for each of two statements. To be called at every start: a table that is there in the
     /// current layout costs one read and no rights to create anything.
     pub async fn create_schema(&self) -> Result<(), PostgresError> {
         let Core { table, sessions, .. } = &*self.0;
@@ -172,27 +177,22 @@ impl PostgresStore {
     }
 }
 
-/// Wait for the answer of a worker, and no longer than for one statement of others and one's own, each with its connection.
-async fn answer<T>(
-    core: &Core,
-    answer: oneshot::Receiver<Result<T, StoreError>>,
-) -> Result<Result<T, StoreError>, Fault> {
-    match timeout(core.sessions.timeout() * 4, answer).await {
-        Ok(answer) => answer.map_err(|_| Fault::Stopped),
-        Err(_) => Err(Fault::NoAnswer),
+impl Core {
+    /// For how long a caller waits: for one statement of others and one's own, each with its connection.
+    fn limit(&self) -> Duration {
+        self.sessions.timeout() * 4
     }
 }
 
 impl TokenStore for PostgresStore {
     async fn get(&self, key: RecordKey) -> Result<Option<Record>, StoreError> {
-        let (reply, receiver) = oneshot::channel();
+        let (reply, answer) = oneshot::channel();
         let core = self.0.clone();
         let work = move |jobs| {
             let core = core.clone();
             async move { core.look_up(jobs).await }
         };
-        self.0.reads.push(Read { key, reply }, work).map_err(StoreError::unavailable)?;
-        answer(&self.0, receiver).await.map_err(StoreError::unavailable)?
+        self.0.reads.ask(Read { key, reply }, answer, self.0.limit(), work).await.map_err(StoreError::unavailable)?
     }
 
     async fn commit(&self, record: Record) -> Result<Commit, StoreError> {
@@ -200,7 +200,7 @@ impl TokenStore for PostgresStore {
         if !bounded || !record.is_within_limits() {
             return Err(StoreError::unavailable(Fault::TooLarge));
         }
-        let (reply, receiver) = oneshot::channel();
+        let (reply, answer) = oneshot::channel();
         let (core, first) = (self.0.clone(), record.version == 1);
         let queue = if first { &self.0.inserts } else { &self.0.replacements };
         let work = move |jobs| {
@@ -212,8 +212,7 @@ impl TokenStore for PostgresStore {
                 }
             }
         };
-        queue.push(Write { record, reply }, work).map_err(StoreError::unavailable)?;
-        answer(&self.0, receiver).await.map_err(Fault::of_write)?
+        queue.ask(Write { record, reply }, answer, self.0.limit(), work).await.map_err(Fault::of_write)?
     }
 
     async fn list(&self, select: Select, after: Option<Cursor>, limit: usize) -> Result<Page, StoreError> {

@@ -21,10 +21,13 @@ pub(super) struct Read {
 }
 
 impl Core {
-    /// Answer `jobs` from one statement: begun after they came, so it sees all that was acknowledged before they did.
-    pub(super) async fn look_up(&self, mut jobs: Vec<Read>) {
+    /// Answer `jobs` from one statement: begun after they came, so it sees all that was acknowledged before they did. Says
+    /// whether the server answered.
+    pub(super) async fn look_up(&self, mut jobs: Vec<Read>) -> bool {
         jobs.retain(|job| !job.reply.is_canceled());
-        match self.records(&jobs).await {
+        let found = self.records(&jobs).await;
+        let answered = found.is_ok();
+        match found {
             Ok(records) => {
                 for Read { key, reply } in jobs {
                     let _ = reply.send(Ok(records.get(&key).cloned()));
@@ -36,6 +39,7 @@ impl Core {
                 }
             }
         }
+        answered
     }
 
     async fn records(&self, jobs: &[Read]) -> Result<HashMap<RecordKey, Record>, Fault> {
