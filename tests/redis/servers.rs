@@ -94,6 +94,11 @@ impl Server {
         self.child.wait().unwrap();
     }
 
+    /// SIGSTOP.
+    pub fn freeze(&self) {
+        assert!(Command::new("kill").args(["-STOP", &self.child.id().to_string()]).status().unwrap().success());
+    }
+
     pub fn restart(&mut self) {
         self.child = spawn(self.port, &self.dir, &self.options);
         self.wait();
