@@ -94,9 +94,9 @@ impl Server {
         self.child.wait().unwrap();
     }
 
-    /// SIGSTOP.
-    pub fn freeze(&self) {
-        assert!(Command::new("kill").args(["-STOP", &self.child.id().to_string()]).status().unwrap().success());
+    pub fn signal(&self, signal: &str) {
+        let (signal, process) = (format!("-{signal}"), self.child.id().to_string());
+        assert!(Command::new("kill").args([signal, process]).status().unwrap().success());
     }
 
     pub fn restart(&mut self) {
