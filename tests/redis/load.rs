@@ -45,7 +45,7 @@ impl Load {
         let stop = Arc::new(AtomicBool::new(false));
         let mut sessions = JoinSet::new();
         for _ in 0..clients {
-            let current = rt(&bench.issuer.issue(grant(), None).await.unwrap()).to_owned();
+            let current = begin(&bench).await;
             let (bench, stop) = (Arc::clone(&bench), Arc::clone(&stop));
             sessions.spawn(async move { use_up(&bench, &stop, Session { current, ..Session::default() }).await });
         }
@@ -80,6 +80,18 @@ impl Load {
         println!("{outcome}");
         outcome
     }
+}
+
+/// A replica that has only just come may need a moment.
+async fn begin(bench: &Bench<RedisStore>) -> String {
+    let mut issued = bench.issuer.issue(grant(), None).await;
+    for _ in 0..20 {
+        if issued.is_ok() {
+            break;
+        }
+        issued = bench.issuer.issue(grant(), None).await;
+    }
+    rt(&issued.expect("the servers are well")).to_owned()
 }
 
 /// A connection that nobody has used since may still turn out to be broken.
