@@ -31,7 +31,8 @@ impl Proxy {
                     while proxy.is_shut.load(Ordering::SeqCst) {
                         thread::yield_now();
                     }
-                    proxy.serve(client, TcpStream::connect(("127.0.0.1", server)).unwrap());
+                    let Ok(server) = TcpStream::connect(("127.0.0.1", server)) else { return };
+                    proxy.serve(client, server);
                 }
             }
         });

@@ -3,8 +3,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use mcp_token_lifecycle::{ErrorKind, RedisStore, RefreshRequest, RotationPolicy, Timestamp, TokenStore};
-use mcp_token_lifecycle::{IndexKey, Record, RecordKey, StoreError};
+use mcp_token_lifecycle::{
+    ErrorKind, IndexKey, Record, RecordKey, RedisStore, RefreshRequest, RotationPolicy, StoreError, Timestamp,
+    TokenStore,
+};
 use tokio::time::timeout;
 
 use crate::servers::{Server, fresh, until};
@@ -20,8 +22,9 @@ impl Pair {
     fn start() -> Self {
         let primary = Server::start(&["--repl-diskless-sync-delay", "0"]);
         let replica = Server::start(&["--replicaof", &format!("127.0.0.1 {}", primary.port)]);
-        until("the replica is in step", || replica.info("master_link_status") == "up");
-        Self { primary, replica, prefix: fresh() }
+        let pair = Self { primary, replica, prefix: fresh() };
+        pair.until_in_step();
+        pair
     }
 
     async fn store(&self, patience: u64) -> RedisStore {
@@ -34,8 +37,7 @@ impl Pair {
     }
 
     fn cut(&self) {
-        self.primary.tell("ACL SETUSER default -psync -sync");
-        self.primary.tell("CLIENT KILL TYPE replica");
+        self.replica.tell("REPLICAOF 127.0.0.1 1");
     }
 
     /// The replica takes over, and the primary follows it.
@@ -46,8 +48,15 @@ impl Pair {
     }
 
     fn mend(&self) {
-        self.primary.tell("ACL SETUSER default +psync +sync");
-        until("the replica is in step", || self.replica.info("master_link_status") == "up");
+        self.replica.tell(&format!("REPLICAOF 127.0.0.1 {}", self.primary.port));
+        self.until_in_step();
+    }
+
+    /// As the primary sees it.
+    fn until_in_step(&self) {
+        let mut write = redis::pipe();
+        write.cmd("SET").arg("probe").arg("").ignore().cmd("WAIT").arg(1).arg(100);
+        until("the replica has a write", || write.query(&mut self.primary.connection()) == Ok([1]));
     }
 }
 
@@ -130,4 +139,28 @@ async fn a_read_of_what_the_replicas_have_waits_for_nobody() {
     let answer = writer.await.unwrap();
     assert!(matches!(answer, Err(StoreError::Unavailable(_))), "an index entry alone is no record: {answer:?}");
     assert_eq!(store.get(record(2).key).await.unwrap(), None);
+}
+
+/// With all that is done under them: commits, waits, listings, a purge.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_rights_in_the_documentation_suffice() {
+    let pair = Pair::start();
+    let page = include_str!("../../docs/stores.md");
+    let rights = page.split("* **Rights** (ACL)").nth(1).and_then(|rest| rest.split("Not `").next()).unwrap();
+    let rights: Vec<_> = rights.split([' ', '\n', '`', ',', ';', ':']).filter(|word| word.starts_with('+')).collect();
+    pair.primary.tell(&format!("ACL SETUSER tokens on >secret ~{}:* {}", pair.prefix, rights.join(" ")));
+    let url = format!("redis://tokens:secret@127.0.0.1:{}/", pair.primary.port);
+    let store = RedisStore::connect(&url).await.unwrap().with_prefix(&pair.prefix);
+    // Without the note that the replicas have it.
+    let other = bench_on(store, keyring(), RotationPolicy::standard());
+    let mut token = rt(&other.issuer.issue(grant(), None).await.unwrap()).to_owned();
+    let store = RedisStore::connect(&url).await.unwrap().with_prefix(&pair.prefix);
+    let bench = bench_on(store.with_min_replicas(1, Duration::from_secs(2)), keyring(), RotationPolicy::standard());
+    for _ in 0..2 {
+        let answer = bench.issuer.refresh(&RefreshRequest::new(&client(), &token)).await.unwrap();
+        token = rt(&answer.into_result().unwrap()).to_owned();
+    }
+    assert_eq!(bench.issuer.revoke_subject("user-1").await.unwrap(), 1);
+    bench.pass(400 * 24 * 60 * 60);
+    assert_eq!(bench.issuer.purge().await.unwrap(), 1);
 }

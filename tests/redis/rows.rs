@@ -214,6 +214,25 @@ async fn a_refusal_is_unavailable_and_nothing_is_written() {
     assert_eq!(store.commit(record(2, &[])).await.unwrap(), Commit::Apply);
 }
 
+/// Reads that went on there would be stale.
+#[tokio::test]
+async fn a_server_that_follows_another_now_is_left_by_reads_too() {
+    let server = Server::start(&[]);
+    let store = open(&server).await;
+    let reader = async || {
+        store.get(record(1, &[]).key).await.unwrap();
+        let clients: String = redis::cmd("CLIENT").arg("LIST").query(&mut server.connection()).unwrap();
+        let reader = clients.lines().find(|line| line.contains(" cmd=get "));
+        reader.and_then(|line| line.split(' ').next()).map(str::to_owned)
+    };
+    let before = reader().await;
+    assert!(before.is_some());
+    assert_eq!(reader().await, before, "one connection for all reads");
+    server.tell("REPLICAOF 127.0.0.1 1");
+    store.commit(record(1, &[])).await.unwrap_err();
+    assert_ne!(reader().await, before);
+}
+
 #[tokio::test]
 async fn a_write_that_no_replica_has_is_uncertain() {
     let server = Server::start(&[]);

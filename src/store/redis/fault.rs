@@ -55,13 +55,14 @@ impl Fault {
     pub(super) fn is_of_connection(&self) -> bool {
         match self {
             Self::Timeout => true,
-            Self::Driver(error) => {
-                // A primary that has become a replica is left too: another is the primary now.
-                let is_demoted = error.kind() == ErrorKind::Server(ServerErrorKind::ReadOnly);
-                is_demoted || error.is_io_error() || error.is_unrecoverable_error()
-            }
+            Self::Driver(error) => self.is_demotion() || error.is_io_error() || error.is_unrecoverable_error(),
             _ => false,
         }
+    }
+
+    /// Whether the server says that another is the primary now.
+    pub(super) fn is_demotion(&self) -> bool {
+        matches!(self, Self::Driver(error) if error.kind() == ErrorKind::Server(ServerErrorKind::ReadOnly))
     }
 }
 
@@ -103,8 +104,8 @@ impl From<Failure> for StoreError {
     }
 }
 
-/// Whether this says that nothing was written. An error that comes from within a script says so only if the first write of
-/// it would have failed too.
+/// Whether this says that nothing was written. An error that comes from within a script says so only if the first write
+/// of it would have failed too.
 pub(super) fn is_refusal(error: &RedisError) -> bool {
     const REFUSALS: [&str; 16] = [
         "ASK",

@@ -1,4 +1,5 @@
-//! With replicas to wait for: what a failover may still lose is shown to nobody, for who acts on it would not write it again.
+//! With replicas to wait for: what a failover may still lose is shown to nobody, for who acts on it would not write it
+//! again.
 
 use super::RedisStore;
 use super::listing::read;

@@ -21,7 +21,9 @@ pub(super) struct Replicas {
 }
 
 pub(super) struct Link {
-    /// For an answer, and as long again to connect.
+    /// For a connection.
+    timeout: Duration,
+    /// For an answer.
     time: Duration,
     source: Arc<Mutex<Source>>,
     current: Arc<Mutex<Option<Current>>>,
@@ -34,13 +36,14 @@ struct Current {
 }
 
 impl Link {
-    pub(super) fn new(source: Arc<Mutex<Source>>, time: Duration) -> Self {
-        Self { time, source, current: Arc::default() }
+    pub(super) fn new(source: Arc<Mutex<Source>>, timeout: Duration) -> Self {
+        Self { timeout, time: timeout, source, current: Arc::default() }
     }
 
-    /// Another one to the same place.
-    pub(super) fn within(&self, time: Duration) -> Self {
-        Self::new(Arc::clone(&self.source), time)
+    /// Another one to the same place, whose answers may take longer by `patience`.
+    pub(super) fn within(&self, timeout: Duration, patience: Duration) -> Self {
+        let source = Arc::clone(&self.source);
+        Self { timeout, time: timeout + patience, source, current: Arc::default() }
     }
 
     /// Run a script: by its hash, or with its text if the server has not seen it yet.
@@ -73,7 +76,8 @@ impl Link {
         self.in_time(&current, current.connection.clone().ask(cmd)).await
     }
 
-    /// In one go, so that the WAIT goes through the connection of the write: it is about the writes of its own connection.
+    /// In one go, so that the WAIT goes through the connection of the write: it is about the writes of its own
+    /// connection.
     async fn send(&self, name: &[u8], cmd: Cmd, replicas: Option<Replicas>) -> Result<Value, Failure> {
         let current = self.connected().await?;
         let wait = replicas.map(|Replicas { count, patience }| {
@@ -110,11 +114,12 @@ impl Link {
         Err(failure)
     }
 
-    /// The next operation connects again. In a Cluster one node of many is at fault, and the driver connects to it again by
-    /// itself, unless it does not notice: its connection is used on until there is a new one, and that is not made all the time.
+    /// The next operation connects again. In a Cluster one node of many is at fault, and the driver connects to it
+    /// again by itself, unless it does not notice: its connection is used on until there is a new one, and that is not
+    /// made all the time.
     async fn replace(&self, broken: &Current) {
         let is_cluster = matches!(broken.connection, Connection::Cluster(_));
-        if is_cluster && broken.made.elapsed() < self.time {
+        if is_cluster && broken.made.elapsed() < self.timeout {
             return;
         }
         let mut current = self.current.lock().await;
@@ -126,6 +131,11 @@ impl Link {
         } else if let Ok(source) = Arc::clone(&self.source).try_lock_owned() {
             self.connect(source);
         }
+    }
+
+    /// As is known from elsewhere, another server is the one to ask.
+    pub(super) async fn leave(&self) {
+        *self.current.lock().await = None;
     }
 
     async fn connected(&self) -> Result<Current, Failure> {
@@ -140,14 +150,14 @@ impl Link {
                 None => self.connect(source).await.map_err(Failure::before_sending)?.map_err(Failure::before_sending),
             }
         };
-        timeout(self.time, connected).await.unwrap_or_else(|_| Err(Failure::before_sending(Fault::Timeout)))
+        timeout(self.timeout, connected).await.unwrap_or_else(|_| Err(Failure::before_sending(Fault::Timeout)))
     }
 
     /// It goes on when nobody waits for it any more: to find the primary may take longer than an operation may.
     fn connect(&self, mut source: OwnedMutexGuard<Source>) -> JoinHandle<Result<Current, RedisError>> {
-        let (time, current) = (self.time, Arc::clone(&self.current));
+        let (timeout, time, current) = (self.timeout, self.time, Arc::clone(&self.current));
         tokio::spawn(async move {
-            let made = Current { connection: source.connect(time).await?, made: Instant::now() };
+            let made = Current { connection: source.connect(timeout, time).await?, made: Instant::now() };
             Ok(current.lock().await.insert(made).clone())
         })
     }

@@ -47,7 +47,7 @@ const TIMEOUT: Duration = Duration::from_secs(2);
 /// Records in one answer, whatever the caller's limit: large ones would fill the memory of both sides.
 const PAGE: usize = 256;
 
-/// A [`TokenStore`] in Redis (6.0 or later) or Valkey, for any number of processes.
+/// A [`TokenStore`] in Redis (7.0 or later) or Valkey, for any number of processes.
 ///
 /// ```no_run
 /// # async fn open() -> Result<(), mcp_token_lifecycle::RedisConnectError> {
@@ -67,38 +67,49 @@ const PAGE: usize = 256;
 ///
 /// [`Commit::Apply`] is answered once the primary has the write. What that outlives is up to the servers:
 ///
-/// * A crash of the server: with `appendonly yes` and `appendfsync always`, everything that was acknowledged. With `everysec`, the
-///   last second is lost; without the log, everything since the last snapshot.
+/// * A crash of the server: with `appendonly yes` and `appendfsync always`, everything that was acknowledged. With
+///   `everysec`, the last second is lost; without the log, everything since the last snapshot.
 /// * A failover to a replica: *nothing is promised*. Redis replicates after it has answered. With
-///   [`with_min_replicas`](Self::with_min_replicas), a write is acknowledged only after that many replicas have received it; see
-///   there.
+///   [`with_min_replicas`](Self::with_min_replicas), a write is acknowledged only after that many replicas have received
+///   it; see there.
 ///
-/// A write that is lost after it was acknowledged brings a spent refresh token, or a revoked family, back to life without any
-/// alarm. The servers must not evict: set `maxmemory-policy noeviction`, since every other policy takes records away.
+/// A write that is lost after it was acknowledged brings a spent refresh token, or a revoked family, back to life
+/// without any alarm. The servers must not evict: set `maxmemory-policy noeviction`, since every other policy takes
+/// records away.
 ///
 /// # Expiry
 ///
-/// The server removes a record by itself a day after the latest expiry that it ever had, so nothing grows if nobody ever purges. Until then
-/// [`purge`](TokenStore::purge) removes it: it goes by the issuer's clock and not by the server's. The two should not be a day
-/// apart. Records that are never to expire, as those of the vault, need the purge. Index entries are not purged: they do not count without the record, and end a day after it would have.
+/// The server removes a record by itself: a day after its expiry, or, while it has index keys, after the latest expiry
+/// that it had with them, for a listing goes by that. Until then [`purge`](TokenStore::purge) removes it, by the
+/// issuer's clock and not by the server's; the two should not be a day apart. So nothing grows if nobody ever purges,
+/// but for records that keep index keys and once were to last for ever.
+///
+/// Index entries are not purged. They do not count without the record, and end a day after it would have, or when a
+/// listing finds that nothing can stand behind them. Of a first commit that broke off half way the entry stays that
+/// long; if the record was to last for ever, it stays.
 ///
 /// # Failures
 ///
-/// [`StoreError::Unavailable`] when nothing was written: no connection, or the server refuses (`READONLY`, `LOADING`, `NOREPLICAS`,
-/// `OOM`, `MISCONF`, …). [`StoreError::Uncertain`] when the connection breaks or the time is up after a commit was sent. In a
-/// Cluster the driver follows redirections and tries again by itself, so every error of a commit that was handed over is
-/// uncertain; what is tried again is recognised and written once. A broken connection is made again by the next operation.
+/// [`StoreError::Unavailable`] when nothing was written: no connection, or the server refuses (`READONLY`, `LOADING`,
+/// `NOREPLICAS`, `OOM`, `MISCONF`, …). [`StoreError::Uncertain`] when the connection breaks or the time is up after a
+/// commit was sent. A broken connection is made again by the next operation. In a Cluster a commit follows
+/// redirections, and is sent again for a third of a second while the nodes refuse it; nothing that may have been
+/// carried out is sent twice.
+///
+/// A server that is told to follow another must cut its connections (`CLIENT KILL TYPE normal`), as Sentinel does:
+/// reads would go on there until a commit finds out.
 ///
 /// # Cost
 ///
-/// A read is one round trip, and so is a commit that leaves index keys and expiry as they are, like nearly every rotation. A
-/// new record takes one more for each index key.
+/// A read is one round trip, and so is a commit that leaves index keys and expiry as they are, like nearly every
+/// rotation. A new record takes one more for each index key. Two connections: one for what is read, one for what is
+/// written. For what [`with_min_replicas`](Self::with_min_replicas) takes, see there.
 ///
 /// # Security
 ///
-/// Keys, index keys, versions and expiries are in the clear, payloads as they were given, which the issuer seals; there is no
-/// subject and no token in any of them, nor in the server's command log. Whoever may write to the server can take it back to an
-/// earlier state: let the issuers in and nobody else (`ACL`, TLS).
+/// Keys, index keys, versions and expiries are in the clear, payloads as they were given, which the issuer seals; there
+/// is no subject and no token in any of them, nor in the server's command log. Whoever may write to the server can take
+/// it back to an earlier state: let the issuers in and nobody else (`ACL`, TLS).
 pub struct RedisStore {
     /// For what may be sent twice and waits for no replicas.
     reads: Link,
@@ -115,8 +126,8 @@ pub struct RedisStore {
 }
 
 impl RedisStore {
-    /// Connect to one server: `redis://[user:password@]host[:port][/database]`, or `rediss://` if the application builds the
-    /// driver with one of its TLS features.
+    /// Connect to one server: `redis://[user:password@]host[:port][/database]`, or `rediss://` if the application
+    /// builds the driver with one of its TLS features.
     pub async fn connect(url: &str) -> Result<Self, RedisConnectError> {
         Self::from_client(Client::open(url).map_err(RedisConnectError::address)?).reached().await
     }
@@ -148,8 +159,9 @@ impl RedisStore {
         Self::linked(Arc::clone(&source), source)
     }
 
-    /// As [`from_client`](Self::from_client), on a Cluster. The store decides over timeouts and retries, for a commit must not be
-    /// sent twice unnoticed. The clients must not read from replicas: they lag, and a stale read lets a revoked session live on.
+    /// As [`from_client`](Self::from_client), on a Cluster. The store decides over timeouts and retries, for a commit
+    /// must not be sent twice unnoticed. The clients must not read from replicas: they lag, and a stale read lets a
+    /// revoked session live on.
     pub fn from_cluster(client: impl Fn() -> ClusterClientBuilder) -> Result<Self, RedisConnectError> {
         let client = || client().overall_response_timeout(None);
         let (reads, writes) = (client().build(), client().retries(0).build());
@@ -181,34 +193,37 @@ impl RedisStore {
         }
     }
 
-    /// With names that begin with `prefix` and a colon (`mcp-tokens` without it). It should have no braces, which decide over
-    /// the place in a Cluster.
+    /// With names that begin with `prefix` and a colon (`mcp-tokens` without it). It should have no braces, which
+    /// decide over the place in a Cluster.
     #[must_use]
     pub fn with_prefix(self, prefix: &str) -> Self {
         Self { names: Names::new(prefix), ..self }
     }
 
-    /// With this time for each command (2 seconds without it), and as much again to connect.
+    /// With this time for each command (2 seconds without it), and as much again to wait for a connection. Connecting
+    /// goes on after that: with a Sentinel or a node that hangs in the way it may take a few seconds.
     #[must_use]
     pub fn with_timeout(self, timeout: Duration) -> Self {
         Self { timeout, ..self }.timed()
     }
 
-    /// Acknowledge a commit only after `count` replicas have received it (`WAIT`). If they have not after `patience`, which is
-    /// added to the time of a commit, the answer is [`StoreError::Uncertain`]: the primary has the write, and a failover may
-    /// lose it. [`StoreError::Unavailable`] if a new index entry has not come that far, for the record is not written then.
+    /// Acknowledge a commit only after `count` replicas have received it (`WAIT`). If they have not after `patience`,
+    /// which is added to the time of a commit, the answer is [`StoreError::Uncertain`]: the primary has the write, and
+    /// a failover may lose it. [`StoreError::Unavailable`] if a new index entry has not come that far, for the record
+    /// is not written then.
     ///
-    /// What was acknowledged is then lost only if the primary and these `count` replicas fail together, or if a replica that
-    /// has not received it is promoted: with as many replicas as each primary has, there is none. A replica has the write in
-    /// memory, and on its disk if it keeps a log of its own. All processes must wait for as many.
+    /// What was acknowledged is then lost only if the primary and these `count` replicas fail together, or if a replica
+    /// that has not received it is promoted: with as many replicas as each primary has, there is none. A replica has
+    /// the write in memory, and on its disk if it keeps a log of its own. All processes must wait for as many.
     ///
-    /// Nor is anybody shown what may still be lost, for a repeated request would find its work done, write nothing and be told
-    /// of success. A record says how many replicas are known to have it. To read one that too few have waits for them first, and
-    /// is [`StoreError::Unavailable`] if they are not there in time; every other read waits for nobody.
+    /// Nor is anybody shown what may still be lost, for a repeated request would find its work done, write nothing and
+    /// be told of success. A record says how many replicas are known to have it. To read one that too few have waits
+    /// for them first, and is [`StoreError::Unavailable`] if they are not there in time; every other read waits for
+    /// nobody.
     ///
-    /// Each commit takes longer by a round trip between the servers and by one to make that note. Those that wait share a
-    /// connection and do so in turn; reads have their own. To keep a primary that has lost its replicas from taking writes at
-    /// all, set `min-replicas-to-write` on the servers too; a commit is then [`StoreError::Unavailable`].
+    /// Each commit takes longer by a round trip between the servers and by one to make that note. Those that wait share
+    /// a connection and do so in turn; reads have their own. To keep a primary that has lost its replicas from taking
+    /// writes at all, set `min-replicas-to-write` on the servers too; a commit is then [`StoreError::Unavailable`].
     #[must_use]
     pub fn with_min_replicas(self, count: usize, patience: Duration) -> Self {
         // WAIT takes zero for "for ever".
@@ -218,7 +233,8 @@ impl RedisStore {
 
     fn timed(self) -> Self {
         let patience = self.replicas.map_or(Duration::ZERO, |replicas| replicas.patience);
-        let (reads, writes) = (self.reads.within(self.timeout), self.writes.within(self.timeout + patience));
+        let reads = self.reads.within(self.timeout, Duration::ZERO);
+        let writes = self.writes.within(self.timeout, patience);
         Self { reads, writes, ..self }
     }
 }

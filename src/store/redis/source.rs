@@ -23,9 +23,9 @@ pub(super) enum Source {
 }
 
 impl Source {
-    /// Connections that wait `time` for a server, and for an answer at least as long.
-    pub(super) async fn connect(&mut self, time: Duration) -> Result<Connection, RedisError> {
-        let config = AsyncConnectionConfig::new().set_connection_timeout(Some(time)).set_response_timeout(None);
+    /// Connections that wait so long for a server, and `time` at the least for its answers.
+    pub(super) async fn connect(&mut self, timeout: Duration, time: Duration) -> Result<Connection, RedisError> {
+        let config = AsyncConnectionConfig::new().set_connection_timeout(Some(timeout)).set_response_timeout(None);
         Ok(match self {
             Self::Server(client) => {
                 Connection::Server(client.get_multiplexed_async_connection_with_config(&config).await?)
@@ -33,7 +33,7 @@ impl Source {
             Self::Sentinel(client) => Connection::Server(client.get_async_connection_with_config(&config).await?),
             Self::Cluster(client) => {
                 // The driver asks one node after the other where the slots are, and has to get past one that hangs.
-                let config = ClusterConfig::new().set_connection_timeout(time).set_response_timeout(time);
+                let config = ClusterConfig::new().set_connection_timeout(timeout).set_response_timeout(time);
                 Connection::Cluster(client.get_async_connection_with_config(config).await?)
             }
         })

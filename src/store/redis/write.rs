@@ -71,11 +71,14 @@ impl RedisStore {
             if enlisted { b"1" } else { b"0" },
         ];
         let answer = self.writes.write(&self.scripts.commit, &keys, &arguments, self.replicas).await;
+        if answer.as_ref().is_err_and(|failure| failure.fault.is_demotion()) {
+            self.reads.leave().await;
+        }
         Swap::read(answer.map_err(Failure::of_write)?).map_err(StoreError::uncertain)
     }
 
-    /// Before the record, so that it is never missing from its index. Nothing is lost if it goes no further: the entry does
-    /// not count.
+    /// Before the record, so that it is never missing from its index. Nothing is lost if it goes no further: the entry
+    /// does not count.
     async fn enlist(&self, record: &Record, until: u64, attempt: Attempt) -> Result<(), StoreError> {
         let entry = Entry::new(until, record.key, attempt).encode();
         for index in &record.indexes {
