@@ -3,6 +3,9 @@
 //! It starts a demo server, logs in once, and keeps the tokens in a file. With the access token expired it starts eight copies
 //! of itself at once, which share the file: one of them refreshes, and all eight are served.
 
+#[path = "github_proxy/http_client.rs"]
+mod http_client;
+
 use std::error::Error;
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -15,15 +18,16 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
+use http_client::send;
 use mcp_token_lifecycle::upstream::{
-    ClientCredentials, Credential, FileStorage, Refreshed, Revocation, Runtime, SecretText, Standing, TokenSet,
-    UpstreamError, UpstreamProvider,
+    ClientAuthentication, ClientCredentials, Endpoint, FileStorage, OAuthProvider, Runtime, SecretText, Service,
+    TokenSet,
 };
 use mcp_token_lifecycle::{
-    Answer, BoxFuture, Client, Clock, ErrorResponse, Expectation, Grant, KeyId, Keyring, MasterKey, MemoryStore,
-    RefreshRequest, Resource, Scope, SystemClock, TokenIssuer,
+    Answer, Client, Clock, ErrorResponse, Expectation, Grant, KeyId, Keyring, MasterKey, MemoryStore, RefreshRequest,
+    Resource, Scope, SystemClock, TokenIssuer,
 };
-use serde_json::Value;
+use reqwest::redirect::Policy;
 use tokio::net::TcpListener;
 
 type Outcome<T = ()> = Result<T, Box<dyn Error>>;
@@ -42,15 +46,23 @@ async fn main() -> Outcome {
 
 /// The credentials in `file`. Every copy of the program opens them like this.
 fn credentials(url: &str, file: &Path) -> Outcome<ClientCredentials> {
-    let provider = Provider { http: reqwest::Client::new(), url: url.to_owned() };
+    let endpoint = |path| Endpoint::parse(&format!("{url}{path}"));
+    let service = Service::new("cli", ClientAuthentication::None, endpoint("/token")?).revoked_at(endpoint("/revoke")?);
+    let http = http()?;
+    let provider = OAuthProvider::new(service, move |request| send(http.clone(), request));
     let runtime = Runtime::new(tokio::time::sleep, |task| drop(tokio::spawn(task)));
     Ok(ClientCredentials::new(FileStorage::open(file)?, provider, runtime))
+}
+
+/// A redirect would carry the tokens to wherever it leads: none is followed.
+fn http() -> reqwest::Result<reqwest::Client> {
+    reqwest::Client::builder().redirect(Policy::none()).timeout(Duration::from_secs(20)).build()
 }
 
 /// What one run of the program does.
 async fn whoami(url: &str, file: &Path) -> Outcome {
     let token = credentials(url, file)?.access_token().await?;
-    let answer = reqwest::Client::new().get(format!("{url}/whoami")).bearer_auth(token.expose()).send().await?;
+    let answer = http()?.get(format!("{url}/whoami")).bearer_auth(token.expose()).send().await?;
     println!("{}", answer.error_for_status()?.text().await?);
     Ok(())
 }
@@ -83,61 +95,6 @@ async fn demo() -> Outcome {
     credentials.forget().await?;
     println!("logged out: {}", credentials.access_token().await.err().ok_or("still logged in")?);
     Ok(())
-}
-
-/// The authorization server, as the client speaks to it.
-struct Provider {
-    http: reqwest::Client,
-    url: String,
-}
-
-impl Provider {
-    async fn post(&self, path: &str, fields: &[(&str, &str)]) -> Result<(u16, Value), UpstreamError> {
-        let request = self.http.post(format!("{}{path}", self.url)).form(fields).timeout(Duration::from_secs(10));
-        let answer = request.send().await.map_err(|error| match error.is_connect() {
-            true => UpstreamError::unavailable(error),
-            false => UpstreamError::uncertain(error),
-        })?;
-        let status = answer.status().as_u16();
-        let body = answer.bytes().await.map_err(UpstreamError::uncertain)?;
-        Ok((status, serde_json::from_slice(&body).unwrap_or_default()))
-    }
-}
-
-impl UpstreamProvider for Provider {
-    fn refresh<'a>(&'a self, tokens: &'a TokenSet) -> BoxFuture<'a, Result<Refreshed, UpstreamError>> {
-        Box::pin(async {
-            let refresh_token = tokens.refresh_token.as_ref().map_or("", SecretText::expose);
-            let fields = [("grant_type", "refresh_token"), ("client_id", "cli"), ("refresh_token", refresh_token)];
-            match self.post("/token", &fields).await? {
-                (200, body) => {
-                    let lost = || UpstreamError::uncertain("the answer has no tokens in it");
-                    let text = |name: &str| body[name].as_str().map(SecretText::new).ok_or_else(lost);
-                    let lifetime = Duration::from_secs(body["expires_in"].as_u64().ok_or_else(lost)?);
-                    let refreshed = Refreshed::new(text("access_token")?).expires_in(lifetime);
-                    Ok(refreshed.refresh_token(text("refresh_token")?))
-                }
-                (400, body) if body["error"] == "invalid_grant" => Err(UpstreamError::InvalidGrant),
-                (400 | 401, body) => Err(UpstreamError::refused(body["error"].as_str().unwrap_or_default())),
-                (status, _) => Err(UpstreamError::unavailable(format!("status {status}"))),
-            }
-        })
-    }
-
-    fn revoke<'a>(&'a self, credential: &'a Credential) -> BoxFuture<'a, Result<Revocation, UpstreamError>> {
-        Box::pin(async move {
-            let Credential::OAuth(tokens) = credential else { return Ok(Revocation::Unsupported) };
-            let token = tokens.refresh_token.as_ref().unwrap_or(&tokens.access_token);
-            match self.post("/revoke", &[("client_id", "cli"), ("token", token.expose())]).await? {
-                (200, _) => Ok(Revocation::Done),
-                (status, _) => Err(UpstreamError::unavailable(format!("status {status}"))),
-            }
-        })
-    }
-
-    fn introspect<'a>(&'a self, _: &'a Credential) -> BoxFuture<'a, Result<Standing, UpstreamError>> {
-        Box::pin(async { Ok(Standing::Unknown) })
-    }
 }
 
 /// The demo server: this crate's issuer behind three routes.

@@ -13,12 +13,13 @@ use mcp_token_lifecycle::{
 
 type Result<T> = std::result::Result<T, Box<dyn Error>>;
 
+const URL: &str = "REDIS_URL";
 const KEY: &str = "EXAMPLE_TOKEN_KEY";
 const CLIENT: &str = "laptop-app";
 
 #[tokio::main]
 async fn main() -> Result<()> {
-    let url = std::env::args().skip(1).find(|argument| argument.contains("://")).or(std::env::var("REDIS_URL").ok());
+    let url = std::env::args().skip(1).find(|argument| argument.contains("://")).or(std::env::var(URL).ok());
     let Some(url) = url else {
         return Err(
             "where is Redis? Give its address as an argument or in REDIS_URL, such as redis://127.0.0.1/".into()
@@ -76,7 +77,8 @@ struct Process {
 impl Process {
     fn start(url: &str, key: &str) -> Result<Self> {
         let mut command = Command::new(std::env::current_exe()?);
-        let mut child = command.arg(url).env(KEY, key).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
+        // Both are secrets, and others on this machine see a process's arguments.
+        let mut child = command.env(URL, url).env(KEY, key).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
         let input = child.stdin.take().ok_or("no input")?;
         let output = BufReader::new(child.stdout.take().ok_or("no output")?);
         Ok(Self { child, input, output })

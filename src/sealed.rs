@@ -66,6 +66,11 @@ pub(crate) fn seal(
     Ok(Record { payload, ..record })
 }
 
+/// Whether `record` is one of the vault's, which seals and opens them by itself.
+pub(crate) fn is_upstream(record: &Record) -> bool {
+    record.payload.first() == Some(&Kind::UPSTREAM)
+}
+
 /// The key that `record` says it is sealed with.
 pub(crate) fn key_id(record: &Record) -> Option<KeyId> {
     let (_, rest) = record.payload.split_first()?;

@@ -9,19 +9,25 @@ use crate::error::{Error, ErrorKind};
 use crate::issuer::{MAX_ATTEMPTS, PAGE, TokenIssuer};
 use crate::record;
 use crate::sealed::{self, Kind};
-use crate::store::{Commit, Record, RecordKey, Select, TokenStore};
+use crate::store::{Commit, Record, RecordKey, Select, StoreError, TokenStore};
+use crate::time::Clock;
+
+/// Delete what has expired, page by page.
+pub(crate) async fn purge_all<S: TokenStore>(store: &S, clock: &dyn Clock) -> Result<usize, StoreError> {
+    let mut count = 0;
+    loop {
+        let purged = store.purge(clock.now(), PAGE).await?;
+        count += purged;
+        if purged < PAGE {
+            return Ok(count);
+        }
+    }
+}
 
 impl<S: TokenStore> TokenIssuer<S> {
     /// Delete what has expired. Returns how many records were deleted.
     pub async fn purge(&self) -> Result<usize, Error> {
-        let mut count = 0;
-        loop {
-            let purged = self.store.purge(self.clock.now(), PAGE).await?;
-            count += purged;
-            if purged < PAGE {
-                break;
-            }
-        }
+        let count = purge_all(&self.store, &*self.clock).await?;
         self.report(AuditEvent::new(self.clock.now(), Action::Purge { count }));
         Ok(count)
     }
@@ -49,8 +55,7 @@ impl<S: TokenStore> TokenIssuer<S> {
             let page = self.store.list(Select::All, after, PAGE).await?;
             for record in page.records {
                 // The vault wraps its data keys anew by itself.
-                let is_upstream = record.payload.first() == Some(&Kind::UPSTREAM);
-                if !is_upstream && sealed::key_id(&record) != Some(self.keyring.primary_id()) {
+                if !sealed::is_upstream(&record) && sealed::key_id(&record) != Some(self.keyring.primary_id()) {
                     match self.rekey_record(record).await {
                         Ok(moved) => count += usize::from(moved),
                         Err(error) if error.is_about_one_record() => fault = Some(error),

@@ -7,6 +7,7 @@
 #[path = "../lifecycle/fixture.rs"]
 #[allow(dead_code, reason = "the other benchmark uses the rest")]
 mod fixture;
+mod load;
 #[path = "../lifecycle/measure.rs"]
 #[allow(dead_code, reason = "the other benchmark uses the rest")]
 mod measure;

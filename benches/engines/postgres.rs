@@ -1,20 +1,18 @@
 //! `PostgresStore` beside the driver alone, on one server.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant};
+use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use deadpool_postgres::{Manager, Pool};
-use mcp_token_lifecycle::{
-    Answer, Client, Commit, IndexKey, PostgresStore, Record, RecordKey, RefreshRequest, Timestamp, TokenIssuer,
-    TokenStore,
-};
+use mcp_token_lifecycle::{Commit, IndexKey, PostgresStore, Record, RecordKey, Timestamp, TokenIssuer, TokenStore};
 use tokio::runtime::Runtime;
 use tokio::task::JoinSet;
 use tokio_postgres::NoTls;
 use tokio_postgres::types::Type;
 
-use crate::fixture::{CLIENT, grant, keyring};
+use crate::fixture::{grant, keyring};
+use crate::load::{self, rate, rotate};
 use crate::measure::median;
 use crate::soak::{self, Sample};
 use crate::table::{Table, Target};
@@ -93,28 +91,6 @@ impl Lab {
     }
 }
 
-/// Calls a second: so many tasks that do `step` with a number of their own, over and over.
-async fn rate<F: Future<Output = ()> + Send>(
-    clients: usize,
-    millis: u64,
-    step: impl Fn(usize, usize) -> F + Clone + Send + 'static,
-) -> f64 {
-    let (begun, mut tasks) = (Instant::now(), JoinSet::new());
-    for client in 0..clients {
-        let step = step.clone();
-        tasks.spawn(async move {
-            let mut done = 0;
-            while begun.elapsed() < Duration::from_millis(millis) {
-                step(client, done).await;
-                done += 1;
-            }
-            done
-        });
-    }
-    let done: usize = tasks.join_all().await.into_iter().sum();
-    done as f64 / begun.elapsed().as_secs_f64()
-}
-
 fn row(client: usize, turn: usize) -> RecordKey {
     let number = (client * EACH + turn % EACH) as u128;
     RecordKey::from_bytes(number.wrapping_mul(0x2d35_8dcc_aa6c_78a5_0d39_7c4d_2f6b_1a35).to_le_bytes())
@@ -136,12 +112,6 @@ async fn fill(store: &PostgresStore) {
         });
     }
     tasks.join_all().await;
-}
-
-async fn rotate(issuer: &TokenIssuer<PostgresStore>, client: &Client, token: &mut String) {
-    let answer = issuer.refresh(&RefreshRequest::new(client, token)).await;
-    let Ok(Answer::Issue(response)) = answer else { panic!("a current token is rotated: {answer:?}") };
-    *token = response.refresh_token.expose().to_owned();
 }
 
 type Tokens = Arc<Vec<tokio::sync::Mutex<Vec<String>>>>;
@@ -174,7 +144,7 @@ async fn throughput(table: &mut Table, lab: &Lab, rounds: usize) {
         let (issuer, tokens) = (issuer.clone(), tokens.clone());
         async move {
             let mut mine = tokens[client].lock().await;
-            rotate(&issuer, &Client::public(CLIENT), &mut mine[turn % EACH]).await;
+            rotate(&issuer, &mut mine[turn % EACH]).await;
         }
     };
     // What the version is does not matter to the engine, as long as it is compared and goes up.
@@ -197,10 +167,10 @@ async fn throughput(table: &mut Table, lab: &Lab, rounds: usize) {
     for clients in [1, 16, 64] {
         let (mut ours, mut single, mut pair, mut shared) = (vec![], vec![], vec![], vec![]);
         for _ in 0..rounds {
-            ours.push(rate(clients, 300, refresh.clone()).await);
-            single.push(rate(clients, 300, swap(false)).await);
-            pair.push(rate(clients, 300, swap(true)).await);
-            shared.push(rate(clients, 300, commit.clone()).await);
+            ours.push(rate(clients, refresh.clone()).await);
+            single.push(rate(clients, swap(false)).await);
+            pair.push(rate(clients, swap(true)).await);
+            shared.push(rate(clients, commit.clone()).await);
         }
         let ratio = |a: &[f64], b: &[f64]| median(a.iter().zip(b).map(|(a, b)| a / b).collect());
         let rows = |rates: &[f64]| format!("{:.0} rows/s", median(rates.to_vec()));
@@ -254,7 +224,7 @@ async fn round_trips(table: &mut Table, lab: &Lab) {
     let tokens = login(&issuer, 1, 1).await;
     let mut tokens = tokens[0].lock().await;
     for _ in 0..REFRESHES {
-        rotate(&issuer, &Client::public(CLIENT), &mut tokens[0]).await;
+        rotate(&issuer, &mut tokens[0]).await;
     }
     // A session tells of its work when it ends.
     drop(issuer);
@@ -281,7 +251,7 @@ async fn size(table: &mut Table, lab: &Lab, most: usize) {
                     for turn in 0..FAMILIES {
                         // Sessions that began together are not refreshed together.
                         let family = (turn + client * 7 + round * 11) % FAMILIES;
-                        rotate(&issuer, &Client::public(CLIENT), &mut mine[family]).await;
+                        rotate(&issuer, &mut mine[family]).await;
                     }
                 }
             });
@@ -311,47 +281,6 @@ async fn purge(table: &mut Table, lab: &Lab, living: usize) {
     let issuer = lab.issuer("purged").await;
     let tokens = login(&issuer, 1, EACH).await;
     let mut tokens = tokens[0].lock().await;
-    let mut waits = async |until: &AtomicBool, least: usize| {
-        let mut waits = Vec::new();
-        while waits.len() < least || !until.load(Ordering::Relaxed) {
-            let begun = Instant::now();
-            let turn = waits.len() % EACH;
-            rotate(&issuer, &Client::public(CLIENT), &mut tokens[turn]).await;
-            waits.push(begun.elapsed().as_secs_f64() * 1e3);
-        }
-        waits
-    };
-    let quiet = waits(&AtomicBool::new(true), 2000).await;
-    let (store, done) = (lab.store("purged").await, Arc::new(AtomicBool::new(false)));
-    let purge = tokio::spawn({
-        let done = done.clone();
-        async move {
-            let begun = Instant::now();
-            let mut count = 0;
-            loop {
-                let purged = store.purge(Timestamp::from_unix(1_000_000_000), 256).await.unwrap();
-                count += purged;
-                if purged < 256 {
-                    break;
-                }
-            }
-            done.store(true, Ordering::Relaxed);
-            (count, begun.elapsed())
-        }
-    });
-    let mut busy = waits(&done, 1).await;
-    let (count, spent) = purge.await.unwrap();
-    assert_eq!(count, expired);
-    let worst = |waits: &[f64]| waits.iter().copied().fold(0.0, f64::max);
-    busy.sort_by(f64::total_cmp);
-    let percentile = busy[busy.len() * 99 / 100];
-    table.figure(
-        format!("purge of {expired} among {living}"),
-        format!("{:.1} s, {:.0} rows/s", spent.as_secs_f64(), expired as f64 / spent.as_secs_f64()),
-    );
-    let (calm, usual) = (median(quiet.clone()), median(busy.clone()));
-    table.figure("a refresh without a purge: median, longest", format!("{calm:.2} ms, {:.2} ms", worst(&quiet)));
-    table.figure("a refresh during the purge: median, longest", format!("{usual:.2} ms, {:.2} ms", worst(&busy)));
-    let case = "the 99th percentile of a refresh during the purge ÷ the median without";
-    table.ratio(case, format!("{percentile:.2} ms of {}", busy.len()), percentile / calm, Target::AtMost(3.0));
+    let (purged, now) = (lab.store("purged").await, Timestamp::from_unix(1_000_000_000));
+    load::purge_beside(table, (purged, now), (&issuer, &mut tokens), (expired, living)).await;
 }

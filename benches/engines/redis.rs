@@ -1,20 +1,18 @@
 //! `RedisStore` beside the driver alone, on one server.
 
-use std::future::Future;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::time::{Duration, Instant};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use ::redis::aio::MultiplexedConnection;
 use ::redis::{Cmd, Script};
-use mcp_token_lifecycle::{
-    Answer, Client, Commit, IndexKey, Record, RecordKey, RedisStore, RefreshRequest, Timestamp, TokenIssuer, TokenStore,
-};
+use mcp_token_lifecycle::{Commit, IndexKey, Record, RecordKey, RedisStore, Timestamp, TokenIssuer, TokenStore};
 use tokio::runtime::Runtime;
 use tokio::sync::Mutex;
 use tokio::task::JoinSet;
 
-use crate::fixture::{CLIENT, grant, keyring};
+use crate::fixture::{grant, keyring};
+use crate::load::{self, rate, rotate};
 use crate::measure::median;
 use crate::soak::{self, Sample};
 use crate::table::{Table, Target};
@@ -24,8 +22,14 @@ const MOST: usize = 64;
 const EACH: usize = 16;
 /// The sealed record of a family of the fixture.
 const PAYLOAD: usize = 235;
-/// The script of the store, and a number that makes each of its runs one of its own.
-const COMMIT: &str = include_str!("../../src/store/redis/commit.lua");
+/// The least that compares the version in front of a row and replaces it.
+const SWAP: &str = "
+    if redis.call('GETRANGE', KEYS[1], 0, 7) ~= ARGV[1] then return 0 end
+    redis.call('SET', KEYS[1], ARGV[2])
+    return 1
+";
+/// What the store keeps beside the payload: 41 bytes, the expiry, and two index keys with their number.
+const HEAD: usize = 41 + 8 + 1 + 2 * 16;
 
 pub fn run(table: &mut Table, quick: bool) {
     Runtime::new().unwrap().block_on(async {
@@ -86,27 +90,6 @@ impl Lab {
     }
 }
 
-/// Calls a second: so many tasks that do `step` with a number of their own, over and over.
-async fn rate<F: Future<Output = ()> + Send>(
-    clients: usize,
-    step: impl Fn(usize, usize) -> F + Clone + Send + 'static,
-) -> f64 {
-    let (begun, mut tasks) = (Instant::now(), JoinSet::new());
-    for client in 0..clients {
-        let step = step.clone();
-        tasks.spawn(async move {
-            let mut done = 0;
-            while begun.elapsed() < Duration::from_millis(300) {
-                step(client, done).await;
-                done += 1;
-            }
-            done
-        });
-    }
-    let done: usize = tasks.join_all().await.into_iter().sum();
-    done as f64 / begun.elapsed().as_secs_f64()
-}
-
 fn key(number: usize) -> RecordKey {
     RecordKey::from_bytes((number as u128).wrapping_mul(0x2d35_8dcc_aa6c_78a5_0d39_7c4d_2f6b_1a35).to_le_bytes())
 }
@@ -129,26 +112,19 @@ async fn fill(store: &Arc<RedisStore>, numbers: std::ops::Range<usize>, expires_
     tasks.join_all().await;
 }
 
-async fn rotate(issuer: &TokenIssuer<RedisStore>, client: &Client, token: &mut String) {
-    let answer = issuer.refresh(&RefreshRequest::new(client, token)).await;
-    let Ok(Answer::Issue(response)) = answer else { panic!("a current token is rotated: {answer:?}") };
-    *token = response.refresh_token.expose().to_owned();
+fn row_name(number: usize) -> Vec<u8> {
+    [b"bare:".as_slice(), key(number).as_bytes()].concat()
 }
 
-/// The call that the store makes, of the same script with the same bytes.
-fn swap(script: &Script, number: usize, version: u64, unique: u64) -> Cmd {
-    let (key, shard) = (key(number), usize::from(key(number).as_bytes()[0]) / 2);
+fn row(version: u64) -> Vec<u8> {
+    let mut row = version.to_be_bytes().to_vec();
+    row.resize(HEAD + PAYLOAD, 7);
+    row
+}
+
+fn swap(script: &Script, number: usize, version: u64) -> Cmd {
     let mut cmd = ::redis::cmd("EVALSHA");
-    cmd.arg(script.get_hash()).arg(3);
-    cmd.arg([format!("rows:{{{shard:02x}}}:r:").as_bytes(), key.as_bytes()].concat());
-    cmd.arg(format!("rows:{{{shard:02x}}}:k")).arg(format!("rows:{{{shard:02x}}}:e"));
-    let mut body = 2_000_000_000_u64.to_be_bytes().to_vec();
-    body.push(2);
-    record(number, version, 0).indexes.iter().for_each(|index| body.extend(index.as_bytes()));
-    body.extend([7; PAYLOAD]);
-    let write = [version.to_be_bytes(), unique.to_be_bytes()].concat();
-    cmd.arg(write).arg(&(version - 1).to_be_bytes()).arg(&2_000_086_400_u64.to_be_bytes());
-    cmd.arg("2000086400000").arg("2000043200").arg(body).arg("0");
+    cmd.arg(script.get_hash()).arg(1).arg(row_name(number)).arg(&(version - 1).to_be_bytes()).arg(row(version));
     cmd
 }
 
@@ -172,7 +148,7 @@ async fn throughput(table: &mut Table, lab: &Lab, rounds: usize) {
         let (issuer, tokens) = (issuer.clone(), tokens.clone());
         async move {
             let mut mine = tokens[client].lock().await;
-            rotate(&issuer, &Client::public(CLIENT), &mut mine[turn % EACH]).await;
+            rotate(&issuer, &mut mine[turn % EACH]).await;
         }
     };
     let commit = {
@@ -186,18 +162,21 @@ async fn throughput(table: &mut Table, lab: &Lab, rounds: usize) {
             }
         }
     };
-    let script = Arc::new(Script::new(COMMIT));
+    let script = Arc::new(Script::new(SWAP));
+    script.prepare_invoke().load_async(&mut lab.bare.clone()).await.unwrap();
+    for number in 0..MOST * EACH {
+        ::redis::cmd("SET").arg(row_name(number)).arg(row(1)).exec_async(&mut lab.bare.clone()).await.unwrap();
+    }
+    let bare_versions: Arc<Vec<_>> = Arc::new((0..MOST * EACH).map(|_| AtomicU64::new(1)).collect());
     let bare_swap = |read: bool| {
-        let (bare, versions, script) = (lab.bare.clone(), versions.clone(), script.clone());
+        let (bare, versions, script) = (lab.bare.clone(), bare_versions.clone(), script.clone());
         move |client: usize, turn: usize| {
             let (mut bare, number, script) = (bare.clone(), client * EACH + turn % EACH, script.clone());
             let version = versions[number].fetch_add(1, Ordering::Relaxed) + 1;
             async move {
-                let cmd = swap(&script, number, version, version);
+                let cmd = swap(&script, number, version);
                 if read {
-                    let shard = usize::from(key(number).as_bytes()[0]) / 2;
-                    let name = [format!("rows:{{{shard:02x}}}:r:").as_bytes(), key(number).as_bytes()].concat();
-                    let _: Vec<u8> = ::redis::cmd("GET").arg(name).query_async(&mut bare).await.unwrap();
+                    let _: Vec<u8> = ::redis::cmd("GET").arg(row_name(number)).query_async(&mut bare).await.unwrap();
                 }
                 let done: i64 = cmd.query_async(&mut bare).await.unwrap();
                 assert_eq!(done, 1);
@@ -237,9 +216,9 @@ async fn throughput(table: &mut Table, lab: &Lab, rounds: usize) {
         table.figure(format!("PING, {clients} concurrent on one connection"), shown(&pings, "answers"));
         table.figure(format!("PING, {clients} concurrent on a connection each"), shown(&pings_alone, "answers"));
         table.figure(format!("bare compare-and-swap, {clients} concurrent"), shown(&swaps, "writes"));
-        let case = format!("commits at {clients} concurrent ÷ bare compare-and-swap of the same script and bytes");
+        let case = format!("commits at {clients} concurrent ÷ bare compare-and-swap of the same bytes");
         table.ratio(case, shown(&commits, "commits"), ratio(&commits, &swaps), Target::None);
-        let case = format!("rotations at {clients} concurrent ÷ bare compare-and-swap of the same script and bytes");
+        let case = format!("rotations at {clients} concurrent ÷ bare compare-and-swap of the same bytes");
         table.ratio(case, shown(&ours, "rotations"), ratio(&ours, &swaps), Target::AtLeast(0.9));
         let case = format!("rotations at {clients} concurrent ÷ bare read and compare-and-swap");
         table.ratio(case, shown(&ours, "rotations"), ratio(&ours, &pairs), Target::None);
@@ -264,18 +243,17 @@ async fn bytes(lab: &Lab, prefix: &str) -> usize {
 
 async fn size(table: &mut Table, lab: &Lab) {
     let issuer = TokenIssuer::new(lab.store("size").await, keyring());
-    let client = Client::public(CLIENT);
     let mut tokens = Vec::new();
     for user in 0..100 {
         tokens.push(issuer.issue(grant(user), None).await.unwrap().refresh_token.expose().to_owned());
     }
     for token in &mut tokens {
-        rotate(&issuer, &client, token).await;
+        rotate(&issuer, token).await;
     }
     let one = bytes(lab, "size").await;
     for token in &mut tokens {
         for _ in 1..1000 {
-            rotate(&issuer, &client, token).await;
+            rotate(&issuer, token).await;
         }
     }
     let thousand = bytes(lab, "size").await;
@@ -289,48 +267,7 @@ async fn purge(table: &mut Table, lab: &Lab, (expired, living): (usize, usize)) 
     let store = Arc::new(lab.store("purge").await);
     fill(&store, 0..living, 2_000_000_000).await;
     fill(&store, living..living + expired, NOW).await;
-    let issuer = TokenIssuer::new(lab.store("purge-ours").await, keyring());
-    let client = Client::public(CLIENT);
-    let mut token = issuer.issue(grant(0), None).await.unwrap().refresh_token.expose().to_owned();
-    let times = |waits: Vec<f64>| (median(waits.clone()), waits.into_iter().fold(0.0, f64::max));
-    let mut quiet = Vec::new();
-    for _ in 0..2000 {
-        let begun = Instant::now();
-        rotate(&issuer, &client, &mut token).await;
-        quiet.push(begun.elapsed().as_secs_f64() * 1e6);
-    }
-    let done = Arc::new(AtomicBool::new(false));
-    let purger = tokio::spawn({
-        let (store, done) = (store.clone(), done.clone());
-        async move {
-            let (begun, mut purged) = (Instant::now(), 0);
-            loop {
-                let some = store.purge(Timestamp::from_unix(NOW), 256).await.unwrap();
-                purged += some;
-                if some < 256 {
-                    done.store(true, Ordering::Relaxed);
-                    return (purged, begun.elapsed());
-                }
-            }
-        }
-    });
-    let mut busy = Vec::new();
-    while !done.load(Ordering::Relaxed) {
-        let begun = Instant::now();
-        rotate(&issuer, &client, &mut token).await;
-        busy.push(begun.elapsed().as_secs_f64() * 1e6);
-    }
-    let (purged, took) = purger.await.unwrap();
-    assert_eq!(purged, expired);
-    let mut sorted = busy.clone();
-    sorted.sort_by(f64::total_cmp);
-    let percentile = sorted[sorted.len() * 99 / 100];
-    let ((quiet, longest_quiet), (median, longest)) = (times(quiet), times(busy));
-    table.figure(format!("purge of {expired} among {living} living"), format!("{:.2} s", took.as_secs_f64()));
-    table.figure("a refresh without a purge: median, longest", format!("{quiet:.0} µs, {longest_quiet:.0} µs"));
-    table.figure("a refresh during the purge: median, longest", format!("{median:.0} µs, {longest:.0} µs"));
-    let case = "the median of a refresh during the purge ÷ without";
-    table.ratio(case, format!("{median:.0} µs"), median / quiet, Target::None);
-    let case = "the 99th percentile of a refresh during the purge ÷ the median without";
-    table.ratio(case, format!("{percentile:.0} µs"), percentile / quiet, Target::AtMost(3.0));
+    let issuer = TokenIssuer::new(Arc::new(lab.store("purge-ours").await), keyring());
+    let mut token = [issuer.issue(grant(0), None).await.unwrap().refresh_token.expose().to_owned()];
+    load::purge_beside(table, (store, Timestamp::from_unix(NOW)), (&issuer, &mut token), (expired, living)).await;
 }

@@ -42,6 +42,11 @@ impl Record {
     /// The largest payload in bytes.
     pub const MAX_PAYLOAD: usize = 64 * 1024;
 
+    /// Whether it has no more index keys, and no larger a payload, than a store has to take.
+    pub fn is_within_limits(&self) -> bool {
+        self.indexes.len() <= Self::MAX_INDEXES && self.payload.len() <= Self::MAX_PAYLOAD
+    }
+
     /// A record of these parts, as an adapter reads them back.
     pub fn new(key: RecordKey, version: u64, expires_at: Timestamp, indexes: Vec<IndexKey>, payload: Vec<u8>) -> Self {
         Self { key, version, expires_at, indexes, payload }

@@ -25,17 +25,36 @@ async fn a_fresh_token_is_served_without_asking_the_server() {
 #[tokio::test]
 async fn a_token_that_is_due_is_refreshed_by_one_and_the_others_are_served_the_valid_one() {
     let lab = Lab::new(Script::new([successor(1)]).gated());
-    let credentials = lab.credentials();
-    lab.log_in(&credentials).await;
-    lab.pass(3000);
-    let first = tokio::spawn(async move { token(&credentials).await });
-    lab.script.asked().await;
+    let first = lab.refreshing_after(3000).await;
     for _ in 0..20 {
         assert_eq!(token(&lab.credentials()).await, "access-0");
     }
     lab.script.open();
     assert_eq!(first.await.unwrap(), "access-1");
     assert_eq!(token(&lab.credentials()).await, "access-1");
+    assert_eq!(lab.script.presented(), ["refresh-0"]);
+}
+
+#[tokio::test]
+async fn a_slow_refresh_keeps_nobody_from_a_valid_token() {
+    let lab = Lab::new(Script::new([successor(1)]).gated());
+    let first = lab.refreshing_after(3000).await;
+    lab.lose_patience();
+    lab.script.open();
+    assert_eq!(first.await.unwrap(), "access-0");
+    lab.pass(600);
+    assert_eq!(token(&lab.credentials()).await, "access-1");
+    assert_eq!(lab.script.presented(), ["refresh-0"], "the refresh went on");
+}
+
+#[tokio::test]
+async fn who_loses_patience_when_the_token_has_died_waits_on() {
+    let lab = Lab::new(Script::new([successor(1)]).gated());
+    let first = lab.refreshing_after(3590).await;
+    lab.pass(10);
+    lab.lose_patience();
+    lab.script.open();
+    assert_eq!(first.await.unwrap(), "access-1");
     assert_eq!(lab.script.presented(), ["refresh-0"]);
 }
 
@@ -69,11 +88,7 @@ async fn each_refresh_presents_the_newest_refresh_token() {
 #[tokio::test]
 async fn a_refresh_whose_caller_has_gone_is_stored_all_the_same() {
     let lab = Lab::new(Script::new([successor(1)]).gated());
-    let credentials = lab.credentials();
-    lab.log_in(&credentials).await;
-    lab.pass(3600);
-    let caller = tokio::spawn(async move { token(&credentials).await });
-    lab.script.asked().await;
+    let caller = lab.refreshing_after(3600).await;
     caller.abort();
     assert!(caller.await.unwrap_err().is_cancelled());
     lab.script.open();

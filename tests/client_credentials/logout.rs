@@ -37,11 +37,8 @@ async fn a_logout_that_the_server_did_not_hear_of_deletes_nothing() {
 #[tokio::test]
 async fn a_logout_waits_for_a_refresh_and_revokes_what_it_brought() {
     let lab = Lab::new(Script::new([successor(1)]).gated());
-    let (refreshing, leaving) = (lab.credentials(), lab.credentials());
-    lab.log_in(&refreshing).await;
-    lab.pass(3600);
-    let refresh = tokio::spawn(async move { token(&refreshing).await });
-    lab.script.asked().await;
+    let leaving = lab.credentials();
+    let refresh = lab.refreshing_after(3600).await;
     lab.script.on_revoke(Ok(Revocation::Done));
     let logout = tokio::spawn(async move { leaving.forget().await });
     while lab.pauses.lock().unwrap().is_empty() {

@@ -70,7 +70,8 @@ async fn a_store_that_fails_is_an_error_and_shows_nothing_of_what_is_stored() {
     let os = Os::new(Script::new([]));
     os.lab.log_in(&os.credentials()).await;
     let secret = || b"access-0".to_vec();
-    for error in [Error::BadEncoding(secret()), Error::BadDataFormat(secret(), "cut off".into())] {
+    let source = String::from_utf8([secret(), vec![0xff]].concat()).unwrap_err();
+    for error in [Error::BadEncoding(secret()), Error::BadDataFormat(secret(), source.into())] {
         os.fail_next(error);
         let Err(error) = os.credentials().access_token().await else { panic!("served") };
         assert!(matches!(error, ClientCredentialsError::Storage(StorageError::Other(_))), "{error:?}");

@@ -26,6 +26,20 @@ async fn a_lost_answer_is_asked_for_again_with_the_old_refresh_token() {
 }
 
 #[tokio::test]
+async fn a_slow_answer_that_is_lost_is_not_asked_for_beyond_the_leeway() {
+    for (takes, times) in [(7, 4), (8, 3), (20, 2), (25, 1)] {
+        let lost = (0..4).map(|_| Err(UpstreamError::uncertain("timed out")));
+        let lab = Lab::new(Script::new(lost).taking(seconds(takes)));
+        let credentials = lab.credentials();
+        lab.log_in(&credentials).await;
+        lab.pass(3600);
+        let refused = credentials.access_token().await;
+        assert!(matches!(refused, Err(ClientCredentialsError::Unavailable { source: Some(_), .. })), "{refused:?}");
+        assert_eq!(lab.script.presented().len(), times, "{takes} seconds each");
+    }
+}
+
+#[tokio::test]
 async fn invalid_grant_ends_the_login_and_leaves_no_token_behind() {
     let lab = Lab::new(Script::new([Err(UpstreamError::InvalidGrant)]));
     let credentials = lab.credentials();
@@ -59,6 +73,17 @@ async fn while_the_server_is_down_the_valid_token_is_served_and_then_none() {
     lab.clock.advance(retry_after);
     assert_eq!(token(&credentials).await, "access-1");
     assert_eq!(lab.script.presented(), ["refresh-0"; 3], "nothing was lost");
+}
+
+#[tokio::test]
+async fn a_token_that_dies_during_the_refresh_is_not_served() {
+    let lost = || Err(UpstreamError::uncertain("timed out"));
+    let lab = Lab::new(Script::new([lost(), lost(), lost(), lost()]).taking(seconds(20)));
+    let credentials = lab.credentials();
+    lab.log_in(&credentials).await;
+    lab.pass(3590);
+    let refused = credentials.access_token().await;
+    assert!(matches!(refused, Err(ClientCredentialsError::Unavailable { source: Some(_), .. })), "{refused:?}");
 }
 
 #[tokio::test]
@@ -135,12 +160,17 @@ impl CredentialStorage for FullDisk {
 /// An expired login on a disk that is full for some of the writes, the login being the first.
 async fn on_full_disk(from: usize, to: usize) -> (Lab, Result<String, ClientCredentialsError>) {
     let lab = Lab::new(Script::new((1..=2).map(successor)));
+    let served = served_at(3600, &lab, from, to).await;
+    (lab, served)
+}
+
+/// What is served so many seconds after the login.
+async fn served_at(age: u64, lab: &Lab, from: usize, to: usize) -> Result<String, ClientCredentialsError> {
     let disk = FullDisk { file: lab.file(), writes: Arc::default(), from, to };
     let credentials = lab.credentials_in(disk);
     lab.log_in(&credentials).await;
-    lab.pass(3600);
-    let served = credentials.access_token().await.map(|token| token.expose().to_owned());
-    (lab, served)
+    lab.pass(age);
+    credentials.access_token().await.map(|token| token.expose().to_owned())
 }
 
 #[tokio::test]
@@ -163,4 +193,30 @@ async fn what_could_not_be_stored_is_not_served() {
     assert!(matches!(served, Err(ClientCredentialsError::Storage(StorageError::Io(_)))), "{served:?}");
     assert_eq!(token(&lab.credentials()).await, "access-2", "the next one asks again with the old refresh token");
     assert_eq!(lab.script.presented(), ["refresh-0"; 2]);
+}
+
+#[tokio::test]
+async fn on_a_full_disk_the_valid_token_is_served() {
+    let lab = Lab::new(Script::new([]));
+    assert_eq!(served_at(3000, &lab, 1, usize::MAX).await.unwrap(), "access-0");
+    assert_eq!(lab.script.presented(), Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn a_failure_that_cannot_be_noted_down_costs_nobody_the_valid_token() {
+    for (age, valid) in [(3000, true), (3600, false)] {
+        let lab = Lab::new(Script::new([Err(UpstreamError::unavailable("down"))]));
+        match served_at(age, &lab, 2, usize::MAX).await {
+            Ok(served) => assert!(valid && served == "access-0", "{served}"),
+            Err(ClientCredentialsError::Unavailable { source: Some(_), .. }) => assert!(!valid),
+            Err(error) => panic!("{error:?}"),
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_valid_token_is_not_served_in_place_of_one_that_could_not_be_stored() {
+    let lab = Lab::new(Script::new([successor(1)]));
+    let served = served_at(3000, &lab, 2, usize::MAX).await;
+    assert!(matches!(served, Err(ClientCredentialsError::Storage(StorageError::Io(_)))), "{served:?}");
 }

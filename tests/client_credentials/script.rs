@@ -15,6 +15,8 @@ use tokio::sync::Semaphore;
 use super::support::*;
 
 pub const HOUR: Duration = seconds(3600);
+/// How long a caller with a valid token waits for a refresh; no pause is as long.
+const PATIENCE: Duration = seconds(15);
 
 type Answers<T> = Mutex<VecDeque<Result<T, UpstreamError>>>;
 
@@ -26,6 +28,8 @@ pub struct Script {
     presented: Arc<Mutex<Vec<String>>>,
     revoked: Arc<Mutex<Vec<String>>>,
     gate: Arc<Semaphore>,
+    clock: TestClock,
+    takes: Duration,
 }
 
 impl Script {
@@ -36,12 +40,19 @@ impl Script {
             presented: Arc::default(),
             revoked: Arc::default(),
             gate: Arc::new(Semaphore::new(Semaphore::MAX_PERMITS)),
+            clock: TestClock::default(),
+            takes: Duration::ZERO,
         }
     }
 
     /// No refresh is answered before [`open`](Self::open).
     pub fn gated(self) -> Self {
         Self { gate: Arc::new(Semaphore::new(0)), ..self }
+    }
+
+    /// Each answer to a refresh takes so long.
+    pub fn taking(self, takes: Duration) -> Self {
+        Self { takes, ..self }
     }
 
     pub fn open(&self) {
@@ -78,6 +89,7 @@ impl UpstreamProvider for Script {
         Box::pin(async move {
             self.presented.lock().unwrap().push(refresh_token(tokens));
             self.gate.acquire().await.unwrap().forget();
+            self.clock.advance(self.takes);
             self.refreshes.lock().unwrap().pop_front().expect("one refresh less")
         })
     }
@@ -101,18 +113,21 @@ pub fn successor(n: u32) -> Result<Refreshed, UpstreamError> {
     Ok(refreshed.refresh_token(SecretText::new(format!("refresh-{n}"))))
 }
 
-/// A file of its own, a clock to turn, and pauses that are noted down rather than waited for.
+/// A file of its own, a clock to turn, and pauses that are noted down rather than waited for. Who waits for a refresh has
+/// endless patience, until it [loses it](Self::lose_patience).
 pub struct Lab {
     pub folder: TempDir,
     pub clock: TestClock,
     pub script: Script,
     pub pauses: Arc<Mutex<Vec<Duration>>>,
+    impatience: Arc<Semaphore>,
 }
 
 impl Lab {
     pub fn new(script: Script) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        Self { folder, clock: TestClock::default(), script, pauses: Arc::default() }
+        let impatience = Arc::new(Semaphore::new(0));
+        Self { folder, clock: script.clock.clone(), script, pauses: Arc::default(), impatience }
     }
 
     pub fn path(&self) -> std::path::PathBuf {
@@ -129,10 +144,18 @@ impl Lab {
     }
 
     pub fn credentials_in(&self, storage: impl CredentialStorage + 'static) -> ClientCredentials {
-        let pauses = self.pauses.clone();
-        let sleep = move |pause| {
-            pauses.lock().unwrap().push(pause);
-            tokio::time::sleep(Duration::from_millis(1))
+        let (pauses, impatience) = (self.pauses.clone(), self.impatience.clone());
+        let sleep = move |time| {
+            let patience = (time >= PATIENCE).then(|| impatience.clone());
+            if patience.is_none() {
+                pauses.lock().unwrap().push(time);
+            }
+            async move {
+                match patience {
+                    Some(impatience) => impatience.acquire().await.unwrap().forget(),
+                    None => tokio::time::sleep(Duration::from_millis(1)).await,
+                }
+            }
         };
         let runtime = Runtime::new(sleep, |task| drop(tokio::spawn(task)));
         ClientCredentials::new(storage, self.script.clone(), runtime).with_clock(self.clock.clone())
@@ -144,6 +167,21 @@ impl Lab {
         let tokens = TokenSet::new(SecretText::new("access-0"), scope("mcp:read"));
         let tokens = tokens.refresh_token(SecretText::new("refresh-0")).expires_at(now.saturating_add(HOUR));
         credentials.store(tokens).await.unwrap();
+    }
+
+    /// A caller who has logged in so many seconds ago, and whose refresh the gated script has been asked for.
+    pub async fn refreshing_after(&self, seconds: u64) -> tokio::task::JoinHandle<String> {
+        let credentials = self.credentials();
+        self.log_in(&credentials).await;
+        self.pass(seconds);
+        let caller = tokio::spawn(async move { token(&credentials).await });
+        self.script.asked().await;
+        caller
+    }
+
+    /// One caller has waited for a refresh for long enough.
+    pub fn lose_patience(&self) {
+        self.impatience.add_permits(1);
     }
 
     pub fn pass(&self, seconds: u64) {

@@ -2,6 +2,7 @@
 
 mod conformance;
 mod failover;
+mod frozen;
 mod outage;
 mod pair;
 mod processes;
@@ -9,6 +10,7 @@ mod proxy;
 mod races;
 mod schema;
 mod secrets;
+mod silent;
 #[path = "../support/mod.rs"]
 mod support;
 

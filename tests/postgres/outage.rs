@@ -167,25 +167,71 @@ fn a_purge_waits_for_what_is_locked_and_spares_what_is_renewed() {
 }
 
 #[test]
-fn a_locked_row_does_not_stop_the_commits_of_others() {
+fn a_purge_is_patient_as_long_as_it_makes_progress() {
     RUNTIME.block_on(async {
         let table = table();
-        let store = store(&direct(), &table).await;
+        let store = store(&direct(), &table).await.with_timeout(Duration::from_secs(2));
         for key in [1, 2] {
             assert_eq!(store.commit(record_of(key, 1)).await.unwrap(), Commit::Apply);
         }
-        let lock = format!("BEGIN; SELECT * FROM {table} WHERE key < '\\x02' FOR UPDATE; SELECT pg_sleep(2); COMMIT");
+        let locks = [1.5, 3.0].iter().zip([1, 2]).map(|(seconds, key)| {
+            format!(
+                "BEGIN; SELECT * FROM {table} WHERE key = '\\x{}' FOR UPDATE; SELECT pg_sleep({seconds}); COMMIT",
+                format!("{key:02}").repeat(16)
+            )
+        });
+        let locks: Vec<_> = locks.map(|lock| tokio::spawn(async move { sql(&direct(), &lock).await })).collect();
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        assert_eq!(store.purge(Timestamp::from_unix(10), 10).await.unwrap(), 2);
+        for lock in locks {
+            lock.await.unwrap();
+        }
+    });
+}
+
+#[test]
+fn a_purge_that_makes_none_ends() {
+    RUNTIME.block_on(async {
+        let table = table();
+        let store = store(&direct(), &table).await.with_timeout(Duration::from_millis(200));
+        assert_eq!(store.commit(record(1)).await.unwrap(), Commit::Apply);
+        let lock = format!("BEGIN; SELECT * FROM {table} FOR UPDATE; SELECT pg_sleep(2); COMMIT");
         let locked = tokio::spawn(async move { sql(&direct(), &lock).await });
         tokio::time::sleep(Duration::from_millis(300)).await;
-        let held_up = tokio::spawn({
-            let store = store.clone();
-            async move { store.commit(record(2)).await }
-        });
-        tokio::time::sleep(Duration::from_millis(100)).await;
-        assert_eq!(store.commit(record_of(2, 2)).await.unwrap(), Commit::Apply);
+        assert!(matches!(store.purge(Timestamp::from_unix(10), 10).await, Err(StoreError::Unavailable(_))));
         assert!(!locked.is_finished(), "it waited for the lock");
-        assert_eq!(held_up.await.unwrap().unwrap(), Commit::Apply);
+        locked.await.unwrap();
     });
+}
+
+/// The commit of another row comes so much later than the one that waits for a locked row, and after it no other.
+async fn past_a_locked_row(later: Duration) {
+    let table = table();
+    let store = store(&direct(), &table).await;
+    for key in [1, 2] {
+        assert_eq!(store.commit(record_of(key, 1)).await.unwrap(), Commit::Apply);
+    }
+    let lock = format!("BEGIN; SELECT * FROM {table} WHERE key < '\\x02' FOR UPDATE; SELECT pg_sleep(2); COMMIT");
+    let locked = tokio::spawn(async move { sql(&direct(), &lock).await });
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    let held_up = tokio::spawn({
+        let store = store.clone();
+        async move { store.commit(record(2)).await }
+    });
+    tokio::time::sleep(later).await;
+    assert_eq!(store.commit(record_of(2, 2)).await.unwrap(), Commit::Apply);
+    assert!(!locked.is_finished(), "it waited for the lock");
+    assert_eq!(held_up.await.unwrap().unwrap(), Commit::Apply);
+}
+
+#[test]
+fn a_locked_row_does_not_stop_the_commits_of_others() {
+    RUNTIME.block_on(past_a_locked_row(Duration::from_millis(100)));
+}
+
+#[test]
+fn a_locked_row_does_not_stop_a_commit_that_comes_before_anybody_knows() {
+    RUNTIME.block_on(past_a_locked_row(Duration::from_millis(10)));
 }
 
 #[test]

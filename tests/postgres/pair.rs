@@ -1,5 +1,7 @@
 //! A primary and its synchronous standby, to be killed and frozen.
 
+use std::fs::File;
+use std::io::Write;
 use std::net::TcpListener;
 use std::path::PathBuf;
 use std::process::Command;
@@ -23,14 +25,16 @@ impl Pair {
         let server = |role| Server { directory: scratch.join(format!("{name}-{role}")), port: free_port() };
         let (primary, standby) = (server("primary"), server("standby"));
         primary.run("initdb", &["-U", "postgres", "--auth=trust", "--no-sync"]);
-        primary.start("");
+        primary.start();
         let port = primary.port.to_string();
         let from = ["-h", "127.0.0.1", "-p", &port, "-U", "postgres"];
         standby.run("pg_basebackup", &[&from[..], &["-R", "-X", "stream", "-C", "-S", "b", "--no-sync"]].concat());
-        standby.start("");
-        // Only now, for a primary without its synchronous standby answers nobody.
-        primary.run("pg_ctl", &["-w", "-m", "fast", "stop"]);
-        primary.start("-c synchronous_standby_names=*");
+        standby.start();
+        // Only now, for a primary without its synchronous standby answers nobody; and without a restart, after which the standby
+        // would take seconds to come back.
+        let settings = primary.directory.join("postgresql.auto.conf");
+        File::options().append(true).open(settings).unwrap().write_all(b"synchronous_standby_names = '*'\n").unwrap();
+        primary.run("pg_ctl", &["reload"]);
         Self { primary, standby }
     }
 
@@ -66,10 +70,10 @@ impl Drop for Pair {
 }
 
 impl Server {
-    fn start(&self, options: &str) {
+    fn start(&self) {
         let log = self.directory.join("log");
         let port = self.port;
-        let options = format!("-p {port} -c listen_addresses=127.0.0.1 -c unix_socket_directories= {options}");
+        let options = format!("-p {port} -c listen_addresses=127.0.0.1 -c unix_socket_directories=");
         self.run("pg_ctl", &["-w", "-l", log.to_str().unwrap(), "-o", &options, "start"]);
     }
 

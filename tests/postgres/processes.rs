@@ -1,13 +1,12 @@
 //! Two processes on one table.
 
 use std::collections::HashSet;
-use std::io::{BufRead, BufReader, Write};
-use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::sync::Arc;
 
 use mcp_token_lifecycle::{ErrorCode, TokenIssuer};
 use tokio::task::JoinSet;
 
+use super::support::process::{Process, say};
 use super::support::*;
 use super::{Issuer, RUNTIME, direct, pooled, refresh, store, table};
 
@@ -32,7 +31,7 @@ fn child() {
             "revoke" => RUNTIME.block_on(issuer.revoke(&client(), token, None)).map(|()| "revoked".to_owned()).unwrap(),
             _ => RUNTIME.block_on(refreshes(&issuer, token)),
         };
-        std::io::stdout().write_all(format!("\n= {answer}\n").as_bytes()).unwrap();
+        say(&answer);
     }
 }
 
@@ -49,55 +48,18 @@ async fn refreshes(issuer: &Issuer, token: &str) -> String {
     format!("{rotated} {}", successors.into_iter().collect::<Vec<_>>().join(" "))
 }
 
-struct Process {
-    child: Child,
-    input: ChildStdin,
-    output: BufReader<ChildStdout>,
-}
-
-impl Process {
-    fn start(place: &str) -> Self {
-        let mut child = Command::new(std::env::current_exe().unwrap())
-            .args(["--exact", "processes::child", "--nocapture", "--test-threads=1"])
-            .env(VARIABLE, place)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let (input, output) = (child.stdin.take().unwrap(), BufReader::new(child.stdout.take().unwrap()));
-        Self { child, input, output }
-    }
-
-    fn tell(&mut self, act: &str, token: &str) {
-        self.input.write_all(format!("{act} {token}\n").as_bytes()).unwrap();
-    }
-
-    fn hear(&mut self) -> String {
-        let mut line = String::new();
-        // The harness has lines of its own.
-        while !line.starts_with("= ") {
-            line.clear();
-            assert_ne!(self.output.read_line(&mut line).unwrap(), 0, "the process has ended");
-        }
-        line[2..].trim_end().to_owned()
-    }
-}
-
-impl Drop for Process {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
+fn start(place: &str) -> Process {
+    Process::start("processes::child", VARIABLE, place)
 }
 
 fn race(url: &str) {
     let place = format!("{url} {}", table());
     let issuer = RUNTIME.block_on(issuer(&place));
-    let mut processes = [Process::start(&place), Process::start(&place)];
+    let mut processes = [start(&place), start(&place)];
     let mut current = rt(&RUNTIME.block_on(issuer.issue(grant(), None)).unwrap()).to_owned();
     let mut rotated = [0, 0];
     for _ in 0..ROUNDS {
-        processes.iter_mut().for_each(|process| process.tell("refresh", &current));
+        processes.iter_mut().for_each(|process| process.tell(&format!("refresh {current}")));
         let heard = processes.each_mut().map(Process::hear);
         let mut successors = HashSet::new();
         let mut rotations = 0;
@@ -113,8 +75,8 @@ fn race(url: &str) {
     let (mut survivors, mut lost) = (0, 0);
     for round in 0..ROUNDS {
         let first = RUNTIME.block_on(issuer.issue(grant(), None)).unwrap();
-        processes[round % 2].tell("refresh", rt(&first));
-        processes[(round + 1) % 2].tell("revoke", rt(&first));
+        processes[round % 2].tell(&format!("refresh {}", rt(&first)));
+        processes[(round + 1) % 2].tell(&format!("revoke {}", rt(&first)));
         let heard = processes[round % 2].hear();
         processes[(round + 1) % 2].hear();
         let tokens = heard.split(' ').skip(1).filter(|token| !token.is_empty());

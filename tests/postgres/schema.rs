@@ -1,11 +1,13 @@
 //! The table: how it comes to be, and what a rotation costs it.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use mcp_token_lifecycle::{
     Commit, PostgresError, PostgresStore, Record, RecordKey, Timestamp, TokenIssuer, TokenStore,
 };
 use tokio::task::JoinSet;
+use tokio::time::sleep;
 
 use super::support::*;
 use super::{Issuer, RUNTIME, direct, refresh, sql, store, table};
@@ -31,6 +33,23 @@ fn many_processes_may_create_the_table_at_once() {
         assert_eq!(at(&name).await.commit(record()).await.unwrap(), Commit::Apply);
         at(&name).await.create_schema().await.unwrap();
         assert_eq!(at(&name).await.get(record().key).await.unwrap(), Some(record()));
+    });
+}
+
+#[test]
+fn a_start_does_not_wait_for_ever_for_one_that_hangs() {
+    RUNTIME.block_on(async {
+        let name = table();
+        let hung = tokio::spawn(async {
+            sql(&direct(), "BEGIN; SELECT pg_advisory_xact_lock(7021865330); SELECT pg_sleep(1.5); COMMIT").await
+        });
+        sleep(Duration::from_millis(300)).await;
+        let hurried = at(&name).await.with_timeout(Duration::from_millis(500));
+        let outcome = hurried.create_schema().await;
+        assert!(matches!(outcome, Err(PostgresError::Schema(_))), "{outcome:?}");
+        assert!(!hung.is_finished(), "it waited for the lock");
+        hung.await.unwrap();
+        hurried.with_timeout(Duration::from_secs(5)).create_schema().await.unwrap();
     });
 }
 
@@ -76,7 +95,10 @@ fn a_rotation_touches_no_index_and_the_table_does_not_grow_with_rotations() {
     const FAMILIES: usize = 200;
     RUNTIME.block_on(async {
         let name = table();
-        let issuer: Issuer = Arc::new(TokenIssuer::new(store(&direct(), &name).await, keyring()));
+        // In a database of its own: the transactions that other tests leave open would keep every old version alive.
+        sql(&direct(), &format!("CREATE DATABASE {name}")).await;
+        let url = direct().strip_suffix("postgres").unwrap().to_owned() + &name;
+        let issuer: Issuer = Arc::new(TokenIssuer::new(store(&url, &name).await, keyring()));
         let mut tokens = Vec::new();
         for _ in 0..FAMILIES {
             tokens.push(rt(&issuer.issue(grant(), None).await.unwrap()).to_owned());
@@ -90,14 +112,14 @@ fn a_rotation_touches_no_index_and_the_table_does_not_grow_with_rotations() {
                 }
                 tokens = tasks.join_all().await;
             }
-            sql(&direct(), &format!("VACUUM {name}")).await;
+            sql(&url, &format!("VACUUM {name}")).await;
             let size = format!("SELECT pg_total_relation_size('{name}')");
-            sql(&direct(), &size).await[0].parse::<usize>().unwrap() / FAMILIES
+            sql(&url, &size).await[0].parse::<usize>().unwrap() / FAMILIES
         };
         let (few, many) = (rotate(2).await, rotate(50).await);
         let hot = "round(100.0 * n_tup_hot_upd / n_tup_upd)";
         let share = sql(
-            &direct(),
+            &url,
             &format!(
                 "SELECT pg_stat_force_next_flush(); SELECT {hot} FROM pg_stat_user_tables WHERE relname = '{name}'"
             ),

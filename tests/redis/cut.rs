@@ -6,35 +6,55 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
-use mcp_token_lifecycle::{ErrorKind, RedisStore, RefreshRequest, RotationPolicy};
+use mcp_token_lifecycle::{
+    Commit, ErrorKind, Record, RecordKey, RedisStore, RefreshRequest, RotationPolicy, StoreError, Timestamp, TokenStore,
+};
 
 use crate::servers::{Server, fresh, until};
 use crate::support::*;
 
 /// A proxy that passes everything on, until it is told to swallow the answer to the next script and hang up.
-fn pass_through(listener: TcpListener, server: u16) -> Arc<AtomicBool> {
-    let cut = Arc::new(AtomicBool::new(false));
-    let armed = Arc::clone(&cut);
-    thread::spawn(move || {
-        for client in listener.incoming().flatten() {
-            let server = TcpStream::connect(("127.0.0.1", server)).unwrap();
-            let commit = Arc::new(AtomicBool::new(false));
-            let (there, back) = ((client.try_clone().unwrap(), server.try_clone().unwrap()), (server, client));
-            let (armed, seen) = (Arc::clone(&armed), Arc::clone(&commit));
-            thread::spawn(move || {
-                pass(there, |bytes| {
-                    let is_script = bytes.windows(7).any(|word| word == b"EVALSHA");
-                    if is_script && armed.swap(false, Ordering::SeqCst) {
-                        seen.store(true, Ordering::SeqCst);
+#[derive(Default)]
+struct Proxy {
+    cut: AtomicBool,
+    /// It lets nobody in.
+    is_shut: AtomicBool,
+}
+
+impl Proxy {
+    fn start(listener: TcpListener, server: u16) -> Arc<Self> {
+        let proxy = Arc::new(Self::default());
+        thread::spawn({
+            let proxy = Arc::clone(&proxy);
+            move || {
+                for client in listener.incoming().flatten() {
+                    while proxy.is_shut.load(Ordering::SeqCst) {
+                        thread::yield_now();
                     }
-                    true
-                });
+                    let Ok(server) = TcpStream::connect(("127.0.0.1", server)) else { return };
+                    proxy.serve(client, server);
+                }
+            }
+        });
+        proxy
+    }
+
+    fn serve(self: &Arc<Self>, client: TcpStream, server: TcpStream) {
+        let commit = Arc::new(AtomicBool::new(false));
+        let (there, back) = ((client.try_clone().unwrap(), server.try_clone().unwrap()), (server, client));
+        let (proxy, seen) = (Arc::clone(self), Arc::clone(&commit));
+        thread::spawn(move || {
+            pass(there, |bytes| {
+                let is_script = bytes.windows(7).any(|word| word == b"EVALSHA");
+                if is_script && proxy.cut.swap(false, Ordering::SeqCst) {
+                    seen.store(true, Ordering::SeqCst);
+                }
+                true
             });
-            // Once there is an answer to the script, the server has carried it out.
-            thread::spawn(move || pass(back, |_| !commit.load(Ordering::SeqCst)));
-        }
-    });
-    cut
+        });
+        // Once there is an answer to the script, the server has carried it out.
+        thread::spawn(move || pass(back, |_| !commit.load(Ordering::SeqCst)));
+    }
 }
 
 fn pass((mut from, mut to): (TcpStream, TcpStream), allow: impl Fn(&[u8]) -> bool) {
@@ -47,19 +67,26 @@ fn pass((mut from, mut to): (TcpStream, TcpStream), allow: impl Fn(&[u8]) -> boo
     let _ = (from.shutdown(Shutdown::Both), to.shutdown(Shutdown::Both));
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_commit_whose_answer_is_lost_is_uncertain_and_the_retry_gets_its_successor() {
-    let server = Server::start(&[]);
+/// A Cluster of one behind a proxy, and how to get there past it.
+async fn cluster_behind_a_proxy(prefix: &str) -> (Server, Arc<Proxy>, RedisStore) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let url = format!("redis://{}/", listener.local_addr().unwrap());
-    let cut = pass_through(listener, server.port);
-    let store = RedisStore::connect(&url).await.unwrap().with_prefix(&fresh());
+    let announced = listener.local_addr().unwrap().port().to_string();
+    let server = Server::start(&["--cluster-enabled", "yes", "--cluster-announce-port", &announced]);
+    let proxy = Proxy::start(listener, server.port);
+    server.tell("CLUSTER ADDSLOTSRANGE 0 16383");
+    until("the Cluster of one is up", || server.is_cluster_up());
+    let url = format!("redis://127.0.0.1:{announced}/");
+    let store = RedisStore::connect_cluster([url.as_str()]).await.unwrap().with_prefix(prefix);
+    (server, proxy, store)
+}
+
+async fn lose_answers(store: RedisStore, proxy: &Proxy) {
     let bench = bench_on(store, keyring(), RotationPolicy::standard());
     for _ in 0..20 {
         let first = bench.issuer.issue(grant(), None).await.unwrap();
         let client = client();
         let request = RefreshRequest::new(&client, rt(&first));
-        cut.store(true, Ordering::SeqCst);
+        proxy.cut.store(true, Ordering::SeqCst);
         let lost = bench.issuer.refresh(&request).await.unwrap_err();
         assert_eq!(lost.kind(), ErrorKind::StoreUncertain);
         let again = bench.issuer.refresh(&request).await.unwrap().into_result().unwrap();
@@ -67,6 +94,42 @@ async fn a_commit_whose_answer_is_lost_is_uncertain_and_the_retry_gets_its_succe
         let third = bench.issuer.refresh(&request).await.unwrap().into_result().unwrap();
         assert_eq!(rt(&again), rt(&third));
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_commit_whose_answer_is_lost_is_uncertain_and_the_retry_gets_its_successor() {
+    let server = Server::start(&[]);
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("redis://{}/", listener.local_addr().unwrap());
+    let proxy = Proxy::start(listener, server.port);
+    lose_answers(RedisStore::connect(&url).await.unwrap().with_prefix(&fresh()), &proxy).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_commit_whose_answer_is_lost_is_uncertain_in_a_cluster_too() {
+    let (_server, proxy, store) = cluster_behind_a_proxy(&fresh()).await;
+    lose_answers(store, &proxy).await;
+}
+
+/// Sent again, the commit would meet the next and look as if it had lost to another.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_commit_that_was_carried_out_and_replaced_is_no_conflict() {
+    let prefix = fresh();
+    let (server, proxy, store) = cluster_behind_a_proxy(&prefix).await;
+    let other = RedisStore::connect(&server.url()).await.unwrap().with_prefix(&prefix);
+    let record =
+        |version| Record::new(RecordKey::from_bytes([7; 16]), version, Timestamp::from_unix(START), vec![], vec![]);
+    assert_eq!(store.commit(record(1)).await.unwrap(), Commit::Apply);
+    proxy.is_shut.store(true, Ordering::SeqCst);
+    proxy.cut.store(true, Ordering::SeqCst);
+    let commit = tokio::spawn(async move { store.commit(record(2)).await });
+    while other.get(record(1).key).await.unwrap() != Some(record(2)) {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(other.commit(record(3)).await.unwrap(), Commit::Apply);
+    proxy.is_shut.store(false, Ordering::SeqCst);
+    let answer = commit.await.unwrap();
+    assert!(matches!(answer, Err(StoreError::Uncertain(_))), "{answer:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -82,25 +145,4 @@ async fn a_server_that_is_not_there_is_unavailable() {
     let _ = bench.issuer.refresh(&request).await.unwrap_err();
     assert_eq!(bench.issuer.refresh(&request).await.unwrap_err().kind(), ErrorKind::StoreUnavailable);
     assert!(RedisStore::connect(&server.url()).await.is_err());
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_commit_that_the_driver_sends_again_is_carried_out_once() {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let announced = listener.local_addr().unwrap().port().to_string();
-    let server = Server::start(&["--cluster-enabled", "yes", "--cluster-announce-port", &announced]);
-    let cut = pass_through(listener, server.port);
-    server.tell("CLUSTER ADDSLOTSRANGE 0 16383");
-    until("the Cluster of one is up", || server.is_cluster_up());
-    let url = format!("redis://127.0.0.1:{announced}/");
-    let store = RedisStore::connect_cluster([url.as_str()]).await.unwrap().with_prefix(&fresh());
-    let bench = bench_on(store, keyring(), RotationPolicy::standard());
-    let mut tokens = bench.issuer.issue(grant(), None).await.unwrap();
-    for _ in 0..20 {
-        cut.store(true, Ordering::SeqCst);
-        let answer = bench.issuer.refresh(&RefreshRequest::new(&client(), rt(&tokens))).await.unwrap();
-        assert!(!cut.load(Ordering::SeqCst), "the connection was cut");
-        tokens = answer.into_result().unwrap();
-        assert!(!tokens.retry, "the second try is told what came of the first");
-    }
 }

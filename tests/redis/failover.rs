@@ -1,13 +1,16 @@
 //! A primary of a Cluster of 3 + 3 loses its replica, goes on, and is killed; the replica takes over.
 
 use std::process::{Command, Stdio};
+use std::sync::Arc;
 use std::time::Duration;
 
-use mcp_token_lifecycle::RedisStore;
+use mcp_token_lifecycle::{Commit, IndexKey, Record, RecordKey, RedisStore, Select, Timestamp, TokenStore};
+use tokio::task::JoinSet;
 use tokio::time::sleep;
 
 use crate::load::{Load, Outcome};
 use crate::servers::{Server, fresh, until};
+use crate::support::START;
 
 struct Cluster(Vec<Server>);
 
@@ -25,10 +28,26 @@ impl Cluster {
         assert!(created.success());
         until("every node knows the Cluster", || nodes.iter().all(Server::is_cluster_up));
         until("every replica is in step", || {
-            let linked = |node: &&Server| node.info("master_link_status") == "up";
-            nodes.iter().filter(linked).count() == 3
+            let counts = |node: &&Server| node.info("slave0").contains("state=online");
+            let follows = |node: &&Server| node.info("master_link_status") == "up";
+            nodes.iter().filter(counts).count() == 3 && nodes.iter().filter(follows).count() == 3
         });
         Self(nodes)
+    }
+
+    async fn store(&self) -> RedisStore {
+        self.named(&fresh()).await
+    }
+
+    async fn named(&self, prefix: &str) -> RedisStore {
+        let urls: Vec<_> = self.0.iter().map(Server::url).collect();
+        RedisStore::connect_cluster(urls.iter().map(String::as_str)).await.unwrap().with_prefix(prefix)
+    }
+
+    /// The replicas of a node lose it.
+    fn cut(&self, primary: usize) {
+        self.0[primary].tell("ACL SETUSER default -psync -sync");
+        self.0[primary].tell("CLIENT KILL TYPE replica");
     }
 
     /// A primary and its replica.
@@ -39,19 +58,16 @@ impl Cluster {
     }
 }
 
-/// What clients see of it all; `protect` may make the store or the servers more careful.
-async fn cut_and_fail_over(protect: impl Fn(RedisStore, &Cluster) -> RedisStore) -> Outcome {
+/// What clients see of it all; `protect` may make the store more careful.
+async fn cut_and_fail_over(protect: impl Fn(RedisStore) -> RedisStore) -> Outcome {
     let mut cluster = Cluster::start();
     let (primary, replica) = cluster.pair();
-    let urls: Vec<_> = cluster.0.iter().map(Server::url).collect();
-    let store = RedisStore::connect_cluster(urls.iter().map(String::as_str)).await.unwrap().with_prefix(&fresh());
-    let load = Load::start(protect(store, &cluster), 64).await;
+    let load = Load::start(protect(cluster.store().await), 64).await;
     sleep(Duration::from_millis(500)).await;
 
     // The link is cut, and the primary goes on for a while.
-    cluster.0[primary].tell("ACL SETUSER default -psync -sync");
-    cluster.0[primary].tell("CLIENT KILL TYPE replica");
-    sleep(Duration::from_millis(700)).await;
+    cluster.cut(primary);
+    sleep(Duration::from_millis(1500)).await;
     cluster.0[primary].kill();
     until("the replica has taken over", || cluster.0[replica].info("role") == "master");
 
@@ -64,7 +80,7 @@ async fn cut_and_fail_over(protect: impl Fn(RedisStore, &Cluster) -> RedisStore)
 
 #[tokio::test(flavor = "multi_thread")]
 async fn with_min_replicas_a_failover_loses_nothing() {
-    let outcome = cut_and_fail_over(|store, _| store.with_min_replicas(1, Duration::from_millis(200))).await;
+    let outcome = cut_and_fail_over(|store| store.with_min_replicas(1, Duration::from_millis(20))).await;
     println!("with_min_replicas(1): the above");
     assert!(outcome.faults > 0 && outcome.rotations > 0);
     assert_eq!((outcome.lost, outcome.replays), (0, 0));
@@ -73,8 +89,84 @@ async fn with_min_replicas_a_failover_loses_nothing() {
 /// That there is something to lose.
 #[tokio::test(flavor = "multi_thread")]
 async fn without_min_replicas_a_failover_loses_acknowledged_rotations() {
-    let outcome = cut_and_fail_over(|store, _| store).await;
+    let outcome = cut_and_fail_over(|store| store).await;
     println!("without min replicas: the above");
     assert!(outcome.lost > 0, "nothing was lost, so the other test shows nothing");
     assert!(outcome.replays > 0);
+}
+
+fn record(number: u64, version: u64) -> Record {
+    let bytes: [u8; 16] = u128::from(number.wrapping_mul(0x9e37_79b9_7f4a_7c15)).to_le_bytes();
+    let (key, index) = (RecordKey::from_bytes(bytes), IndexKey::from_bytes(bytes));
+    Record::new(key, version, Timestamp::from_unix(START), vec![index], vec![])
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn with_min_replicas_a_failover_hides_no_record_from_its_index() {
+    let mut cluster = Cluster::start();
+    let (primary, replica) = cluster.pair();
+    let prefix = fresh();
+    let store = Arc::new(cluster.named(&prefix).await.with_min_replicas(1, Duration::from_millis(20)));
+    cluster.cut(primary);
+    let mut commits = JoinSet::new();
+    for number in 1..=64 {
+        let store = Arc::clone(&store);
+        commits.spawn(async move { store.commit(record(number, 1)).await.is_ok().then_some(number) });
+    }
+    let acknowledged: Vec<_> = commits.join_all().await.into_iter().flatten().collect();
+    cluster.0[primary].kill();
+    until("the replica has taken over", || cluster.0[replica].info("role") == "master");
+    let reader = cluster.named(&prefix).await;
+    let mut hidden = 0;
+    for number in &acknowledged {
+        let record = record(*number, 1);
+        let page = reader.list(Select::Index(record.indexes[0]), None, 10).await.unwrap();
+        hidden += usize::from(page.records != [record]);
+    }
+    println!("{} of 64 records acknowledged, {hidden} of them hidden from their index", acknowledged.len());
+    assert!((1..64).contains(&acknowledged.len()));
+    assert_eq!(hidden, 0);
+}
+
+/// Longer than any other command may take.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_commit_waits_for_its_replicas_as_long_as_it_is_told_to() {
+    let cluster = Cluster::start();
+    let (primary, replica) = cluster.pair();
+    let store = Arc::new(cluster.store().await.with_min_replicas(1, Duration::from_secs(20)));
+    assert_eq!(store.commit(record(0, 1)).await.unwrap(), Commit::Apply);
+    cluster.0[replica].signal("STOP");
+    let mut commits = JoinSet::new();
+    for number in 1..=16 {
+        let store = Arc::clone(&store);
+        commits.spawn(async move { store.commit(record(number, 1)).await });
+    }
+    sleep(Duration::from_millis(2500)).await;
+    assert_ne!(cluster.0[primary].info("blocked_clients"), "0");
+    cluster.0[replica].signal("CONT");
+    for answer in commits.join_all().await {
+        assert_eq!(answer.unwrap(), Commit::Apply);
+    }
+}
+
+/// As if its machine were gone: no connection breaks.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_node_that_hangs_is_left_for_the_one_that_takes_over() {
+    let cluster = Cluster::start();
+    let (primary, replica) = cluster.pair();
+    let store = cluster.store().await.with_timeout(Duration::from_millis(500));
+    for number in 1..=64 {
+        assert_eq!(store.commit(record(number, 1)).await.unwrap(), Commit::Apply);
+        assert_eq!(store.get(record(number, 1).key).await.unwrap(), Some(record(number, 1)));
+    }
+    cluster.0[primary].signal("STOP");
+    until("the replica has taken over", || cluster.0[replica].info("role") == "master");
+    let mut faults = 0;
+    for number in 1..=64 {
+        while store.get(record(number, 1).key).await.is_err() || store.commit(record(number, 2)).await.is_err() {
+            faults += 1;
+            assert!(faults < 40, "the store does not find the new primary");
+        }
+    }
+    println!("a frozen node: {faults} operations failed until the store had found the other");
 }

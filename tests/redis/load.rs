@@ -45,7 +45,7 @@ impl Load {
         let stop = Arc::new(AtomicBool::new(false));
         let mut sessions = JoinSet::new();
         for _ in 0..clients {
-            let current = rt(&bench.issuer.issue(grant(), None).await.unwrap()).to_owned();
+            let current = begin(&bench).await;
             let (bench, stop) = (Arc::clone(&bench), Arc::clone(&stop));
             sessions.spawn(async move { use_up(&bench, &stop, Session { current, ..Session::default() }).await });
         }
@@ -82,8 +82,28 @@ impl Load {
     }
 }
 
+/// A replica that has only just come may need a moment.
+async fn begin(bench: &Bench<RedisStore>) -> String {
+    let mut issued = bench.issuer.issue(grant(), None).await;
+    for _ in 0..20 {
+        if issued.is_ok() {
+            break;
+        }
+        issued = bench.issuer.issue(grant(), None).await;
+    }
+    rt(&issued.expect("the servers are well")).to_owned()
+}
+
+/// A connection that nobody has used since may still turn out to be broken.
 async fn is_accepted(bench: &Bench<RedisStore>, token: &str) -> bool {
-    let answer = bench.issuer.refresh(&RefreshRequest::new(&client(), token)).await;
+    let mut answer = bench.issuer.refresh(&RefreshRequest::new(&client(), token)).await;
+    for _ in 0..10 {
+        if answer.is_ok() {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        answer = bench.issuer.refresh(&RefreshRequest::new(&client(), token)).await;
+    }
     matches!(answer.expect("the servers are well again"), Answer::Issue(_))
 }
 

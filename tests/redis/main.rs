@@ -10,6 +10,7 @@ mod killed;
 mod load;
 mod processes;
 mod races;
+mod replicas;
 mod rows;
 mod sentinel;
 mod servers;

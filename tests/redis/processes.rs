@@ -1,77 +1,152 @@
 //! Two processes on one store: each is this test binary again.
 
-use std::collections::BTreeSet;
-use std::process::{Child, Command, Stdio};
+use std::collections::HashSet;
+use std::io::{BufRead, BufReader, Write};
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::sync::Arc;
 
-use mcp_token_lifecycle::{Answer, RefreshRequest, RotationPolicy, TokenIssuer};
+use mcp_token_lifecycle::{Answer, ErrorCode, RedisStore, RefreshRequest, TokenIssuer, TokenResponse};
+use tokio::task::JoinSet;
 
 use crate::servers::{CLUSTER, SINGLE, fresh, named};
 use crate::support::*;
 
-const ORDERS: &str = "REDIS_TEST_CHILD";
-const ROUNDS: usize = 50;
+const PLACE: &str = "REDIS_TEST_PLACE";
+const AT_ONCE: usize = 16;
+const ROUNDS: usize = 40;
 
-/// Not a test: what a child does. It rotates `ROUNDS` times, starting from a token that the other has too, and always goes on
-/// with the successor it was given.
+type Issuer = Arc<TokenIssuer<RedisStore>>;
+
+async fn issuer(place: &str) -> Issuer {
+    let (variable, prefix) = place.split_once(' ').expect("a variable and a prefix");
+    Arc::new(TokenIssuer::new(named(variable, prefix).await, keyring()))
+}
+
+async fn refresh(issuer: &Issuer, token: &str) -> Result<TokenResponse, ErrorCode> {
+    let answer = issuer.refresh(&RefreshRequest::new(&client(), token)).await;
+    answer.map(Answer::into_result).expect("no fault of the server").map_err(|refusal| refusal.error)
+}
+
+/// Not a test: what each of the two processes runs.
 #[tokio::test(flavor = "multi_thread")]
 async fn child() {
-    let Ok(orders) = std::env::var(ORDERS) else { return };
-    let [variable, prefix, token] = orders.split(' ').collect::<Vec<_>>()[..] else { panic!("{orders}") };
-    let issuer = TokenIssuer::new(named(variable, prefix).await, keyring())
-        .with_policies(RotationPolicy::standard())
-        .with_clock(TestClock::default());
-    let mut token = token.to_owned();
+    let Ok(place) = std::env::var(PLACE) else { return };
+    let issuer = issuer(&place).await;
+    for line in std::io::stdin().lines() {
+        let line = line.unwrap();
+        let (act, token) = line.split_once(' ').unwrap();
+        let answer = match act {
+            "revoke" => issuer.revoke(&client(), token, None).await.map(|()| "revoked".to_owned()).unwrap(),
+            _ => refreshes(&issuer, token).await,
+        };
+        std::io::stdout().write_all(format!("\n= {answer}\n").as_bytes()).unwrap();
+    }
+}
+
+/// How many of the refreshes rotated, how many were retries, and what came out of them.
+async fn refreshes(issuer: &Issuer, token: &str) -> String {
+    let mut tasks = JoinSet::new();
+    for _ in 0..AT_ONCE {
+        let (issuer, token) = (issuer.clone(), token.to_owned());
+        tasks.spawn(async move { refresh(&issuer, &token).await.ok() });
+    }
+    let answers = tasks.join_all().await;
+    let (retried, rotated): (Vec<_>, Vec<_>) = answers.iter().flatten().partition(|answer| answer.retry);
+    let successors: HashSet<_> = answers.iter().flatten().map(rt).collect();
+    format!("{} {} {}", rotated.len(), retried.len(), successors.into_iter().collect::<Vec<_>>().join(" "))
+}
+
+struct Process {
+    child: Child,
+    input: ChildStdin,
+    output: BufReader<ChildStdout>,
+}
+
+impl Process {
+    fn start(place: &str) -> Self {
+        let mut child = Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", "processes::child", "--nocapture", "--test-threads=1"])
+            .env(PLACE, place)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let (input, output) = (child.stdin.take().unwrap(), BufReader::new(child.stdout.take().unwrap()));
+        Self { child, input, output }
+    }
+
+    fn tell(&mut self, act: &str, token: &str) {
+        self.input.write_all(format!("{act} {token}\n").as_bytes()).unwrap();
+    }
+
+    fn hear(&mut self) -> String {
+        let mut line = String::new();
+        // The harness has lines of its own.
+        while !line.starts_with("= ") {
+            line.clear();
+            assert_ne!(self.output.read_line(&mut line).unwrap(), 0, "the process has ended");
+        }
+        line[2..].trim_end().to_owned()
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+async fn race(variable: &str) {
+    let place = format!("{variable} {}", fresh());
+    let issuer = issuer(&place).await;
+    let mut processes = [Process::start(&place), Process::start(&place)];
+    let mut current = rt(&issuer.issue(grant(), None).await.unwrap()).to_owned();
+    let (mut rotated, mut retried) = ([0, 0], [0, 0]);
     for _ in 0..ROUNDS {
-        match issuer.refresh(&RefreshRequest::new(&client(), &token)).await.unwrap() {
-            Answer::Issue(tokens) => {
-                println!("successor {token} {} {}", rt(&tokens), if tokens.retry { "retried" } else { "rotated" });
-                token = rt(&tokens).to_owned();
-            }
-            // The other is two ahead: an old token, which is what reuse looks like. Nobody goes on after that.
-            Answer::Deny(_) => return,
+        processes.iter_mut().for_each(|process| process.tell("refresh", &current));
+        let heard = processes.each_mut().map(Process::hear);
+        let (mut rotations, mut successors) = (0, HashSet::new());
+        for (process, heard) in heard.iter().enumerate() {
+            let mut words = heard.split(' ');
+            let mut count = || words.next().unwrap().parse::<usize>().unwrap();
+            let counts = (count(), count());
+            rotations += counts.0;
+            (rotated[process], retried[process]) = (rotated[process] + counts.0, retried[process] + counts.1);
+            successors.extend(words.map(str::to_owned));
+        }
+        assert_eq!((rotations, successors.len()), (1, 1), "one rotation and one successor");
+        current = successors.into_iter().next().unwrap();
+    }
+    let (mut survivors, mut refreshed) = (0, 0);
+    for round in 0..ROUNDS {
+        let first = issuer.issue(grant(), None).await.unwrap();
+        let (refresher, revoker) = (round % 2, (round + 1) % 2);
+        processes[refresher].tell("refresh", rt(&first));
+        processes[revoker].tell("revoke", rt(&first));
+        let heard = processes[refresher].hear();
+        assert_eq!(processes[revoker].hear(), "revoked");
+        let successors: Vec<_> = heard.split(' ').skip(2).filter(|token| !token.is_empty()).collect();
+        refreshed += successors.len();
+        for token in successors.into_iter().chain([rt(&first)]) {
+            survivors += usize::from(refresh(&issuer, token).await.err() != Some(ErrorCode::InvalidGrant));
         }
     }
-}
-
-fn start(variable: &str, prefix: &str, token: &str) -> Child {
-    Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", "processes::child", "--nocapture"])
-        .env(ORDERS, format!("{variable} {prefix} {token}"))
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap()
-}
-
-async fn two_processes(variable: &str) {
-    let (mut rotated, mut retried) = (0, 0);
-    for _ in 0..5 {
-        let prefix = fresh();
-        let bench = bench_on(named(variable, &prefix).await, keyring(), RotationPolicy::standard());
-        let first = bench.issuer.issue(grant(), None).await.unwrap();
-        let children = [(); 2].map(|()| start(variable, &prefix, rt(&first)));
-        let outputs = children.map(|child| String::from_utf8(child.wait_with_output().unwrap().stdout).unwrap());
-        let told: Vec<Vec<&str>> = outputs
-            .iter()
-            .flat_map(|output| output.lines())
-            .filter_map(|line| Some(line.split_once("successor ")?.1.split(' ').collect()))
-            .collect();
-        let pairs: BTreeSet<_> = told.iter().map(|words| (words[0], words[1])).collect();
-        let spent: BTreeSet<_> = told.iter().map(|words| words[0]).collect();
-        assert_eq!(pairs.len(), spent.len(), "no token has two successors");
-        let by = |how| told.iter().filter(|words| words[2] == how).count();
-        assert_eq!(by("rotated"), pairs.len(), "each token was rotated once, by one of the two");
-        assert!(pairs.len() >= 2);
-        (rotated, retried) = (rotated + by("rotated"), retried + by("retried"));
-    }
-    println!("two processes: {rotated} rotations, {retried} retries with the same successor, 0 forks");
+    println!(
+        "{ROUNDS} rounds of {AT_ONCE} refreshes in each of two processes: {rotated:?} rotations, {retried:?} retries; \
+         {ROUNDS} revocations in one against refreshes in the other: {refreshed} came first, {survivors} survivors"
+    );
+    assert!(rotated.iter().all(|count| *count > 0) && retried.iter().all(|count| *count > 0), "both took part");
+    assert_eq!(survivors, 0);
+    assert!(refreshed > 0, "the revocation always came first");
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn two_processes_never_fork_a_family() {
-    two_processes(SINGLE).await;
+async fn two_processes_rotate_once_and_revoke_for_good() {
+    race(SINGLE).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn two_processes_never_fork_a_family_on_a_cluster() {
-    two_processes(CLUSTER).await;
+async fn two_processes_rotate_once_and_revoke_for_good_on_a_cluster() {
+    race(CLUSTER).await;
 }

@@ -9,7 +9,7 @@ use mcp_token_lifecycle::{
 };
 use redis::Value;
 
-use crate::servers::Server;
+use crate::servers::{Server, until};
 use crate::support::*;
 
 async fn open(server: &Server) -> RedisStore {
@@ -122,6 +122,61 @@ async fn what_ended_by_itself_leaves_no_traces() {
     assert_eq!(store.purge(Timestamp::from_unix(5), 100).await.unwrap(), 30);
 }
 
+/// Those that are kept for long although they have expired stand first.
+#[tokio::test]
+async fn what_ended_by_itself_is_found_behind_what_is_kept() {
+    let server = Server::start(&[]);
+    let store = open(&server).await;
+    let record = |n: u8, expires_at| {
+        let mut key = [9; 16];
+        key[15] = n;
+        Record::new(RecordKey::from_bytes(key), 1, Timestamp::from_unix(expires_at), vec![], vec![])
+    };
+    for n in 0..50 {
+        assert_eq!(store.commit(record(n, if n < 2 { 4 } else { 5 })).await.unwrap(), Commit::Apply);
+    }
+    let records: Vec<_> = names(&server).into_iter().filter(|name| name.windows(3).any(|w| w == b":r:")).collect();
+    for name in records.iter().filter(|name| name.last() >= Some(&2)) {
+        let _: usize = redis::cmd("DEL").arg(name).query(&mut server.connection()).unwrap();
+    }
+    for n in 50..250 {
+        assert_eq!(store.commit(record(n, START)).await.unwrap(), Commit::Apply);
+    }
+    let expiries = names(&server).into_iter().find(|name| name.ends_with(b":e"));
+    let left: usize = redis::cmd("ZCARD").arg(expiries).query(&mut server.connection()).unwrap();
+    assert_eq!(left, 202);
+}
+
+#[tokio::test]
+async fn a_record_that_was_to_last_for_ever_ends_once_it_has_expired() {
+    let server = Server::start(&[]);
+    let store = open(&server).await;
+    let ends_at = |version, indexes: &[u8], at| {
+        let mut record = record(version, indexes);
+        record.expires_at = Timestamp::from_unix(at);
+        record
+    };
+    assert_eq!(store.commit(ends_at(1, &[1], i64::MAX as u64)).await.unwrap(), Commit::Apply);
+    assert_eq!(store.commit(ends_at(2, &[], 5)).await.unwrap(), Commit::Apply);
+    let name = names(&server).into_iter().find(|name| name.windows(3).any(|w| w == b":r:"));
+    let left: i64 = redis::cmd("TTL").arg(name).query(&mut server.connection()).unwrap();
+    assert!((86_000..=86_400).contains(&left), "{left}");
+    assert!(!names(&server).iter().any(|name| name.starts_with(b"mcp-tokens:i:")), "and its index entry has");
+}
+
+#[tokio::test]
+async fn an_entry_whose_record_is_gone_is_removed_by_who_reads_it() {
+    let server = Server::start(&[]);
+    let store = open(&server).await;
+    assert_eq!(store.commit(record(1, &[1])).await.unwrap(), Commit::Apply);
+    assert_eq!(store.commit(record(2, &[2])).await.unwrap(), Commit::Apply);
+    let gone = names(&server).into_iter().find(|name| name.windows(3).any(|w| w == b":r:"));
+    let _: usize = redis::cmd("DEL").arg(gone).query(&mut server.connection()).unwrap();
+    let second = IndexKey::from_bytes([2; 16]);
+    assert!(store.list(Select::Index(second), None, 10).await.unwrap().records.is_empty());
+    assert!(!names(&server).iter().any(|name| name.starts_with(b"mcp-tokens:i:")));
+}
+
 #[tokio::test]
 async fn an_entry_of_a_commit_that_failed_is_removed_by_who_reads_it() {
     let server = Server::start(&[]);
@@ -159,13 +214,49 @@ async fn a_refusal_is_unavailable_and_nothing_is_written() {
     assert_eq!(store.commit(record(2, &[])).await.unwrap(), Commit::Apply);
 }
 
+/// Reads that went on there would be stale.
+#[tokio::test]
+async fn a_server_that_follows_another_now_is_left_by_reads_too() {
+    let server = Server::start(&[]);
+    let store = open(&server).await;
+    let reader = async || {
+        store.get(record(1, &[]).key).await.unwrap();
+        let clients: String = redis::cmd("CLIENT").arg("LIST").query(&mut server.connection()).unwrap();
+        let reader = clients.lines().find(|line| line.contains(" cmd=get "));
+        reader.and_then(|line| line.split(' ').next()).map(str::to_owned)
+    };
+    let before = reader().await;
+    assert!(before.is_some());
+    assert_eq!(reader().await, before, "one connection for all reads");
+    server.tell("REPLICAOF 127.0.0.1 1");
+    store.commit(record(1, &[])).await.unwrap_err();
+    assert_ne!(reader().await, before);
+}
+
 #[tokio::test]
 async fn a_write_that_no_replica_has_is_uncertain() {
     let server = Server::start(&[]);
     let store = open(&server).await.with_min_replicas(1, Duration::from_millis(20));
     let answer = store.commit(record(1, &[])).await;
     assert!(matches!(answer, Err(StoreError::Uncertain(_))), "{answer:?}");
-    assert_eq!(store.get(record(1, &[]).key).await.unwrap(), Some(record(1, &[])));
+    let read = store.get(record(1, &[]).key).await;
+    assert!(matches!(read, Err(StoreError::Unavailable(_))), "{read:?}");
+    assert_eq!(open(&server).await.get(record(1, &[]).key).await.unwrap(), Some(record(1, &[])));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_purge_that_is_refused_half_way_is_uncertain() {
+    let server = Server::start(&[]);
+    let store = open(&server).await;
+    for n in 0..3000_u64 {
+        let key = RecordKey::from_bytes(u128::from(n).to_be_bytes());
+        let _ = store.commit(Record::new(key, 1, Timestamp::from_unix(5), vec![], vec![])).await.unwrap();
+    }
+    let purge = tokio::spawn(async move { store.purge(Timestamp::from_unix(5), 3000).await });
+    until("some are deleted", || matches!(server.tell("DBSIZE"), Value::Int(..2900)));
+    server.tell("REPLICAOF 127.0.0.1 1");
+    let answer = purge.await.unwrap();
+    assert!(matches!(answer, Err(StoreError::Uncertain(_))), "{answer:?}");
 }
 
 /// Names, values, members, and every command as the server got it.

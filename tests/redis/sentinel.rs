@@ -5,7 +5,7 @@ use std::net::TcpListener;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use mcp_token_lifecycle::{RedisStore, RefreshRequest, RotationPolicy};
+use mcp_token_lifecycle::{RecordKey, RedisStore, RefreshRequest, RotationPolicy, TokenStore};
 use tempfile::TempDir;
 
 use crate::servers::{Server, fresh, until};
@@ -77,4 +77,28 @@ async fn the_store_follows_a_failover_of_sentinel() {
     println!("a failover by Sentinel: {faults} times 503, then success");
     assert!(faults > 0 && !second.retry);
     assert_eq!(replica.info("role"), "master");
+}
+
+/// The driver waits for it longer than an operation of this store may take.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_first_sentinel_that_hangs_is_got_past() {
+    let primary = Server::start(&[]);
+    let sentinel = Sentinel::watch(primary.port);
+    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+    let urls = [silent.local_addr().unwrap().port(), sentinel.port].map(|port| format!("redis://127.0.0.1:{port}/"));
+    let mut store = RedisStore::connect_sentinel(urls.each_ref().map(String::as_str), "tokens").await;
+    // The Sentinel may still be looking.
+    for _ in 0..20 {
+        if store.is_err() {
+            store = RedisStore::connect_sentinel(urls.each_ref().map(String::as_str), "tokens").await;
+        }
+    }
+    let store = store.unwrap().with_prefix(&fresh()).with_timeout(Duration::from_millis(100));
+    let mut faults = 0;
+    while store.get(RecordKey::from_bytes([7; 16])).await.is_err() {
+        faults += 1;
+        assert!(faults < 50, "each operation begins to connect anew");
+    }
+    println!("a first Sentinel that hangs: {faults} reads failed");
+    assert!(faults > 0, "it does hang");
 }

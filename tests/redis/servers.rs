@@ -94,6 +94,11 @@ impl Server {
         self.child.wait().unwrap();
     }
 
+    pub fn signal(&self, signal: &str) {
+        let (signal, process) = (format!("-{signal}"), self.child.id().to_string());
+        assert!(Command::new("kill").args([signal, process]).status().unwrap().success());
+    }
+
     pub fn restart(&mut self) {
         self.child = spawn(self.port, &self.dir, &self.options);
         self.wait();

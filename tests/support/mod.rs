@@ -6,6 +6,7 @@ pub mod forge;
 #[cfg(feature = "redb")]
 pub mod in_file;
 pub mod pausing;
+pub mod process;
 pub mod rows;
 
 use std::future::Future;

@@ -4,12 +4,14 @@
 //! |---|---|
 //! | `table` | the table: its name, what it looks like, how it comes to be |
 //! | `statements` | every statement, complete in itself |
+//! | `address` | the connection string, and what it leaves open |
 //! | `session` | one statement on a connection of the pool, within its time |
 //! | `queue` | jobs that wait to share a statement |
 //! | `writer` | many commits, one statement; the purge |
 //! | `reader` | many reads, one statement; the listings |
 //! | `error` | what goes wrong, and whether the write may have happened |
 
+mod address;
 mod error;
 mod queue;
 mod reader;
@@ -24,15 +26,13 @@ use std::time::Duration;
 
 use deadpool_postgres::{Manager, ManagerConfig, Pool, RecyclingMethod};
 use futures_channel::oneshot;
-use tokio::time::timeout;
 use tokio_postgres::NoTls;
-use tokio_postgres::config::{Config, TargetSessionAttrs};
 
 use self::error::Fault;
 pub use self::error::PostgresError;
 use self::queue::Queue;
 use self::reader::Read;
-use self::session::Sessions;
+use self::session::{Access, Sessions};
 use self::statements::Statements;
 use self::table::TableName;
 use self::writer::Write;
@@ -69,22 +69,25 @@ type Reply<T> = oneshot::Sender<Result<T, StoreError>>;
 /// # Concurrency
 ///
 /// A commit is one statement that compares and swaps. Commits that arrive while one is under way share the next, and so do
-/// reads, so throughput grows with the number of callers. A refresh takes two round trips. No statement is prepared and no
-/// transaction spans two, so PgBouncer may sit in between in transaction mode. What the server rolled back because of another
-/// transaction (SQLSTATE 40001 and 40P01) is sent again.
+/// reads, so throughput grows with the number of callers. A refresh takes two round trips. Half of the connections are for reads
+/// alone, which go on when commits hang. No statement is prepared and no transaction spans two, so PgBouncer may sit in between
+/// in transaction mode. What the server rolled back because of another transaction (SQLSTATE 40001 and 40P01) is sent again.
 ///
 /// # Runtime
 ///
-/// The futures need a tokio runtime with I/O and time enabled; without one they fail. A commit whose future is dropped is
-/// either carried out as a whole or not at all. When more than 8,192 reads or writes wait, further ones are
-/// [`StoreError::Unavailable`].
+/// The futures need a tokio runtime with I/O and time enabled; without one they fail. The connections belong to the runtime they
+/// were opened on, and end with it; a caller on another one opens new ones. A commit whose future is dropped is either carried
+/// out as a whole or not at all. When more than 8,192 reads or writes wait, further ones are [`StoreError::Unavailable`].
 ///
 /// # Failures
 ///
 /// [`StoreError::Unavailable`] when there was no connection, or the server itself said that the statement came to nothing;
-/// [`StoreError::Uncertain`] when the connection broke or the time ran out after the commit was sent. The connection is then
-/// closed, and a later operation opens another. With several hosts in the connection string that is one to whichever of
-/// them accepts writes.
+/// [`StoreError::Uncertain`] when the connection broke as the commit was sent or later, or no answer came in time. A connection
+/// that was closed while nobody used it is replaced unseen. A later operation opens another: with several hosts in the
+/// connection string that is one to whichever of them accepts writes.
+///
+/// A statement that nobody waits for any more goes on on the server. It keeps its connection until it is done, so the server
+/// never has more sessions than the pool allows, and commits are `Unavailable` when all of theirs hang.
 ///
 /// The [time limit](Self::with_timeout) is on this side; for the server's side set `statement_timeout` and `lock_timeout`
 /// for the role, or in the connection string (`options=-c%20statement_timeout%3D5s`). Never cancel a commit on the server
@@ -116,27 +119,24 @@ impl PostgresStore {
     /// `host=… user=…`, without TLS. Of several hosts the one that accepts writes is used, whatever `target_session_attrs`
     /// says.
     ///
-    /// Opens a connection, and fails if there is none to be had.
+    /// Opens a connection, and fails if there is none to be had within five seconds. Where the string does not say otherwise,
+    /// `connect_timeout` is a share of that for each host, and a host that gives no sign of life for five seconds is given up
+    /// (`tcp_user_timeout`, and keepalives every second).
     pub async fn connect(url: &str) -> Result<Self, PostgresError> {
-        let mut config: Config = url.parse().map_err(|_| PostgresError::ConnectionString)?;
-        config.target_session_attrs(TargetSessionAttrs::ReadWrite);
-        if config.get_connect_timeout().is_none() {
-            config.connect_timeout(TIMEOUT / 2);
-        }
-        if config.get_application_name().is_none() {
-            config.application_name("mcp-token-lifecycle");
-        }
         let recycling = ManagerConfig { recycling_method: RecyclingMethod::Fast };
-        let pool = Pool::builder(Manager::from_config(config, NoTls, recycling)).max_size(CONNECTIONS);
+        let pool = Pool::builder(Manager::from_config(address::config(url)?, NoTls, recycling)).max_size(CONNECTIONS);
         let store = Self::from_pool(pool.build().map_err(|error| PostgresError::Connect(error.into()))?);
-        let _back_to_the_pool = store.0.sessions.open().await.map_err(|fault| PostgresError::Connect(fault.into()))?;
+        let _back_to_the_pool =
+            store.0.sessions.open(Access::Read).await.map_err(|fault| PostgresError::Connect(fault.into()))?;
         Ok(store)
     }
 
-    /// A store on the connections of `pool`: for TLS, or to share a pool. Give it `target_session_attrs=read-write` where
-    /// there are several hosts, and no fewer than four connections.
+    /// A store on the connections of `pool`: for TLS, or to share a pool. Give it no fewer than four connections: half of them
+    /// are for reads alone. Where there are several hosts give it `target_session_attrs=read-write`, and a `connect_timeout`
+    /// by which a silent one is given up. With `tcp_user_timeout` and keepalives of a few seconds a connection to a host that
+    /// is gone makes room for another; [`connect`](Self::connect) sets all four.
     pub fn from_pool(pool: Pool) -> Self {
-        Self::new(TableName::default(), Sessions { pool, timeout: TIMEOUT })
+        Self::new(TableName::default(), Sessions::new(pool, TIMEOUT))
     }
 
     fn new(table: TableName, sessions: Sessions) -> Self {
@@ -151,23 +151,21 @@ impl PostgresStore {
         Ok(Self::new(TableName::parse(name)?, self.0.sessions.clone()))
     }
 
-    /// With this limit, instead of five seconds, on each of the two: the wait for a connection, and that for an answer.
+    /// With this limit, instead of five seconds, on each of the two: the wait for a connection, and that for an answer. Who has
+    /// to wait for the statement before waits for four times the limit at most.
     #[must_use]
     pub fn with_timeout(self, timeout: Duration) -> Self {
-        Self::new(self.0.table.clone(), Sessions { timeout, ..self.0.sessions.clone() })
+        Self::new(self.0.table.clone(), self.0.sessions.clone().with_timeout(timeout))
     }
 
-    /// Create the table and its indexes if they are not there. To be called at every start: a table that is there in the
+    /// Create the table and its indexes if they are not there, within the time limit for each of two statements. To be called at every start: a table that is there in the
     /// current layout costs one read and no rights to create anything.
     pub async fn create_schema(&self) -> Result<(), PostgresError> {
         let Core { table, sessions, .. } = &*self.0;
         let failed = |fault: Fault| PostgresError::Schema(fault.into());
-        let rows = sessions.query(&table.comment(), &[]).await.map_err(failed)?;
+        let rows = sessions.query(Access::Read, &table.comment(), &[]).await.map_err(failed)?;
         match rows.first().map(|row| row.try_get(0)).transpose() {
-            Ok(None) => {
-                let session = sessions.open().await.map_err(failed)?;
-                session.batch_execute(&table.create_once()).await.map_err(|error| failed(Fault::statement(error)))
-            }
+            Ok(None) => sessions.execute(&table.create_once()).await.map_err(failed),
             Ok(Some(comment)) => TableName::is_current(comment),
             Err(error) => Err(failed(Fault::statement(error))),
         }
@@ -179,35 +177,30 @@ impl PostgresStore {
     }
 }
 
-/// Wait for the answer of a worker, and no longer than for one statement of others and one's own, each with its connection.
-async fn answer<T>(
-    core: &Core,
-    answer: oneshot::Receiver<Result<T, StoreError>>,
-) -> Result<Result<T, StoreError>, Fault> {
-    match timeout(core.sessions.timeout * 4, answer).await {
-        Ok(answer) => answer.map_err(|_| Fault::Stopped),
-        Err(_) => Err(Fault::NoAnswer),
+impl Core {
+    /// For how long a caller waits: for one statement of others and one's own, each with its connection.
+    fn limit(&self) -> Duration {
+        self.sessions.timeout() * 4
     }
 }
 
 impl TokenStore for PostgresStore {
     async fn get(&self, key: RecordKey) -> Result<Option<Record>, StoreError> {
-        let (reply, receiver) = oneshot::channel();
+        let (reply, answer) = oneshot::channel();
         let core = self.0.clone();
         let work = move |jobs| {
             let core = core.clone();
             async move { core.look_up(jobs).await }
         };
-        self.0.reads.push(Read { key, reply }, work).map_err(StoreError::unavailable)?;
-        answer(&self.0, receiver).await.map_err(StoreError::unavailable)?
+        self.0.reads.ask(Read { key, reply }, answer, self.0.limit(), work).await.map_err(StoreError::unavailable)?
     }
 
     async fn commit(&self, record: Record) -> Result<Commit, StoreError> {
         let bounded = [record.version, record.expires_at.as_unix()].iter().all(|number| i64::try_from(*number).is_ok());
-        if !bounded || record.indexes.len() > Record::MAX_INDEXES || record.payload.len() > Record::MAX_PAYLOAD {
+        if !bounded || !record.is_within_limits() {
             return Err(StoreError::unavailable(Fault::TooLarge));
         }
-        let (reply, receiver) = oneshot::channel();
+        let (reply, answer) = oneshot::channel();
         let (core, first) = (self.0.clone(), record.version == 1);
         let queue = if first { &self.0.inserts } else { &self.0.replacements };
         let work = move |jobs| {
@@ -219,8 +212,7 @@ impl TokenStore for PostgresStore {
                 }
             }
         };
-        queue.push(Write { record, reply }, work).map_err(StoreError::unavailable)?;
-        answer(&self.0, receiver).await.map_err(Fault::of_write)?
+        queue.ask(Write { record, reply }, answer, self.0.limit(), work).await.map_err(Fault::of_write)?
     }
 
     async fn list(&self, select: Select, after: Option<Cursor>, limit: usize) -> Result<Page, StoreError> {

@@ -5,8 +5,10 @@ use std::future::Future;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use futures_channel::oneshot;
 use tokio::runtime::Handle;
 use tokio::task::yield_now;
+use tokio::time::timeout_at;
 
 use super::error::Fault;
 
@@ -22,6 +24,9 @@ const WORKERS: usize = 4;
 /// A statement that takes this long is held up, perhaps by a row that somebody has locked: another may go past it.
 const HELD_UP: Duration = Duration::from_millis(50);
 
+/// The longest that a worker gathers, which keeps a core busy.
+const PATIENCE: Duration = Duration::from_millis(1);
+
 pub(super) struct Queue<J>(Mutex<State<J>>);
 
 struct State<J> {
@@ -36,36 +41,65 @@ impl<J: Send + 'static> Queue<J> {
         Arc::new(Self(Mutex::new(State { waiting: VecDeque::new(), workers: 0, begun: Instant::now() })))
     }
 
-    /// Let `job` wait. If there are workers to be had, one begins to `work` on what waits; it ends when nothing does.
-    pub(super) fn push<F: Future<Output = ()> + Send>(
+    /// Let `job` wait for workers, and wait for its `answer` for no longer than `limit`.
+    ///
+    /// `work` is what a worker does with the jobs that it takes; it says whether they had an answer from the server.
+    pub(super) async fn ask<T, F: Future<Output = bool> + Send>(
         self: &Arc<Self>,
         job: J,
-        work: impl Fn(Vec<J>) -> F + Send + 'static,
-    ) -> Result<(), Fault> {
+        mut answer: oneshot::Receiver<T>,
+        limit: Duration,
+        work: impl Fn(Vec<J>) -> F + Clone + Send + 'static,
+    ) -> Result<T, Fault> {
         let runtime = Handle::try_current().map_err(|_| Fault::NoRuntime)?;
+        let (asked, mut patience) = (Instant::now(), HELD_UP);
+        self.push(job)?;
+        loop {
+            self.employ(&runtime, work.clone());
+            match timeout_at((asked + patience.min(limit)).into(), &mut answer).await {
+                Ok(answer) => return answer.map_err(|_| Fault::Stopped),
+                Err(_) if patience >= limit => return Err(Fault::NoAnswer),
+                // The workers may be held up, or gone with their runtime, and nobody else come to notice.
+                Err(_) => patience *= 2,
+            }
+        }
+    }
+
+    fn push(&self, job: J) -> Result<(), Fault> {
         let mut state = self.lock();
         if state.waiting.len() >= WAITING {
             return Err(Fault::Overloaded);
         }
         state.waiting.push_back(job);
-        if state.workers == 0 || state.workers < WORKERS && state.begun.elapsed() > HELD_UP {
-            state.workers += 1;
-            state.begun = Instant::now();
-            let mut worker = Worker { queue: self.clone(), retired: false };
-            drop(state);
-            runtime.spawn(async move {
-                let (mut company, mut patience) = (0, Duration::ZERO);
-                loop {
-                    worker.queue.gather(company, patience).await;
-                    let begun = Instant::now();
-                    let Some(jobs) = worker.take() else { return };
-                    company = jobs.len();
-                    work(jobs).await;
-                    patience = begun.elapsed() / 8;
-                }
-            });
-        }
         Ok(())
+    }
+
+    /// If something waits and there are workers to be had, one begins to `work` on it; it ends when nothing waits.
+    fn employ<F: Future<Output = bool> + Send>(
+        self: &Arc<Self>,
+        runtime: &Handle,
+        work: impl Fn(Vec<J>) -> F + Send + 'static,
+    ) {
+        let mut state = self.lock();
+        let to_be_had = state.workers == 0 || state.workers < WORKERS && state.begun.elapsed() >= HELD_UP;
+        if state.waiting.is_empty() || !to_be_had {
+            return;
+        }
+        state.workers += 1;
+        state.begun = Instant::now();
+        let mut worker = Worker { queue: self.clone(), retired: false };
+        drop(state);
+        runtime.spawn(async move {
+            let (mut company, mut patience) = (0, Duration::ZERO);
+            loop {
+                worker.queue.gather(company, patience).await;
+                let begun = Instant::now();
+                let Some(jobs) = worker.take() else { return };
+                company = jobs.len();
+                let answered = work(jobs).await;
+                patience = patience_after(begun.elapsed(), answered);
+            }
+        });
     }
 
     /// These first, at the next turn.
@@ -88,6 +122,11 @@ impl<J: Send + 'static> Queue<J> {
         // Nothing panics while it holds the lock.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// How long to gather after a statement that `took` this long. Who had no answer does not come back at once.
+fn patience_after(took: Duration, answered: bool) -> Duration {
+    if answered { PATIENCE.min(took / 8) } else { Duration::ZERO }
 }
 
 /// One that works, until nothing waits or its runtime ends.
@@ -116,5 +155,80 @@ impl<J: Send + 'static> Drop for Worker<J> {
         if !self.retired {
             self.queue.lock().workers -= 1;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::pending;
+
+    use tokio::runtime::{Builder, Runtime};
+
+    use super::*;
+
+    const LIMIT: Duration = Duration::from_secs(2);
+
+    struct Job {
+        hangs: bool,
+        reply: oneshot::Sender<()>,
+    }
+
+    async fn ask(queue: Arc<Queue<Job>>, hangs: bool) -> Result<(), Fault> {
+        let (reply, answer) = oneshot::channel();
+        let work = |jobs: Vec<Job>| async {
+            for Job { hangs, reply } in jobs {
+                if hangs {
+                    pending::<()>().await;
+                }
+                let _ = reply.send(());
+            }
+            true
+        };
+        queue.ask(Job { hangs, reply }, answer, LIMIT, work).await
+    }
+
+    fn runtime() -> Runtime {
+        Builder::new_multi_thread().worker_threads(1).enable_time().build().unwrap()
+    }
+
+    /// So many workers of this runtime have a job that hangs.
+    fn hang(queue: &Arc<Queue<Job>>, runtime: &Runtime, workers: usize) {
+        for worker in 1..=workers {
+            queue.lock().begun -= HELD_UP;
+            runtime.spawn(ask(queue.clone(), true));
+            until(queue, |state| state.workers == worker && state.waiting.is_empty());
+        }
+    }
+
+    fn until(queue: &Queue<Job>, condition: impl Fn(&State<Job>) -> bool) {
+        while !condition(&queue.lock()) {
+            std::thread::yield_now();
+        }
+    }
+
+    #[test]
+    fn what_waits_behind_a_job_that_hangs_goes_past_it_although_nobody_else_comes() {
+        let (queue, runtime) = (Queue::new(), runtime());
+        hang(&queue, &runtime, 1);
+        assert!(runtime.block_on(ask(queue, false)).is_ok());
+    }
+
+    #[test]
+    fn what_waits_is_carried_out_here_when_the_runtime_of_the_worker_ends() {
+        let (queue, here, there) = (Queue::new(), runtime(), runtime());
+        hang(&queue, &there, WORKERS);
+        let waits = here.spawn(ask(queue.clone(), false));
+        until(&queue, |state| !state.waiting.is_empty());
+        there.shutdown_background();
+        assert!(here.block_on(waits).unwrap().is_ok());
+    }
+
+    #[test]
+    fn a_worker_gathers_for_a_moment_and_not_after_a_failure() {
+        let (short, long) = (Duration::from_micros(80), Duration::from_secs(5));
+        assert_eq!(patience_after(short, true), Duration::from_micros(10));
+        assert_eq!(patience_after(long, true), Duration::from_millis(1));
+        assert_eq!(patience_after(short, false), Duration::ZERO);
+        assert_eq!(patience_after(long, false), Duration::ZERO);
     }
 }

@@ -6,6 +6,7 @@ use tokio_postgres::Row;
 use tokio_postgres::types::Type;
 
 use super::error::Fault;
+use super::session::Access;
 use super::{Core, Reply};
 use crate::store::{Cursor, IndexKey, Page, Record, RecordKey, Select, StoreError};
 use crate::time::Timestamp;
@@ -20,10 +21,13 @@ pub(super) struct Read {
 }
 
 impl Core {
-    /// Answer `jobs` from one statement: begun after they came, so it sees all that was acknowledged before they did.
-    pub(super) async fn look_up(&self, mut jobs: Vec<Read>) {
+    /// Answer `jobs` from one statement: begun after they came, so it sees all that was acknowledged before they did. Says
+    /// whether the server answered.
+    pub(super) async fn look_up(&self, mut jobs: Vec<Read>) -> bool {
         jobs.retain(|job| !job.reply.is_canceled());
-        match self.records(&jobs).await {
+        let found = self.records(&jobs).await;
+        let answered = found.is_ok();
+        match found {
             Ok(records) => {
                 for Read { key, reply } in jobs {
                     let _ = reply.send(Ok(records.get(&key).cloned()));
@@ -35,6 +39,7 @@ impl Core {
                 }
             }
         }
+        answered
     }
 
     async fn records(&self, jobs: &[Read]) -> Result<HashMap<RecordKey, Record>, Fault> {
@@ -42,7 +47,7 @@ impl Core {
             return Ok(HashMap::new());
         }
         let keys: Vec<&[u8]> = jobs.iter().map(|job| &job.key.as_bytes()[..]).collect();
-        let rows = self.sessions.query(&self.statements.get, &[(&keys, Type::BYTEA_ARRAY)]).await?;
+        let rows = self.sessions.query(Access::Read, &self.statements.get, &[(&keys, Type::BYTEA_ARRAY)]).await?;
         rows.iter().map(|row| record(row).map(|record| (record.key, record))).collect()
     }
 
@@ -53,10 +58,11 @@ impl Core {
         let count = limit as i64;
         let (after, count) = ((&after as _, Type::BYTEA), (&count as _, Type::INT8));
         let rows = match select {
-            Select::All => self.sessions.query(&self.statements.list_all, &[after, count]).await?,
+            Select::All => self.sessions.query(Access::Read, &self.statements.list_all, &[after, count]).await?,
             Select::Index(index) => {
                 let index = &index.as_bytes()[..];
-                self.sessions.query(&self.statements.list_index, &[after, count, (&index, Type::BYTEA)]).await?
+                let parameters = [after, count, (&index as _, Type::BYTEA)];
+                self.sessions.query(Access::Read, &self.statements.list_index, &parameters).await?
             }
         };
         let records = rows.iter().map(record).collect::<Result<Vec<_>, _>>()?;

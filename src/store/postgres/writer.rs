@@ -9,6 +9,7 @@ use tokio_postgres::types::Type;
 use super::error::Fault;
 use super::queue::Queue;
 use super::reader::record_key;
+use super::session::Access;
 use super::statements::Swap;
 use super::{Core, Reply};
 use crate::store::{Commit, Record, RecordKey};
@@ -30,8 +31,8 @@ pub(super) struct Write {
 }
 
 impl Core {
-    /// Carry out `jobs` with one statement.
-    pub(super) async fn write(&self, swap: &Swap, queue: &Queue<Write>, mut jobs: Vec<Write>) {
+    /// Carry out `jobs` with one statement. Says whether the server answered.
+    pub(super) async fn write(&self, swap: &Swap, queue: &Queue<Write>, mut jobs: Vec<Write>) -> bool {
         jobs.retain(|job| !job.reply.is_canceled());
         // All lock their rows in the same order, and a statement has each row once: its order among equals is not defined.
         jobs.sort_by_key(|job| (job.record.key, job.record.version));
@@ -46,7 +47,9 @@ impl Core {
             }
         }
         queue.put_back(later);
-        match self.applied(swap, &batch).await {
+        let applied = self.applied(swap, &batch).await;
+        let answered = applied.is_ok();
+        match applied {
             Ok(applied) => {
                 for Write { record, reply } in batch {
                     let outcome = if applied.contains(&record.key) { Commit::Apply } else { Commit::Conflict };
@@ -62,6 +65,7 @@ impl Core {
                 }
             }
         }
+        answered
     }
 
     /// The keys of the records in `batch` that were written.
@@ -90,7 +94,7 @@ impl Core {
             (&payloads as _, Type::BYTEA_ARRAY),
         ];
         let statement = if batch.len() == 1 { &swap.one } else { &swap.many };
-        let rows = self.sessions.query(statement, &parameters).await?;
+        let rows = self.sessions.query(Access::Write, statement, &parameters).await?;
         rows.iter().map(|row| record_key(row.try_get(0)?)).collect()
     }
 
@@ -98,21 +102,26 @@ impl Core {
     /// for: it may be a purge elsewhere, or a rotation after which the record no longer expires.
     pub(super) async fn purge(&self, now: Timestamp, limit: usize, removed: &mut usize) -> Result<(), Fault> {
         let now = i64::try_from(now.as_unix()).unwrap_or(i64::MAX);
-        let patient_until = Instant::now() + self.sessions.timeout;
+        let mut progress = Instant::now();
         while *removed < limit {
             let step = (limit - *removed).min(PURGE);
             let parameters = [(&now as _, Type::INT8), (&(step as i64) as _, Type::INT8)];
-            let rows = self.sessions.query(&self.statements.purge, &parameters).await?;
+            let rows = self.sessions.query(Access::Write, &self.statements.purge, &parameters).await?;
             let count = rows.first().ok_or(Fault::Row)?.try_get::<_, i64>(0)? as usize;
             *removed += count;
+            if count > 0 {
+                progress = Instant::now();
+            }
             if count == step {
                 sleep(PAUSE).await;
                 continue;
             }
-            if self.sessions.query(&self.statements.any_expired, &[(&now, Type::INT8)]).await?.is_empty() {
+            let expired =
+                self.sessions.query(Access::Read, &self.statements.any_expired, &[(&now, Type::INT8)]).await?;
+            if expired.is_empty() {
                 break;
             }
-            if Instant::now() >= patient_until {
+            if progress.elapsed() >= self.sessions.timeout() {
                 return Err(Fault::Locked);
             }
             if count == 0 {

@@ -125,7 +125,7 @@ impl TokenStore for RedbStore {
     }
 
     async fn commit(&self, record: Record) -> Result<Commit, StoreError> {
-        if record.indexes.len() > Record::MAX_INDEXES || record.payload.len() > Record::MAX_PAYLOAD {
+        if !record.is_within_limits() {
             return Err(StoreError::unavailable(Fault::TooLarge));
         }
         ask(self.writes.as_ref(), |reply| Write::Commit { record, reply }).await

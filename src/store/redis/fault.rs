@@ -2,7 +2,8 @@
 
 use std::error::Error as StdError;
 
-use redis::RedisError;
+use redis::{ErrorKind, RedisError, ServerErrorKind, Value};
+use tokio::task::JoinError;
 
 use crate::store::StoreError;
 
@@ -31,8 +32,10 @@ pub(super) enum Fault {
     Driver(#[from] RedisError),
     #[error("no answer in time")]
     Timeout,
-    #[error("{reached} replicas have the write, not {wanted}")]
-    Replicas { reached: i64, wanted: usize },
+    #[error("connecting was broken off: {0}")]
+    Connect(#[from] JoinError),
+    #[error("not known to be on {wanted} replicas: {answer:?}")]
+    Replicas { wanted: usize, answer: Option<Value> },
     #[error("a row is malformed")]
     Row,
     #[error("an answer is malformed")]
@@ -44,6 +47,22 @@ pub(super) enum Fault {
 impl From<Fault> for StoreError {
     fn from(fault: Fault) -> Self {
         Self::unavailable(fault)
+    }
+}
+
+impl Fault {
+    /// Whether another connection may do better.
+    pub(super) fn is_of_connection(&self) -> bool {
+        match self {
+            Self::Timeout => true,
+            Self::Driver(error) => self.is_demotion() || error.is_io_error() || error.is_unrecoverable_error(),
+            _ => false,
+        }
+    }
+
+    /// Whether the server says that another is the primary now.
+    pub(super) fn is_demotion(&self) -> bool {
+        matches!(self, Self::Driver(error) if error.kind() == ErrorKind::Server(ServerErrorKind::ReadOnly))
     }
 }
 
@@ -63,6 +82,15 @@ impl Failure {
         Self { fault: fault.into(), may_be_done: true }
     }
 
+    /// By what a server, or the driver, says of a command that was sent once.
+    pub(super) fn of(error: RedisError) -> Self {
+        if is_refusal(&error) { Self::before_sending(error) } else { Self::after_sending(error) }
+    }
+
+    pub(super) fn is_unknown_script(&self) -> bool {
+        matches!(&self.fault, Fault::Driver(error) if error.kind() == ErrorKind::Server(ServerErrorKind::NoScript))
+    }
+
     /// For a command that writes.
     pub(super) fn of_write(self) -> StoreError {
         if self.may_be_done { StoreError::uncertain(self.fault) } else { StoreError::unavailable(self.fault) }
@@ -76,8 +104,8 @@ impl From<Failure> for StoreError {
     }
 }
 
-/// Whether the server says by this that it has not begun to write. An error that comes from within a script says so only if
-/// the first write of it would have failed too.
+/// Whether this says that nothing was written. An error that comes from within a script says so only if the first write
+/// of it would have failed too.
 pub(super) fn is_refusal(error: &RedisError) -> bool {
     const REFUSALS: [&str; 16] = [
         "ASK",
@@ -97,5 +125,6 @@ pub(super) fn is_refusal(error: &RedisError) -> bool {
         "UNKILLABLE",
         "WRONGPASS",
     ];
-    error.code().is_some_and(|code| REFUSALS.contains(&code))
+    // A Cluster of which the driver knows no node with the name.
+    error.kind() == ErrorKind::ClusterConnectionNotFound || error.code().is_some_and(|code| REFUSALS.contains(&code))
 }

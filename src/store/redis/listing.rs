@@ -12,7 +12,7 @@ impl RedisStore {
     async fn members(&self, name: &[u8], start: &[u8], limit: usize) -> Result<Vec<Vec<u8>>, StoreError> {
         let mut cmd = redis::cmd("ZRANGEBYLEX");
         cmd.arg(name).arg(start).arg("+").arg("LIMIT").arg(0).arg(limit);
-        read(self.link.ask(&cmd).await?)
+        read(self.reads.ask(&cmd).await?)
     }
 
     /// The rows under `keys`, in that order.
@@ -24,9 +24,12 @@ impl RedisStore {
         for key in keys {
             cmd.arg(self.names.record(*key));
         }
-        let rows: Vec<Option<Vec<u8>>> = read(self.link.ask(&cmd).await?)?;
-        let rows = keys.iter().zip(rows).map(|(key, row)| row.map(|row| Row::decode(*key, &row)).transpose());
-        Ok(rows.collect::<Result<_, _>>()?)
+        let found: Vec<Option<Vec<u8>>> = read(self.reads.ask(&cmd).await?)?;
+        let mut rows = Vec::with_capacity(keys.len());
+        for (key, row) in keys.iter().zip(found) {
+            rows.push(self.kept(*key, row).await?);
+        }
+        Ok(rows)
     }
 
     /// The cursor is the last key seen.
@@ -62,14 +65,11 @@ impl RedisStore {
         let next = members.last().filter(|_| members.len() == limit).cloned().map(Cursor::new);
         let (mut records, mut stale) = (Vec::new(), Vec::new());
         for ((entry, member), row) in entries.iter().zip(members).zip(self.rows(&keys).await?) {
-            let Some(row) = row else { continue };
-            if entry.is_stale(&row) {
+            if entry.is_stale(row.as_ref()) {
                 stale.push(member);
             }
             // An entry may be out of date by now, and the record listed under the same index key by another.
-            if row.record.indexes.contains(&index) {
-                records.push(row.record);
-            }
+            records.extend(row.map(|row| row.record).filter(|record| record.indexes.contains(&index)));
         }
         if !stale.is_empty() {
             let _ = self.remove(index, &stale).await;

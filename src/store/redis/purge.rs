@@ -3,11 +3,11 @@
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use redis::FromRedisValue;
 use tokio::time::sleep;
 
 use super::RedisStore;
-use super::fault::Failure;
-use super::listing::read;
+use super::fault::{Failure, Fault};
 use super::row::{SHARDS, join};
 use crate::store::StoreError;
 use crate::time::Timestamp;
@@ -24,7 +24,10 @@ impl RedisStore {
         let begin = self.shard.load(Ordering::Relaxed);
         let mut purged = 0;
         for shard in (begin..begin + SHARDS).map(|shard| shard % SHARDS) {
-            purged += self.purge_shard(shard, now, limit - purged).await?;
+            self.purge_shard(shard, now, limit, &mut purged).await.map_err(|failure| match purged {
+                0 => failure.of_write(),
+                _ => StoreError::uncertain(failure.fault),
+            })?;
             if purged == limit {
                 self.shard.store(shard, Ordering::Relaxed);
                 break;
@@ -33,22 +36,22 @@ impl RedisStore {
         Ok(purged)
     }
 
-    async fn purge_shard(&self, shard: usize, now: Timestamp, limit: usize) -> Result<usize, StoreError> {
+    async fn purge_shard(&self, shard: usize, now: Timestamp, limit: usize, purged: &mut usize) -> Result<(), Failure> {
         let (expiries, keys) = (self.names.expiries(shard), self.names.keys(shard));
         let last = join(&[b"[", &now.to_bytes(), &[0xff; 16]]);
-        let mut purged = 0;
-        while purged < limit {
-            let batch = BATCH.min(limit - purged);
+        while *purged < limit {
+            let batch = BATCH.min(limit - *purged);
             let (records, most) = (self.names.records(shard), batch.to_string());
             let arguments: [&[u8]; 3] = [&records, &last, most.as_bytes()];
-            let answer = self.link.run(&self.scripts.purge, &[&expiries, &keys], &arguments).await;
-            let (seen, deleted): (usize, usize) = read(answer.map_err(Failure::of_write)?)?;
-            purged += deleted;
+            let answer = self.reads.run(&self.scripts.purge, &[&expiries, &keys], &arguments).await?;
+            let answer = FromRedisValue::from_redis_value(answer);
+            let (seen, deleted): (usize, usize) = answer.map_err(|_| Failure::after_sending(Fault::Answer))?;
+            *purged += deleted;
             if seen < batch {
                 break;
             }
             sleep(PAUSE).await;
         }
-        Ok(purged)
+        Ok(())
     }
 }

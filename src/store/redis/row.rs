@@ -89,8 +89,8 @@ impl Attempt {
 pub(super) struct Lifetime {
     /// Until when, if it is decided now.
     pub(super) until: u64,
-    /// What was decided before will do if it is no less than this. Half a margin between the two, so that an expiry that
-    /// moves a little moves no index entry.
+    /// What was decided before will do if it is no less than this. Half a margin between the two, so that an expiry
+    /// that moves a little moves no index entry.
     pub(super) least: u64,
 }
 
@@ -105,8 +105,8 @@ impl Lifetime {
 
 /// A member of an index: until when it is kept, the record, and the attempt that wrote it.
 ///
-/// No two attempts write the same, so whoever removes an entry cannot hit that of another commit. A record's entries only ever
-/// move towards the end of the set, so a listing that goes through it meets one of them.
+/// No two attempts write the same, so whoever removes an entry cannot hit that of another commit. A record's entries
+/// only ever move towards the end of the set, so a listing that goes through it meets one of them.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) struct Entry {
     until: u64,
@@ -134,9 +134,13 @@ impl Entry {
         parts().ok_or(Fault::Row)
     }
 
-    /// Whether it is neither that of `row` nor can ever become it: what it was written for has been decided.
-    pub(super) fn is_stale(&self, row: &Row) -> bool {
-        self.attempt != row.listed_by && self.attempt.version <= row.record.version
+    /// Whether it is neither that of `row` nor can ever become it: what it was written for has been decided. Without a
+    /// row, a first write may be under way; another has nothing to replace any more.
+    pub(super) fn is_stale(&self, row: Option<&Row>) -> bool {
+        match row {
+            Some(row) => self.attempt != row.listed_by && self.attempt.version <= row.record.version,
+            None => self.attempt.version > 1,
+        }
     }
 }
 
@@ -160,8 +164,11 @@ impl Listing {
     }
 }
 
-/// A record as it is stored: the write (16 bytes), until when it is kept (8), the write that listed it (16), and the body.
+/// A record as it is stored: the write (16 bytes), how many replicas are known to have it (1), until when it is kept
+/// (8), the write that listed it (16), and the body.
 pub(super) struct Row {
+    pub(super) write: Attempt,
+    pub(super) replicas: u8,
     listed_by: Attempt,
     pub(super) record: Record,
 }
@@ -170,17 +177,19 @@ impl Row {
     pub(super) fn decode(key: RecordKey, row: &[u8]) -> Result<Self, Fault> {
         let parts = || {
             let (write, rest) = row.split_first_chunk()?;
+            let (replicas, rest) = rest.split_first()?;
             let (_, listed_by, body) = split_listing(rest)?;
             let (expires_at, indexes, payload) = split_body(body)?;
-            let version = Attempt::from_bytes(*write).version;
-            let record = Record::new(key, version, expires_at, indexes, payload.to_vec());
-            Some(Self { listed_by, record })
+            let write = Attempt::from_bytes(*write);
+            let record = Record::new(key, write.version, expires_at, indexes, payload.to_vec());
+            Some(Self { write, replicas: *replicas, listed_by, record })
         };
         parts().ok_or(Fault::Row)
     }
 }
 
-/// The part of a row that comes from the record: expiry (8 bytes), the number of index keys (1), they (16 each), the payload.
+/// The part of a row that comes from the record: expiry (8 bytes), the number of index keys (1), they (16 each), the
+/// payload.
 pub(super) fn body(record: &Record) -> Vec<u8> {
     let Record { key: _, version: _, expires_at, indexes, payload } = record;
     let mut body = Vec::with_capacity(9 + 16 * indexes.len() + payload.len());

@@ -1,6 +1,6 @@
 //! The scripts, each one operation, and what they answer.
 
-use redis::{Cmd, ErrorKind, RedisError, Script, ServerErrorKind, Value};
+use redis::{Cmd, Script, Value};
 
 use super::fault::Fault;
 use super::row::Listing;
@@ -8,7 +8,9 @@ use super::row::Listing;
 /// The scripts by their names.
 pub(super) struct Scripts {
     pub(super) commit: Program,
+    pub(super) confirm: Program,
     pub(super) enlist: Program,
+    pub(super) fence: Program,
     pub(super) purge: Program,
 }
 
@@ -16,7 +18,9 @@ impl Scripts {
     pub(super) fn new() -> Self {
         Self {
             commit: Program::new(include_str!("commit.lua")),
+            confirm: Program::new(include_str!("confirm.lua")),
             enlist: Program::new(include_str!("enlist.lua")),
+            fence: Program::new(include_str!("fence.lua")),
             purge: Program::new(include_str!("purge.lua")),
         }
     }
@@ -50,11 +54,6 @@ fn call(command: &str, script: &str, keys: &[&[u8]], arguments: &[&[u8]]) -> Cmd
         cmd.arg(*part);
     }
     cmd
-}
-
-/// Whether the server does not know the script, after a restart perhaps.
-pub(super) fn is_unknown_script(error: &RedisError) -> bool {
-    error.kind() == ErrorKind::Server(ServerErrorKind::NoScript)
 }
 
 /// What `commit.lua` answers.

@@ -23,7 +23,7 @@ struct Write<'a> {
 impl RedisStore {
     pub(super) async fn write(&self, record: Record) -> Result<Commit, StoreError> {
         let Some(replaced) = record.version.checked_sub(1) else { return Ok(Commit::Conflict) };
-        let is_new = replaced == 0;
+        let (is_new, is_unlisted) = (replaced == 0, record.indexes.is_empty());
         let Lifetime { mut until, least } = Lifetime::of(record.expires_at, SystemTime::now().into());
         let write = Write {
             record: &record,
@@ -35,7 +35,7 @@ impl RedisStore {
         if is_new {
             self.enlist(&record, until, write.attempt).await?;
         }
-        let mut swap = self.swap(&write, until, is_new).await?;
+        let mut swap = self.swap(&write, until, is_new || is_unlisted).await?;
         if let Swap::EnlistFirst(before) = swap {
             // Never sooner than before, so that a listing cannot be overtaken.
             until = until.max(before);
@@ -44,9 +44,12 @@ impl RedisStore {
         }
         match swap {
             Swap::Conflict => return Ok(Commit::Conflict),
-            Swap::Done => {}
-            Swap::Delist(listing) => self.delist(record.key, listing).await,
             Swap::EnlistFirst(_) => return Err(Fault::Answer.into()),
+            Swap::Done => self.confirm(record.key, write.attempt).await,
+            Swap::Delist(listing) => {
+                self.confirm(record.key, write.attempt).await;
+                self.delist(record.key, listing).await;
+            }
         }
         Ok(Commit::Apply)
     }
@@ -67,26 +70,19 @@ impl RedisStore {
             body,
             if enlisted { b"1" } else { b"0" },
         ];
-        let program = &self.scripts.commit;
-        let Some(replicas) = self.replicas else {
-            let answer = self.link.run(program, &keys, &arguments).await.map_err(Failure::of_write)?;
-            return Swap::read(answer).map_err(StoreError::uncertain);
-        };
-        let (answer, reached) =
-            self.link.run_and_wait(program, &keys, &arguments, replicas).await.map_err(Failure::of_write)?;
-        let swap = Swap::read(answer).map_err(StoreError::uncertain)?;
-        if matches!(swap, Swap::Done | Swap::Delist(_)) && usize::try_from(reached).unwrap_or(0) < replicas.count {
-            return Err(StoreError::uncertain(Fault::Replicas { reached, wanted: replicas.count }));
+        let answer = self.writes.write(&self.scripts.commit, &keys, &arguments, self.replicas).await;
+        if answer.as_ref().is_err_and(|failure| failure.fault.is_demotion()) {
+            self.reads.leave().await;
         }
-        Ok(swap)
+        Swap::read(answer.map_err(Failure::of_write)?).map_err(StoreError::uncertain)
     }
 
-    /// Before the record, so that it is never missing from its index. Nothing is lost if it goes no further: the entry does
-    /// not count.
+    /// Before the record, so that it is never missing from its index. Nothing is lost if it goes no further: the entry
+    /// does not count.
     async fn enlist(&self, record: &Record, until: u64, attempt: Attempt) -> Result<(), StoreError> {
         let entry = Entry::new(until, record.key, attempt).encode();
         for index in &record.indexes {
-            self.link.run(&self.scripts.enlist, &[&self.names.index(*index)], &[&entry]).await?;
+            self.writes.write(&self.scripts.enlist, &[&self.names.index(*index)], &[&entry], self.replicas).await?;
         }
         Ok(())
     }
@@ -100,6 +96,6 @@ impl RedisStore {
     }
 
     pub(super) async fn remove(&self, index: IndexKey, entries: &[Vec<u8>]) -> Result<Value, Failure> {
-        self.link.ask(redis::cmd("ZREM").arg(self.names.index(index)).arg(entries)).await
+        self.reads.ask(redis::cmd("ZREM").arg(self.names.index(index)).arg(entries)).await
     }
 }

@@ -57,11 +57,12 @@ impl Held {
     /// After a refresh that was asked for at `asked_at` and brought `new`.
     pub(super) fn refreshed(self, new: Refreshed, asked_at: Timestamp) -> Self {
         let until = |lifetime| asked_at.saturating_add(lifetime);
+        let as_before = self.tokens.expires_at.map(|at| at.since(self.obtained_at));
         let rotated = new.refresh_token.is_some();
         let tokens = TokenSet {
             access_token: new.access_token,
             refresh_token: new.refresh_token.or(self.tokens.refresh_token),
-            expires_at: new.expires_in.map(until),
+            expires_at: new.expires_in.or(as_before).map(until),
             refresh_expires_at: match new.refresh_expires_in {
                 None if !rotated => self.tokens.refresh_expires_at,
                 lifetime => lifetime.map(until),
@@ -206,9 +207,9 @@ mod tests {
     fn what_a_refresh_does_not_say_stays() {
         let mut old = held(1000);
         old.tokens.refresh_expires_at = Some(at(5000));
-        let new = old.refreshed(Refreshed::new(SecretText::new("new")).expires_in(SECOND * 60), at(900)).tokens;
+        let new = old.refreshed(Refreshed::new(SecretText::new("new")), at(900)).tokens;
         assert_eq!(new.refresh_token.unwrap().expose(), "refresh");
-        assert_eq!((new.expires_at, new.refresh_expires_at), (Some(at(960)), Some(at(5000))));
+        assert_eq!((new.expires_at, new.refresh_expires_at), (Some(at(1900)), Some(at(5000))));
         assert_eq!(new.scope.as_str(), "a");
     }
 

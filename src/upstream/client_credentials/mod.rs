@@ -57,10 +57,10 @@ use crate::time::{Clock, SystemClock};
 ///
 /// # When it refreshes
 ///
-/// At 80 % of the lifetime of the access token, or up to 5 % sooner. From then on one caller refreshes and waits for it, and
-/// the others, in whichever process, are served the token that is still valid. In its last 5 seconds (or the last tenth of a
-/// shorter lifetime) they all wait for the one, about a minute at most. Every call reads the storage, so what one process has
-/// stored all others use.
+/// At 80 % of the lifetime of the access token, or up to 5 % sooner. From then on one caller refreshes and waits for it, 15
+/// seconds at most, and the others, in whichever process, are served the token that is still valid. In its last 5 seconds (or
+/// the last tenth of a shorter lifetime) they all wait for the one, about a minute at most. Every call reads the storage, so
+/// what one process has stored all others use.
 ///
 /// # What it survives
 ///
@@ -69,11 +69,13 @@ use crate::time::{Clock, SystemClock};
 ///   server may have rotated; the next call presents the old refresh token again, and a server with a leeway (RFC 9700 §4.14.2
 ///   allows for one; [`RotationPolicy`](crate::RotationPolicy)) answers with the same successor. That call must come within
 ///   the leeway. Against a server without one the user has to log in again.
-/// * An answer that is lost: the same, three times within four seconds, by itself.
+/// * An answer that is lost: the same, by itself, up to three times, none of them later than 25 seconds after the first request.
+///   With a time limit of 20 seconds, which a server that never answers uses up, that is once.
 /// * A call that is dropped: the refresh goes on in the background and is stored.
 /// * A server that is down: the valid token is served, then [`Unavailable`](ClientCredentialsError::Unavailable); nothing is
 ///   deleted. How often and how long it has failed is stored too, so that all processes hold off together.
-/// * A disk that is full: it is found out before the refresh token is spent. What cannot be stored is not served.
+/// * A disk that is full: it is found out before the refresh token is spent, and the valid token is served. New tokens that
+///   could not be stored are not.
 ///
 /// Only `invalid_grant` ends the login; the dead tokens are then deleted from the storage.
 #[derive(Clone)]

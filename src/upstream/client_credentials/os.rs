@@ -9,6 +9,7 @@ use zeroize::Zeroizing;
 use super::error::StorageError;
 use super::lock_file::LockFile;
 use super::storage::{CredentialStorage, StorageLock};
+use crate::upstream::keys::without_content;
 
 /// A credential in the macOS Keychain, the Windows Credential Manager, the Secret Service, or whatever store the application
 /// has given to `keyring-core`.
@@ -47,7 +48,7 @@ impl CredentialStorage for OsStorage {
     }
 
     fn write(&self, content: &[u8]) -> Result<(), StorageError> {
-        self.entry.set_secret(content).map_err(without_secrets)
+        self.entry.set_secret(content).map_err(fault)
     }
 
     fn delete(&self) -> Result<(), StorageError> {
@@ -58,13 +59,12 @@ impl CredentialStorage for OsStorage {
 fn unless_missing<T: Default>(result: Result<T, Error>) -> Result<T, StorageError> {
     match result {
         Err(Error::NoEntry) => Ok(T::default()),
-        result => result.map_err(without_secrets),
+        result => result.map_err(fault),
     }
 }
 
-/// The error's text alone: some of its variants carry what is stored.
-fn without_secrets(error: Error) -> StorageError {
-    StorageError::other(error.to_string())
+fn fault(error: Error) -> StorageError {
+    StorageError::Other(without_content(error))
 }
 
 impl fmt::Debug for OsStorage {

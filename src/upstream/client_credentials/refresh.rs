@@ -11,11 +11,18 @@ use super::error::StorageError;
 use super::storage::{CredentialStorage, StorageLock};
 use super::stored::{Held, Stored};
 use super::{ClientCredentials, ClientCredentialsError};
+use crate::time::Timestamp;
 use crate::upstream::{Refreshed, SecretText, TokenSet, UpstreamError};
 
-/// How long to wait before a lost answer is asked for again, and before a failed write is tried again. All of it is well
-/// within the leeway that servers have, which is 30 seconds with this crate's standard policy.
+/// How long to wait before a lost answer is asked for again, and before a failed write is tried again.
 const AGAIN: [Duration; 3] = [Duration::from_millis(500), Duration::from_secs(1), Duration::from_secs(2)];
+
+/// No later than this after it was first asked for is a lost answer asked for again, because a server with a leeway (30 seconds
+/// with this crate's standard policy) takes what comes after it for theft. A first request may run into a timeout of 20 seconds.
+const LATEST: Duration = Duration::from_secs(25);
+
+/// How long somebody who has a valid token waits for the refresh.
+const PATIENCE: Duration = Duration::from_secs(15);
 
 /// What came of reaching for the lock.
 enum Claim {
@@ -55,40 +62,56 @@ impl ClientCredentials {
             let Stored::Held(held) = Stored::decode(&content)? else {
                 return Err(ClientCredentialsError::NeedsAuthorization);
             };
-            let good = match held.act(self.clock.now(), refused) {
+            let patience = match held.act(self.clock.now(), refused) {
                 Act::Serve => return Ok(held.tokens.access_token),
-                Act::RefreshAhead => Some(held.tokens.access_token.copy()),
+                Act::RefreshAhead => Some(PATIENCE),
                 Act::Refresh => None,
                 Act::HoldOff(wait) => return Err(ClientCredentialsError::unavailable(wait, None)),
                 Act::Authorize => return Err(ClientCredentialsError::NeedsAuthorization),
             };
-            match (self.on_thread(move |storage| claim(storage, &content)).await?, good) {
-                (Claim::Ours(lock), good) => {
-                    return match (self.see_through(held, lock).await, good) {
-                        (Err(ClientCredentialsError::Unavailable { .. }), Some(good)) => Ok(good),
-                        (outcome, _) => outcome,
-                    };
-                }
-                (Claim::Taken, Some(good)) => return Ok(good),
-                (Claim::Taken, None) => self.runtime.sleep(pause).await,
-                (Claim::Stale, _) => {}
+            let spare = held.copy();
+            let failure = match self.on_thread(move |storage| claim(storage, &content)).await {
+                Ok(Claim::Ours(lock)) => match self.see_through(held, lock, patience).await {
+                    Some(Err(failure @ ClientCredentialsError::Unavailable { .. })) => Some(failure),
+                    Some(outcome) => return outcome,
+                    None => None,
+                },
+                Ok(Claim::Taken) => None,
+                Ok(Claim::Stale) => continue,
+                Err(fault) => Some(fault.into()),
+            };
+            // It may have died meanwhile.
+            match (spare.act(self.clock.now(), refused), failure) {
+                (Act::Serve | Act::RefreshAhead, _) => return Ok(spare.tokens.access_token),
+                (_, Some(failure)) => return Err(failure),
+                (_, None) => self.runtime.sleep(pause).await,
             }
         }
         Err(still_busy())
     }
 
-    /// Refresh in the background, because the server may rotate the refresh token though nobody listens any more.
-    async fn see_through(&self, held: Held, lock: StorageLock) -> Result<SecretText, ClientCredentialsError> {
+    /// Refresh in the background, because the server may rotate the refresh token though nobody listens any more. `None` if it
+    /// takes longer than there is patience.
+    async fn see_through(
+        &self,
+        held: Held,
+        lock: StorageLock,
+        patience: Option<Duration>,
+    ) -> Option<Result<SecretText, ClientCredentialsError>> {
         let (sender, receiver) = oneshot::channel();
         let this = self.clone();
         self.runtime.spawn(async move { drop(sender.send(this.refresh(held, lock).await)) });
+        let outcome = match patience {
+            Some(patience) => self.runtime.within(patience, receiver).await?,
+            None => receiver.await,
+        };
         // The runtime is shutting down, or the provider has panicked.
-        receiver.await.unwrap_or_else(|_| Err(still_busy()))
+        Some(outcome.unwrap_or_else(|_| Err(still_busy())))
     }
 
     async fn refresh(&self, held: Held, lock: StorageLock) -> Result<SecretText, ClientCredentialsError> {
         let asked_at = self.clock.now();
-        let (stored, outcome) = match self.ask(&held.tokens).await {
+        let (stored, outcome) = match self.ask(&held.tokens, asked_at).await {
             Ok(new) => {
                 let held = held.refreshed(new, asked_at);
                 let access_token = held.tokens.access_token.copy();
@@ -100,17 +123,24 @@ impl ClientCredentials {
                 (Stored::Held(held), Err(ClientCredentialsError::unavailable(wait, Some(error))))
             }
         };
-        self.keep(&stored, lock).await?;
-        outcome
+        match (self.keep(&stored, lock).await, outcome) {
+            (Err(fault), Ok(_)) => Err(fault.into()),
+            // A failure is one, whether or not it could be noted down.
+            (_, outcome) => outcome,
+        }
     }
 
     /// Ask for new tokens; and again with the same refresh token if the answer is lost, which a server with a leeway answers
     /// with the same successor.
-    async fn ask(&self, tokens: &TokenSet) -> Result<Refreshed, UpstreamError> {
+    async fn ask(&self, tokens: &TokenSet, asked_at: Timestamp) -> Result<Refreshed, UpstreamError> {
         let mut again = AGAIN.into_iter();
         loop {
             match (self.provider.refresh(tokens).await, again.next()) {
-                (Err(UpstreamError::Uncertain(_)), Some(pause)) => self.runtime.sleep(pause).await,
+                (Err(UpstreamError::Uncertain(_)), Some(pause))
+                    if self.clock.now().since(asked_at) + pause <= LATEST =>
+                {
+                    self.runtime.sleep(pause).await;
+                }
                 (answer, _) => return answer,
             }
         }

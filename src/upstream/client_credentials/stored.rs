@@ -31,6 +31,13 @@ pub(super) struct Held {
     pub(super) retry_at: Timestamp,
 }
 
+impl Held {
+    /// A second copy, made where it is seen.
+    pub(super) fn copy(&self) -> Self {
+        Self { tokens: self.tokens.copy(), ..*self }
+    }
+}
+
 #[derive(Serialize, Deserialize)]
 enum State<'a> {
     Held {

@@ -8,5 +8,7 @@ mod wrapper;
 
 pub(crate) use self::data_keys::{DataKeys, Envelope};
 #[cfg(feature = "os-keyring")]
+pub(super) use self::os_keyring::without_content;
+#[cfg(feature = "os-keyring")]
 pub use self::os_keyring::{OsKeyring, OsKeyringError};
 pub use self::wrapper::{DataKey, KeyWrapper, WrapError, WrappedKey};

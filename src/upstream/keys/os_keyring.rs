@@ -255,19 +255,27 @@ pub enum OsKeyringError {
 }
 
 fn refusal(error: keyring_core::Error) -> OsKeyringError {
+    use keyring_core::Error::{NoDefaultStore, NoEntry, NoStorageAccess};
+    match error {
+        NoDefaultStore => OsKeyringError::NoStore,
+        NoStorageAccess(source) => OsKeyringError::Locked(source),
+        NoEntry => OsKeyringError::NotFound,
+        other => OsKeyringError::Store(without_content(other)),
+    }
+}
+
+/// What of `error` does not come from the entry.
+pub(in crate::upstream) fn without_content(error: keyring_core::Error) -> Box<dyn StdError + Send + Sync> {
     use keyring_core::Error::{
         BadStoreFormat, Invalid, NoDefaultStore, NoEntry, NoStorageAccess, NotSupportedByStore, PlatformFailure,
         TooLong,
     };
     match error {
-        NoDefaultStore => OsKeyringError::NoStore,
-        NoStorageAccess(source) => OsKeyringError::Locked(source),
-        NoEntry => OsKeyringError::NotFound,
-        PlatformFailure(source) => OsKeyringError::Store(source),
-        BadStoreFormat(_) | Invalid(..) | NotSupportedByStore(_) | TooLong(..) => {
-            OsKeyringError::Store(error.to_string().into())
+        PlatformFailure(source) | NoStorageAccess(source) => source,
+        BadStoreFormat(_) | Invalid(..) | NoDefaultStore | NoEntry | NotSupportedByStore(_) | TooLong(..) => {
+            error.to_string().into()
         }
         // The others may carry what is in the entry.
-        _ => OsKeyringError::Store("the entry is malformed, or there is more than one".into()),
+        _ => "the entry is malformed, or there is more than one".into(),
     }
 }

@@ -7,7 +7,6 @@ use std::time::Duration;
 use super::CredentialVault;
 use super::error::VaultError;
 use super::patience::Patience;
-use super::record;
 use super::root::Root;
 use crate::audit::{Action, AuditEvent, AuditSink, Reason};
 use crate::error::Error;
@@ -15,6 +14,7 @@ use crate::family::{FamilyId, RevocationReason};
 use crate::issuer::{PAGE, TokenIssuer};
 use crate::policy::OnReuse;
 use crate::record::Found;
+use crate::sealed;
 use crate::store::{Record, Select, TokenStore};
 use crate::time::Timestamp;
 use crate::upstream::UpstreamReason;
@@ -105,7 +105,7 @@ impl<S: TokenStore> CredentialVault<S> {
 
     /// The session that what is in `record` is bound to.
     async fn session_of(&self, record: &Record) -> Result<Option<FamilyId>, VaultError> {
-        if !record::is_ours(record) || record.key == Root::place() {
+        if !sealed::is_upstream(record) || record.key == Root::place() {
             return Ok(None);
         }
         let (_, held) = self.open(record).await?;

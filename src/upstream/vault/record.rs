@@ -23,11 +23,6 @@ pub(crate) fn context(key: RecordKey) -> [u8; 45] {
     context
 }
 
-/// Whether `record` is one of the vault's.
-pub(crate) fn is_ours(record: &Record) -> bool {
-    record.payload.first() == Some(&Kind::UPSTREAM)
-}
-
 /// Seal `content` into `record`.
 pub(crate) fn seal(
     record: Record,

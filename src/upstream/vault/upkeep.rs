@@ -8,7 +8,9 @@ use super::error::{VaultError, VaultErrorKind};
 use super::record::{self, context};
 use crate::audit::{Action, AuditEvent};
 use crate::issuer::{MAX_ATTEMPTS, PAGE};
+use crate::sealed;
 use crate::store::{Commit, Record, Select, TokenStore};
+use crate::upkeep::purge_all;
 use crate::upstream::{UpstreamAct, WrappedKey};
 
 impl<S: TokenStore> CredentialVault<S> {
@@ -26,7 +28,7 @@ impl<S: TokenStore> CredentialVault<S> {
         let (mut count, mut after, mut fault) = (0, None, None);
         loop {
             let page = self.store.list(Select::All, after, PAGE).await?;
-            for record in page.records.into_iter().filter(record::is_ours) {
+            for record in page.records.into_iter().filter(sealed::is_upstream) {
                 match self.rewrap_record(record, &primary).await {
                     Ok(wrapped) => count += usize::from(wrapped),
                     Err(error) if error.is_about_one_record() => fault = Some(error),
@@ -67,14 +69,7 @@ impl<S: TokenStore> CredentialVault<S> {
     ///
     /// A fault of the store.
     pub async fn purge(&self) -> Result<usize, VaultError> {
-        let mut count = 0;
-        loop {
-            let purged = self.store.purge(self.now(), PAGE).await?;
-            count += purged;
-            if purged < PAGE {
-                return Ok(count);
-            }
-        }
+        Ok(purge_all(&*self.store, &*self.clock).await?)
     }
 
     /// [Retry revocations](Self::retry_revocations), [rewrap](Self::rewrap) and [purge](Self::purge), now and then for ever.

@@ -1,0 +1,89 @@
+//! What both engines are put under: clients that do one thing over and over, and a purge beside refreshes.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use mcp_token_lifecycle::{Answer, Client, RefreshRequest, Timestamp, TokenIssuer, TokenStore};
+use tokio::task::JoinSet;
+
+use crate::fixture::CLIENT;
+use crate::measure::median;
+use crate::table::{Table, Target};
+
+/// How long each measurement takes.
+const TIME: Duration = Duration::from_millis(300);
+
+/// Calls a second: so many tasks that do `step` with a number of their own, over and over.
+pub async fn rate<F: Future<Output = ()> + Send>(
+    clients: usize,
+    step: impl Fn(usize, usize) -> F + Clone + Send + 'static,
+) -> f64 {
+    let (begun, mut tasks) = (Instant::now(), JoinSet::new());
+    for client in 0..clients {
+        let step = step.clone();
+        tasks.spawn(async move {
+            let mut done = 0;
+            while begun.elapsed() < TIME {
+                step(client, done).await;
+                done += 1;
+            }
+            done
+        });
+    }
+    let done: usize = tasks.join_all().await.into_iter().sum();
+    done as f64 / begun.elapsed().as_secs_f64()
+}
+
+pub async fn rotate<S: TokenStore>(issuer: &TokenIssuer<S>, token: &mut String) {
+    let client = Client::public(CLIENT);
+    let answer = issuer.refresh(&RefreshRequest::new(&client, token)).await;
+    let Ok(Answer::Issue(response)) = answer else { panic!("a current token is rotated: {answer:?}") };
+    *token = response.refresh_token.expose().to_owned();
+}
+
+/// Purge the `expired` records of `store`, and see how long a refresh takes beside it: each of `tokens` in turn.
+pub async fn purge_beside<S: TokenStore + 'static>(
+    table: &mut Table,
+    (store, now): (S, Timestamp),
+    (issuer, tokens): (&TokenIssuer<S>, &mut [String]),
+    (expired, living): (usize, usize),
+) {
+    let mut waits = async |until: &AtomicBool, least: usize| {
+        let mut waits = Vec::new();
+        while waits.len() < least || !until.load(Ordering::Relaxed) {
+            let (begun, turn) = (Instant::now(), waits.len() % tokens.len());
+            rotate(issuer, &mut tokens[turn]).await;
+            waits.push(begun.elapsed().as_secs_f64() * 1e6);
+        }
+        waits.sort_by(f64::total_cmp);
+        waits
+    };
+    let quiet = waits(&AtomicBool::new(true), 2000).await;
+    let done = Arc::new(AtomicBool::new(false));
+    let purge = tokio::spawn({
+        let done = done.clone();
+        async move {
+            let (begun, mut count) = (Instant::now(), 0);
+            loop {
+                let purged = store.purge(now, 256).await.unwrap();
+                count += purged;
+                if purged < 256 {
+                    done.store(true, Ordering::Relaxed);
+                    return (count, begun.elapsed());
+                }
+            }
+        }
+    });
+    let busy = waits(&done, 1).await;
+    let (count, took) = purge.await.unwrap();
+    assert_eq!(count, expired);
+    let shown = |waits: &[f64]| format!("{:.0} µs, {:.0} µs", median(waits.to_vec()), waits[waits.len() - 1]);
+    table.figure(format!("purge of {expired} among {living} living"), format!("{:.2} s", took.as_secs_f64()));
+    table.figure("a refresh without a purge: median, longest", shown(&quiet));
+    table.figure("a refresh during the purge: median, longest", shown(&busy));
+    let percentile = busy[busy.len() * 99 / 100];
+    let case = "the 99th percentile of a refresh during the purge ÷ the median without";
+    let figure = format!("{percentile:.0} µs of {}", busy.len());
+    table.ratio(case, figure, percentile / median(quiet), Target::AtMost(3.0));
+}

@@ -1,0 +1,33 @@
+//! With replicas to wait for: what a failover may still lose is shown to nobody, for who acts on it would not write it
+//! again.
+
+use super::RedisStore;
+use super::listing::read;
+use super::row::{Attempt, Row};
+use crate::store::{RecordKey, StoreError};
+
+impl RedisStore {
+    /// The row that was found, or the one that is there once the replicas have it too.
+    pub(super) async fn kept(&self, key: RecordKey, found: Option<Vec<u8>>) -> Result<Option<Row>, StoreError> {
+        let decode = |row: Option<Vec<u8>>| row.map(|row| Row::decode(key, &row)).transpose();
+        let (row, wanted) = (decode(found)?, self.replicas.map_or(0, |replicas| replicas.count));
+        if row.as_ref().is_none_or(|row| usize::from(row.replicas) >= wanted) {
+            return Ok(row);
+        }
+        let name = self.names.record(key);
+        let row = decode(read(self.writes.write(&self.scripts.fence, &[&name], &[], self.replicas).await?)?)?;
+        if let Some(row) = &row {
+            self.confirm(key, row.write).await;
+        }
+        Ok(row)
+    }
+
+    /// Note that the replicas have this write. Should it fail, the next reader waits for them again.
+    pub(super) async fn confirm(&self, key: RecordKey, write: Attempt) {
+        if let Some(replicas) = self.replicas {
+            let count = [u8::try_from(replicas.count).unwrap_or(u8::MAX)];
+            let name = self.names.record(key);
+            let _ = self.reads.run(&self.scripts.confirm, &[&name], &[&write.to_bytes(), &count]).await;
+        }
+    }
+}

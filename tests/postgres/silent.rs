@@ -1,0 +1,61 @@
+//! A host that does not answer, not even with a refusal, and one behind it that does.
+
+use std::time::Duration;
+
+use deadpool_postgres::{Manager, Pool};
+use mcp_token_lifecycle::{PostgresStore, RecordKey, TokenStore};
+use tokio::net::{TcpSocket, TcpStream};
+use tokio::time::timeout;
+use tokio_postgres::NoTls;
+
+use super::{RUNTIME, direct, store, table, until};
+
+/// A host as one that is switched off: its queue is full, so it takes no notice of who wants to connect.
+struct Silent {
+    port: u16,
+    _queue: Vec<TcpStream>,
+    _listener: tokio::net::TcpListener,
+}
+
+impl Silent {
+    async fn start() -> Self {
+        let socket = TcpSocket::new_v4().unwrap();
+        socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+        let listener = socket.listen(1).unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let mut queue = Vec::new();
+        while let Ok(waiting) = timeout(Duration::from_millis(200), TcpStream::connect(("127.0.0.1", port))).await {
+            queue.push(waiting.unwrap());
+        }
+        Self { port, _queue: queue, _listener: listener }
+    }
+}
+
+/// The server, behind silent hosts.
+fn behind(silent: &[&Silent]) -> String {
+    let hosts: String = silent.iter().map(|host| format!("127.0.0.1:{},", host.port)).collect();
+    direct().replace('@', &format!("@{hosts}"))
+}
+
+#[test]
+fn the_third_host_is_tried_in_time_when_the_first_two_are_silent() {
+    RUNTIME.block_on(async {
+        let (first, second) = (Silent::start().await, Silent::start().await);
+        let store = PostgresStore::connect(&behind(&[&first, &second])).await;
+        assert!(store.is_ok(), "{store:?}");
+    });
+}
+
+#[test]
+fn a_host_is_reached_although_giving_up_the_one_before_takes_longer_than_anybody_waits() {
+    RUNTIME.block_on(async {
+        let (silent, table) = (Silent::start().await, table());
+        store(&direct(), &table).await;
+        let config = format!("{}?connect_timeout=1", behind(&[&silent])).parse().unwrap();
+        let pool = Pool::builder(Manager::new(config, NoTls)).max_size(4).build().unwrap();
+        let store = PostgresStore::from_pool(pool).with_timeout(Duration::from_millis(300)).with_table(&table).unwrap();
+        assert!(store.get(RecordKey::from_bytes([1; 16])).await.is_err(), "nobody is silent");
+        let reached = until("a connection", async || store.get(RecordKey::from_bytes([1; 16])).await.ok());
+        assert_eq!(timeout(Duration::from_secs(10), reached).await, Ok(None));
+    });
+}
