@@ -49,3 +49,42 @@ async fn a_logout_waits_for_a_refresh_and_revokes_what_it_brought() {
     logout.await.unwrap().unwrap();
     assert_eq!(lab.script.revoked(), ["refresh-1"]);
 }
+
+#[tokio::test]
+async fn a_server_that_takes_only_a_live_token_gets_one_that_is_kept_first() {
+    let lab = Lab::new(Script::new([successor(1)]));
+    let credentials = lab.credentials();
+    lab.log_in(&credentials).await;
+    lab.script.on_revoke(Ok(Revocation::NeedsRefresh));
+    lab.script.on_revoke(Err(UpstreamError::unavailable("down")));
+    let failed = credentials.forget().await;
+    assert!(matches!(failed, Err(ClientCredentialsError::Unavailable { .. })), "{failed:?}");
+    assert_eq!(token(&lab.credentials()).await, "access-1");
+
+    lab.script.on_revoke(Ok(Revocation::Done));
+    lab.credentials().forget().await.unwrap();
+    assert_eq!(lab.script.revoked(), ["refresh-0", "refresh-1", "refresh-1"]);
+    assert!(!lab.path().exists());
+}
+
+#[tokio::test]
+async fn a_login_that_is_dead_already_is_deleted() {
+    let lab = Lab::new(Script::new([Err(UpstreamError::InvalidGrant)]));
+    let credentials = lab.credentials();
+    lab.log_in(&credentials).await;
+    lab.script.on_revoke(Ok(Revocation::NeedsRefresh));
+    credentials.forget().await.unwrap();
+    assert!(!lab.path().exists());
+}
+
+#[tokio::test]
+async fn a_server_that_takes_no_token_at_all_is_asked_twice_and_not_for_ever() {
+    let lab = Lab::new(Script::new([successor(1)]));
+    let credentials = lab.credentials();
+    lab.log_in(&credentials).await;
+    lab.script.on_revoke(Ok(Revocation::NeedsRefresh));
+    lab.script.on_revoke(Ok(Revocation::NeedsRefresh));
+    let failed = credentials.forget().await;
+    assert!(matches!(failed, Err(ClientCredentialsError::Unavailable { .. })), "{failed:?}");
+    assert_eq!(token(&credentials).await, "access-1");
+}

@@ -8,11 +8,13 @@
 //! | `stored` | the state of a login, and how it is written down |
 //! | `decision` | serve, refresh, hold off: the pure functions |
 //! | `refresh` | one refresh for all processes |
+//! | `logout` | revoke, then delete |
 
 mod decision;
 mod error;
 mod file;
 mod lock_file;
+mod logout;
 #[cfg(feature = "os-keyring")]
 mod os;
 mod private;
@@ -23,16 +25,16 @@ mod stored;
 
 use std::fmt;
 use std::sync::Arc;
-use std::time::Duration;
 
 pub use self::error::{ClientCredentialsError, StorageError};
 pub use self::file::FileStorage;
 #[cfg(feature = "os-keyring")]
 pub use self::os::OsStorage;
+use self::refresh::still_busy;
 use self::sealed::Sealed;
 pub use self::storage::{CredentialStorage, StorageLock};
 use self::stored::{Held, Stored};
-use super::{Credential, Runtime, SecretText, TokenSet, UpstreamError, UpstreamProvider};
+use super::{Runtime, SecretText, TokenSet, UpstreamProvider};
 use crate::keyring::Keyring;
 use crate::time::{Clock, SystemClock};
 
@@ -137,11 +139,12 @@ impl ClientCredentials {
     ///
     /// [`ClientCredentialsError::Storage`]; [`ClientCredentialsError::Unavailable`] if another process has the lock for too long.
     pub async fn store(&self, tokens: TokenSet) -> Result<(), ClientCredentialsError> {
-        let lock = self.lock().await?;
+        let lock = Arc::new(self.lock().await?);
         Ok(self.keep(&Stored::Held(Held::new(tokens, self.clock.now())), lock).await?)
     }
 
-    /// Log out: revoke the login at the authorization server, if it can, then delete it here.
+    /// Log out: revoke the login at the authorization server, if it can, then delete it here. A call that is dropped goes on in
+    /// the background.
     ///
     /// # Errors
     ///
@@ -149,20 +152,10 @@ impl ClientCredentials {
     /// [`CredentialStorage::delete`] does it without the server.
     pub async fn forget(&self) -> Result<(), ClientCredentialsError> {
         let lock = self.lock().await?;
-        let content = self.on_thread(|storage| storage.read()).await?;
-        if let Some(Stored::Held(held)) = content.map(|content| Stored::decode(&content)).transpose()? {
-            match self.provider.revoke(&Credential::OAuth(held.tokens)).await {
-                Ok(_) | Err(UpstreamError::InvalidGrant) => {}
-                Err(error) => {
-                    return Err(ClientCredentialsError::unavailable(Duration::from_secs(1), Some(error)));
-                }
-            }
-        }
-        let delete = move |storage: &dyn CredentialStorage| {
-            let _lock = lock;
-            storage.delete()
-        };
-        Ok(self.on_thread(delete).await?)
+        let this = self.clone();
+        self.in_background(async move { this.log_out(Arc::new(lock)).await })
+            .await
+            .unwrap_or_else(|_| Err(still_busy()))
     }
 }
 

@@ -50,7 +50,7 @@ fn pauses() -> impl Iterator<Item = Duration> {
     std::iter::successors(Some(Duration::from_millis(10)), longer).take(240)
 }
 
-fn still_busy() -> ClientCredentialsError {
+pub(super) fn still_busy() -> ClientCredentialsError {
     ClientCredentialsError::unavailable(Duration::from_secs(1), None)
 }
 
@@ -98,9 +98,8 @@ impl ClientCredentials {
         lock: StorageLock,
         patience: Option<Duration>,
     ) -> Option<Result<SecretText, ClientCredentialsError>> {
-        let (sender, receiver) = oneshot::channel();
         let this = self.clone();
-        self.runtime.spawn(async move { drop(sender.send(this.refresh(held, lock).await)) });
+        let receiver = self.in_background(async move { this.refresh(held, Arc::new(lock)).await });
         let outcome = match patience {
             Some(patience) => self.runtime.within(patience, receiver).await?,
             None => receiver.await,
@@ -109,7 +108,21 @@ impl ClientCredentials {
         Some(outcome.unwrap_or_else(|_| Err(still_busy())))
     }
 
-    async fn refresh(&self, held: Held, lock: StorageLock) -> Result<SecretText, ClientCredentialsError> {
+    /// What `task` brings, which goes on if nobody listens any more.
+    pub(super) fn in_background<T: Send + 'static>(
+        &self,
+        task: impl Future<Output = T> + Send + 'static,
+    ) -> oneshot::Receiver<T> {
+        let (sender, receiver) = oneshot::channel();
+        self.runtime.spawn(async move { drop(sender.send(task.await)) });
+        receiver
+    }
+
+    pub(super) async fn refresh(
+        &self,
+        held: Held,
+        lock: Arc<StorageLock>,
+    ) -> Result<SecretText, ClientCredentialsError> {
         let asked_at = self.clock.now();
         let (stored, outcome) = match self.ask(&held.tokens, asked_at).await {
             Ok(new) => {
@@ -147,7 +160,7 @@ impl ClientCredentials {
     }
 
     /// Write `stored`, and let go of the lock: not sooner, even if the caller is dropped.
-    pub(super) async fn keep(&self, stored: &Stored, lock: StorageLock) -> Result<(), StorageError> {
+    pub(super) async fn keep(&self, stored: &Stored, lock: Arc<StorageLock>) -> Result<(), StorageError> {
         let kept = Arc::new((stored.encode()?, lock));
         let mut again = AGAIN.into_iter();
         loop {

@@ -1,0 +1,44 @@
+//! The end of a login: revoke, then delete.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::storage::{CredentialStorage, StorageLock};
+use super::stored::Stored;
+use super::{ClientCredentials, ClientCredentialsError};
+use crate::upstream::{Credential, Revocation, UpstreamError};
+
+impl ClientCredentials {
+    /// Revoke what is stored, as long as somebody honours it, and delete it. A server that takes nothing but a live access token
+    /// gets one that is made for it, and kept before it is used: a failure leaves it for the next attempt.
+    pub(super) async fn log_out(&self, lock: Arc<StorageLock>) -> Result<(), ClientCredentialsError> {
+        let mut renewed = false;
+        while let Some(Stored::Held(held)) = self.stored().await? {
+            match self.provider.revoke(&Credential::OAuth(held.tokens.copy())).await {
+                Ok(Revocation::NeedsRefresh) if !renewed => match self.refresh(held, lock.clone()).await {
+                    Ok(_) => renewed = true,
+                    // Neither token is honoured any more.
+                    Err(ClientCredentialsError::NeedsAuthorization) => break,
+                    Err(error) => return Err(error),
+                },
+                Ok(Revocation::NeedsRefresh) => return Err(not_yet(None)),
+                Ok(Revocation::Done | Revocation::Unsupported) | Err(UpstreamError::InvalidGrant) => break,
+                Err(error) => return Err(not_yet(Some(error))),
+            }
+        }
+        let delete = move |storage: &dyn CredentialStorage| {
+            let _lock = lock;
+            storage.delete()
+        };
+        Ok(self.on_thread(delete).await?)
+    }
+
+    async fn stored(&self) -> Result<Option<Stored>, ClientCredentialsError> {
+        let content = self.on_thread(|storage| storage.read()).await?;
+        Ok(content.map(|content| Stored::decode(&content)).transpose()?)
+    }
+}
+
+fn not_yet(error: Option<UpstreamError>) -> ClientCredentialsError {
+    ClientCredentialsError::unavailable(Duration::from_secs(1), error)
+}
