@@ -7,6 +7,8 @@
 //! |---|---|
 //! | `credential` | what is held for a user, and where |
 //! | `provider`, `error` | the service's side, and what it answers instead of tokens |
+//! | `successor` | the tokens after a refresh: a pure function |
+//! | `policy`, `patience` | when, how long, how often |
 //! | `oauth` | a ready provider, with what is odd about a service as data |
 //! | `vault` | sealed, leased, refreshed, revoked |
 //! | `keys` | data keys, and the keys that wrap them |
@@ -20,8 +22,11 @@ mod credential;
 mod error;
 mod keys;
 mod oauth;
+mod patience;
+mod policy;
 mod provider;
 mod runtime;
+mod successor;
 mod vault;
 
 pub use self::audit::{UpstreamAct, UpstreamReason};
@@ -38,9 +43,10 @@ pub use self::keys::{OsKeyring, OsKeyringError};
 pub use self::oauth::{
     ClientAuthentication, Endpoint, EndpointError, HttpClient, Meaning, OAuthProvider, Quirks, Service, TokenRequest,
 };
+pub use self::policy::{RefreshPolicy, RefreshPolicyBuilder, RefreshPolicyError};
 pub use self::provider::{Refreshed, Revocation, Standing, UpstreamProvider};
 pub use self::runtime::Runtime;
 pub use self::vault::{
     Cascade, CredentialInfo, CredentialKind, CredentialState, CredentialVault, Lease, LeaseError, LeasedSecret, Need,
-    Owner, RefreshPolicy, RefreshPolicyBuilder, RefreshPolicyError, VaultError, VaultErrorKind,
+    Owner, VaultError, VaultErrorKind,
 };

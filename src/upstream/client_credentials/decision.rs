@@ -5,13 +5,10 @@ use std::time::Duration;
 use super::stored::Held;
 use crate::crypto;
 use crate::time::Timestamp;
-use crate::upstream::{Refreshed, SecretText, TokenSet, UpstreamError};
+use crate::upstream::policy::Age;
+use crate::upstream::{RefreshPolicy, Refreshed, SecretText, TokenSet, UpstreamError};
 
-const SECOND: Duration = Duration::from_secs(1);
-/// A token is not served in its last moments, so that it does not expire on the way.
-const MARGIN: Duration = Duration::from_secs(5);
-/// Longer than this no failure keeps anybody from trying again.
-const LONGEST: Duration = Duration::from_secs(60 * 60);
+pub(super) const POLICY: RefreshPolicy = RefreshPolicy::standard();
 
 /// What to do for somebody who asks for an access token.
 #[derive(Debug, PartialEq, Eq)]
@@ -36,59 +33,42 @@ impl Held {
 
     /// What to do at `now` for somebody who got no further with the access token `refused`.
     pub(super) fn act(&self, now: Timestamp, refused: Option<&SecretText>) -> Act {
-        let Self { tokens, obtained_at, failures: _, retry_at } = self;
-        let left = tokens.expires_at.map_or(Duration::MAX, |at| at.since(now));
-        let lifetime = tokens.expires_at.map_or(Duration::ZERO, |at| at.since(*obtained_at));
-        // After 80 % of the lifetime, or up to 5 % sooner.
-        let due = left <= lifetime / 5 + lifetime / 20 / 256 * self.spread(0);
-        let refused = refused.is_some_and(|refused| same(refused, &tokens.access_token));
-        let good = left > MARGIN.min(lifetime / 10) && !refused;
+        let age = match refused {
+            Some(refused) if same(refused, &self.tokens.access_token) => Age::Over,
+            _ => POLICY.age(&self.tokens, self.obtained_at, self.jitter(0), now),
+        };
         // An instant that is further away was written when the clock was wrong.
-        let wait = Some(retry_at.since(now)).filter(|wait| *wait <= LONGEST).unwrap_or_default();
-        match (good, tokens.refresh_token.is_some()) {
-            (true, refreshable) if !due || !refreshable || !wait.is_zero() => Act::Serve,
-            (_, false) => Act::Authorize,
-            (true, true) => Act::RefreshAhead,
-            (false, true) if wait.is_zero() => Act::Refresh,
-            (false, true) => Act::HoldOff(wait),
+        let wait = Some(self.retry_at.since(now)).filter(|wait| *wait <= RefreshPolicy::MAX_PAUSE).unwrap_or_default();
+        match (age, self.tokens.refresh_token.is_some()) {
+            (Age::Fresh, _) | (Age::Due, false) => Act::Serve,
+            (Age::Due, true) if wait.is_zero() => Act::RefreshAhead,
+            (Age::Due, true) => Act::Serve,
+            (Age::Over, false) => Act::Authorize,
+            (Age::Over, true) if wait.is_zero() => Act::Refresh,
+            (Age::Over, true) => Act::HoldOff(wait),
         }
     }
 
     /// After a refresh that was asked for at `asked_at` and brought `new`.
     pub(super) fn refreshed(self, new: Refreshed, asked_at: Timestamp) -> Self {
-        let until = |lifetime| asked_at.saturating_add(lifetime);
-        let as_before = self.tokens.expires_at.map(|at| at.since(self.obtained_at));
-        let rotated = new.refresh_token.is_some();
-        let tokens = TokenSet {
-            access_token: new.access_token,
-            refresh_token: new.refresh_token.or(self.tokens.refresh_token),
-            expires_at: new.expires_in.or(as_before).map(until),
-            refresh_expires_at: match new.refresh_expires_in {
-                None if !rotated => self.tokens.refresh_expires_at,
-                lifetime => lifetime.map(until),
-            },
-            scope: new.scope.unwrap_or(self.tokens.scope),
-        };
-        Self::new(tokens, asked_at)
+        Self::new(self.tokens.successor(new, self.obtained_at, asked_at), asked_at)
     }
 
     /// After a refresh that failed with `error`; and how long it is not tried again.
     pub(super) fn failed(self, error: &UpstreamError, now: Timestamp) -> (Self, Duration) {
         let failures = self.failures.saturating_add(1);
-        let back_off = SECOND * (1 << failures.min(6));
-        let back_off = back_off + back_off / 2 / 256 * self.spread(failures);
         let asked = match error {
-            UpstreamError::Unavailable { retry_after, .. } => retry_after.unwrap_or_default(),
-            _ => Duration::ZERO,
+            UpstreamError::Unavailable { retry_after, .. } => *retry_after,
+            _ => None,
         };
-        let wait = back_off.max(asked).min(LONGEST);
+        let wait = POLICY.pause(failures, asked, self.jitter(failures));
         (Self { failures, retry_at: now.saturating_add(wait), ..self }, wait)
     }
 
-    /// Jitter from 0 to 255: the same for all who share the credential, another for every token and every `turn`.
-    fn spread(&self, turn: u32) -> u32 {
+    /// The same for all who share the credential, another for every token and every `turn`.
+    fn jitter(&self, turn: u32) -> u8 {
         let hash = crypto::sha256(self.tokens.access_token.expose().as_bytes());
-        u32::from(hash[turn as usize % hash.len()])
+        hash[turn as usize % hash.len()]
     }
 }
 
@@ -174,52 +154,27 @@ mod tests {
             assert_eq!(next.act(at(2000 + wait.as_secs()), None), Act::Refresh);
             (held, waits) = (next, [waits, vec![wait.as_secs()]].concat());
         }
-        let doubled = [2, 4, 8, 16, 32].into_iter().chain(std::iter::repeat(64));
-        assert!(waits.iter().zip(doubled).all(|(wait, least)| (least..=least * 3 / 2).contains(wait)), "{waits:?}");
+        let doubled = [1, 2, 4, 8, 16, 32, 64, 128, 256].into_iter().chain(std::iter::repeat(300));
+        assert!(waits.iter().zip(doubled).all(|(wait, most)| (most * 3 / 4..=most).contains(wait)), "{waits:?}");
     }
 
     #[test]
     fn the_server_is_left_alone_for_as_long_as_it_asks_but_not_for_days() {
-        let wait = |seconds| held(1).failed(&UpstreamError::retry_after(SECOND * seconds, "busy"), at(9)).1;
-        assert_eq!((wait(300), wait(86_400)), (SECOND * 300, LONGEST));
+        let wait = |after| held(1).failed(&UpstreamError::retry_after(after, "busy"), at(9)).1;
+        let asked = Duration::from_secs(3600);
+        assert_eq!((wait(asked), wait(Duration::MAX)), (asked, RefreshPolicy::MAX_PAUSE));
     }
 
     #[test]
     fn while_it_holds_off_the_valid_token_is_served() {
         let (held, _) = held(1000).failed(&UpstreamError::unavailable("down"), at(900));
-        assert_eq!(held.act(at(901), None), Act::Serve);
+        assert_eq!(held.act(at(900), None), Act::Serve);
+        assert_eq!(held.act(at(901), None), Act::RefreshAhead);
     }
 
     #[test]
     fn an_instant_from_a_wrong_clock_holds_nobody_off() {
         let (held, _) = held(1000).failed(&UpstreamError::unavailable("down"), at(10_000_000));
         assert_eq!(held.act(at(1000), None), Act::Refresh);
-    }
-
-    #[test]
-    fn absurd_lifetimes_saturate() {
-        let held = held(1000).refreshed(Refreshed::new(SecretText::new("new")).expires_in(Duration::MAX), at(900));
-        assert_eq!(held.act(at(u32::MAX.into()), None), Act::Serve);
-        assert!(matches!(held.failed(&UpstreamError::retry_after(Duration::MAX, "busy"), at(0)), (_, LONGEST)));
-    }
-
-    #[test]
-    fn what_a_refresh_does_not_say_stays() {
-        let mut old = held(1000);
-        old.tokens.refresh_expires_at = Some(at(5000));
-        let new = old.refreshed(Refreshed::new(SecretText::new("new")), at(900)).tokens;
-        assert_eq!(new.refresh_token.unwrap().expose(), "refresh");
-        assert_eq!((new.expires_at, new.refresh_expires_at), (Some(at(1900)), Some(at(5000))));
-        assert_eq!(new.scope.as_str(), "a");
-    }
-
-    #[test]
-    fn a_new_refresh_token_has_an_expiry_of_its_own() {
-        let mut old = held(1000);
-        old.tokens.refresh_expires_at = Some(at(5000));
-        let refreshed = Refreshed::new(SecretText::new("new")).refresh_token(SecretText::new("next"));
-        let new = old.refreshed(refreshed, at(900)).tokens;
-        assert_eq!(new.refresh_token.unwrap().expose(), "next");
-        assert_eq!(new.refresh_expires_at, None);
     }
 }

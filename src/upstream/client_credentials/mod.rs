@@ -75,7 +75,8 @@ use crate::time::{Clock, SystemClock};
 ///   With a time limit of 20 seconds, which a server that never answers uses up, that is once.
 /// * A call that is dropped: the refresh goes on in the background and is stored.
 /// * A server that is down: the valid token is served, then [`Unavailable`](ClientCredentialsError::Unavailable); nothing is
-///   deleted. How often and how long it has failed is stored too, so that all processes hold off together.
+///   deleted. How often it has failed is stored too, so that all processes hold off together: for a second, doubled with every
+///   failure up to 5 minutes, or for as long as the server asks, a day at most.
 /// * A disk that is full: it is found out before the refresh token is spent, and the valid token is served. New tokens that
 ///   could not be stored are not.
 ///

@@ -6,12 +6,13 @@ use std::time::Duration;
 
 use futures_channel::oneshot;
 
-use super::decision::Act;
+use super::decision::{Act, POLICY};
 use super::error::StorageError;
 use super::storage::{CredentialStorage, StorageLock};
 use super::stored::{Held, Stored};
 use super::{ClientCredentials, ClientCredentialsError};
 use crate::time::Timestamp;
+use crate::upstream::patience::Patience;
 use crate::upstream::{Refreshed, SecretText, TokenSet, UpstreamError};
 
 /// How long to wait before a lost answer is asked for again, and before a failed write is tried again.
@@ -21,33 +22,20 @@ const AGAIN: [Duration; 3] = [Duration::from_millis(500), Duration::from_secs(1)
 /// with this crate's standard policy) takes what comes after it for theft. A first request may run into a timeout of 20 seconds.
 const LATEST: Duration = Duration::from_secs(25);
 
-/// How long somebody who has a valid token waits for the refresh.
-const PATIENCE: Duration = Duration::from_secs(15);
-
-/// What came of reaching for the lock.
-enum Claim {
-    Ours(StorageLock),
-    /// Somebody else has it.
-    Taken,
-    /// What is stored is not what it was when it was decided on.
-    Stale,
-}
-
-/// Take the lock if what is stored is still `seen`. It is written once more, so that a full disk is found out before the
-/// refresh token is spent rather than after.
-fn claim(storage: &dyn CredentialStorage, seen: &[u8]) -> Result<Claim, StorageError> {
-    let Some(lock) = storage.try_lock()? else { return Ok(Claim::Taken) };
+/// Take the lock, unless somebody else has it, or has written since `seen` was read. That is written once more, so that a full
+/// disk is found out before the refresh token is spent rather than after.
+fn claim(storage: &dyn CredentialStorage, seen: &[u8]) -> Result<Option<StorageLock>, StorageError> {
+    let Some(lock) = storage.try_lock()? else { return Ok(None) };
     if storage.read()?.is_none_or(|content| *content != seen) {
-        return Ok(Claim::Stale);
+        return Ok(None);
     }
     storage.write(seen)?;
-    Ok(Claim::Ours(lock))
+    Ok(Some(lock))
 }
 
-/// About a minute of patience, in steps that grow: longer than a refresh takes.
-fn pauses() -> impl Iterator<Item = Duration> {
-    let longer = |pause: &Duration| Some((*pause * 2).min(Duration::from_millis(250)));
-    std::iter::successors(Some(Duration::from_millis(10)), longer).take(240)
+/// Longer than a refresh takes.
+fn patience() -> Patience {
+    Patience::new(Duration::from_secs(60), Duration::from_millis(250))
 }
 
 pub(super) fn still_busy() -> ClientCredentialsError {
@@ -56,52 +44,52 @@ pub(super) fn still_busy() -> ClientCredentialsError {
 
 impl ClientCredentials {
     pub(super) async fn serve(&self, refused: Option<&SecretText>) -> Result<SecretText, ClientCredentialsError> {
-        for pause in pauses() {
+        let mut patience = patience();
+        loop {
             let content = self.on_thread(|storage| storage.read()).await?;
             let content = content.ok_or(ClientCredentialsError::NoCredentials)?;
             let Stored::Held(held) = Stored::decode(&content)? else {
                 return Err(ClientCredentialsError::NeedsAuthorization);
             };
-            let patience = match held.act(self.clock.now(), refused) {
+            let longest = match held.act(self.clock.now(), refused) {
                 Act::Serve => return Ok(held.tokens.access_token),
-                Act::RefreshAhead => Some(PATIENCE),
+                Act::RefreshAhead => Some(POLICY.patience),
                 Act::Refresh => None,
                 Act::HoldOff(wait) => return Err(ClientCredentialsError::unavailable(wait, None)),
                 Act::Authorize => return Err(ClientCredentialsError::NeedsAuthorization),
             };
             let spare = held.copy();
             let failure = match self.on_thread(move |storage| claim(storage, &content)).await {
-                Ok(Claim::Ours(lock)) => match self.see_through(held, lock, patience).await {
+                Ok(Some(lock)) => match self.see_through(held, lock, longest).await {
                     Some(Err(failure @ ClientCredentialsError::Unavailable { .. })) => Some(failure),
                     Some(outcome) => return outcome,
                     None => None,
                 },
-                Ok(Claim::Taken) => None,
-                Ok(Claim::Stale) => continue,
+                Ok(None) => None,
                 Err(fault) => Some(fault.into()),
             };
             // It may have died meanwhile.
             match (spare.act(self.clock.now(), refused), failure) {
                 (Act::Serve | Act::RefreshAhead, _) => return Ok(spare.tokens.access_token),
                 (_, Some(failure)) => return Err(failure),
-                (_, None) => self.runtime.sleep(pause).await,
+                (_, None) if patience.pause(&self.runtime).await => {}
+                (_, None) => return Err(still_busy()),
             }
         }
-        Err(still_busy())
     }
 
     /// Refresh in the background, because the server may rotate the refresh token though nobody listens any more. `None` if it
-    /// takes longer than there is patience.
+    /// takes longer than `longest`.
     async fn see_through(
         &self,
         held: Held,
         lock: StorageLock,
-        patience: Option<Duration>,
+        longest: Option<Duration>,
     ) -> Option<Result<SecretText, ClientCredentialsError>> {
         let this = self.clone();
         let receiver = self.in_background(async move { this.refresh(held, Arc::new(lock)).await });
-        let outcome = match patience {
-            Some(patience) => self.runtime.within(patience, receiver).await?,
+        let outcome = match longest {
+            Some(longest) => self.runtime.within(longest, receiver).await?,
             None => receiver.await,
         };
         // The runtime is shutting down, or the provider has panicked.
@@ -174,13 +162,14 @@ impl ClientCredentials {
 
     /// The lock, as soon as nobody else has it.
     pub(super) async fn lock(&self) -> Result<StorageLock, ClientCredentialsError> {
-        for pause in pauses() {
+        let mut patience = patience();
+        loop {
             match self.on_thread(|storage| storage.try_lock()).await? {
                 Some(lock) => return Ok(lock),
-                None => self.runtime.sleep(pause).await,
+                None if patience.pause(&self.runtime).await => {}
+                None => return Err(still_busy()),
             }
         }
-        Err(still_busy())
     }
 
     /// Storage blocks: it gets a thread of its own.

@@ -6,7 +6,6 @@ use std::time::Duration;
 
 use super::CredentialVault;
 use super::error::VaultError;
-use super::patience::Patience;
 use super::root::Root;
 use crate::audit::{Action, AuditEvent, AuditSink, Reason};
 use crate::error::Error;
@@ -18,6 +17,7 @@ use crate::sealed;
 use crate::store::{Record, Select, TokenStore};
 use crate::time::Timestamp;
 use crate::upstream::UpstreamReason;
+use crate::upstream::patience::Patience;
 
 /// How long a revocation that a [`Cascade`] has set off is tried.
 const PERSISTENCE: Duration = Duration::from_secs(5 * 60);

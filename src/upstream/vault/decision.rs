@@ -18,10 +18,10 @@
 //! | OAuth, can be refreshed | always | as after the margin |
 //! | any other | always | `Discard` |
 
-use super::held::{Attempts, Held, Mark, State};
-use super::policy::RefreshPolicy;
+use super::held::{Attempts, Held, State};
 use crate::time::Timestamp;
-use crate::upstream::{Credential, TokenSet};
+use crate::upstream::policy::Age;
+use crate::upstream::{Credential, RefreshPolicy, TokenSet};
 
 /// What to do for a lease.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -58,16 +58,13 @@ pub(crate) fn decide(held: &Held, policy: &RefreshPolicy, now: Timestamp) -> Res
         }
         Credential::OAuth(tokens) => tokens,
     };
-    let Some(expires_at) = tokens.expires_at else { return SERVE };
-    let margin = policy.margin_of(expires_at.since(held.obtained_at));
-    let is_good = now < earlier(expires_at, margin.as_secs());
-    if !can_refresh(tokens, now) {
-        return if is_good { SERVE } else { Err(Refusal::NeedsAuthorization) };
+    let [jitter, ..] = held.mark.0;
+    match policy.age(tokens, held.obtained_at, jitter, now) {
+        Age::Fresh => SERVE,
+        age if can_refresh(tokens, now) => refresh(attempts, age == Age::Due, now),
+        Age::Due => SERVE,
+        Age::Over => Err(Refusal::NeedsAuthorization),
     }
-    if is_good && now < refresh_at(held.obtained_at, expires_at, held.mark, policy) {
-        return SERVE;
-    }
-    refresh(attempts, is_good, now)
 }
 
 /// What to do with `held` at `now`, when the service has refused it.
@@ -101,26 +98,13 @@ fn refresh(attempts: Attempts, is_good: bool, now: Timestamp) -> Result<Act, Ref
     }
 }
 
-/// The share of the lifetime that the policy says, less a jitter that is the same for everybody who asks about this token.
-fn refresh_at(obtained_at: Timestamp, expires_at: Timestamp, mark: Mark, policy: &RefreshPolicy) -> Timestamp {
-    let lifetime = u128::from(expires_at.since(obtained_at).as_secs());
-    let jitter = u128::from(policy.jitter_percent) * u128::from(mark.0[0]);
-    let share = u128::from(policy.refresh_at_percent) * 256 - jitter;
-    let left = lifetime - lifetime * share / (100 * 256);
-    earlier(expires_at, u64::try_from(left).unwrap_or(u64::MAX))
-}
-
-fn earlier(at: Timestamp, seconds: u64) -> Timestamp {
-    Timestamp::from_unix(at.as_unix().saturating_sub(seconds))
-}
-
 #[cfg(test)]
 mod tests {
     use std::time::Duration;
 
     use super::*;
     use crate::grant::Scope;
-    use crate::upstream::vault::held::{Claim, Withdrawal};
+    use crate::upstream::vault::held::{Claim, Mark, Withdrawal};
     use crate::upstream::{Account, Owner, Secret, SecretText, StaticSecret};
 
     const OBTAINED: u64 = 10_000;
@@ -242,14 +226,6 @@ mod tests {
                 assert_eq!(decide(&held(credential, state), &policy(), at(OBTAINED)), expected);
             }
         }
-    }
-
-    #[test]
-    fn the_jitter_brings_a_refresh_forward_by_so_much_at_most_and_differs_between_tokens() {
-        let policy = RefreshPolicy::standard();
-        let refreshed = |mark| refresh_at(at(OBTAINED), at(EXPIRES), Mark([mark; 16]), &policy).as_unix();
-        assert_eq!((refreshed(0), refreshed(255)), (10_800, 10_750));
-        assert!((0..255).all(|mark| refreshed(mark) >= refreshed(mark + 1)));
     }
 
     #[test]

@@ -114,7 +114,7 @@ impl Lease {
     }
 
     /// When an access token expires, if it does: as the service has said, within the bounds of
-    /// [`RefreshPolicy`](super::RefreshPolicy).
+    /// [`RefreshPolicy`](crate::upstream::RefreshPolicy).
     pub fn expires_at(&self) -> Option<Timestamp> {
         self.expires_at
     }

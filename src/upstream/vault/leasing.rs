@@ -8,11 +8,11 @@ use super::error::{VaultError, VaultErrorKind};
 use super::held::{Held, State};
 use super::lease::{Lease, Need};
 use super::lease_error::LeaseError;
-use super::patience::Patience;
 use crate::claims::AccessClaims;
 use crate::issuer::MAX_ATTEMPTS;
 use crate::store::{Commit, TokenStore};
 use crate::time::Timestamp;
+use crate::upstream::patience::Patience;
 use crate::upstream::{Account, UpstreamAct, UpstreamReason};
 
 /// The longest pause between two looks at what somebody else refreshes.

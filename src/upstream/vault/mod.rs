@@ -9,7 +9,6 @@
 //! | `revoke`, `renewal`, `cascade` | the end of a credential, what it may take, and whose end brings it about |
 //! | `upkeep` | revocations that are to be retried, new wrappings, the purge |
 //! | `held`, `content`, `record`, `root`, `storage` | a credential as it stands, as bytes, as a sealed record, and where that is |
-//! | `policy`, `patience` | when, how long, how often |
 //! | `error` | faults of the vault's own side |
 
 mod cascade;
@@ -23,8 +22,6 @@ mod lease;
 mod lease_error;
 mod leasing;
 mod owner;
-mod patience;
-mod policy;
 mod record;
 mod refresh;
 mod renewal;
@@ -46,7 +43,7 @@ use crate::entropy::{Entropy, OsEntropy, random};
 use crate::store::TokenStore;
 use crate::time::{Clock, SystemClock, Timestamp};
 use crate::upstream::keys::DataKeys;
-use crate::upstream::{Account, KeyWrapper, Runtime, UpstreamAct, UpstreamProvider, UpstreamReason};
+use crate::upstream::{Account, KeyWrapper, RefreshPolicy, Runtime, UpstreamAct, UpstreamProvider, UpstreamReason};
 
 pub use self::cascade::Cascade;
 pub use self::error::{VaultError, VaultErrorKind};
@@ -54,7 +51,6 @@ pub use self::info::{CredentialInfo, CredentialKind, CredentialState};
 pub use self::lease::{Lease, LeasedSecret, Need};
 pub use self::lease_error::LeaseError;
 pub use self::owner::Owner;
-pub use self::policy::{RefreshPolicy, RefreshPolicyBuilder, RefreshPolicyError};
 
 /// The credentials that a server holds for its users at other services, in a store of the application's choice.
 ///

@@ -8,10 +8,10 @@ use super::CredentialVault;
 use super::content::check_length;
 use super::error::{VaultError, VaultErrorKind};
 use super::held::{Attempts, Claim, Held, Mark, State};
-use super::patience::Patience;
 use super::settle::{Attempt, Outcome, Settlement, settle};
 use super::storage::Place;
 use crate::store::{Commit, TokenStore};
+use crate::upstream::patience::Patience;
 use crate::upstream::{Credential, UpstreamAct, UpstreamProvider, UpstreamReason};
 
 /// How long new tokens are tried to be stored: if they are lost, the user has to authorize anew.

@@ -4,10 +4,10 @@
 use super::CredentialVault;
 use super::error::VaultError;
 use super::held::{Held, Mark, State, Withdrawal};
-use super::patience::Patience;
 use super::refresh::{BRIEFLY, LONGEST_PAUSE};
 use super::settle::Outcome;
 use crate::store::{RecordKey, TokenStore};
+use crate::upstream::patience::Patience;
 use crate::upstream::{Credential, Revocation, UpstreamAct, UpstreamReason};
 
 impl<S: TokenStore> CredentialVault<S> {

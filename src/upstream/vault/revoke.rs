@@ -29,7 +29,7 @@ impl<S: TokenStore> CredentialVault<S> {
     /// revocations have come to their end. Call it now and then, or use [`upkeep_every`](Self::upkeep_every).
     ///
     /// A service that fails is asked again after a pause that doubles, until it is done or the credential has expired; if
-    /// that is unknown, until the [retention](super::RefreshPolicyBuilder::retention) is over.
+    /// that is unknown, until the [retention](crate::upstream::RefreshPolicyBuilder::retention) is over.
     ///
     /// # Errors
     ///

@@ -22,9 +22,8 @@
 use std::time::Duration;
 
 use super::held::{Attempts, Claim, Held, Mark, State, Withdrawal};
-use super::policy::RefreshPolicy;
 use crate::time::Timestamp;
-use crate::upstream::{Credential, Refreshed, TokenSet, UpstreamAct, UpstreamError, UpstreamReason};
+use crate::upstream::{Credential, RefreshPolicy, Refreshed, TokenSet, UpstreamAct, UpstreamError, UpstreamReason};
 
 /// A refresh that somebody has set out on.
 pub(crate) struct Attempt {
@@ -76,27 +75,12 @@ impl Outcome {
     ) -> Self {
         let failed = |reason, retry_after| Self::Failed { reason, retry_after };
         match answer {
-            Ok(refreshed) => Self::Refreshed(successor(refreshed, old, obtained_at, asked_at), asked_at),
+            Ok(new) => Self::Refreshed(old.successor(new, obtained_at, asked_at), asked_at),
             Err(UpstreamError::InvalidGrant) => Self::InvalidGrant,
             Err(UpstreamError::Refused { .. }) => failed(UpstreamReason::Refused, None),
             Err(UpstreamError::Unavailable { retry_after, .. }) => failed(UpstreamReason::Unavailable, retry_after),
             Err(UpstreamError::Uncertain(_)) => failed(UpstreamReason::Uncertain, None),
         }
-    }
-}
-
-/// The tokens that take the place of `old`. What the service leaves out stays as it was (RFC 6749 §5.1 and §6).
-fn successor(refreshed: Refreshed, old: &TokenSet, obtained_at: Timestamp, asked_at: Timestamp) -> TokenSet {
-    let Refreshed { access_token, refresh_token, expires_in, refresh_expires_in, scope } = refreshed;
-    let lifetime = expires_in.or(old.expires_at.map(|at| at.since(obtained_at)));
-    let kept = if refresh_token.is_none() { old.refresh_expires_at } else { None };
-    let refresh_lifetime = refresh_expires_in.map(|lifetime| lifetime.min(RefreshPolicy::MAX_LIFETIME));
-    TokenSet {
-        access_token,
-        refresh_token: refresh_token.or_else(|| Some(old.refresh_token.as_ref()?.copy())),
-        expires_at: lifetime.map(|lifetime| asked_at.saturating_add(RefreshPolicy::sane(lifetime))),
-        refresh_expires_at: refresh_lifetime.map(|lifetime| asked_at.saturating_add(lifetime)).or(kept),
-        scope: scope.unwrap_or_else(|| old.scope.clone()),
     }
 }
 

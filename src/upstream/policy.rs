@@ -2,11 +2,24 @@
 
 use std::time::Duration;
 
+use super::credential::TokenSet;
+use crate::time::Timestamp;
+
 const fn minutes(count: u64) -> Duration {
     Duration::from_secs(count * 60)
 }
 
 const DAY: Duration = minutes(24 * 60);
+
+/// How old a token is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Age {
+    Fresh,
+    /// It is good, and to be refreshed ahead.
+    Due,
+    /// It has expired, or would on the way.
+    Over,
+}
 
 /// How the vault refreshes, waits and retries; checked once, when it is built. The default is [`RefreshPolicy::standard`].
 ///
@@ -43,6 +56,9 @@ impl RefreshPolicy {
     /// A lifetime that a service gives is believed up to ten years.
     pub const MAX_LIFETIME: Duration = Duration::from_secs(10 * 365 * 24 * 60 * 60);
 
+    /// No service is left alone for longer than this, whatever it asks.
+    pub(crate) const MAX_PAUSE: Duration = DAY;
+
     /// Refresh at 80 percent of the lifetime, less up to 5 percent at random.
     pub const fn standard() -> Self {
         Self {
@@ -69,21 +85,43 @@ impl RefreshPolicy {
         lifetime.clamp(Self::MIN_LIFETIME, Self::MAX_LIFETIME)
     }
 
-    /// The margin of a token of this lifetime: a tenth of it at most, or a short one would never be good.
-    pub(crate) fn margin_of(&self, lifetime: Duration) -> Duration {
-        self.margin.min(lifetime / 10)
+    /// The age that `tokens`, which were obtained at `obtained_at`, have reached at `now`. The margin is a tenth of the lifetime at
+    /// most, or a short one would never be good.
+    pub(crate) fn age(&self, tokens: &TokenSet, obtained_at: Timestamp, jitter: u8, now: Timestamp) -> Age {
+        let Some(expires_at) = tokens.expires_at else { return Age::Fresh };
+        let margin = self.margin.min(expires_at.since(obtained_at) / 10);
+        if now >= earlier(expires_at, margin.as_secs()) {
+            Age::Over
+        } else if now >= self.refresh_at(obtained_at, expires_at, jitter) {
+            Age::Due
+        } else {
+            Age::Fresh
+        }
+    }
+
+    /// The share of the lifetime that the policy says, less a jitter that has to be the same for everybody who asks about one token.
+    fn refresh_at(&self, obtained_at: Timestamp, expires_at: Timestamp, jitter: u8) -> Timestamp {
+        let lifetime = u128::from(expires_at.since(obtained_at).as_secs());
+        let jitter = u128::from(self.jitter_percent) * u128::from(jitter);
+        let share = u128::from(self.refresh_at_percent) * 256 - jitter;
+        let left = lifetime - lifetime * share / (100 * 256);
+        earlier(expires_at, u64::try_from(left).unwrap_or(u64::MAX))
     }
 
     /// How long to leave the service alone after so many failures in a row: doubled each time, up to the longest pause, and
-    /// longer if it asks for more, up to a day. `random` takes up to a quarter off, so that two servers do not come back together.
+    /// longer if it asks for more, up to [`MAX_PAUSE`](Self::MAX_PAUSE). `random` takes up to a quarter off, so that two servers do not come back together.
     pub(crate) fn pause(&self, failures: u32, retry_after: Option<Duration>, random: u8) -> Duration {
         let doubled = self.first_pause.saturating_mul(1 << failures.saturating_sub(1).min(30));
         let pause = doubled.min(self.longest_pause);
         let pause = pause - pause * u32::from(random) / (4 * 256);
-        let asked = retry_after.unwrap_or_default().min(DAY);
+        let asked = retry_after.unwrap_or_default().min(Self::MAX_PAUSE);
         // Rounded up: a clock of whole seconds would see none of a fraction.
         Duration::from_secs(pause.max(asked).as_millis().div_ceil(1000).try_into().unwrap_or(u64::MAX))
     }
+}
+
+fn earlier(at: Timestamp, seconds: u64) -> Timestamp {
+    Timestamp::from_unix(at.as_unix().saturating_sub(seconds))
 }
 
 /// Builds a [`RefreshPolicy`].
@@ -211,6 +249,14 @@ mod tests {
     }
 
     #[test]
+    fn the_jitter_brings_a_refresh_forward_by_so_much_at_most_and_differs_between_tokens() {
+        let (policy, [obtained, expires]) = (RefreshPolicy::standard(), [10_000, 11_000].map(Timestamp::from_unix));
+        let refreshed = |jitter| policy.refresh_at(obtained, expires, jitter).as_unix();
+        assert_eq!((refreshed(0), refreshed(255)), (10_800, 10_750));
+        assert!((0..255).all(|jitter| refreshed(jitter) >= refreshed(jitter + 1)));
+    }
+
+    #[test]
     fn a_pause_doubles_up_to_the_longest_and_the_service_may_ask_for_more() {
         let policy = RefreshPolicy::standard();
         let pauses = [1, 2, 3, 9, 10, u32::MAX].map(|failures| policy.pause(failures, None, 0).as_secs());
@@ -218,6 +264,6 @@ mod tests {
         assert_eq!(policy.pause(10, None, 255), seconds(226), "a quarter less, rounded up");
         assert_eq!(policy.pause(10, Some(seconds(299)), 0), seconds(300));
         assert_eq!(policy.pause(10, Some(seconds(301)), 0), seconds(301));
-        assert_eq!(policy.pause(1, Some(Duration::MAX), 0), DAY);
+        assert_eq!(policy.pause(1, Some(Duration::MAX), 0), RefreshPolicy::MAX_PAUSE);
     }
 }

@@ -1,7 +1,8 @@
 //! Waiting for somebody else, again and again, and not for ever.
 
-use crate::upstream::Runtime;
 use std::time::Duration;
+
+use super::runtime::Runtime;
 
 /// What is left of somebody's patience. It counts the time that was asked to sleep, so it needs no clock.
 pub(crate) struct Patience {
