@@ -8,6 +8,7 @@
 //! | `credential` | what is held for a user, and where |
 //! | `provider`, `error` | the service's side, and what it answers instead of tokens |
 //! | `successor` | the tokens after a refresh: a pure function |
+//! | `stored_tokens` | tokens as they are written down |
 //! | `policy`, `patience` | when, how long, how often |
 //! | `oauth` | a ready provider, with what is odd about a service as data |
 //! | `vault` | sealed, leased, refreshed, revoked |
@@ -26,6 +27,7 @@ mod patience;
 mod policy;
 mod provider;
 mod runtime;
+mod stored_tokens;
 mod successor;
 mod vault;
 

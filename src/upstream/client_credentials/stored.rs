@@ -4,10 +4,10 @@ use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
 use super::error::StorageError;
-use crate::grant::Scope;
 use crate::sealed::encode;
 use crate::time::Timestamp;
-use crate::upstream::{SecretText, TokenSet};
+use crate::upstream::TokenSet;
+use crate::upstream::stored_tokens::StoredTokens;
 
 const VERSION: u8 = 1;
 
@@ -42,11 +42,7 @@ impl Held {
 enum State<'a> {
     Held {
         #[serde(borrow)]
-        access_token: &'a str,
-        refresh_token: Option<&'a str>,
-        expires_at: Option<Timestamp>,
-        refresh_expires_at: Option<Timestamp>,
-        scope: &'a str,
+        tokens: StoredTokens<'a>,
         obtained_at: Timestamp,
         failures: u32,
         retry_at: Timestamp,
@@ -58,11 +54,7 @@ impl Stored {
     pub(super) fn encode(&self) -> Result<Zeroizing<Vec<u8>>, StorageError> {
         let state = match self {
             Self::Held(Held { tokens, obtained_at, failures, retry_at }) => State::Held {
-                access_token: tokens.access_token.expose(),
-                refresh_token: tokens.refresh_token.as_ref().map(SecretText::expose),
-                expires_at: tokens.expires_at,
-                refresh_expires_at: tokens.refresh_expires_at,
-                scope: tokens.scope.as_str(),
+                tokens: StoredTokens::of(tokens),
                 obtained_at: *obtained_at,
                 failures: *failures,
                 retry_at: *retry_at,
@@ -73,37 +65,12 @@ impl Stored {
     }
 
     pub(super) fn decode(content: &[u8]) -> Result<Self, StorageError> {
-        match content.split_first() {
-            Some((&VERSION, state)) => match postcard::from_bytes(state) {
-                Ok(state) => Self::from_state(state),
-                Err(_) => Err(StorageError::Malformed),
-            },
+        match postcard::from_bytes(content) {
+            Ok((VERSION, State::Held { tokens, obtained_at, failures, retry_at })) => {
+                Ok(Self::Held(Held { tokens: tokens.into_tokens(), obtained_at, failures, retry_at }))
+            }
+            Ok((VERSION, State::Ended)) => Ok(Self::Ended),
             _ => Err(StorageError::Malformed),
         }
-    }
-
-    fn from_state(state: State<'_>) -> Result<Self, StorageError> {
-        Ok(match state {
-            State::Held {
-                access_token,
-                refresh_token,
-                expires_at,
-                refresh_expires_at,
-                scope,
-                obtained_at,
-                failures,
-                retry_at,
-            } => {
-                let tokens = TokenSet {
-                    access_token: SecretText::new(access_token),
-                    refresh_token: refresh_token.map(SecretText::new),
-                    expires_at,
-                    refresh_expires_at,
-                    scope: Scope::parse(scope).map_err(|_| StorageError::Malformed)?,
-                };
-                Self::Held(Held { tokens, obtained_at, failures, retry_at })
-            }
-            State::Ended => Self::Ended,
-        })
     }
 }

@@ -10,7 +10,8 @@ use crate::family::FamilyId;
 use crate::grant::Scope;
 use crate::sealed;
 use crate::time::Timestamp;
-use crate::upstream::{Account, Credential, Secret, SecretText, StaticSecret, TokenSet};
+use crate::upstream::stored_tokens::StoredTokens;
+use crate::upstream::{Account, Credential, Secret, SecretText, StaticSecret};
 
 /// What a secret may come to with all that is kept with it: 60 of the 64 KiB of a payload. The rest is for the seal, for the
 /// longest wrapped key that there can be, and for what a refresh or a revocation adds; so whatever is kept can be revoked.
@@ -28,23 +29,19 @@ struct Stored<'a> {
     mark: Mark,
     obtained_at: Timestamp,
     state: State,
-    scope: &'a str,
     #[serde(borrow)]
     credential: StoredCredential<'a>,
 }
 
 #[derive(Serialize, Deserialize)]
 enum StoredCredential<'a> {
-    OAuth {
-        access_token: &'a str,
-        refresh_token: Option<&'a str>,
-        expires_at: Option<Timestamp>,
-        refresh_expires_at: Option<Timestamp>,
-    },
+    #[serde(borrow)]
+    OAuth(StoredTokens<'a>),
     Static {
-        rotate_by: Option<Timestamp>,
         #[serde(borrow)]
         secret: StoredSecret<'a>,
+        scope: &'a str,
+        rotate_by: Option<Timestamp>,
     },
 }
 
@@ -84,7 +81,6 @@ impl<'a> Stored<'a> {
             mark: *mark,
             obtained_at: *obtained_at,
             state: *state,
-            scope: credential.scope().as_str(),
             credential: StoredCredential::of(credential),
         }
     }
@@ -101,7 +97,7 @@ impl<'a> Stored<'a> {
             mark: self.mark,
             obtained_at: self.obtained_at,
             state: self.state,
-            credential: self.credential.into_credential(Scope::from_canonical(self.scope)),
+            credential: self.credential.into_credential(),
         }
     }
 }
@@ -109,33 +105,19 @@ impl<'a> Stored<'a> {
 impl<'a> StoredCredential<'a> {
     fn of(credential: &'a Credential) -> Self {
         match credential {
-            Credential::OAuth(TokenSet { access_token, refresh_token, expires_at, refresh_expires_at, scope: _ }) => {
-                Self::OAuth {
-                    access_token: access_token.expose(),
-                    refresh_token: refresh_token.as_ref().map(SecretText::expose),
-                    expires_at: *expires_at,
-                    refresh_expires_at: *refresh_expires_at,
-                }
-            }
-            Credential::Static(StaticSecret { secret, scope: _, rotate_by }) => {
-                Self::Static { rotate_by: *rotate_by, secret: StoredSecret::of(secret) }
+            Credential::OAuth(tokens) => Self::OAuth(StoredTokens::of(tokens)),
+            Credential::Static(StaticSecret { secret, scope, rotate_by }) => {
+                Self::Static { secret: StoredSecret::of(secret), scope: scope.as_str(), rotate_by: *rotate_by }
             }
         }
     }
 
-    fn into_credential(self, scope: Scope) -> Credential {
+    fn into_credential(self) -> Credential {
         match self {
-            Self::OAuth { access_token, refresh_token, expires_at, refresh_expires_at } => {
-                Credential::OAuth(TokenSet {
-                    access_token: SecretText::new(access_token),
-                    refresh_token: refresh_token.map(SecretText::new),
-                    expires_at,
-                    refresh_expires_at,
-                    scope,
-                })
-            }
-            Self::Static { rotate_by, secret } => {
-                Credential::Static(StaticSecret { secret: secret.into_secret(), scope, rotate_by })
+            Self::OAuth(tokens) => Credential::OAuth(tokens.into_tokens()),
+            Self::Static { secret, scope, rotate_by } => {
+                let (secret, scope) = (secret.into_secret(), Scope::from_canonical(scope));
+                Credential::Static(StaticSecret { secret, scope, rotate_by })
             }
         }
     }
