@@ -85,8 +85,8 @@ impl RefreshPolicy {
         lifetime.clamp(Self::MIN_LIFETIME, Self::MAX_LIFETIME)
     }
 
-    /// The age that `tokens`, which were obtained at `obtained_at`, have reached at `now`. The margin is a tenth of the lifetime at
-    /// most, or a short one would never be good.
+    /// The age at `now` of `tokens` that were obtained at `obtained_at`. The margin is a tenth of the lifetime at most, or a short
+    /// one would never be good.
     pub(crate) fn age(&self, tokens: &TokenSet, obtained_at: Timestamp, jitter: u8, now: Timestamp) -> Age {
         let Some(expires_at) = tokens.expires_at else { return Age::Fresh };
         let margin = self.margin.min(expires_at.since(obtained_at) / 10);
@@ -99,7 +99,7 @@ impl RefreshPolicy {
         }
     }
 
-    /// The share of the lifetime that the policy says, less a jitter that has to be the same for everybody who asks about one token.
+    /// The share of the lifetime that the policy says, less a jitter that is the same for everybody who asks about this token.
     fn refresh_at(&self, obtained_at: Timestamp, expires_at: Timestamp, jitter: u8) -> Timestamp {
         let lifetime = u128::from(expires_at.since(obtained_at).as_secs());
         let jitter = u128::from(self.jitter_percent) * u128::from(jitter);
@@ -109,7 +109,8 @@ impl RefreshPolicy {
     }
 
     /// How long to leave the service alone after so many failures in a row: doubled each time, up to the longest pause, and
-    /// longer if it asks for more, up to [`MAX_PAUSE`](Self::MAX_PAUSE). `random` takes up to a quarter off, so that two servers do not come back together.
+    /// longer if it asks for more, up to [`MAX_PAUSE`](Self::MAX_PAUSE). `random` takes up to a quarter off, so that two servers
+    /// do not come back together.
     pub(crate) fn pause(&self, failures: u32, retry_after: Option<Duration>, random: u8) -> Duration {
         let doubled = self.first_pause.saturating_mul(1 << failures.saturating_sub(1).min(30));
         let pause = doubled.min(self.longest_pause);

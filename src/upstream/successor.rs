@@ -52,15 +52,6 @@ mod tests {
     }
 
     #[test]
-    fn what_a_refresh_says_is_taken() {
-        let scope = Scope::parse("b").unwrap();
-        let seconds = Duration::from_secs;
-        let new = successor(|new| new.expires_in(seconds(60)).refresh_expires_in(seconds(600)).scope(scope));
-        assert_eq!((new.expires_at, new.refresh_expires_at), (Some(at(960)), Some(at(1500))));
-        assert_eq!((new.refresh_token.unwrap().expose(), new.scope.as_str()), ("refresh", "b"));
-    }
-
-    #[test]
     fn a_new_refresh_token_has_an_expiry_of_its_own() {
         let new = successor(|new| new.refresh_token(SecretText::new("next")));
         assert_eq!((new.refresh_token.unwrap().expose(), new.refresh_expires_at), ("next", None));
