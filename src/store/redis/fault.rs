@@ -62,7 +62,7 @@ impl Fault {
 
     /// Whether the server says that another is the primary now.
     pub(super) fn is_demotion(&self) -> bool {
-        matches!(self, Self::Driver(error) if error.kind() == ErrorKind::Server(ServerErrorKind::ReadOnly))
+        matches!(self, Self::Driver(error) if code(error) == Some("READONLY"))
     }
 }
 
@@ -126,5 +126,36 @@ pub(super) fn is_refusal(error: &RedisError) -> bool {
         "WRONGPASS",
     ];
     // A Cluster of which the driver knows no node with the name.
-    error.kind() == ErrorKind::ClusterConnectionNotFound || error.code().is_some_and(|code| REFUSALS.contains(&code))
+    error.kind() == ErrorKind::ClusterConnectionNotFound || code(error).is_some_and(|code| REFUSALS.contains(&code))
+}
+
+/// The code of a server's error. Before Redis 7 one from within a script stands behind where it was:
+/// `ERR Error running script (call to f_…): @user_script:1: @user_script: 1: -OOM command not allowed …`.
+fn code(error: &RedisError) -> Option<&str> {
+    let within = error.detail().and_then(|detail| detail.split_once("@user_script: ")?.1.split_once(": -"));
+    within.and_then(|(_, cause)| cause.split(' ').next()).or(error.code())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn error(line: &str) -> RedisError {
+        let answer = redis::parse_redis_value(format!("-{line}\r\n").as_bytes()).unwrap();
+        answer.extract_error().unwrap_err()
+    }
+
+    #[test]
+    fn a_refusal_from_within_a_script_is_one_as_every_version_says_it() {
+        let before_7 = "ERR Error running script (call to f_bd6f30): @user_script:1: @user_script: 1: -READONLY You can't write against a read only replica.";
+        let since_7 = "READONLY You can't write against a read only replica. script: bd6f30, on @user_script:1.";
+        for line in [before_7, since_7] {
+            assert!(is_refusal(&error(line)), "{line}");
+            assert!(Fault::from(error(line)).is_demotion(), "{line}");
+        }
+        let fault =
+            "ERR Error running script (call to f_bd6f30): @user_script:1: user_script:1: attempt to call a nil value";
+        assert!(!is_refusal(&error(fault)));
+        assert!(!is_refusal(&error("ERR said nowhere: -OOM")));
+    }
 }
