@@ -3,8 +3,9 @@
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
+use std::time::Duration;
 
 use mcp_token_lifecycle::{
     Commit, ErrorKind, Record, RecordKey, RedisStore, RefreshRequest, RotationPolicy, StoreError, Timestamp, TokenStore,
@@ -19,6 +20,9 @@ struct Proxy {
     cut: AtomicBool,
     /// It lets nobody in.
     is_shut: AtomicBool,
+    /// How many connections there were, and up to which of them it passes no answer on any more.
+    connections: AtomicUsize,
+    silent: AtomicUsize,
 }
 
 impl Proxy {
@@ -42,6 +46,7 @@ impl Proxy {
     fn serve(self: &Arc<Self>, client: TcpStream, server: TcpStream) {
         let commit = Arc::new(AtomicBool::new(false));
         let (there, back) = ((client.try_clone().unwrap(), server.try_clone().unwrap()), (server, client));
+        let number = self.connections.fetch_add(1, Ordering::SeqCst);
         let (proxy, seen) = (Arc::clone(self), Arc::clone(&commit));
         thread::spawn(move || {
             pass(there, |bytes| {
@@ -53,7 +58,15 @@ impl Proxy {
             });
         });
         // Once there is an answer to the script, the server has carried it out.
-        thread::spawn(move || pass(back, |_| !commit.load(Ordering::SeqCst)));
+        let proxy = Arc::clone(self);
+        thread::spawn(move || {
+            pass(back, |_| {
+                while number < proxy.silent.load(Ordering::SeqCst) {
+                    thread::park();
+                }
+                !commit.load(Ordering::SeqCst)
+            });
+        });
     }
 }
 
@@ -145,4 +158,25 @@ async fn a_server_that_is_not_there_is_unavailable() {
     let _ = bench.issuer.refresh(&request).await.unwrap_err();
     assert_eq!(bench.issuer.refresh(&request).await.unwrap_err().kind(), ErrorKind::StoreUnavailable);
     assert!(RedisStore::connect(&server.url()).await.is_err());
+}
+
+/// Such a connection does not break, and nobody waits for as long as the store would.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_silent_connection_is_given_up_though_every_caller_gives_up_first() {
+    let server = Server::start(&[]);
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("redis://{}/", listener.local_addr().unwrap());
+    let proxy = Proxy::start(listener, server.port);
+    let store = RedisStore::connect(&url).await.unwrap().with_timeout(Duration::from_secs(3600));
+    let get =
+        async || tokio::time::timeout(Duration::from_millis(400), store.get(RecordKey::from_bytes([7; 16]))).await;
+    assert!(get().await.unwrap().unwrap().is_none());
+    proxy.silent.store(proxy.connections.load(Ordering::SeqCst), Ordering::SeqCst);
+    get().await.unwrap_err();
+    for _ in 0..20 {
+        if get().await.is_ok() {
+            return;
+        }
+    }
+    panic!("the silent connection is still in use");
 }

@@ -122,6 +122,24 @@ async fn what_ended_by_itself_leaves_no_traces() {
     assert_eq!(store.purge(Timestamp::from_unix(5), 100).await.unwrap(), 30);
 }
 
+/// As a credential that is put again long after it was revoked: its key is always the same.
+#[tokio::test]
+async fn a_purge_leaves_what_has_taken_the_place_of_what_ended_by_itself() {
+    let server = Server::start(&[]);
+    let store = open(&server).await;
+    let record = |expires_at| Record::new(RecordKey::from_bytes([9; 16]), 1, expires_at, vec![], vec![]);
+    let (past, future) = (Timestamp::from_unix(5), Timestamp::from_unix(START + 1000));
+    assert_eq!(store.commit(record(past)).await.unwrap(), Commit::Apply);
+    let name = names(&server).into_iter().find(|name| name.windows(3).any(|w| w == b":r:"));
+    let _: usize = redis::cmd("DEL").arg(name).query(&mut server.connection()).unwrap();
+    assert_eq!(store.commit(record(future)).await.unwrap(), Commit::Apply);
+    assert_eq!(store.purge(past, 100).await.unwrap(), 0);
+    assert_eq!(store.get(record(future).key).await.unwrap(), Some(record(future)));
+    assert_eq!(store.list(Select::All, None, 10).await.unwrap().records, [record(future)]);
+    assert_eq!(store.purge(future, 100).await.unwrap(), 1);
+    assert!(store.get(record(future).key).await.unwrap().is_none());
+}
+
 /// Those that are kept for long although they have expired stand first.
 #[tokio::test]
 async fn what_ended_by_itself_is_found_behind_what_is_kept() {
@@ -230,7 +248,11 @@ async fn a_server_that_follows_another_now_is_left_by_reads_too() {
     assert_eq!(reader().await, before, "one connection for all reads");
     server.tell("REPLICAOF 127.0.0.1 1");
     store.commit(record(1, &[])).await.unwrap_err();
-    assert_ne!(reader().await, before);
+    let between = reader().await;
+    assert_ne!(between, before);
+    // A login finds it out at its index entry.
+    store.commit(record(1, &[2])).await.unwrap_err();
+    assert_ne!(reader().await, between);
 }
 
 #[tokio::test]

@@ -69,7 +69,8 @@ impl Fault {
     /// After a statement that writes.
     pub(super) fn of_write(self) -> StoreError {
         let uncertain = match &self {
-            Self::NoAnswer | Self::Stopped => true,
+            // A row that cannot be read is one that was written.
+            Self::NoAnswer | Self::Stopped | Self::Row => true,
             Self::Statement(error) => !was_rolled_back(error),
             _ => false,
         };

@@ -47,7 +47,7 @@ redis.call('ZADD', KEYS[2], 0, key)
 -- the records of the first may be kept for long.
 local now = redis.call('TIME')
 local before = '(' .. struct.pack('>I8', now[1])
-local anywhere = now[2] % math.max(1, redis.call('ZLEXCOUNT', KEYS[3], '-', before) - 1)
+local anywhere = now[2] % math.min(1000, math.max(1, redis.call('ZLEXCOUNT', KEYS[3], '-', before) - 1))
 for _, from in ipairs({ anywhere, 0 }) do
     for _, member in ipairs(redis.call('ZRANGEBYLEX', KEYS[3], '-', before, 'LIMIT', from, 2)) do
         local other = string.sub(member, 9)

@@ -15,7 +15,7 @@ impl RedisStore {
             return Ok(row);
         }
         let name = self.names.record(key);
-        let row = decode(read(self.writes.write(&self.scripts.fence, &[&name], &[], self.replicas).await?)?)?;
+        let row = decode(read(self.run(&self.scripts.fence, &[&name], &[]).await?)?)?;
         if let Some(row) = &row {
             self.confirm(key, row.write).await;
         }

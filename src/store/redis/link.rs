@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use redis::{Cmd, RedisError, Value};
+use tokio::runtime::Handle;
 use tokio::sync::{Mutex, OwnedMutexGuard};
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
@@ -13,6 +14,9 @@ use super::fault::{Failure, Fault};
 use super::scripts::Program;
 use super::source::{Connection, Source};
 
+/// No server takes this long, unless it waits for others or does not answer any more.
+const SILENCE: Duration = Duration::from_millis(250);
+
 /// How many replicas have to have a write, and how long to wait for them.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Replicas {
@@ -20,6 +24,7 @@ pub(super) struct Replicas {
     pub(super) patience: Duration,
 }
 
+#[derive(Clone)]
 pub(super) struct Link {
     /// For a connection.
     timeout: Duration,
@@ -103,7 +108,10 @@ impl Link {
         current: &Current,
         answer: impl Future<Output = Result<T, RedisError>>,
     ) -> Result<T, Failure> {
-        let failure = match timeout(self.time, answer).await {
+        let mut waiting = Waiting { link: self, current, since: Some(Instant::now()) };
+        let answer = timeout(self.time, answer).await;
+        waiting.since = None;
+        let failure = match answer {
             Ok(Ok(answer)) => return Ok(answer),
             Ok(Err(error)) => Failure::of(error),
             Err(_) => Failure::after_sending(Fault::Timeout),
@@ -160,5 +168,24 @@ impl Link {
             let made = Current { connection: source.connect(timeout, time).await?, made: Instant::now() };
             Ok(current.lock().await.insert(made).clone())
         })
+    }
+}
+
+/// An operation that waits for its answer. If it is dropped before its time is up, a silent connection is found out by it all
+/// the same: callers whose patience is shorter would never get rid of one.
+struct Waiting<'a> {
+    link: &'a Link,
+    current: &'a Current,
+    since: Option<Instant>,
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        if self.since.is_some_and(|since| since.elapsed() >= SILENCE)
+            && let Ok(runtime) = Handle::try_current()
+        {
+            let (link, current) = (self.link.clone(), self.current.clone());
+            runtime.spawn(async move { link.replace(&current).await });
+        }
     }
 }

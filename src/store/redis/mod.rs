@@ -79,14 +79,15 @@ const PAGE: usize = 256;
 ///
 /// # Expiry
 ///
-/// The server removes a record by itself: a day after its expiry, or, while it has index keys, after the latest expiry
-/// that it had with them, for a listing goes by that. Until then [`purge`](TokenStore::purge) removes it, by the
-/// issuer's clock and not by the server's; the two should not be a day apart. So nothing grows if nobody ever purges,
+/// The server removes a record by itself: a day after its expiry, or, while it has index keys, half a day to a day after the
+/// latest expiry that it had with them, for a listing goes by that. Until then [`purge`](TokenStore::purge) removes it,
+/// by the issuer's clock and not by the server's; the two should not be half a day apart. So nothing grows if nobody ever purges,
 /// but for records that keep index keys and once were to last for ever.
 ///
 /// Index entries are not purged. They do not count without the record, and end a day after it would have, or when a
 /// listing finds that nothing can stand behind them. Of a first commit that broke off half way the entry stays that
-/// long; if the record was to last for ever, it stays.
+/// long, and so does what a commit that gave up an index key could not remove; if the record was to last for ever, it
+/// stays.
 ///
 /// # Failures
 ///

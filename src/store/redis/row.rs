@@ -16,7 +16,8 @@ use crate::time::Timestamp;
 /// Enough to spread over the nodes of a cluster, few enough to be gone through.
 pub(super) const SHARDS: usize = 128;
 
-/// How long a record outlives its expiry if nobody purges it. No clock of an issuer may be so far from the server's.
+/// How long a record outlives its expiry if nobody purges it, or half of it: see [`Lifetime`]. No clock of an issuer may be
+/// so far from the server's.
 const MARGIN: u64 = 24 * 60 * 60;
 
 /// A number of seconds that is one of milliseconds too, even for Lua.

@@ -8,7 +8,7 @@ use redis::Value;
 use super::RedisStore;
 use super::fault::{Failure, Fault};
 use super::row::{self, Attempt, Entry, Lifetime, Listing};
-use super::scripts::Swap;
+use super::scripts::{Program, Swap};
 use crate::store::{Commit, IndexKey, Record, RecordKey, StoreError};
 
 /// A commit under way.
@@ -70,11 +70,17 @@ impl RedisStore {
             body,
             if enlisted { b"1" } else { b"0" },
         ];
-        let answer = self.writes.write(&self.scripts.commit, &keys, &arguments, self.replicas).await;
+        let answer = self.run(&self.scripts.commit, &keys, &arguments).await;
+        Swap::read(answer.map_err(Failure::of_write)?).map_err(StoreError::uncertain)
+    }
+
+    /// Run a script that writes. A server that follows another now is left by the reads too.
+    pub(super) async fn run(&self, program: &Program, keys: &[&[u8]], arguments: &[&[u8]]) -> Result<Value, Failure> {
+        let answer = self.writes.write(program, keys, arguments, self.replicas).await;
         if answer.as_ref().is_err_and(|failure| failure.fault.is_demotion()) {
             self.reads.leave().await;
         }
-        Swap::read(answer.map_err(Failure::of_write)?).map_err(StoreError::uncertain)
+        answer
     }
 
     /// Before the record, so that it is never missing from its index. Nothing is lost if it goes no further: the entry
@@ -82,7 +88,7 @@ impl RedisStore {
     async fn enlist(&self, record: &Record, until: u64, attempt: Attempt) -> Result<(), StoreError> {
         let entry = Entry::new(until, record.key, attempt).encode();
         for index in &record.indexes {
-            self.writes.write(&self.scripts.enlist, &[&self.names.index(*index)], &[&entry], self.replicas).await?;
+            self.run(&self.scripts.enlist, &[&self.names.index(*index)], &[&entry]).await?;
         }
         Ok(())
     }
