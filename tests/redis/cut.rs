@@ -86,7 +86,8 @@ async fn cluster_behind_a_proxy(prefix: &str) -> (Server, Arc<Proxy>, RedisStore
     let announced = listener.local_addr().unwrap().port().to_string();
     let server = Server::start(&["--cluster-enabled", "yes", "--cluster-announce-port", &announced]);
     let proxy = Proxy::start(listener, server.port);
-    server.tell("CLUSTER ADDSLOTSRANGE 0 16383");
+    let slots: Vec<_> = (0..16384).map(|slot| slot.to_string()).collect();
+    server.tell(&format!("CLUSTER ADDSLOTS {}", slots.join(" ")));
     until("the Cluster of one is up", || server.is_cluster_up());
     let url = format!("redis://127.0.0.1:{announced}/");
     let store = RedisStore::connect_cluster([url.as_str()]).await.unwrap().with_prefix(prefix);

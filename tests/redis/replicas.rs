@@ -21,7 +21,7 @@ struct Pair {
 impl Pair {
     fn start() -> Self {
         let primary = Server::start(&["--repl-diskless-sync-delay", "0"]);
-        let replica = Server::start(&["--replicaof", &format!("127.0.0.1 {}", primary.port)]);
+        let replica = Server::start(&["--replicaof", "127.0.0.1", &primary.port.to_string()]);
         let pair = Self { primary, replica, prefix: fresh() };
         pair.until_in_step();
         pair

@@ -53,7 +53,7 @@ impl Drop for Sentinel {
 async fn the_store_follows_a_failover_of_sentinel() {
     let mut primary = Server::start(&[]);
     let replica =
-        Server::start(&["--replicaof", &format!("127.0.0.1 {}", primary.port), "--repl-diskless-sync-delay", "0"]);
+        Server::start(&["--replicaof", "127.0.0.1", &primary.port.to_string(), "--repl-diskless-sync-delay", "0"]);
     until("the replica is in step", || replica.info("master_link_status") == "up");
     let sentinel = Sentinel::watch(primary.port);
     until("the Sentinel knows the replica", || sentinel.knows_a_replica());
