@@ -47,7 +47,7 @@ const TIMEOUT: Duration = Duration::from_secs(2);
 /// Records in one answer, whatever the caller's limit: large ones would fill the memory of both sides.
 const PAGE: usize = 256;
 
-/// A [`TokenStore`] in Redis (6.2 or later) or Valkey, for any number of processes.
+/// A [`TokenStore`] in Redis (6 or later) or Valkey, for any number of processes.
 ///
 /// ```no_run
 /// # async fn open() -> Result<(), mcp_token_lifecycle::RedisConnectError> {
