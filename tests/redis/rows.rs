@@ -122,6 +122,25 @@ async fn what_ended_by_itself_leaves_no_traces() {
     assert_eq!(store.purge(Timestamp::from_unix(5), 100).await.unwrap(), 30);
 }
 
+#[tokio::test]
+async fn a_purge_leaves_nothing_of_what_has_expired() {
+    let server = Server::start(&[]);
+    let bench = bench_on(open(&server).await, keyring(), RotationPolicy::standard());
+    for _ in 0..300 {
+        let mut token = rt(&bench.issuer.issue(grant(), None).await.unwrap()).to_owned();
+        rotate(&bench, &mut token, 1).await;
+    }
+    bench.pass(400 * 24 * 60 * 60);
+    let living = bench.issuer.issue(grant(), None).await.unwrap();
+    assert_eq!(bench.issuer.purge().await.unwrap(), 300);
+    assert_eq!(names(&server).len(), 5, "a record, the two sets of its shard, and its two index keys");
+    for name in names(&server).into_iter().filter(|name| name.windows(3).any(|w| w == b":i:")) {
+        let count: usize = redis::cmd("ZCARD").arg(name).query(&mut server.connection()).unwrap();
+        assert_eq!(count, 1);
+    }
+    bench.issuer.refresh(&RefreshRequest::new(&client(), rt(&living))).await.unwrap().into_result().unwrap();
+}
+
 /// As a credential that is put again long after it was revoked: its key is always the same.
 #[tokio::test]
 async fn a_purge_leaves_what_has_taken_the_place_of_what_ended_by_itself() {

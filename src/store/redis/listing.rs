@@ -72,7 +72,7 @@ impl RedisStore {
             records.extend(row.map(|row| row.record).filter(|record| record.indexes.contains(&index)));
         }
         if !stale.is_empty() {
-            let _ = self.remove(index, &stale).await;
+            let _ = self.reads.ask(redis::cmd("ZREM").arg(self.names.index(index)).arg(stale)).await;
         }
         Ok(Page::new(records, next))
     }

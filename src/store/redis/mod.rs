@@ -84,10 +84,10 @@ const PAGE: usize = 256;
 /// by the issuer's clock and not by the server's; the two should not be half a day apart. So nothing grows if nobody ever purges,
 /// but for records that keep index keys and once were to last for ever.
 ///
-/// Index entries are not purged. They do not count without the record, and end a day after it would have, or when a
-/// listing finds that nothing can stand behind them. Of a first commit that broke off half way the entry stays that
-/// long, and so does what a commit that gave up an index key could not remove; if the record was to last for ever, it
-/// stays.
+/// Index entries go with the record that is purged. What is left of them otherwise does not count without the record, and
+/// ends a day after it would have, or when a listing finds that nothing can stand behind it. Of a first commit that
+/// broke off half way the entry stays that long, and so does what could not be removed; if the record was to last for
+/// ever, it stays.
 ///
 /// # Failures
 ///

@@ -3,12 +3,12 @@
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use redis::FromRedisValue;
 use tokio::time::sleep;
 
 use super::RedisStore;
-use super::fault::{Failure, Fault};
+use super::fault::Failure;
 use super::row::{SHARDS, join};
+use super::scripts::Purge;
 use crate::store::StoreError;
 use crate::time::Timestamp;
 
@@ -44,9 +44,9 @@ impl RedisStore {
             let (records, most) = (self.names.records(shard), batch.to_string());
             let arguments: [&[u8]; 3] = [&records, &last, most.as_bytes()];
             let answer = self.reads.run(&self.scripts.purge, &[&expiries, &keys], &arguments).await?;
-            let answer = FromRedisValue::from_redis_value(answer);
-            let (seen, deleted): (usize, usize) = answer.map_err(|_| Failure::after_sending(Fault::Answer))?;
-            *purged += deleted;
+            let Purge { seen, deleted } = Purge::read(answer).map_err(Failure::after_sending)?;
+            *purged += deleted.len();
+            self.delist(deleted).await;
             if seen < batch {
                 break;
             }

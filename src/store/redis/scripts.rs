@@ -1,9 +1,10 @@
 //! The scripts, each one operation, and what they answer.
 
-use redis::{Cmd, Script, Value};
+use redis::{Cmd, FromRedisValue, Script, Value};
 
 use super::fault::Fault;
 use super::row::Listing;
+use crate::store::RecordKey;
 
 /// The scripts by their names.
 pub(super) struct Scripts {
@@ -77,5 +78,24 @@ impl Swap {
             },
             _ => Err(Fault::Answer),
         }
+    }
+}
+
+/// What `purge.lua` answers.
+pub(super) struct Purge {
+    pub(super) seen: usize,
+    /// With the index entries that they leave behind.
+    pub(super) deleted: Vec<(RecordKey, Listing)>,
+}
+
+impl Purge {
+    pub(super) fn read(answer: Value) -> Result<Self, Fault> {
+        let (seen, deleted) = <(usize, Vec<Vec<u8>>)>::from_redis_value(answer).map_err(|_| Fault::Answer)?;
+        let (pairs, _) = deleted.as_chunks();
+        let deleted = pairs.iter().map(|[key, listing]| {
+            let key = key.as_slice().try_into().map_err(|_| Fault::Answer)?;
+            Ok((RecordKey::from_bytes(key), Listing::decode(listing)?))
+        });
+        Ok(Self { seen, deleted: deleted.collect::<Result<_, Fault>>()? })
     }
 }

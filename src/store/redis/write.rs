@@ -1,9 +1,11 @@
 //! A commit: the index entries if they change, then the record, in one step and in nearly every case in one round trip.
 
+use std::collections::BTreeMap;
 use std::sync::atomic::Ordering;
 use std::time::SystemTime;
 
 use redis::Value;
+use tokio::task::JoinSet;
 
 use super::RedisStore;
 use super::fault::{Failure, Fault};
@@ -48,7 +50,7 @@ impl RedisStore {
             Swap::Done => self.confirm(record.key, write.attempt).await,
             Swap::Delist(listing) => {
                 self.confirm(record.key, write.attempt).await;
-                self.delist(record.key, listing).await;
+                self.delist([(record.key, listing)]).await;
             }
         }
         Ok(Commit::Apply)
@@ -94,14 +96,19 @@ impl RedisStore {
     }
 
     /// Remove what is out of date. Should it fail, the next reader does it, or time.
-    async fn delist(&self, key: RecordKey, listing: Listing) {
-        let entry = listing.entry(key).encode();
-        for index in listing.indexes {
-            let _ = self.remove(index, std::slice::from_ref(&entry)).await;
+    pub(super) async fn delist(&self, gone: impl IntoIterator<Item = (RecordKey, Listing)>) {
+        let mut entries = BTreeMap::<IndexKey, Vec<Vec<u8>>>::new();
+        for (key, listing) in gone {
+            let entry = listing.entry(key).encode();
+            for index in listing.indexes {
+                entries.entry(index).or_default().push(entry.clone());
+            }
         }
-    }
-
-    pub(super) async fn remove(&self, index: IndexKey, entries: &[Vec<u8>]) -> Result<Value, Failure> {
-        self.reads.ask(redis::cmd("ZREM").arg(self.names.index(index)).arg(entries)).await
+        let mut removals = JoinSet::new();
+        for (index, entries) in entries {
+            let (reads, index) = (self.reads.clone(), self.names.index(index));
+            removals.spawn(async move { reads.ask(redis::cmd("ZREM").arg(index).arg(entries)).await });
+        }
+        while removals.join_next().await.is_some() {}
     }
 }
