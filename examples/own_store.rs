@@ -1,4 +1,4 @@
-//! A store of one's own, in about 70 lines: `cargo run --example own_store --features conformance`.
+//! A store of one's own, in about 60 lines: `cargo run --example own_store --features conformance`.
 //!
 //! All records in memory, and in one file that every commit writes anew and swaps in by a rename. So it is for one process and
 //! for some hundred sessions. The conformance kit says whether it keeps the contract.
@@ -7,13 +7,13 @@ use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::PathBuf;
-use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use mcp_token_lifecycle::conformance::Suite;
 use mcp_token_lifecycle::{
     Commit, Cursor, IndexKey, Page, Record, RecordKey, Select, StoreError, Timestamp, TokenStore,
 };
 use pollster::block_on;
+use tokio::sync::Mutex;
 
 const FILE: &str = "sessions.json";
 
@@ -39,10 +39,6 @@ impl OneFile {
         Ok(Self { folder, records: Mutex::new(records.collect()) })
     }
 
-    fn lock(&self) -> MutexGuard<'_, Records> {
-        self.records.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     /// Replace `records` by `next`: on the disk first, for what is in memory may be acknowledged.
     fn replace(&self, records: &mut Records, next: Records) -> io::Result<()> {
         let rows = next.values().map(|Record { key, version, expires_at, indexes, payload, .. }| {
@@ -63,11 +59,11 @@ impl OneFile {
 
 impl TokenStore for OneFile {
     async fn get(&self, key: RecordKey) -> Result<Option<Record>, StoreError> {
-        Ok(self.lock().get(&key).cloned())
+        Ok(self.records.lock().await.get(&key).cloned())
     }
 
     async fn commit(&self, record: Record) -> Result<Commit, StoreError> {
-        let mut records = self.lock();
+        let mut records = self.records.lock().await;
         let stored = records.get(&record.key).map_or(0, |stored| stored.version);
         if stored.checked_add(1) != Some(record.version) {
             return Ok(Commit::Conflict);
@@ -79,21 +75,18 @@ impl TokenStore for OneFile {
     }
 
     async fn list(&self, select: Select, after: Option<Cursor>, limit: usize) -> Result<Page, StoreError> {
-        let (records, after) = (self.lock(), after.as_ref().map(Cursor::as_bytes));
-        let selected = records.values().filter(|record| match select {
-            Select::All => true,
-            Select::Index(index) => record.indexes.contains(&index),
-        });
-        let behind = selected.filter(|record| Some(&record.key.as_bytes()[..]) > after);
-        let page: Vec<_> = behind.take(limit).cloned().collect();
+        let (records, after) = (self.records.lock().await, after.as_ref().map(Cursor::as_bytes));
+        let is_left_out = |record: &Record| matches!(select, Select::Index(index) if !record.indexes.contains(&index));
+        let behind = records.values().filter(|record| Some(&record.key.as_bytes()[..]) > after);
+        let page: Vec<_> = behind.filter(|record| !is_left_out(record)).take(limit).cloned().collect();
         let next = page.get(limit - 1).map(|last| Cursor::new(*last.key.as_bytes()));
         Ok(Page::new(page, next))
     }
 
     async fn purge(&self, now: Timestamp, limit: usize) -> Result<usize, StoreError> {
-        let mut records = self.lock();
-        let expired = records.values().filter(|record| record.expires_at <= now).map(|record| record.key);
-        let expired: Vec<_> = expired.take(limit).collect();
+        let mut records = self.records.lock().await;
+        let expired = records.values().filter(|record| record.expires_at <= now).take(limit);
+        let expired: Vec<_> = expired.map(|record| record.key).collect();
         let mut next = records.clone();
         next.retain(|key, _| !expired.contains(key));
         self.replace(&mut records, next).map(|()| expired.len()).map_err(StoreError::uncertain)
