@@ -15,12 +15,16 @@ impl ClientCredentials {
         let mut renewed = false;
         while let Some(Stored::Held(held)) = self.stored().await? {
             match self.provider.revoke(&Credential::OAuth(held.tokens.copy())).await {
-                Ok(Revocation::NeedsRefresh) if !renewed => match self.refresh(held, lock.clone()).await {
-                    Ok(_) => renewed = true,
-                    // Neither token is honoured any more.
-                    Err(ClientCredentialsError::NeedsAuthorization) => break,
-                    Err(error) => return Err(error),
-                },
+                Ok(Revocation::NeedsRefresh) if !renewed => {
+                    // So that a full disk is found out before the refresh token is spent.
+                    self.keep(&Stored::Held(held.copy()), lock.clone()).await?;
+                    match self.refresh(held, lock.clone()).await {
+                        Ok(_) => renewed = true,
+                        // Neither token is honoured any more.
+                        Err(ClientCredentialsError::NeedsAuthorization) => break,
+                        Err(error) => return Err(error),
+                    }
+                }
                 Ok(Revocation::NeedsRefresh) => return Err(not_yet(None)),
                 Ok(Revocation::Done | Revocation::Unsupported) | Err(UpstreamError::InvalidGrant) => break,
                 Err(error) => return Err(not_yet(Some(error))),

@@ -23,7 +23,7 @@ use crate::upstream::patience::Patience;
 const PERSISTENCE: Duration = Duration::from_secs(5 * 60);
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 
-impl<S: TokenStore> CredentialVault<S> {
+impl<S: TokenStore + 'static> CredentialVault<S> {
     /// Revoke everything that `subject` has in the vault. Returns how much was leased until now.
     ///
     /// When a user is offboarded, call this besides [`TokenIssuer::revoke_subject`]: the [`Cascade`] hears only of subjects

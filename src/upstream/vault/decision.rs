@@ -180,7 +180,10 @@ mod tests {
             let key = StaticSecret::new(Secret::ApiKey(SecretText::new("k")), Scope::default());
             assert_eq!(refused(Credential::Static(key), active(None, 0)), Ok(Act::Discard));
             assert_eq!(tokens_in(State::Revoking(Withdrawal::begin(at(1), at(1)))), Err(Refusal::Revoked));
-            assert_eq!(tokens_in(State::NeedsAuthorization { since: at(1) }), Err(Refusal::NeedsAuthorization));
+            assert_eq!(
+                tokens_in(State::NeedsAuthorization { since: at(1), answer_lost: false }),
+                Err(Refusal::NeedsAuthorization)
+            );
         }
     }
 
@@ -217,7 +220,10 @@ mod tests {
     #[test]
     fn nothing_is_served_of_what_is_over() {
         let secret = || StaticSecret::new(Secret::ApiKey(SecretText::new("k")), Scope::default());
-        for state in [State::Revoking(Withdrawal::begin(at(1), at(1))), State::NeedsAuthorization { since: at(1) }] {
+        for state in [
+            State::Revoking(Withdrawal::begin(at(1), at(1))),
+            State::NeedsAuthorization { since: at(1), answer_lost: false },
+        ] {
             let expected = match state {
                 State::Revoking(_) => Err(Refusal::Revoked),
                 _ => Err(Refusal::NeedsAuthorization),

@@ -31,9 +31,25 @@ pub(crate) enum State {
     /// It is leased and refreshed.
     Active(Attempts),
     /// The service does not honour the refresh token any more.
-    NeedsAuthorization { since: Timestamp },
+    NeedsAuthorization {
+        since: Timestamp,
+        /// As of the attempts before.
+        answer_lost: bool,
+    },
     /// It is leased to nobody; the service has to be told.
     Revoking(Withdrawal),
+}
+
+impl State {
+    /// Whether the service may have given other tokens for these, of which nobody knows: a refresh is under way, or its answer
+    /// was lost.
+    pub(crate) fn may_have_successors(&self) -> bool {
+        match self {
+            Self::Active(attempts) => attempts.answer_lost || attempts.claim.is_some(),
+            Self::NeedsAuthorization { answer_lost, .. } => *answer_lost,
+            Self::Revoking(withdrawal) => withdrawal.answer_lost,
+        }
+    }
 }
 
 /// What refreshes have come to since the secret was obtained.
@@ -97,7 +113,7 @@ impl Held {
     pub(crate) fn expires_at(&self) -> Option<Timestamp> {
         match &self.credential {
             Credential::OAuth(tokens) if tokens.refresh_token.is_some() => {
-                tokens.refresh_expires_at.map(|at| at.max(tokens.expires_at.unwrap_or(at)))
+                tokens.refresh_expires_at.zip(tokens.expires_at).map(|(refresh, access)| refresh.max(access))
             }
             Credential::OAuth(tokens) => tokens.expires_at,
             Credential::Static(_) => None,

@@ -94,7 +94,8 @@ impl<S: TokenStore + 'static> CredentialVault<S> {
                     };
                 }
                 Act::Discard => {
-                    let held = Held { state: State::NeedsAuthorization { since: now }, ..held };
+                    let answer_lost = held.state.may_have_successors();
+                    let held = Held { state: State::NeedsAuthorization { since: now, answer_lost }, ..held };
                     if self.write(&place, Some(&held)).await? == Commit::Apply {
                         self.report(UpstreamAct::NeedsAuthorization, Some(UpstreamReason::SecretRefused), &held);
                     }

@@ -15,9 +15,9 @@ use crate::upstream::patience::Patience;
 use crate::upstream::{Credential, UpstreamAct, UpstreamProvider, UpstreamReason};
 
 /// How long new tokens are tried to be stored: if they are lost, the user has to authorize anew.
-const PERSISTENCE: Duration = Duration::from_secs(5 * 60);
+pub(crate) const PERSISTENCE: Duration = Duration::from_secs(5 * 60);
 /// The same for a failure: if that is lost, the claim ends by itself.
-pub(crate) const BRIEFLY: Duration = Duration::from_secs(1);
+const BRIEFLY: Duration = Duration::from_secs(1);
 pub(crate) const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 
 impl<S: TokenStore + 'static> CredentialVault<S> {

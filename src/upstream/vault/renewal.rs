@@ -1,25 +1,36 @@
 //! A revocation at a service that takes nothing but a live access token, when the one that is held has expired: get another
 //! one, keep it, and revoke with it.
 
+use futures_channel::oneshot;
+
 use super::CredentialVault;
 use super::error::VaultError;
 use super::held::{Held, Mark, State, Withdrawal};
-use super::refresh::{BRIEFLY, LONGEST_PAUSE};
+use super::refresh::{LONGEST_PAUSE, PERSISTENCE};
 use super::settle::Outcome;
 use crate::store::{RecordKey, TokenStore};
 use crate::upstream::patience::Patience;
 use crate::upstream::{Credential, Revocation, UpstreamAct, UpstreamReason};
 
-impl<S: TokenStore> CredentialVault<S> {
-    /// Refresh `held`, which is being revoked under `key`, and tell the service with the new tokens. They are kept first, so a
-    /// failure leaves them for the next round. That the service was asked is noted before: should its answer be lost, what
-    /// it has given may live on, and nobody takes the old tokens' death for a revocation.
+impl<S: TokenStore + 'static> CredentialVault<S> {
+    /// As [`renew`](Self::renew), whatever becomes of the caller: the service may rotate though nobody listens any more.
     pub(crate) async fn renew_and_tell(
         &self,
         key: RecordKey,
-        mut held: Held,
+        held: Held,
         withdrawal: Withdrawal,
     ) -> Result<bool, VaultError> {
+        let (done, wait) = oneshot::channel();
+        let vault = self.clone();
+        self.runtime.spawn(async move { drop(done.send(vault.renew(key, held, withdrawal).await)) });
+        // If the runtime has dropped it, the next round goes on.
+        wait.await.unwrap_or(Ok(false))
+    }
+
+    /// Refresh `held`, which is being revoked under `key`, and tell the service with the new tokens. They are kept first, so a
+    /// failure leaves them for the next round. That the service was asked is noted before: should its answer be lost, what
+    /// it has given may live on, and nobody takes the old tokens' death for a revocation.
+    async fn renew(&self, key: RecordKey, mut held: Held, withdrawal: Withdrawal) -> Result<bool, VaultError> {
         let (asked_at, mark) = (self.now(), Mark(self.random()?));
         let withdrawal = Withdrawal { retry_at: asked_at.saturating_add(self.policy.claim), ..withdrawal };
         let asked = Withdrawal { answer_lost: true, ..withdrawal };
@@ -54,14 +65,17 @@ impl<S: TokenStore> CredentialVault<S> {
 
     /// Keep `next` in the place of what it was made from, or in a record of its own if something else is there. Returns where.
     async fn keep_renewed(&self, key: RecordKey, from: Mark, next: &Held) -> Result<RecordKey, VaultError> {
-        let mut patience = Patience::new(BRIEFLY, LONGEST_PAUSE);
+        let mut patience = Patience::new(PERSISTENCE, LONGEST_PAUSE);
         loop {
-            match self.replace_withdrawn(key, from, Some(next)).await {
-                Ok(true) => return Ok(key),
-                Ok(false) => return self.set_aside(next).await,
+            let kept = match self.replace_withdrawn(key, from, Some(next)).await {
+                Ok(true) => Ok(key),
+                Ok(false) => self.set_aside(next).await,
+                Err(error) => Err(error),
+            };
+            match kept {
                 Err(_) if patience.pause(&self.runtime).await => {}
                 // What was noted stays, so the next round does not take it for done.
-                Err(error) => return Err(error),
+                kept => return kept,
             }
         }
     }

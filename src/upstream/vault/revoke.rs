@@ -10,7 +10,7 @@ use crate::issuer::MAX_ATTEMPTS;
 use crate::store::{Commit, IndexKey, RecordKey, TokenStore};
 use crate::upstream::{Account, Credential, Revocation, UpstreamAct, UpstreamError, UpstreamReason};
 
-impl<S: TokenStore> CredentialVault<S> {
+impl<S: TokenStore + 'static> CredentialVault<S> {
     /// Revoke what `account` has: here at once, and at the service, which is asked before this returns. If the service fails, it
     /// is asked again by [`retry_revocations`](Self::retry_revocations). Returns whether there was anything to revoke.
     ///
@@ -82,9 +82,7 @@ impl<S: TokenStore> CredentialVault<S> {
             let Some(mut held) = held.filter(|held| wanted(held) && !matches!(held.state, State::Revoking(_))) else {
                 return Ok(false);
             };
-            // A refresh that is under way, or whose answer is lost, may have got other tokens for these.
-            let answer_lost =
-                matches!(held.state, State::Active(attempts) if attempts.answer_lost || attempts.claim.is_some());
+            let answer_lost = held.state.may_have_successors();
             held.state = State::Revoking(Withdrawal { answer_lost, ..Withdrawal::begin(self.now(), self.now()) });
             if self.write(&place, Some(&held)).await? == Commit::Apply {
                 self.report(UpstreamAct::Revoke, None, &held);

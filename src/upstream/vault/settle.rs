@@ -148,7 +148,8 @@ fn settle_failure(
         return Settlement::new(UpstreamAct::RefreshFailed, None).because(reason);
     };
     if reason == UpstreamReason::InvalidGrant {
-        let next = Held { state: State::NeedsAuthorization { since: now }, ..current };
+        let state = State::NeedsAuthorization { since: now, answer_lost: attempts.answer_lost };
+        let next = Held { state, ..current };
         let reason = if attempts.answer_lost { UpstreamReason::AnswerLost } else { reason };
         return Settlement::new(UpstreamAct::NeedsAuthorization, Some(next)).because(reason);
     }
@@ -198,7 +199,7 @@ mod tests {
 
     const REVOKING: State =
         State::Revoking(Withdrawal { since: NOW, attempts: 3, retry_at: Timestamp::from_unix(900), answer_lost: true });
-    const OVER: State = State::NeedsAuthorization { since: NOW };
+    const OVER: State = State::NeedsAuthorization { since: NOW, answer_lost: false };
 
     fn settled(current: Option<Held>, outcome: &Outcome) -> Settlement {
         let attempt = Attempt { from: held(OLD, active(Some(OURS))), claim: OURS, mark: NEW };

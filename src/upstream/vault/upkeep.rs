@@ -13,7 +13,7 @@ use crate::store::{Commit, Record, Select, TokenStore};
 use crate::upkeep::purge_all;
 use crate::upstream::{UpstreamAct, WrappedKey};
 
-impl<S: TokenStore> CredentialVault<S> {
+impl<S: TokenStore + 'static> CredentialVault<S> {
     /// Wrap every data key with the primary key that is still wrapped with another. Returns how many were. The credentials
     /// themselves are not decrypted, nor sealed anew: nonce and ciphertext of a record stay as they are.
     ///
