@@ -153,8 +153,8 @@ setters! {
     margin: Duration;
     /// How long whoever refreshes keeps others from it. The default is 30 seconds.
     ///
-    /// It must be longer than a write to the store and a request to the provider may take together, by their time limits, plus
-    /// what the clocks of two processes on one store may differ by. If it is shorter, two processes may ask with one
+    /// It must be longer than a write to the store, a read of it and a request to the provider may take together, by their time
+    /// limits, plus what the clocks of two processes on one store may differ by. If it is shorter, two processes may ask with one
     /// refresh token, and a service that rotates takes the second request for a theft.
     claim: Duration;
     /// How long a lease waits in all for a refresh, its own or somebody else's; one minute at most. The default is 15 seconds.
