@@ -1,14 +1,13 @@
 //! Two processes on one store: each is this test binary again.
 
 use std::collections::HashSet;
-use std::io::{BufRead, BufReader, Write};
-use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::sync::Arc;
 
 use mcp_token_lifecycle::{Answer, ErrorCode, RedisStore, RefreshRequest, TokenIssuer, TokenResponse};
 use tokio::task::JoinSet;
 
 use crate::servers::{CLUSTER, SINGLE, fresh, named};
+use crate::support::process::{Process, say};
 use crate::support::*;
 
 const PLACE: &str = "REDIS_TEST_PLACE";
@@ -39,7 +38,7 @@ async fn child() {
             "revoke" => issuer.revoke(&client(), token, None).await.map(|()| "revoked".to_owned()).unwrap(),
             _ => refreshes(&issuer, token).await,
         };
-        std::io::stdout().write_all(format!("\n= {answer}\n").as_bytes()).unwrap();
+        say(&answer);
     }
 }
 
@@ -56,55 +55,18 @@ async fn refreshes(issuer: &Issuer, token: &str) -> String {
     format!("{} {} {}", rotated.len(), retried.len(), successors.into_iter().collect::<Vec<_>>().join(" "))
 }
 
-struct Process {
-    child: Child,
-    input: ChildStdin,
-    output: BufReader<ChildStdout>,
-}
-
-impl Process {
-    fn start(place: &str) -> Self {
-        let mut child = Command::new(std::env::current_exe().unwrap())
-            .args(["--exact", "processes::child", "--nocapture", "--test-threads=1"])
-            .env(PLACE, place)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let (input, output) = (child.stdin.take().unwrap(), BufReader::new(child.stdout.take().unwrap()));
-        Self { child, input, output }
-    }
-
-    fn tell(&mut self, act: &str, token: &str) {
-        self.input.write_all(format!("{act} {token}\n").as_bytes()).unwrap();
-    }
-
-    fn hear(&mut self) -> String {
-        let mut line = String::new();
-        // The harness has lines of its own.
-        while !line.starts_with("= ") {
-            line.clear();
-            assert_ne!(self.output.read_line(&mut line).unwrap(), 0, "the process has ended");
-        }
-        line[2..].trim_end().to_owned()
-    }
-}
-
-impl Drop for Process {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
+fn start(place: &str) -> Process {
+    Process::start("processes::child", PLACE, place)
 }
 
 async fn race(variable: &str) {
     let place = format!("{variable} {}", fresh());
     let issuer = issuer(&place).await;
-    let mut processes = [Process::start(&place), Process::start(&place)];
+    let mut processes = [start(&place), start(&place)];
     let mut current = rt(&issuer.issue(grant(), None).await.unwrap()).to_owned();
     let (mut rotated, mut retried) = ([0, 0], [0, 0]);
     for _ in 0..ROUNDS {
-        processes.iter_mut().for_each(|process| process.tell("refresh", &current));
+        processes.iter_mut().for_each(|process| process.tell(&format!("refresh {current}")));
         let heard = processes.each_mut().map(Process::hear);
         let (mut rotations, mut successors) = (0, HashSet::new());
         for (process, heard) in heard.iter().enumerate() {
@@ -122,8 +84,8 @@ async fn race(variable: &str) {
     for round in 0..ROUNDS {
         let first = issuer.issue(grant(), None).await.unwrap();
         let (refresher, revoker) = (round % 2, (round + 1) % 2);
-        processes[refresher].tell("refresh", rt(&first));
-        processes[revoker].tell("revoke", rt(&first));
+        processes[refresher].tell(&format!("refresh {}", rt(&first)));
+        processes[revoker].tell(&format!("revoke {}", rt(&first)));
         let heard = processes[refresher].hear();
         assert_eq!(processes[revoker].hear(), "revoked");
         let successors: Vec<_> = heard.split(' ').skip(2).filter(|token| !token.is_empty()).collect();
