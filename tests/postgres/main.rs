@@ -21,6 +21,8 @@ use std::time::Duration;
 use mcp_token_lifecycle::{Error, ErrorCode, PostgresStore, RefreshRequest, TokenIssuer, TokenResponse};
 use tokio::runtime::{Builder, Runtime};
 
+use self::support::refresh;
+
 /// One runtime for all tests: a connection belongs to the one it was opened on.
 static RUNTIME: LazyLock<Runtime> =
     LazyLock::new(|| Builder::new_multi_thread().worker_threads(4).enable_all().build().unwrap());
@@ -68,11 +70,6 @@ async fn sql(url: &str, script: &str) -> Vec<String> {
 }
 
 type Issuer = Arc<TokenIssuer<PostgresStore>>;
-
-/// A refresh on a server without faults.
-async fn refresh(issuer: &Issuer, token: &str) -> Result<TokenResponse, ErrorCode> {
-    try_refresh(issuer, token).await.expect("no fault of the server")
-}
 
 /// A refresh on a server that may be at fault.
 async fn try_refresh(issuer: &Issuer, token: &str) -> Result<Result<TokenResponse, ErrorCode>, Error> {

@@ -4,9 +4,8 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use mcp_token_lifecycle::{ErrorCode, TokenIssuer};
-use tokio::task::JoinSet;
 
-use super::support::process::{Process, say};
+use super::support::process::{self, Process};
 use super::support::*;
 use super::{Issuer, RUNTIME, direct, pooled, refresh, store, table};
 
@@ -23,29 +22,7 @@ async fn issuer(place: &str) -> Issuer {
 #[test]
 fn child() {
     let Ok(place) = std::env::var(VARIABLE) else { return };
-    let issuer = RUNTIME.block_on(issuer(&place));
-    for line in std::io::stdin().lines() {
-        let line = line.unwrap();
-        let (act, token) = line.split_once(' ').unwrap();
-        let answer = match act {
-            "revoke" => RUNTIME.block_on(issuer.revoke(&client(), token, None)).map(|()| "revoked".to_owned()).unwrap(),
-            _ => RUNTIME.block_on(refreshes(&issuer, token)),
-        };
-        say(&answer);
-    }
-}
-
-/// How many of the refreshes rotated, and what came out of them.
-async fn refreshes(issuer: &Issuer, token: &str) -> String {
-    let mut tasks = JoinSet::new();
-    for _ in 0..AT_ONCE {
-        let (issuer, token) = (issuer.clone(), token.to_owned());
-        tasks.spawn(async move { refresh(&issuer, &token).await.ok() });
-    }
-    let answers = tasks.join_all().await;
-    let rotated = answers.iter().flatten().filter(|answer| !answer.retry).count();
-    let successors: HashSet<_> = answers.iter().flatten().map(rt).collect();
-    format!("{rotated} {}", successors.into_iter().collect::<Vec<_>>().join(" "))
+    RUNTIME.block_on(async { process::race(issuer(&place).await, AT_ONCE).await });
 }
 
 fn start(place: &str) -> Process {
@@ -64,10 +41,10 @@ fn race(url: &str) {
         let mut successors = HashSet::new();
         let mut rotations = 0;
         for (heard, rotated) in heard.iter().zip(&mut rotated) {
-            let (count, tokens) = heard.split_once(' ').unwrap();
-            let count: usize = count.parse().unwrap();
+            let mut words = heard.split(' ');
+            let count: usize = words.next().unwrap().parse().unwrap();
             (rotations, *rotated) = (rotations + count, *rotated + count);
-            successors.extend(tokens.split(' '));
+            successors.extend(words.skip(1));
         }
         assert_eq!((rotations, successors.len()), (1, 1), "one rotation and one successor");
         current = successors.into_iter().next().unwrap().to_owned();
@@ -79,7 +56,7 @@ fn race(url: &str) {
         processes[(round + 1) % 2].tell(&format!("revoke {}", rt(&first)));
         let heard = processes[round % 2].hear();
         processes[(round + 1) % 2].hear();
-        let tokens = heard.split(' ').skip(1).filter(|token| !token.is_empty());
+        let tokens = heard.split(' ').skip(2).filter(|token| !token.is_empty());
         for token in tokens.chain([rt(&first)]) {
             lost += usize::from(token != rt(&first));
             survivors += usize::from(RUNTIME.block_on(refresh(&issuer, token)).err() != Some(ErrorCode::InvalidGrant));

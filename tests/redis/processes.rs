@@ -3,11 +3,10 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use mcp_token_lifecycle::{Answer, ErrorCode, RedisStore, RefreshRequest, TokenIssuer, TokenResponse};
-use tokio::task::JoinSet;
+use mcp_token_lifecycle::{ErrorCode, RedisStore, TokenIssuer};
 
 use crate::servers::{CLUSTER, SINGLE, fresh, named};
-use crate::support::process::{Process, say};
+use crate::support::process::{self, Process};
 use crate::support::*;
 
 const PLACE: &str = "REDIS_TEST_PLACE";
@@ -21,38 +20,11 @@ async fn issuer(place: &str) -> Issuer {
     Arc::new(TokenIssuer::new(named(variable, prefix).await, keyring()))
 }
 
-async fn refresh(issuer: &Issuer, token: &str) -> Result<TokenResponse, ErrorCode> {
-    let answer = issuer.refresh(&RefreshRequest::new(&client(), token)).await;
-    answer.map(Answer::into_result).expect("no fault of the server").map_err(|refusal| refusal.error)
-}
-
 /// Not a test: what each of the two processes runs.
 #[tokio::test(flavor = "multi_thread")]
 async fn child() {
     let Ok(place) = std::env::var(PLACE) else { return };
-    let issuer = issuer(&place).await;
-    for line in std::io::stdin().lines() {
-        let line = line.unwrap();
-        let (act, token) = line.split_once(' ').unwrap();
-        let answer = match act {
-            "revoke" => issuer.revoke(&client(), token, None).await.map(|()| "revoked".to_owned()).unwrap(),
-            _ => refreshes(&issuer, token).await,
-        };
-        say(&answer);
-    }
-}
-
-/// How many of the refreshes rotated, how many were retries, and what came out of them.
-async fn refreshes(issuer: &Issuer, token: &str) -> String {
-    let mut tasks = JoinSet::new();
-    for _ in 0..AT_ONCE {
-        let (issuer, token) = (issuer.clone(), token.to_owned());
-        tasks.spawn(async move { refresh(&issuer, &token).await.ok() });
-    }
-    let answers = tasks.join_all().await;
-    let (retried, rotated): (Vec<_>, Vec<_>) = answers.iter().flatten().partition(|answer| answer.retry);
-    let successors: HashSet<_> = answers.iter().flatten().map(rt).collect();
-    format!("{} {} {}", rotated.len(), retried.len(), successors.into_iter().collect::<Vec<_>>().join(" "))
+    process::race(issuer(&place).await, AT_ONCE).await;
 }
 
 fn start(place: &str) -> Process {

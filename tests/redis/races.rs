@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use mcp_token_lifecycle::{Answer, ErrorCode, RedisStore, RefreshRequest, RotationPolicy, TokenResponse};
+use mcp_token_lifecycle::{RedisStore, RotationPolicy};
 use tokio::task::JoinSet;
 
 use crate::servers::{CLUSTER, SINGLE, store};
@@ -16,11 +16,6 @@ async fn shared(variable: &str) -> Shared {
     Arc::new(bench_on(store(variable).await, keyring(), RotationPolicy::standard()))
 }
 
-async fn refresh(bench: &Shared, token: &str) -> Result<TokenResponse, ErrorCode> {
-    let answer = bench.issuer.refresh(&RefreshRequest::new(&client(), token)).await;
-    answer.map(Answer::into_result).expect("no fault of the server").map_err(|refusal| refusal.error)
-}
-
 async fn sixty_four_refreshes(variable: &str) {
     let bench = shared(variable).await;
     for _ in 0..10 {
@@ -29,7 +24,7 @@ async fn sixty_four_refreshes(variable: &str) {
         let mut racers = JoinSet::new();
         for _ in 0..64 {
             let (bench, token) = (Arc::clone(&bench), rt(&first).to_owned());
-            racers.spawn(async move { refresh(&bench, &token).await.unwrap() });
+            racers.spawn(async move { refresh(&bench.issuer, &token).await.unwrap() });
         }
         let answers = racers.join_all().await;
         assert_eq!(answers.iter().map(rt).collect::<HashSet<_>>().len(), 1, "one successor for all");
@@ -63,7 +58,7 @@ async fn refresh_against_revoke(variable: &str, rounds: usize) {
             async move {
                 // Now the one comes first and now the other.
                 tokio::time::sleep(Duration::from_millis(round as u64 % 3)).await;
-                refresh(&bench, &token).await
+                refresh(&bench.issuer, &token).await
             }
         });
         revoker.await.unwrap();
@@ -71,7 +66,7 @@ async fn refresh_against_revoke(variable: &str, rounds: usize) {
         refreshed += usize::from(answer.is_ok());
         let tokens = answer.iter().map(rt).chain([rt(&first)]);
         for token in tokens {
-            survivors += usize::from(refresh(&bench, token).await.is_ok());
+            survivors += usize::from(refresh(&bench.issuer, token).await.is_ok());
         }
     }
     println!("{rounds} revocations against refreshes; {refreshed} refreshes came first; survivors: {survivors}");

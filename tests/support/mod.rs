@@ -230,6 +230,12 @@ impl<S: TokenStore> Bench<S> {
     }
 }
 
+/// A refresh on a server that is not at fault.
+pub async fn refresh<S: TokenStore>(issuer: &TokenIssuer<S>, token: &str) -> Result<TokenResponse, ErrorCode> {
+    let answer = issuer.refresh(&RefreshRequest::new(&client(), token)).await;
+    answer.map(Answer::into_result).expect("no fault of the server").map_err(|refusal| refusal.error)
+}
+
 pub fn rt(response: &TokenResponse) -> &str {
     response.refresh_token.expose()
 }

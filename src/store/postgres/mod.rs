@@ -158,8 +158,8 @@ impl PostgresStore {
         Self::new(self.0.table.clone(), self.0.sessions.clone().with_timeout(timeout))
     }
 
-    /// Create the table and its indexes if they are not there, within the time limit for each of two statements. To be called at every start: a table that is there in the
-    /// current layout costs one read and no rights to create anything.
+    /// Create the table and its indexes if they are not there, within the time limit for each of two statements. To be called at
+    /// every start: a table that is there in the current layout costs one read and no rights to create anything.
     pub async fn create_schema(&self) -> Result<(), PostgresError> {
         let Core { table, sessions, .. } = &*self.0;
         let failed = |fault: Fault| PostgresError::Schema(fault.into());
