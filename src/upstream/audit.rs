@@ -26,7 +26,8 @@ pub enum UpstreamAct {
     Revoke,
     /// The service could not be told and will be told again.
     RevokeFailed,
-    /// The service was told, or has no way to be told; the secret is deleted.
+    /// The service was told, or has no way to be told; the secret is deleted. As `answer_lost`, it may have exchanged it before for
+    /// another of which nobody knows; whether that has ended too is up to the service.
     Revoked,
     /// The credential has expired, or the time to retry is over, before the service could be told; or, as `answer_lost`, what it
     /// was exchanged for is not known, and may live on. The secret is deleted.
@@ -81,8 +82,7 @@ pub enum UpstreamReason {
     BroaderThanNeeded,
     /// The service does not honour the refresh token.
     InvalidGrant,
-    /// The service does not honour the refresh token, after the answer to an earlier refresh was lost: it may have replaced
-    /// the refresh token then.
+    /// The answer to an earlier refresh was lost or is still to come: the service may have replaced the refresh token then.
     AnswerLost,
     /// The service has refused the secret in a request, and there is nothing to refresh it with.
     SecretRefused,
@@ -92,6 +92,8 @@ pub enum UpstreamReason {
     Unavailable,
     /// The answer of the service was lost.
     Uncertain,
+    /// A refresh is under way, and what it brings is to be revoked too.
+    Refreshing,
     /// No provider was given for the service.
     NoProvider,
     /// The vault itself is at fault: store, keys or randomness.
@@ -115,6 +117,7 @@ impl UpstreamReason {
             Self::Refused => "upstream_refused",
             Self::Unavailable => "upstream_unavailable",
             Self::Uncertain => "upstream_uncertain",
+            Self::Refreshing => "upstream_refreshing",
             Self::NoProvider => "no_provider",
             Self::Fault => "fault",
         }

@@ -3,6 +3,8 @@
 use std::error::Error as StdError;
 use std::time::Duration;
 
+use super::audit::UpstreamReason;
+
 /// Why a provider did not do what was asked. No variant carries a secret, nor anything of the response but its error code.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -45,6 +47,23 @@ impl UpstreamError {
     /// Certainly nothing has changed, and the service asks to be left alone for so long.
     pub fn retry_after(after: Duration, source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
         Self::Unavailable { retry_after: Some(after), source: source.into() }
+    }
+
+    /// How long the service asks to be left alone.
+    pub(crate) fn asked_pause(&self) -> Option<Duration> {
+        match self {
+            Self::Unavailable { retry_after, .. } => *retry_after,
+            _ => None,
+        }
+    }
+
+    pub(crate) fn reason(&self) -> UpstreamReason {
+        match self {
+            Self::InvalidGrant => UpstreamReason::InvalidGrant,
+            Self::Refused { .. } => UpstreamReason::Refused,
+            Self::Unavailable { .. } => UpstreamReason::Unavailable,
+            Self::Uncertain(_) => UpstreamReason::Uncertain,
+        }
     }
 
     /// The service may have carried it out; `source` says what went wrong.

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use mcp_token_lifecycle::MemoryStore;
-use mcp_token_lifecycle::upstream::{CredentialState, UpstreamError};
+use mcp_token_lifecycle::upstream::{CredentialState, LeaseError, UpstreamError};
 
 use crate::service::{Gate, Service, Step, access_token};
 use crate::support::pausing::Pausing;
@@ -103,6 +103,43 @@ fn a_refresh_whose_answer_was_lost_before_the_revocation_is_not_forgotten() {
     assert_eq!(world.told(), [("upstream_revoke", None), ABANDONED]);
 }
 
+/// Two would spend one refresh token, and the service would take the second for a theft.
+#[test]
+fn while_a_refresh_is_under_way_there_is_no_other() {
+    let world = expired(Service::default());
+    let gate = Gate::default();
+    world.service.then(Step::HoldAnswer(gate.clone()));
+    assert!(matches!(world.lease(), Err(LeaseError::Unavailable { .. })));
+    world.told();
+    revoke(&world);
+    let waits = ("upstream_revoke_failed", Some("upstream_refreshing"));
+    assert_eq!((world.told(), world.service.refreshes()), (vec![("upstream_revoke", None), waits], 1));
+    world.pass(2);
+    assert_eq!(retry(&world), 0, "not before the other's claim has ended");
+    gate.open();
+    world.sim.settle();
+    assert_eq!((world.service.revoked(), world.service.refreshes()), (vec![access_token(1)], 1));
+    assert_eq!(world.told(), [("upstream_refresh", None), ("upstream_revoked", None)]);
+}
+
+#[test]
+fn once_the_claim_of_a_refresh_has_ended_the_revocation_renews_and_knows_that_an_answer_may_be_lost() {
+    for (service, told) in [
+        (Service::default(), vec![ABANDONED]),
+        (Service::with_leeway(), vec![("upstream_refresh", None), ("upstream_revoked", None)]),
+    ] {
+        let world = expired(service);
+        world.service.then(Step::HoldAnswer(Gate::default()));
+        assert!(matches!(world.lease(), Err(LeaseError::Unavailable { .. })));
+        world.sim.crash();
+        revoke(&world);
+        world.told();
+        // 15 of the claim's 30 seconds were spent waiting.
+        world.pass(15);
+        assert_eq!((retry(&world), world.told()), (1, told));
+    }
+}
+
 #[test]
 fn new_tokens_that_cannot_be_kept_are_no_revocation_either() {
     let world = expired(Service::default());
@@ -123,24 +160,34 @@ fn new_tokens_that_cannot_be_kept_are_no_revocation_either() {
     assert_eq!(world.told(), [ABANDONED]);
 }
 
-/// Wherever the call is cut off: the renewal goes on, and what the service has given is revoked.
+/// Wherever the call is dropped after its first write, the renewal goes on, and what the service has given is revoked. Wherever
+/// the process ends, the next round revokes that too, or reports that nobody can.
 #[test]
-fn a_renewal_that_was_dropped_anywhere_is_finished() {
-    let ends = |rounds: &usize| {
-        let world = world_on(Arc::new(Pausing(MemoryStore::new())), Service::default());
-        world.put();
-        world.pass(1_000);
-        world.service.expire_all();
-        let ended = world.sim.run_for(world.vault.revoke(&account()), *rounds).is_some();
-        // Behind any claim on the attempt.
-        world.pass(60);
-        world.sim.run(world.vault.revoke(&account())).unwrap();
-        assert!(world.service.revoked().contains(&access_token(1)), "dropped after {rounds} rounds");
-        assert!(!world.told().contains(&ABANDONED));
-        ended
-    };
-    let cuts = (0..).find(ends).unwrap() - 1;
-    assert!(cuts > 20, "{cuts} cuts");
+fn a_renewal_that_was_cut_off_anywhere_is_finished() {
+    for crashes in [false, true] {
+        let cuts = (0..).find(|rounds| renewal_ends_within(*rounds, crashes)).unwrap() - 1;
+        assert!(cuts > 20, "{cuts} cuts");
+    }
+}
+
+fn renewal_ends_within(rounds: usize, crashes: bool) -> bool {
+    let world = world_on(Arc::new(Pausing(MemoryStore::new())), Service::default());
+    world.put();
+    world.pass(1_000);
+    world.service.expire_all();
+    let ended = world.sim.run_for(world.vault.revoke(&account()), rounds).is_some();
+    if crashes {
+        world.sim.crash();
+    } else {
+        world.sim.settle();
+    }
+    // Behind any claim on the attempt.
+    world.pass(60);
+    world.sim.run(world.twin().revoke(&account())).unwrap();
+    let (revoked, told) = (world.service.revoked().contains(&access_token(1)), world.told());
+    let abandoned = told.contains(&ABANDONED);
+    assert!(revoked != abandoned && (revoked || crashes), "{crashes}, cut off after {rounds} rounds: {told:?}");
+    ended
 }
 
 #[test]

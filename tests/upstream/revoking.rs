@@ -1,19 +1,22 @@
 //! A revocation: nobody is leased the credential from its first write on, and the service is told, however long that takes.
 
 use std::pin::pin;
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::{Either, join, select};
-use mcp_token_lifecycle::Clock;
 use mcp_token_lifecycle::upstream::{
     Account, Credential, CredentialState, LeaseError, Owner, Secret, StaticSecret, TokenSet, UpstreamError,
 };
+use mcp_token_lifecycle::{Clock, MemoryStore};
 
-use crate::service::{Gate, Step, access_token};
+use crate::service::{Gate, Service, Step, access_token};
+use crate::support::pausing::Pausing;
 use crate::support::{Fault, Op, scope};
 use crate::world::*;
 
 const DOWN: Step = Step::Fail(|| UpstreamError::unavailable("down"));
+const BUSY: Step = Step::Fail(|| UpstreamError::retry_after(Duration::from_secs(600), "busy"));
 
 fn revoke(world: &World<Flaky>) -> bool {
     world.sim.run(world.vault.revoke(&account())).expect("no fault")
@@ -88,6 +91,45 @@ fn a_failed_revocation_is_retried_with_growing_pauses_until_it_is_done() {
     assert_eq!(told, [[failed; 4].as_slice(), &[("upstream_revoked", None)]].concat());
     assert_eq!((world.service.revoked(), state(&world)), (vec![access_token(0)], None));
     assert_eq!(retry(&world), 0);
+}
+
+#[test]
+fn the_service_is_left_alone_for_as_long_as_it_asks() {
+    let world = world();
+    world.put();
+    world.service.then_at_revocation(BUSY);
+    assert!(revoke(&world));
+    world.pass(599);
+    assert_eq!(retry(&world), 0);
+    world.pass(1);
+    assert_eq!(retry(&world), 1);
+}
+
+#[test]
+fn a_service_that_does_not_answer_holds_up_no_other_revocation() {
+    let world = world();
+    for name in ["first", "second"] {
+        let account = Account::new("user-1", SERVICE).named(name);
+        world.sim.run(world.vault.put(&account, world.tokens(), Owner::subject())).unwrap();
+    }
+    world.service.then_at_revocation(Step::HoldRequest(Gate::default()));
+    let (revocation, second) =
+        (pin!(world.vault.revoke_subject("user-1")), pin!(world.sim.runtime_sleep(Duration::from_secs(1))));
+    assert!(matches!(world.sim.run(select(revocation, second)), Either::Right(_)));
+    assert_eq!(world.service.revoked().len(), 1);
+}
+
+/// The successor may live on, and whether it does is up to the service.
+#[test]
+fn after_a_lost_answer_a_revocation_is_reported_as_what_it_is() {
+    let world = world();
+    world.put();
+    world.pass(800);
+    world.service.then(Step::LoseAnswer);
+    assert_eq!(world.lease().unwrap(), access_token(0));
+    world.told();
+    assert!(revoke(&world));
+    assert_eq!(world.told(), [("upstream_revoke", None), ("upstream_revoked", Some("upstream_answer_lost"))]);
 }
 
 #[test]
@@ -233,14 +275,67 @@ fn while_one_tells_the_service_nobody_else_does_until_the_claim_has_ended() {
 }
 
 #[test]
-fn a_revocation_that_was_dropped_anywhere_is_finished_by_the_next_round() {
+fn whoever_is_told_a_failure_after_the_end_of_the_claim_does_not_overwrite_what_the_next_was_told() {
+    let world = world();
+    world.put();
+    let gate = Gate::default();
+    world.service.then_at_revocation(Step::FailLate(gate.clone(), || UpstreamError::uncertain("timeout")));
+    world.service.then_at_revocation(BUSY);
+    let account = account();
+    let (revocation, second) =
+        (pin!(world.vault.revoke(&account)), pin!(world.sim.runtime_sleep(Duration::from_secs(1))));
+    assert!(matches!(world.sim.run(select(revocation, second)), Either::Right(_)));
+    world.pass(29);
+    assert_eq!(retry(&world), 0);
+    world.told();
+    gate.open();
+    world.sim.settle();
+    assert_eq!(world.told(), []);
+    world.pass(599);
+    assert_eq!(retry(&world), 0, "the service asked for ten minutes");
+    world.pass(1);
+    assert_eq!(retry(&world), 1);
+}
+
+/// Frozen anywhere and woken after another has finished: what the service gives is revoked, or it is told that nobody can.
+#[test]
+fn whoever_wakes_late_leaves_nothing_alive() {
     let ends = |rounds: &usize| {
-        let world = world_on(
-            std::sync::Arc::new(crate::support::pausing::Pausing(mcp_token_lifecycle::MemoryStore::new())),
-            Default::default(),
-        );
+        let world = world_on(Arc::new(Pausing(MemoryStore::new())), Service::default());
+        world.put();
+        world.pass(1_000);
+        world.service.expire_all();
+        let ended = world.sim.run_for(world.vault.revoke(&account()), *rounds).is_some();
+        let frozen = world.sim.freeze();
+        world.pass(60);
+        world.sim.run(world.twin().revoke(&account())).unwrap();
+        world.sim.thaw(frozen);
+        world.sim.settle();
+        for _ in 0..3 {
+            world.pass(60);
+            world.sim.run(world.twin().retry_revocations()).unwrap();
+        }
+        let newest = access_token(world.service.current());
+        assert!(world.service.revoked().contains(&newest), "frozen after {rounds} rounds: {:?}", world.told());
+        assert_eq!(world.sim.run(world.vault.list("user-1")).unwrap(), []);
+        ended
+    };
+    let cuts = (0..).find(ends).unwrap() - 1;
+    assert!(cuts > 20, "{cuts} cuts");
+}
+
+/// Wherever the call is dropped it goes on from its first write, and wherever the process ends the next round finishes it.
+#[test]
+fn a_revocation_that_was_cut_off_anywhere_is_finished() {
+    let ends = |rounds: &usize, crashes| {
+        let world = world_on(Arc::new(Pausing(MemoryStore::new())), Service::default());
         world.put();
         let ended = world.sim.run_for(world.vault.revoke(&account()), *rounds).is_some();
+        if crashes {
+            world.sim.crash();
+        } else {
+            world.sim.settle();
+        }
         let leased = world.lease();
         // Behind any claim on the attempt.
         world.pass(30);
@@ -256,8 +351,10 @@ fn a_revocation_that_was_dropped_anywhere_is_finished_by_the_next_round() {
         assert!(!ended || !revoked.is_empty());
         ended
     };
-    let cuts = (0..).find(ends).unwrap() - 1;
-    assert!(cuts > 10, "{cuts} cuts");
+    for crashes in [false, true] {
+        let cuts = (0..).find(|rounds| ends(rounds, crashes)).unwrap() - 1;
+        assert!(cuts > 10, "{cuts} cuts");
+    }
 }
 
 #[test]

@@ -21,6 +21,8 @@ pub enum Step {
     Fail(fn() -> UpstreamError),
     /// It is carried out, and its answer is lost.
     LoseAnswer,
+    /// The same, once the gate opens.
+    FailLate(Gate, fn() -> UpstreamError),
     /// It arrives when the gate opens.
     HoldRequest(Gate),
     /// It is carried out, and its answer arrives when the gate opens.
@@ -150,6 +152,10 @@ impl Service {
         match step {
             None => Ok(self.rotate(presented)?.expires_in(lifetime)),
             Some(Step::Fail(error)) => Err(error()),
+            Some(Step::FailLate(gate, error)) => {
+                gate.pass().await;
+                Err(error())
+            }
             Some(Step::LoseAnswer) => {
                 self.rotate(presented)?;
                 Err(UpstreamError::uncertain("timeout"))
@@ -201,6 +207,10 @@ impl UpstreamProvider for Service {
             let step = self.0.lock().unwrap().revocations.pop_front();
             match step {
                 Some(Step::Fail(error)) => return Err(error()),
+                Some(Step::FailLate(gate, error)) => {
+                    gate.pass().await;
+                    return Err(error());
+                }
                 Some(Step::HoldRequest(gate)) => gate.pass().await,
                 _ => {}
             }

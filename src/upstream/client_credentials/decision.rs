@@ -57,11 +57,7 @@ impl Held {
     /// After a refresh that failed with `error`; and how long it is not tried again.
     pub(super) fn failed(self, error: &UpstreamError, now: Timestamp) -> (Self, Duration) {
         let failures = self.failures.saturating_add(1);
-        let asked = match error {
-            UpstreamError::Unavailable { retry_after, .. } => *retry_after,
-            _ => None,
-        };
-        let wait = POLICY.pause(failures, asked, self.jitter(failures));
+        let wait = POLICY.pause(failures, error.asked_pause(), self.jitter(failures));
         (Self { failures, retry_at: now.saturating_add(wait), ..self }, wait)
     }
 

@@ -47,7 +47,7 @@ impl State {
         match self {
             Self::Active(attempts) => attempts.answer_lost || attempts.claim.is_some(),
             Self::NeedsAuthorization { answer_lost, .. } => *answer_lost,
-            Self::Revoking(withdrawal) => withdrawal.answer_lost,
+            Self::Revoking(withdrawal) => withdrawal.may_have_successors(),
         }
     }
 }
@@ -88,10 +88,12 @@ pub(crate) struct Claim {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Withdrawal {
     pub(crate) since: Timestamp,
-    /// How often the service was asked.
+    /// How often the service was asked. Who asks has counted first, so nobody else has the same number.
     pub(crate) attempts: u32,
     /// Nobody else asks before this.
     pub(crate) retry_at: Timestamp,
+    /// A refresh was under way when it began, and its answer may come until then.
+    pub(crate) refresh_until: Option<Timestamp>,
     /// The answer to a refresh was lost, so the service may have given tokens of which nobody knows.
     pub(crate) answer_lost: bool,
 }
@@ -99,7 +101,25 @@ pub(crate) struct Withdrawal {
 impl Withdrawal {
     /// Of what is leased to nobody since `since`: the service is to be told `now`.
     pub(crate) fn begin(since: Timestamp, now: Timestamp) -> Self {
-        Self { since, attempts: 0, retry_at: now, answer_lost: false }
+        Self { since, attempts: 0, retry_at: now, refresh_until: None, answer_lost: false }
+    }
+
+    /// The same of what stood as `state` until now.
+    pub(crate) fn of(state: State, now: Timestamp) -> Self {
+        let refresh_until = match state {
+            State::Active(attempts) => attempts.claim.map(|claim| claim.until),
+            State::NeedsAuthorization { .. } | State::Revoking(_) => None,
+        };
+        let answer_lost = match state {
+            State::Active(Attempts { answer_lost, .. })
+            | State::NeedsAuthorization { answer_lost, .. }
+            | State::Revoking(Self { answer_lost, .. }) => answer_lost,
+        };
+        Self { refresh_until, answer_lost, ..Self::begin(now, now) }
+    }
+
+    pub(crate) fn may_have_successors(&self) -> bool {
+        self.answer_lost || self.refresh_until.is_some()
     }
 }
 

@@ -6,7 +6,8 @@
 //! | `decision` | serve, refresh, wait or refuse: a pure function |
 //! | `refresh`, `settle` | one refresh for all, and what becomes of the record after it: a pure function |
 //! | `keeping`, `owner`, `info` | put, rotate, introspect, list |
-//! | `revoke`, `renewal`, `cascade` | the end of a credential, what it may take, and whose end brings it about |
+//! | `revoke`, `withdrawal`, `renewal` | the end of a credential: here, at the service, and what that may take |
+//! | `cascade` | whose end brings it about |
 //! | `upkeep` | revocations that are to be retried, new wrappings, the purge |
 //! | `held`, `content`, `record`, `root`, `storage` | a credential as it stands, as bytes, as a sealed record, and where that is |
 //! | `error` | faults of the vault's own side |
@@ -30,6 +31,7 @@ mod root;
 mod settle;
 mod storage;
 mod upkeep;
+mod withdrawal;
 
 use std::collections::HashMap;
 use std::fmt;
@@ -58,8 +60,8 @@ pub use self::owner::Owner;
 /// share one store, also with a [`TokenIssuer`](crate::TokenIssuer). A clone is another handle to the same vault.
 ///
 /// Every method may be cancelled at any point by dropping its future: what the store holds is whole. A refresh that was sent goes
-/// on without its caller, because the service may have replaced the refresh token; a revocation that was begun is finished by
-/// [`retry_revocations`](Self::retry_revocations).
+/// on without its caller, because the service may have replaced the refresh token, and so does a revocation; what a crash cuts
+/// off, [`retry_revocations`](Self::retry_revocations) finishes.
 ///
 /// ```
 /// use mcp_token_lifecycle::upstream::*;

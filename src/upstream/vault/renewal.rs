@@ -1,73 +1,74 @@
 //! A revocation at a service that takes nothing but a live access token, when the one that is held has expired: get another
 //! one, keep it, and revoke with it.
 
-use futures_channel::oneshot;
-
 use super::CredentialVault;
 use super::error::VaultError;
 use super::held::{Held, Mark, State, Withdrawal};
 use super::refresh::{LONGEST_PAUSE, PERSISTENCE};
-use super::settle::Outcome;
+use super::settle::{Failure, Outcome};
 use crate::store::{RecordKey, TokenStore};
 use crate::upstream::patience::Patience;
 use crate::upstream::{Credential, Revocation, UpstreamAct, UpstreamReason};
 
 impl<S: TokenStore + 'static> CredentialVault<S> {
-    /// As [`renew`](Self::renew), whatever becomes of the caller: the service may rotate though nobody listens any more.
-    pub(crate) async fn renew_and_tell(
-        &self,
-        key: RecordKey,
-        held: Held,
-        withdrawal: Withdrawal,
-    ) -> Result<bool, VaultError> {
-        let (done, wait) = oneshot::channel();
-        let vault = self.clone();
-        self.runtime.spawn(async move { drop(done.send(vault.renew(key, held, withdrawal).await)) });
-        // If the runtime has dropped it, the next round goes on.
-        wait.await.unwrap_or(Ok(false))
-    }
-
     /// Refresh `held`, which is being revoked under `key`, and tell the service with the new tokens. They are kept first, so a
     /// failure leaves them for the next round. That the service was asked is noted before: should its answer be lost, what
     /// it has given may live on, and nobody takes the old tokens' death for a revocation.
-    async fn renew(&self, key: RecordKey, mut held: Held, withdrawal: Withdrawal) -> Result<bool, VaultError> {
-        let (asked_at, mark) = (self.now(), Mark(self.random()?));
-        let withdrawal = Withdrawal { retry_at: asked_at.saturating_add(self.policy.claim), ..withdrawal };
-        let asked = Withdrawal { answer_lost: true, ..withdrawal };
+    pub(crate) async fn renew(
+        &self,
+        key: RecordKey,
+        mut held: Held,
+        withdrawal: Withdrawal,
+    ) -> Result<bool, VaultError> {
+        let (asked_at, from, mark) = (self.now(), held.mark, Mark(self.random()?));
+        if let Some(until) = withdrawal.refresh_until.filter(|until| asked_at < *until) {
+            // Two would spend one refresh token. What the other one gets is revoked when it comes.
+            let failure = Failure { reason: UpstreamReason::Refreshing, retry_after: Some(until.since(asked_at)) };
+            return self.conclude_withdrawal(key, held, withdrawal, Err(failure)).await;
+        }
+        let answer_lost = withdrawal.may_have_successors();
+        let retry_at = asked_at.saturating_add(self.policy.claim);
+        let asked = Withdrawal { retry_at, refresh_until: None, answer_lost: true, ..withdrawal };
         held.state = State::Revoking(asked);
-        if !self.replace_withdrawn(key, held.mark, Some(&held)).await? {
+        let is_ours = |held: &Held, current: &Withdrawal| held.mark == from && current.attempts == asked.attempts;
+        if !self.replace_withdrawn(key, is_ours, Some(&held)).await? || self.now() >= retry_at {
             return Ok(false);
         }
         let provider = self.provider(held.account.service());
         let (Credential::OAuth(tokens), Some(provider)) = (&held.credential, provider) else { return Ok(false) };
         let answer = provider.refresh(tokens).await;
+        let known = Withdrawal { answer_lost, ..asked };
         let (withdrawal, answer) = match Outcome::of(answer, tokens, held.obtained_at, asked_at) {
             Outcome::Refreshed(tokens, _) => {
-                let withdrawal = Withdrawal { answer_lost: false, ..withdrawal };
-                let (from, state) = (held.mark, State::Revoking(withdrawal));
+                let retry_at = self.now().saturating_add(self.policy.claim);
+                let withdrawal = Withdrawal { retry_at, answer_lost: false, ..asked };
+                let state = State::Revoking(withdrawal);
                 let next = Held { mark, obtained_at: asked_at, state, credential: Credential::OAuth(tokens), ..held };
                 let key = self.keep_renewed(key, from, &next).await?;
                 self.report(UpstreamAct::Refresh, None, &next);
                 let answer = match self.tell(&next).await {
-                    Ok(Revocation::NeedsRefresh) => Err(UpstreamReason::Uncertain),
+                    Ok(Revocation::NeedsRefresh) => Err(UpstreamReason::Uncertain.into()),
                     answer => answer.map(|_| ()),
                 };
                 return self.conclude_withdrawal(key, next, withdrawal, answer).await;
             }
-            Outcome::InvalidGrant if withdrawal.answer_lost => (withdrawal, Err(UpstreamReason::AnswerLost)),
+            Outcome::InvalidGrant if answer_lost => (known, Err(UpstreamReason::AnswerLost.into())),
             // Access and refresh token are dead, and no others were ever given for them.
-            Outcome::InvalidGrant => (withdrawal, Ok(())),
-            Outcome::Failed { reason: UpstreamReason::Uncertain, .. } => (asked, Err(UpstreamReason::Uncertain)),
-            Outcome::Failed { reason, .. } => (withdrawal, Err(reason)),
+            Outcome::InvalidGrant => (known, Ok(())),
+            Outcome::Failed(failure @ Failure { reason: UpstreamReason::Uncertain, .. }) => (asked, Err(failure)),
+            Outcome::Failed(failure) => (known, Err(failure)),
         };
         self.conclude_withdrawal(key, held, withdrawal, answer).await
     }
 
-    /// Keep `next` in the place of what it was made from, or in a record of its own if something else is there. Returns where.
+    /// Keep `next` in the place of what it was made from, whoever's turn it is by now, or in a record of its own if something else
+    /// is there. Returns where.
     async fn keep_renewed(&self, key: RecordKey, from: Mark, next: &Held) -> Result<RecordKey, VaultError> {
+        // Its own mark is there after a write that the store did not confirm.
+        let is_ours = |held: &Held, _: &Withdrawal| held.mark == from || held.mark == next.mark;
         let mut patience = Patience::new(PERSISTENCE, LONGEST_PAUSE);
         loop {
-            let kept = match self.replace_withdrawn(key, from, Some(next)).await {
+            let kept = match self.replace_withdrawn(key, is_ours, Some(next)).await {
                 Ok(true) => Ok(key),
                 Ok(false) => self.set_aside(next).await,
                 Err(error) => Err(error),

@@ -39,10 +39,26 @@ pub(crate) enum Outcome {
     /// New tokens, and when they were asked for.
     Refreshed(TokenSet, Timestamp),
     InvalidGrant,
-    Failed {
-        reason: UpstreamReason,
-        retry_after: Option<Duration>,
-    },
+    Failed(Failure),
+}
+
+/// Why a service did not do what it was asked, and for how long it asks to be left alone.
+#[derive(Clone, Copy)]
+pub(crate) struct Failure {
+    pub(crate) reason: UpstreamReason,
+    pub(crate) retry_after: Option<Duration>,
+}
+
+impl Failure {
+    pub(crate) fn of(error: &UpstreamError) -> Self {
+        Self { reason: error.reason(), retry_after: error.asked_pause() }
+    }
+}
+
+impl From<UpstreamReason> for Failure {
+    fn from(reason: UpstreamReason) -> Self {
+        Self { reason, retry_after: None }
+    }
 }
 
 /// What to write, and what to report once it is written.
@@ -73,13 +89,10 @@ impl Outcome {
         obtained_at: Timestamp,
         asked_at: Timestamp,
     ) -> Self {
-        let failed = |reason, retry_after| Self::Failed { reason, retry_after };
         match answer {
             Ok(new) => Self::Refreshed(old.successor(new, obtained_at, asked_at), asked_at),
             Err(UpstreamError::InvalidGrant) => Self::InvalidGrant,
-            Err(UpstreamError::Refused { .. }) => failed(UpstreamReason::Refused, None),
-            Err(UpstreamError::Unavailable { retry_after, .. }) => failed(UpstreamReason::Unavailable, retry_after),
-            Err(UpstreamError::Uncertain(_)) => failed(UpstreamReason::Uncertain, None),
+            Err(error) => Self::Failed(Failure::of(&error)),
         }
     }
 }
@@ -94,8 +107,8 @@ pub(crate) fn settle(
 ) -> Settlement {
     match outcome {
         Outcome::Refreshed(tokens, asked_at) => settle_success(current, attempt, tokens, *asked_at, now),
-        Outcome::InvalidGrant => settle_failure(current, attempt, UpstreamReason::InvalidGrant, None, policy, now),
-        Outcome::Failed { reason, retry_after } => settle_failure(current, attempt, *reason, *retry_after, policy, now),
+        Outcome::InvalidGrant => settle_failure(current, attempt, UpstreamReason::InvalidGrant.into(), policy, now),
+        Outcome::Failed(failure) => settle_failure(current, attempt, *failure, policy, now),
     }
 }
 
@@ -135,8 +148,7 @@ fn settle_success(
 fn settle_failure(
     current: Option<Held>,
     attempt: &Attempt,
-    reason: UpstreamReason,
-    retry_after: Option<Duration>,
+    Failure { reason, retry_after }: Failure,
     policy: &RefreshPolicy,
     now: Timestamp,
 ) -> Settlement {
@@ -197,8 +209,13 @@ mod tests {
         State::Active(Attempts { fence: 8, claim, failures: 2, ..Attempts::default() })
     }
 
-    const REVOKING: State =
-        State::Revoking(Withdrawal { since: NOW, attempts: 3, retry_at: Timestamp::from_unix(900), answer_lost: true });
+    const REVOKING: State = State::Revoking(Withdrawal {
+        since: NOW,
+        attempts: 3,
+        retry_at: Timestamp::from_unix(900),
+        refresh_until: Some(OURS.until),
+        answer_lost: true,
+    });
     const OVER: State = State::NeedsAuthorization { since: NOW, answer_lost: false };
 
     fn settled(current: Option<Held>, outcome: &Outcome) -> Settlement {
@@ -246,7 +263,7 @@ mod tests {
 
     #[test]
     fn a_failure_is_written_by_whoever_holds_the_claim_and_by_nobody_else() {
-        let failed = |reason| Outcome::Failed { reason, retry_after: None };
+        let failed = |reason: UpstreamReason| Outcome::Failed(reason.into());
         for outcome in [Outcome::InvalidGrant, failed(UpstreamReason::Unavailable), failed(UpstreamReason::Uncertain)] {
             let others = every_state().into_iter().filter(|state| *state != active(Some(OURS)));
             for current in others.map(|state| Some(held(OLD, state))).chain([None]) {
@@ -255,7 +272,7 @@ mod tests {
             }
             let written = settled(Some(held(OLD, active(Some(OURS)))), &outcome).write.expect("it is written");
             assert_eq!((written.generation, written.mark), (4, OLD));
-            let answer_lost = matches!(outcome, Outcome::Failed { reason: UpstreamReason::Uncertain, .. });
+            let answer_lost = matches!(outcome, Outcome::Failed(Failure { reason: UpstreamReason::Uncertain, .. }));
             let expected = match outcome {
                 Outcome::InvalidGrant => OVER,
                 _ => {

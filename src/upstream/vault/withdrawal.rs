@@ -1,0 +1,151 @@
+//! The second half of a revocation: the service is told of what nobody is leased any more, and the secret is deleted.
+//!
+//! What was begun is finished whatever happens: a record that is being revoked is listed as pending until the service has
+//! been told, or nothing is left to be told. Who asks the service has counted the attempt in the record first, and writes what
+//! has come of it only if nobody has asked since.
+
+use futures_channel::oneshot;
+
+use super::CredentialVault;
+use super::error::{VaultError, VaultErrorKind};
+use super::held::{Held, State, Withdrawal};
+use super::settle::Failure;
+use crate::issuer::MAX_ATTEMPTS;
+use crate::store::{Commit, RecordKey, TokenStore};
+use crate::upstream::{Credential, Revocation, UpstreamAct, UpstreamError, UpstreamReason};
+
+/// How many are asked at once, so that a service that does not answer holds up few others.
+const AT_ONCE: usize = 8;
+
+impl<S: TokenStore + 'static> CredentialVault<S> {
+    /// [`withdraw`](Self::withdraw) all of `keys`, in the background: what was begun goes on if the caller is dropped. Returns how
+    /// many have come to their end.
+    pub(crate) async fn withdraw_all(&self, keys: &[RecordKey]) -> Result<usize, VaultError> {
+        let (mut count, mut fault) = (0, None);
+        for keys in keys.chunks(AT_ONCE) {
+            let begin = |key: &RecordKey| {
+                let (vault, key, (done, wait)) = (self.clone(), *key, oneshot::channel());
+                self.runtime.spawn(async move { drop(done.send(vault.withdraw(key).await)) });
+                wait
+            };
+            for wait in keys.iter().map(begin).collect::<Vec<_>>() {
+                // If the runtime has dropped it, the next round goes on.
+                match wait.await.unwrap_or(Ok(false)) {
+                    Ok(done) => count += usize::from(done),
+                    Err(error) if error.is_about_one_record() => fault = Some(error),
+                    Err(error) => return Err(error),
+                }
+            }
+        }
+        fault.map_or(Ok(count), Err)
+    }
+
+    /// Tell the service of what is being revoked under `key`, if it is time. Returns whether that has come to its end.
+    pub(crate) async fn withdraw(&self, key: RecordKey) -> Result<bool, VaultError> {
+        for _ in 0..MAX_ATTEMPTS {
+            let (place, held) = self.load(key).await?;
+            let Some(mut held) = held else { return Ok(false) };
+            let State::Revoking(withdrawal) = held.state else { return Ok(false) };
+            let now = self.now();
+            let end = held.expires_at().unwrap_or(withdrawal.since.saturating_add(self.policy.retention));
+            if end <= now {
+                if self.write(&place, None).await? == Commit::Apply {
+                    self.report(UpstreamAct::Abandoned, None, &held);
+                    return Ok(true);
+                }
+                continue;
+            }
+            if now < withdrawal.retry_at {
+                return Ok(false);
+            }
+            // Nobody else asks the service meanwhile, and somebody does should this be cut off.
+            let attempts = withdrawal.attempts.saturating_add(1);
+            let retry_at = now.saturating_add(self.policy.claim);
+            let withdrawal = Withdrawal { attempts, retry_at, ..withdrawal };
+            held.state = State::Revoking(withdrawal);
+            if self.write(&place, Some(&held)).await? == Commit::Apply {
+                return self.tell_and_conclude(key, held, withdrawal).await;
+            }
+        }
+        Err(VaultError::new(VaultErrorKind::Contention))
+    }
+
+    async fn tell_and_conclude(&self, key: RecordKey, held: Held, withdrawal: Withdrawal) -> Result<bool, VaultError> {
+        if self.now() >= withdrawal.retry_at {
+            // The write has taken too long: it is somebody else's turn.
+            return Ok(false);
+        }
+        match self.tell(&held).await {
+            Ok(Revocation::NeedsRefresh) if held.is_refreshable() => self.renew(key, held, withdrawal).await,
+            answer => self.conclude_withdrawal(key, held, withdrawal, answer.map(|_| ())).await,
+        }
+    }
+
+    /// Revoke `held` at its service.
+    pub(crate) async fn tell(&self, held: &Held) -> Result<Revocation, Failure> {
+        match (self.provider(held.account.service()), &held.credential) {
+            (Some(provider), credential) => match provider.revoke(credential).await {
+                Ok(revocation) => Ok(revocation),
+                // A service that honours it no more has nothing left to revoke.
+                Err(UpstreamError::InvalidGrant) => Ok(Revocation::Done),
+                Err(error) => Err(Failure::of(&error)),
+            },
+            (None, Credential::Static(_)) => Ok(Revocation::Unsupported),
+            // Another process may well have one.
+            (None, Credential::OAuth(_)) => Err(UpstreamReason::NoProvider.into()),
+        }
+    }
+
+    /// Delete the secret if nothing is left to be done for `told`, or note when to ask again. Returns whether it is deleted.
+    pub(crate) async fn conclude_withdrawal(
+        &self,
+        key: RecordKey,
+        mut told: Held,
+        withdrawal: Withdrawal,
+        answer: Result<(), Failure>,
+    ) -> Result<bool, VaultError> {
+        let mark = told.mark;
+        let (is_over, act, reason) = match answer {
+            Ok(()) => {
+                let reason = withdrawal.may_have_successors().then_some(UpstreamReason::AnswerLost);
+                (true, UpstreamAct::Revoked, reason)
+            }
+            Err(Failure { reason: UpstreamReason::AnswerLost, .. }) => {
+                (true, UpstreamAct::Abandoned, Some(UpstreamReason::AnswerLost))
+            }
+            Err(Failure { reason, retry_after }) => {
+                let [jitter] = self.random()?;
+                let pause = self.policy.pause(withdrawal.attempts, retry_after, jitter);
+                told.state = State::Revoking(Withdrawal { retry_at: self.now().saturating_add(pause), ..withdrawal });
+                (false, UpstreamAct::RevokeFailed, Some(reason))
+            }
+        };
+        let is_ours = |held: &Held, current: &Withdrawal| held.mark == mark && current.attempts == withdrawal.attempts;
+        if !self.replace_withdrawn(key, is_ours, (!is_over).then_some(&told)).await? {
+            return Ok(false);
+        }
+        self.report(act, reason, &told);
+        Ok(is_over)
+    }
+
+    /// Write `next`, or that it is gone, in the place of what is being revoked under `key`, if that `is_ours`. Otherwise `false`:
+    /// somebody else's turn has come, or a refresh has left newer tokens there meanwhile.
+    pub(crate) async fn replace_withdrawn(
+        &self,
+        key: RecordKey,
+        is_ours: impl Fn(&Held, &Withdrawal) -> bool,
+        next: Option<&Held>,
+    ) -> Result<bool, VaultError> {
+        for _ in 0..MAX_ATTEMPTS {
+            let (place, held) = self.load(key).await?;
+            let is_ours = |held: &Held| matches!(&held.state, State::Revoking(current) if is_ours(held, current));
+            if !held.as_ref().is_some_and(is_ours) {
+                return Ok(false);
+            }
+            if self.write(&place, next).await? == Commit::Apply {
+                return Ok(true);
+            }
+        }
+        Err(VaultError::new(VaultErrorKind::Contention))
+    }
+}
