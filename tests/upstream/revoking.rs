@@ -4,11 +4,12 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_executor::block_on;
 use futures_util::future::{Either, join, select};
 use mcp_token_lifecycle::upstream::{
     Account, Credential, CredentialState, LeaseError, Owner, Secret, StaticSecret, TokenSet, UpstreamError,
 };
-use mcp_token_lifecycle::{Clock, MemoryStore};
+use mcp_token_lifecycle::{Clock, MemoryStore, Select, TokenStore};
 
 use crate::service::{Gate, Service, Step, access_token};
 use crate::support::pausing::Pausing;
@@ -295,6 +296,33 @@ fn whoever_is_told_a_failure_after_the_end_of_the_claim_does_not_overwrite_what_
     assert_eq!(retry(&world), 0, "the service asked for ten minutes");
     world.pass(1);
     assert_eq!(retry(&world), 1);
+}
+
+/// The third version of the record is the claim on the attempt, the fourth the note that a refresh was asked for. Their writers
+/// wake up late and do not know yet that they have written.
+#[test]
+fn whoever_wakes_past_the_claim_and_has_not_asked_yet_does_not_ask() {
+    for (expired, version) in [(false, 3), (true, 4)] {
+        let written = |rounds: &usize| {
+            let world = world_on(Arc::new(Pausing(MemoryStore::new())), Service::default());
+            world.put();
+            if expired {
+                world.pass(1_000);
+                world.service.expire_all();
+            }
+            assert!(world.sim.run_for(world.vault.revoke(&account()), *rounds).is_none());
+            let records = block_on(world.store.0.list(Select::All, None, 10)).unwrap().records;
+            records.iter().any(|record| record.version == version).then_some(world)
+        };
+        let world = (0..).find_map(|rounds| written(&rounds)).unwrap();
+        let frozen = world.sim.freeze();
+        world.pass(30);
+        assert_eq!(world.sim.run(world.twin().retry_revocations()).unwrap(), 1);
+        world.sim.thaw(frozen);
+        world.sim.settle();
+        let asked = usize::from(expired);
+        assert_eq!((world.service.refreshes(), world.service.revoked()), (asked, vec![access_token(asked)]));
+    }
 }
 
 /// Frozen anywhere and woken after another has finished: what the service gives is revoked, or it is told that nobody can.
