@@ -1,6 +1,6 @@
 //! Logging out.
 
-use mcp_token_lifecycle::upstream::{ClientCredentialsError, Revocation, UpstreamError};
+use mcp_token_lifecycle::upstream::{ClientCredentialsError, FileStorage, Refreshed, Revocation, UpstreamError};
 
 use super::script::*;
 
@@ -87,4 +87,72 @@ async fn a_server_that_takes_no_token_at_all_is_asked_twice_and_not_for_ever() {
     let failed = credentials.forget().await;
     assert!(matches!(failed, Err(ClientCredentialsError::Unavailable { .. })), "{failed:?}");
     assert_eq!(token(&credentials).await, "access-1");
+}
+
+fn lost() -> Result<Refreshed, UpstreamError> {
+    Err(UpstreamError::uncertain("timeout"))
+}
+
+/// The server may have given tokens for the old ones that nobody can revoke.
+#[tokio::test]
+async fn a_logout_after_an_answer_was_lost_is_told_apart_and_deletes_the_login() {
+    // Lost to the logout itself, to a refresh before it, and to one that finds out at once. A lost answer is asked for four times.
+    for (lost_answers, refreshes) in [(4, 0), (4, 2), (1, 1)] {
+        let answers = (0..lost_answers).map(|_| lost()).chain([Err(UpstreamError::InvalidGrant)]);
+        let lab = Lab::new(Script::new(answers));
+        let credentials = lab.credentials();
+        lab.log_in(&credentials).await;
+        for _ in 0..refreshes {
+            lab.pass(3600);
+            credentials.access_token().await.unwrap_err();
+        }
+        if refreshes == 0 {
+            lab.script.on_revoke(Ok(Revocation::NeedsRefresh));
+            let failed = credentials.forget().await;
+            assert!(matches!(failed, Err(ClientCredentialsError::Unavailable { .. })), "{failed:?}");
+            lab.script.on_revoke(Ok(Revocation::NeedsRefresh));
+        }
+        let told = credentials.forget().await;
+        assert!(matches!(told, Err(ClientCredentialsError::AnswerLost)), "{told:?}");
+        assert!(!lab.path().exists());
+        credentials.forget().await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn an_answer_that_a_process_did_not_live_to_hear_is_lost() {
+    let lab = Lab::new(Script::new([successor(1), Err(UpstreamError::InvalidGrant)]).gated());
+    let caller = lab.refreshing_after(3600).await;
+    // What it leaves behind if it ends here.
+    let left = lab.folder.path().join("left");
+    std::fs::copy(lab.path(), &left).unwrap();
+    let credentials = lab.credentials_in(FileStorage::open(left).unwrap());
+    lab.script.open();
+    assert_eq!(caller.await.unwrap(), "access-1");
+    credentials.access_token().await.unwrap_err();
+    let told = credentials.forget().await;
+    assert!(matches!(told, Err(ClientCredentialsError::AnswerLost)), "{told:?}");
+}
+
+#[tokio::test]
+async fn a_failure_of_which_it_is_certain_that_nothing_has_changed_loses_no_answer() {
+    let lab = Lab::new(Script::new([Err(UpstreamError::unavailable("down")), Err(UpstreamError::InvalidGrant)]));
+    let credentials = lab.credentials();
+    lab.log_in(&credentials).await;
+    lab.pass(3600);
+    credentials.access_token().await.unwrap_err();
+    lab.script.on_revoke(Ok(Revocation::NeedsRefresh));
+    credentials.forget().await.unwrap();
+    assert!(!lab.path().exists());
+}
+
+#[tokio::test]
+async fn a_lost_answer_that_the_server_repeats_is_not_lost() {
+    let lab = Lab::new(Script::new([lost(), successor(1)]));
+    let credentials = lab.credentials();
+    lab.log_in(&credentials).await;
+    lab.pass(3600);
+    assert_eq!(token(&credentials).await, "access-1");
+    lab.script.on_revoke(Err(UpstreamError::InvalidGrant));
+    credentials.forget().await.unwrap();
 }

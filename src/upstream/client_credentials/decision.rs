@@ -28,7 +28,7 @@ pub(super) enum Act {
 impl Held {
     /// Tokens as they have just been obtained.
     pub(super) fn new(tokens: TokenSet, now: Timestamp) -> Self {
-        Self { tokens, obtained_at: now, failures: 0, retry_at: now }
+        Self { tokens, obtained_at: now, failures: 0, retry_at: now, answer_lost: false }
     }
 
     /// What to do at `now` for somebody who got no further with the access token `refused`.

@@ -13,28 +13,35 @@ impl ClientCredentials {
     /// gets one that is made for it, and kept before it is used: a failure leaves it for the next attempt.
     pub(super) async fn log_out(&self, lock: Arc<StorageLock>) -> Result<(), ClientCredentialsError> {
         let mut renewed = false;
-        while let Some(Stored::Held(held)) = self.stored().await? {
+        // Whether the server may go on to honour tokens of which nobody knows.
+        let answer_lost = loop {
+            let held = match self.stored().await? {
+                Some(Stored::Held(held)) => held,
+                Some(Stored::Ended { answer_lost }) => break answer_lost,
+                None => break false,
+            };
             match self.provider.revoke(&Credential::OAuth(held.tokens.copy())).await {
                 Ok(Revocation::NeedsRefresh) if !renewed => {
                     // So that a full disk is found out before the refresh token is spent.
-                    self.keep(&Stored::Held(held.copy()), lock.clone()).await?;
+                    self.keep(&Stored::Held(held.asked()), lock.clone()).await?;
                     match self.refresh(held, lock.clone()).await {
-                        Ok(_) => renewed = true,
-                        // Neither token is honoured any more.
-                        Err(ClientCredentialsError::NeedsAuthorization) => break,
+                        // In the latter case neither token is honoured any more, and that is what is stored.
+                        Ok(_) | Err(ClientCredentialsError::NeedsAuthorization) => renewed = true,
                         Err(error) => return Err(error),
                     }
                 }
                 Ok(Revocation::NeedsRefresh) => return Err(not_yet(None)),
-                Ok(Revocation::Done | Revocation::Unsupported) | Err(UpstreamError::InvalidGrant) => break,
+                Ok(Revocation::Done | Revocation::Unsupported) => break false,
+                Err(UpstreamError::InvalidGrant) => break held.answer_lost,
                 Err(error) => return Err(not_yet(Some(error))),
             }
-        }
+        };
         let delete = move |storage: &dyn CredentialStorage| {
             let _lock = lock;
             storage.delete()
         };
-        Ok(self.on_thread(delete).await?)
+        self.on_thread(delete).await?;
+        if answer_lost { Err(ClientCredentialsError::AnswerLost) } else { Ok(()) }
     }
 
     async fn stored(&self) -> Result<Option<Stored>, ClientCredentialsError> {

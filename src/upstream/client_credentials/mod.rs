@@ -150,7 +150,8 @@ impl ClientCredentials {
     /// # Errors
     ///
     /// If the server could not be asked, or refused, nothing is deleted, and it is worth another try;
-    /// [`CredentialStorage::delete`] does it without the server.
+    /// [`CredentialStorage::delete`] does it without the server. After [`AnswerLost`](ClientCredentialsError::AnswerLost) it is
+    /// deleted.
     pub async fn forget(&self) -> Result<(), ClientCredentialsError> {
         let lock = self.lock().await?;
         let this = self.clone();

@@ -13,7 +13,7 @@ use super::stored::{Held, Stored};
 use super::{ClientCredentials, ClientCredentialsError};
 use crate::time::Timestamp;
 use crate::upstream::patience::Patience;
-use crate::upstream::{Refreshed, SecretText, TokenSet, UpstreamError};
+use crate::upstream::{Refreshed, SecretText, UpstreamError};
 
 /// How long to wait before a lost answer is asked for again, and before a failed write is tried again.
 const AGAIN: [Duration; 3] = [Duration::from_millis(500), Duration::from_secs(1), Duration::from_secs(2)];
@@ -22,14 +22,14 @@ const AGAIN: [Duration; 3] = [Duration::from_millis(500), Duration::from_secs(1)
 /// with this crate's standard policy) takes what comes after it for theft. A first request may run into a timeout of 20 seconds.
 const LATEST: Duration = Duration::from_secs(25);
 
-/// Take the lock, unless somebody else has it, or has written since `seen` was read. That is written once more, so that a full
-/// disk is found out before the refresh token is spent rather than after.
-fn claim(storage: &dyn CredentialStorage, seen: &[u8]) -> Result<Option<StorageLock>, StorageError> {
+/// Take the lock, unless somebody else has it, or has written since `seen` was read; and write `asked` in its place, so that a
+/// full disk is found out before the refresh token is spent rather than after.
+fn claim(storage: &dyn CredentialStorage, seen: &[u8], asked: &[u8]) -> Result<Option<StorageLock>, StorageError> {
     let Some(lock) = storage.try_lock()? else { return Ok(None) };
     if storage.read()?.is_none_or(|content| *content != seen) {
         return Ok(None);
     }
-    storage.write(seen)?;
+    storage.write(asked)?;
     Ok(Some(lock))
 }
 
@@ -58,8 +58,8 @@ impl ClientCredentials {
                 Act::HoldOff(wait) => return Err(ClientCredentialsError::unavailable(wait, None)),
                 Act::Authorize => return Err(ClientCredentialsError::NeedsAuthorization),
             };
-            let spare = held.copy();
-            let failure = match self.on_thread(move |storage| claim(storage, &content)).await {
+            let (spare, asked) = (held.copy(), Stored::Held(held.asked()).encode()?);
+            let failure = match self.on_thread(move |storage| claim(storage, &content, &asked)).await {
                 Ok(Some(lock)) => match self.see_through(held, lock, longest).await {
                     Some(Err(failure @ ClientCredentialsError::Unavailable { .. })) => Some(failure),
                     Some(outcome) => return outcome,
@@ -108,17 +108,21 @@ impl ClientCredentials {
 
     pub(super) async fn refresh(
         &self,
-        held: Held,
+        mut held: Held,
         lock: Arc<StorageLock>,
     ) -> Result<SecretText, ClientCredentialsError> {
         let asked_at = self.clock.now();
-        let (stored, outcome) = match self.ask(&held.tokens, asked_at).await {
+        let answer = self.ask(&mut held, asked_at).await;
+        let (stored, outcome) = match answer {
             Ok(new) => {
                 let held = held.refreshed(new, asked_at);
                 let access_token = held.tokens.access_token.copy();
                 (Stored::Held(held), Ok(access_token))
             }
-            Err(UpstreamError::InvalidGrant) => (Stored::Ended, Err(ClientCredentialsError::NeedsAuthorization)),
+            Err(UpstreamError::InvalidGrant) => {
+                let ended = Stored::Ended { answer_lost: held.answer_lost };
+                (ended, Err(ClientCredentialsError::NeedsAuthorization))
+            }
             Err(error) => {
                 let (held, wait) = held.failed(&error, self.clock.now());
                 (Stored::Held(held), Err(ClientCredentialsError::unavailable(wait, Some(error))))
@@ -133,16 +137,17 @@ impl ClientCredentials {
 
     /// Ask for new tokens; and again with the same refresh token if the answer is lost, which a server with a leeway answers
     /// with the same successor.
-    async fn ask(&self, tokens: &TokenSet, asked_at: Timestamp) -> Result<Refreshed, UpstreamError> {
+    async fn ask(&self, held: &mut Held, asked_at: Timestamp) -> Result<Refreshed, UpstreamError> {
         let mut again = AGAIN.into_iter();
         loop {
-            match (self.provider.refresh(tokens).await, again.next()) {
-                (Err(UpstreamError::Uncertain(_)), Some(pause))
-                    if self.clock.now().since(asked_at) + pause <= LATEST =>
-                {
+            let answer = self.provider.refresh(&held.tokens).await;
+            let is_lost = matches!(answer, Err(UpstreamError::Uncertain(_)));
+            held.answer_lost |= is_lost;
+            match again.next() {
+                Some(pause) if is_lost && self.clock.now().since(asked_at) + pause <= LATEST => {
                     self.runtime.sleep(pause).await;
                 }
-                (answer, _) => return answer,
+                _ => return answer,
             }
         }
     }

@@ -17,7 +17,7 @@ pub(super) enum Stored {
     /// It works, as far as is known.
     Held(Held),
     /// The authorization server has ended it.
-    Ended,
+    Ended { answer_lost: bool },
 }
 
 /// Tokens, and how refreshing them went.
@@ -29,12 +29,19 @@ pub(super) struct Held {
     pub(super) failures: u32,
     /// Before this instant it is not tried again.
     pub(super) retry_at: Timestamp,
+    /// The answer to a refresh was lost, so the server may have given tokens of which nobody knows.
+    pub(super) answer_lost: bool,
 }
 
 impl Held {
     /// A second copy, made where it is seen.
     pub(super) fn copy(&self) -> Self {
         Self { tokens: self.tokens.copy(), ..*self }
+    }
+
+    /// As it is noted down before a refresh: should the process end, its answer is lost.
+    pub(super) fn asked(&self) -> Self {
+        Self { answer_lost: true, ..self.copy() }
     }
 }
 
@@ -46,30 +53,35 @@ enum State<'a> {
         obtained_at: Timestamp,
         failures: u32,
         retry_at: Timestamp,
+        answer_lost: bool,
     },
-    Ended,
+    Ended {
+        answer_lost: bool,
+    },
 }
 
 impl Stored {
     pub(super) fn encode(&self) -> Result<Zeroizing<Vec<u8>>, StorageError> {
         let state = match self {
-            Self::Held(Held { tokens, obtained_at, failures, retry_at }) => State::Held {
+            Self::Held(Held { tokens, obtained_at, failures, retry_at, answer_lost }) => State::Held {
                 tokens: StoredTokens::of(tokens),
                 obtained_at: *obtained_at,
                 failures: *failures,
                 retry_at: *retry_at,
+                answer_lost: *answer_lost,
             },
-            Self::Ended => State::Ended,
+            Self::Ended { answer_lost } => State::Ended { answer_lost: *answer_lost },
         };
         Ok(encode(&(VERSION, state))?)
     }
 
     pub(super) fn decode(content: &[u8]) -> Result<Self, StorageError> {
         match postcard::from_bytes(content) {
-            Ok((VERSION, State::Held { tokens, obtained_at, failures, retry_at })) => {
-                Ok(Self::Held(Held { tokens: tokens.into_tokens(), obtained_at, failures, retry_at }))
+            Ok((VERSION, State::Held { tokens, obtained_at, failures, retry_at, answer_lost })) => {
+                let tokens = tokens.into_tokens();
+                Ok(Self::Held(Held { tokens, obtained_at, failures, retry_at, answer_lost }))
             }
-            Ok((VERSION, State::Ended)) => Ok(Self::Ended),
+            Ok((VERSION, State::Ended { answer_lost })) => Ok(Self::Ended { answer_lost }),
             _ => Err(StorageError::Malformed),
         }
     }
