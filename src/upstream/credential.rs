@@ -126,6 +126,11 @@ impl TokenSet {
         Self { refresh_expires_at: Some(at), ..self }
     }
 
+    /// Whether there is a refresh token that may still be honoured at `now`.
+    pub(crate) fn can_refresh(&self, now: Timestamp) -> bool {
+        self.refresh_token.is_some() && self.refresh_expires_at.is_none_or(|at| now < at)
+    }
+
     /// A second copy of the tokens, made where it is seen.
     pub(crate) fn copy(&self) -> Self {
         let Self { access_token, refresh_token, expires_at, refresh_expires_at, scope } = self;

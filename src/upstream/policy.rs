@@ -85,6 +85,12 @@ impl RefreshPolicy {
         lifetime.clamp(Self::MIN_LIFETIME, Self::MAX_LIFETIME)
     }
 
+    /// Whether `at` is still to come at `now`. What is further ahead than any pause or claim was written when a clock was wrong,
+    /// and keeps nobody waiting.
+    pub(crate) fn is_ahead(at: Timestamp, now: Timestamp) -> bool {
+        now < at && at.since(now) <= Self::MAX_PAUSE
+    }
+
     /// The age at `now` of `tokens` that were obtained at `obtained_at`. The margin is a tenth of the lifetime at most, or a short
     /// one would never be good.
     pub(crate) fn age(&self, tokens: &TokenSet, obtained_at: Timestamp, jitter: u8, now: Timestamp) -> Age {

@@ -37,15 +37,14 @@ impl Held {
             Some(refused) if same(refused, &self.tokens.access_token) => Age::Over,
             _ => POLICY.age(&self.tokens, self.obtained_at, self.jitter(0), now),
         };
-        // An instant that is further away was written when the clock was wrong.
-        let wait = Some(self.retry_at.since(now)).filter(|wait| *wait <= RefreshPolicy::MAX_PAUSE).unwrap_or_default();
-        match (age, self.tokens.refresh_token.is_some()) {
+        let holds_off = RefreshPolicy::is_ahead(self.retry_at, now);
+        match (age, self.tokens.can_refresh(now)) {
             (Age::Fresh, _) | (Age::Due, false) => Act::Serve,
-            (Age::Due, true) if wait.is_zero() => Act::RefreshAhead,
-            (Age::Due, true) => Act::Serve,
+            (Age::Due, true) if holds_off => Act::Serve,
+            (Age::Due, true) => Act::RefreshAhead,
             (Age::Over, false) => Act::Authorize,
-            (Age::Over, true) if wait.is_zero() => Act::Refresh,
-            (Age::Over, true) => Act::HoldOff(wait),
+            (Age::Over, true) if holds_off => Act::HoldOff(self.retry_at.since(now)),
+            (Age::Over, true) => Act::Refresh,
         }
     }
 
@@ -130,6 +129,17 @@ mod tests {
         let mut held = held(1000);
         held.tokens.refresh_token = None;
         assert_eq!(held.act(at(994), None), Act::Serve);
+        assert_eq!(held.act(at(995), None), Act::Authorize);
+    }
+
+    #[test]
+    fn an_expired_refresh_token_is_none() {
+        let mut held = held(1000);
+        held.tokens.refresh_expires_at = Some(at(900));
+        assert_eq!(
+            [899, 900, 994].map(|second| held.act(at(second), None)),
+            [Act::RefreshAhead, Act::Serve, Act::Serve]
+        );
         assert_eq!(held.act(at(995), None), Act::Authorize);
     }
 

@@ -43,6 +43,9 @@ impl Quirks {
     /// (docs.github.com/en/apps/creating-github-apps/authenticating-with-a-github-app/refreshing-user-access-tokens),
     /// "Troubleshooting OAuth app access token request errors". A token that is unknown, expired for instance, is a 404: "Check a
     /// token" (docs.github.com/en/rest/apps/oauth-applications).
+    ///
+    /// So is a wrong address, which therefore passes for the revocation of a token without a refresh token. With addresses of your
+    /// own, revoke one by way of trial and see that it is dead.
     pub const GITHUB: Self = Self {
         scope_separator: ',',
         codes: &[("bad_refresh_token", Meaning::InvalidGrant), ("http_404", Meaning::AccessTokenUnknown)],

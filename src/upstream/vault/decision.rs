@@ -21,7 +21,7 @@
 use super::held::{Attempts, Held, State};
 use crate::time::Timestamp;
 use crate::upstream::policy::Age;
-use crate::upstream::{Credential, RefreshPolicy, TokenSet};
+use crate::upstream::{Credential, RefreshPolicy};
 
 /// What to do for a lease.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -61,7 +61,7 @@ pub(crate) fn decide(held: &Held, policy: &RefreshPolicy, now: Timestamp) -> Res
     let [jitter, ..] = held.mark.0;
     match policy.age(tokens, held.obtained_at, jitter, now) {
         Age::Fresh => SERVE,
-        age if can_refresh(tokens, now) => refresh(attempts, age == Age::Due, now),
+        age if tokens.can_refresh(now) => refresh(attempts, age == Age::Due, now),
         Age::Due => SERVE,
         Age::Over => Err(Refusal::NeedsAuthorization),
     }
@@ -71,7 +71,7 @@ pub(crate) fn decide(held: &Held, policy: &RefreshPolicy, now: Timestamp) -> Res
 pub(crate) fn decide_refused(held: &Held, now: Timestamp) -> Result<Act, Refusal> {
     let attempts = attempts(held)?;
     match &held.credential {
-        Credential::OAuth(tokens) if can_refresh(tokens, now) => refresh(attempts, false, now),
+        Credential::OAuth(tokens) if tokens.can_refresh(now) => refresh(attempts, false, now),
         _ => Ok(Act::Discard),
     }
 }
@@ -84,13 +84,9 @@ fn attempts(held: &Held) -> Result<Attempts, Refusal> {
     }
 }
 
-fn can_refresh(tokens: &TokenSet, now: Timestamp) -> bool {
-    tokens.refresh_token.is_some() && tokens.refresh_expires_at.is_none_or(|at| now < at)
-}
-
 /// Refresh, unless somebody does or nobody should just now.
 fn refresh(attempts: Attempts, is_good: bool, now: Timestamp) -> Result<Act, Refusal> {
-    match (attempts.live_claim(now), now < attempts.retry_at) {
+    match (attempts.live_claim(now), RefreshPolicy::is_ahead(attempts.retry_at, now)) {
         (None, false) => Ok(Act::Refresh { is_good }),
         _ if is_good => SERVE,
         (Some(claim), _) => Ok(Act::Wait { until: claim.until }),
@@ -105,7 +101,7 @@ mod tests {
     use super::*;
     use crate::grant::Scope;
     use crate::upstream::vault::held::{Claim, Mark, Withdrawal};
-    use crate::upstream::{Account, Owner, Secret, SecretText, StaticSecret};
+    use crate::upstream::{Account, Owner, Secret, SecretText, StaticSecret, TokenSet};
 
     const OBTAINED: u64 = 10_000;
     const EXPIRES: u64 = 11_000;
@@ -161,6 +157,15 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn a_date_from_a_wrong_clock_keeps_nobody_waiting() {
+        let (now, far) = (EXPIRES, EXPIRES + RefreshPolicy::MAX_PAUSE.as_secs());
+        let decided = |state| decide(&held(Credential::OAuth(tokens()), state), &policy(), at(now));
+        assert_eq!(decided(active(Some(far), 0)), Ok(Act::Wait { until: at(far) }));
+        assert_eq!(decided(active(None, far)), Err(Refusal::Unavailable { until: at(far) }));
+        assert_eq!(decided(active(Some(far + 1), far + 1)), Ok(Act::Refresh { is_good: false }));
     }
 
     #[test]

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::owner::Owner;
 use crate::time::Timestamp;
-use crate::upstream::{Account, Credential};
+use crate::upstream::{Account, Credential, RefreshPolicy};
 
 /// A credential in the vault.
 pub(crate) struct Held {
@@ -70,7 +70,7 @@ pub(crate) struct Attempts {
 impl Attempts {
     /// The claim that keeps others from refreshing at `now`.
     pub(crate) fn live_claim(&self, now: Timestamp) -> Option<Claim> {
-        self.claim.filter(|claim| now < claim.until)
+        self.claim.filter(|claim| RefreshPolicy::is_ahead(claim.until, now))
     }
 }
 

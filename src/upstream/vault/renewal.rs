@@ -8,7 +8,7 @@ use super::refresh::{LONGEST_PAUSE, PERSISTENCE};
 use super::settle::{Failure, Outcome};
 use crate::store::{RecordKey, TokenStore};
 use crate::upstream::patience::Patience;
-use crate::upstream::{Credential, Revocation, UpstreamAct, UpstreamReason};
+use crate::upstream::{Credential, RefreshPolicy, Revocation, UpstreamAct, UpstreamReason};
 
 impl<S: TokenStore + 'static> CredentialVault<S> {
     /// Refresh `held`, which is being revoked under `key`, and tell the service with the new tokens. They are kept first, so a
@@ -21,7 +21,7 @@ impl<S: TokenStore + 'static> CredentialVault<S> {
         withdrawal: Withdrawal,
     ) -> Result<bool, VaultError> {
         let (asked_at, from, mark) = (self.now(), held.mark, Mark(self.random()?));
-        if let Some(until) = withdrawal.refresh_until.filter(|until| asked_at < *until) {
+        if let Some(until) = withdrawal.refresh_until.filter(|until| RefreshPolicy::is_ahead(*until, asked_at)) {
             // Two would spend one refresh token. What the other one gets is revoked when it comes.
             let failure = Failure { reason: UpstreamReason::Refreshing, retry_after: Some(until.since(asked_at)) };
             return self.conclude_withdrawal(key, held, withdrawal, Err(failure)).await;

@@ -12,7 +12,7 @@ use super::held::{Held, State, Withdrawal};
 use super::settle::Failure;
 use crate::issuer::MAX_ATTEMPTS;
 use crate::store::{Commit, RecordKey, TokenStore};
-use crate::upstream::{Credential, Revocation, UpstreamAct, UpstreamError, UpstreamReason};
+use crate::upstream::{Credential, RefreshPolicy, Revocation, UpstreamAct, UpstreamError, UpstreamReason};
 
 /// How many are asked at once, so that a service that does not answer holds up few others.
 const AT_ONCE: usize = 8;
@@ -55,7 +55,7 @@ impl<S: TokenStore + 'static> CredentialVault<S> {
                 }
                 continue;
             }
-            if now < withdrawal.retry_at {
+            if RefreshPolicy::is_ahead(withdrawal.retry_at, now) {
                 return Ok(false);
             }
             // Nobody else asks the service meanwhile, and somebody does should this be cut off.
