@@ -16,7 +16,7 @@ use crate::store::{Commit, Record, RecordKey};
 use crate::time::Timestamp;
 
 /// The most records deleted by one statement: its locks are held no longer than that takes.
-const PURGE: usize = 64;
+const PURGE: usize = 16;
 
 /// Left to the others after each statement.
 const PAUSE: Duration = Duration::from_millis(1);

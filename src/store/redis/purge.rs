@@ -13,7 +13,7 @@ use crate::store::StoreError;
 use crate::time::Timestamp;
 
 /// Records deleted by one run of the script. The server does nothing else meanwhile.
-const BATCH: usize = 8;
+const BATCH: usize = 4;
 
 /// Left to the others after each run.
 const PAUSE: Duration = Duration::from_millis(1);
