@@ -30,8 +30,7 @@ type Row = ([u8; 16], u64, u64, Vec<[u8; 16]>, Vec<u8>);
 impl OneFile {
     fn open(folder: PathBuf) -> io::Result<Self> {
         let path = folder.join(FILE);
-        let bytes = if path.exists() { fs::read(path)? } else { b"[]".to_vec() };
-        let rows: Vec<Row> = serde_json::from_slice(&bytes)?;
+        let rows: Vec<Row> = if path.exists() { serde_json::from_slice(&fs::read(path)?)? } else { Vec::new() };
         let records = rows.into_iter().map(|(key, version, expires_at, indexes, payload)| {
             let (key, indexes) = (RecordKey::from_bytes(key), indexes.into_iter().map(IndexKey::from_bytes).collect());
             (key, Record::new(key, version, Timestamp::from_unix(expires_at), indexes, payload))
@@ -76,20 +75,19 @@ impl TokenStore for OneFile {
 
     async fn list(&self, select: Select, after: Option<Cursor>, limit: usize) -> Result<Page, StoreError> {
         let (records, after) = (self.records.lock().await, after.as_ref().map(Cursor::as_bytes));
-        let is_left_out = |record: &Record| matches!(select, Select::Index(index) if !record.indexes.contains(&index));
         let behind = records.values().filter(|record| Some(&record.key.as_bytes()[..]) > after);
-        let page: Vec<_> = behind.filter(|record| !is_left_out(record)).take(limit).cloned().collect();
+        let listed = behind.filter(|record| !matches!(select, Select::Index(at) if !record.indexes.contains(&at)));
+        let page: Vec<_> = listed.take(limit).cloned().collect();
         let next = page.get(limit - 1).map(|last| Cursor::new(*last.key.as_bytes()));
         Ok(Page::new(page, next))
     }
 
     async fn purge(&self, now: Timestamp, limit: usize) -> Result<usize, StoreError> {
         let mut records = self.records.lock().await;
-        let expired = records.values().filter(|record| record.expires_at <= now).take(limit);
-        let expired: Vec<_> = expired.map(|record| record.key).collect();
         let mut next = records.clone();
-        next.retain(|key, _| !expired.contains(key));
-        self.replace(&mut records, next).map(|()| expired.len()).map_err(StoreError::uncertain)
+        let expired = records.values().filter(|record| record.expires_at <= now).take(limit);
+        let count = expired.filter_map(|record| next.remove(&record.key)).count();
+        self.replace(&mut records, next).map(|()| count).map_err(StoreError::uncertain)
     }
 }
 
