@@ -59,6 +59,8 @@ impl RefreshPolicy {
     /// No service is left alone for longer than this, whatever it asks.
     pub(crate) const MAX_PAUSE: Duration = DAY;
 
+    pub(crate) const MAX_CLAIM: Duration = minutes(60);
+
     /// Refresh at 80 percent of the lifetime, less up to 5 percent at random.
     pub const fn standard() -> Self {
         Self {
@@ -83,12 +85,6 @@ impl RefreshPolicy {
     /// [`MAX_LIFETIME`](Self::MAX_LIFETIME).
     pub(crate) fn sane(lifetime: Duration) -> Duration {
         lifetime.clamp(Self::MIN_LIFETIME, Self::MAX_LIFETIME)
-    }
-
-    /// Whether `at` is still to come at `now`. What is further ahead than any pause or claim was written when a clock was wrong,
-    /// and keeps nobody waiting.
-    pub(crate) fn is_ahead(at: Timestamp, now: Timestamp) -> bool {
-        now < at && at.since(now) <= Self::MAX_PAUSE
     }
 
     /// The age at `now` of `tokens` that were obtained at `obtained_at`. The margin is a tenth of the lifetime at most, or a short
@@ -125,6 +121,12 @@ impl RefreshPolicy {
         // Rounded up: a clock of whole seconds would see none of a fraction.
         Duration::from_secs(pause.max(asked).as_millis().div_ceil(1000).try_into().unwrap_or(u64::MAX))
     }
+}
+
+/// Whether `at` is still to come at `now`. What is further ahead than the `most` that it was ever set to was written when a clock
+/// was wrong, and keeps nobody waiting.
+pub(crate) fn is_ahead(at: Timestamp, now: Timestamp, most: Duration) -> bool {
+    now < at && at.since(now) <= most
 }
 
 fn earlier(at: Timestamp, seconds: u64) -> Timestamp {
@@ -188,10 +190,11 @@ impl RefreshPolicyBuilder {
             (!(1..=99).contains(&policy.refresh_at_percent), RefreshPolicyError::RefreshAt),
             (policy.jitter_percent >= policy.refresh_at_percent, RefreshPolicyError::Jitter),
             (policy.margin > minutes(60), RefreshPolicyError::Margin),
-            (policy.claim < second || policy.claim > minutes(60), RefreshPolicyError::Claim),
+            (policy.claim < second || policy.claim > RefreshPolicy::MAX_CLAIM, RefreshPolicyError::Claim),
             (policy.patience > minutes(1), RefreshPolicyError::Patience),
             (policy.first_pause < second || policy.first_pause > policy.longest_pause, RefreshPolicyError::Pause),
             (policy.longest_pause > DAY, RefreshPolicyError::Pause),
+            (policy.retention < minutes(60), RefreshPolicyError::Retention),
         ];
         match broken.into_iter().find(|(broken, _)| *broken) {
             Some((_, error)) => Err(error),
@@ -222,6 +225,9 @@ pub enum RefreshPolicyError {
     /// No pause, or a first one that is longer than the longest.
     #[error("pauses must be between one second and one day, the first no longer than the longest")]
     Pause,
+    /// A service that is down for a while would never be told.
+    #[error("a revocation must be retried for one hour at least")]
+    Retention,
 }
 
 #[cfg(test)]
@@ -246,6 +252,7 @@ mod tests {
             (builder().first_pause(Duration::from_millis(999)), RefreshPolicyError::Pause),
             (builder().first_pause(seconds(301)), RefreshPolicyError::Pause),
             (builder().longest_pause(seconds(24 * 3_600 + 1)), RefreshPolicyError::Pause),
+            (builder().retention(seconds(3_599)), RefreshPolicyError::Retention),
         ];
         for (builder, error) in cases {
             assert_eq!(builder.build(), Err(error));

@@ -7,6 +7,8 @@ use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
+use futures_channel::oneshot;
+
 use crate::store::BoxFuture;
 
 /// How to wait, and how to go on when nobody listens any more: a refresh that has been sent is seen through to the end, even if
@@ -49,6 +51,16 @@ impl Runtime {
 
     pub(crate) fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
         (self.spawn)(Box::pin(task));
+    }
+
+    /// What `task` comes to, which goes on if nobody listens any more. `Canceled` if the runtime has dropped it.
+    pub(crate) fn in_background<T: Send + 'static>(
+        &self,
+        task: impl Future<Output = T> + Send + 'static,
+    ) -> oneshot::Receiver<T> {
+        let (done, wait) = oneshot::channel();
+        self.spawn(async move { drop(done.send(task.await)) });
+        wait
     }
 }
 

@@ -6,7 +6,7 @@ use super::credential::{SecretText, TokenSet};
 use crate::grant::Scope;
 use crate::time::Timestamp;
 
-// Postcard names fields by position: only ever append.
+// A field more is a new version of whatever these are part of.
 #[derive(Serialize, Deserialize)]
 pub(crate) struct StoredTokens<'a> {
     access_token: &'a str,

@@ -35,6 +35,30 @@ async fn a_logout_that_the_server_did_not_hear_of_deletes_nothing() {
 }
 
 #[tokio::test]
+async fn a_logout_passes_on_for_how_long_the_server_asks_to_be_left_alone() {
+    let lab = Lab::new(Script::new([]));
+    let credentials = lab.credentials();
+    lab.log_in(&credentials).await;
+    lab.script.on_revoke(Err(UpstreamError::retry_after(HOUR, "busy")));
+    let failed = credentials.forget().await;
+    assert!(matches!(failed, Err(ClientCredentialsError::Unavailable { retry_after: HOUR, .. })), "{failed:?}");
+}
+
+/// A server that does not know a token any more says that it is done, too.
+#[tokio::test]
+async fn done_after_a_lost_answer_is_told_apart() {
+    let lab = Lab::new(Script::new([lost(), lost(), lost(), lost()]));
+    let credentials = lab.credentials();
+    lab.log_in(&credentials).await;
+    lab.pass(3600);
+    credentials.access_token().await.unwrap_err();
+    lab.script.on_revoke(Ok(Revocation::Done));
+    let told = credentials.forget().await;
+    assert!(matches!(told, Err(ClientCredentialsError::AnswerLost)), "{told:?}");
+    assert!(!lab.path().exists());
+}
+
+#[tokio::test]
 async fn a_logout_waits_for_a_refresh_and_revokes_what_it_brought() {
     let lab = Lab::new(Script::new([successor(1)]).gated());
     let leaving = lab.credentials();

@@ -119,7 +119,7 @@ async fn who_waits_for_the_lock_in_vain_is_told_to_try_again() {
     let credentials = lab.credentials();
     lab.log_in(&credentials).await;
     lab.pass(3600);
-    let held = lab.file().try_lock().unwrap();
+    let held = lock_of(&lab.file());
     let refused = credentials.access_token().await;
     assert!(matches!(refused, Err(ClientCredentialsError::Unavailable { source: None, .. })), "{refused:?}");
     let waited = lab.pauses.lock().unwrap().iter().sum::<Duration>();

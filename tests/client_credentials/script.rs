@@ -7,7 +7,7 @@ use std::time::Duration;
 use mcp_token_lifecycle::BoxFuture;
 use mcp_token_lifecycle::upstream::{
     ClientCredentials, Credential, CredentialStorage, FileStorage, Refreshed, Revocation, Runtime, SecretText,
-    Standing, TokenSet, UpstreamError, UpstreamProvider,
+    Standing, StorageLock, TokenSet, UpstreamError, UpstreamProvider,
 };
 use tempfile::TempDir;
 use tokio::sync::Semaphore;
@@ -191,4 +191,15 @@ impl Lab {
 
 pub async fn token(credentials: &ClientCredentials) -> String {
     credentials.access_token().await.unwrap().expose().to_owned()
+}
+
+/// The lock, which nobody else has. A process that is just being started from this one has a copy of it for a moment, though.
+pub fn lock_of(storage: &FileStorage) -> StorageLock {
+    for _ in 0..10_000 {
+        if let Some(lock) = storage.try_lock().unwrap() {
+            return lock;
+        }
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    panic!("somebody else has the lock")
 }

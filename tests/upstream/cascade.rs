@@ -9,6 +9,7 @@ use mcp_token_lifecycle::{
 };
 
 use crate::service::{Service, Step};
+use crate::support::pausing::Pausing;
 use crate::support::{Fault, Op, TestAudit, block_on, client, grant, grant_of, keyring, policy, rt, verdict};
 use crate::world::*;
 
@@ -159,13 +160,33 @@ fn a_revocation_that_is_repeated_after_a_fault_tells_the_services_that_it_had_be
     site.put("user-1", SERVICE, Owner::subject());
     site.put("user-1", "user", Owner::subject());
     let revoke = || site.world.sim.run(site.world.vault.revoke_subject("user-1"));
-    // A listing, and for each a look and a write.
+    // A listing, and for each a look and a write. Both are then told at once.
     site.world.store.fail_after(5, Fault::Unavailable);
+    site.world.store.fail_after(6, Fault::Unavailable);
     revoke().unwrap_err();
     assert_eq!(site.world.service.revoked(), [""; 0]);
     assert_eq!(revoke().unwrap(), 0, "nobody was leased either");
     assert_eq!(site.world.service.revoked().len(), 2);
     assert_eq!(site.left("user-1"), [""; 0]);
+}
+
+/// More than are revoked at once, and the caller is dropped wherever it may be.
+#[test]
+fn a_user_is_offboarded_to_the_end_though_the_caller_is_dropped() {
+    let ends = |rounds: &usize| {
+        let world = world_on(Arc::new(Pausing(MemoryStore::new())), Service::default());
+        for number in 0..10 {
+            let account = account().named(number.to_string());
+            world.sim.run(world.vault.put(&account, world.tokens(), Owner::subject())).unwrap();
+        }
+        let ended = world.sim.run_for(world.vault.revoke_subject("user-1"), *rounds).is_some();
+        world.sim.settle();
+        let left = world.sim.run(world.vault.list("user-1")).unwrap().len();
+        assert!(left == 0 && world.service.revoked().len() == 10 || left == 10 && *rounds == 0, "{rounds}: {left}");
+        ended
+    };
+    let cuts = (0..).find(ends).unwrap() - 1;
+    assert!(cuts > 20, "{cuts} cuts");
 }
 
 #[test]

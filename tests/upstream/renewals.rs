@@ -1,15 +1,21 @@
 //! A service that revokes by a live access token alone, when the one that is held has expired.
 
+use std::pin::pin;
 use std::sync::Arc;
+use std::time::Duration;
 
+use futures_util::future::select;
 use mcp_token_lifecycle::MemoryStore;
-use mcp_token_lifecycle::upstream::{CredentialState, LeaseError, UpstreamError};
+use mcp_token_lifecycle::upstream::{
+    Credential, CredentialState, LeaseError, Owner, Secret, StaticSecret, UpstreamError,
+};
 
 use crate::service::{Gate, Service, Step, access_token};
 use crate::support::pausing::Pausing;
-use crate::support::{Fault, Op};
+use crate::support::{Fault, Op, scope};
 use crate::world::*;
 
+const SECOND: Duration = Duration::from_secs(1);
 const FAILED: (&str, Option<&str>) = ("upstream_revoke_failed", Some("upstream_uncertain"));
 const ABANDONED: (&str, Option<&str>) = ("upstream_abandoned", Some("upstream_answer_lost"));
 
@@ -123,6 +129,88 @@ fn while_a_refresh_is_under_way_there_is_no_other() {
 }
 
 #[test]
+fn a_refresh_that_was_under_way_and_failed_for_certain_leaves_no_doubt() {
+    let world = expired(Service::default());
+    let gate = Gate::default();
+    world.service.then(Step::FailLate(gate.clone(), || UpstreamError::unavailable("down")));
+    assert!(matches!(world.lease(), Err(LeaseError::Unavailable { .. })));
+    revoke(&world);
+    gate.open();
+    world.sim.settle();
+    world.service.then(Step::Fail(|| UpstreamError::InvalidGrant));
+    world.told();
+    world.pass(2);
+    assert_eq!((retry(&world), world.told()), (1, vec![("upstream_revoked", None)]));
+}
+
+/// The user authorizes anew while the old credential is being revoked, at any moment of either: the old refresh token is
+/// presented once, and what it was exchanged for is revoked.
+#[test]
+fn a_new_authorization_does_not_make_two_of_what_is_being_revoked() {
+    let ends = |rounds: &usize| {
+        let world = world_on(Arc::new(Pausing(MemoryStore::new())), Service::default());
+        world.put();
+        world.pass(1_000);
+        world.service.expire_all();
+        let gate = Gate::default();
+        world.service.then(Step::HoldAnswer(gate.clone()));
+        let account = account();
+        let (revocation, second) = (pin!(world.vault.revoke(&account)), pin!(world.sim.runtime_sleep(SECOND)));
+        let ended = world.sim.run_for(select(revocation, second), *rounds).is_some();
+        let key = StaticSecret::new(Secret::ApiKey(secret_text("new")), scope("repo:read"));
+        world.sim.run(world.vault.put(&account, Credential::Static(key), Owner::subject())).unwrap();
+        gate.open();
+        world.sim.settle();
+        for _ in 0..4 {
+            world.pass(60);
+            world.sim.run(world.twin().retry_revocations()).unwrap();
+        }
+        let old_is_left = world.service.refreshes() == 0;
+        assert!(old_is_left || world.service.revoked() == [access_token(1)], "{rounds}: {:?}", world.told());
+        assert!(world.service.refreshes() <= 1 && !world.told().contains(&ABANDONED), "{rounds}");
+        let left = world.sim.run(world.vault.list("user-1")).unwrap();
+        assert!(left.len() <= 1, "{rounds}: {left:?}");
+        ended
+    };
+    let cuts = (0..).find(ends).unwrap() - 1;
+    assert!(cuts > 10, "{cuts} cuts");
+}
+
+/// The same, with the new authorization held up in the middle, and two rounds of retries meanwhile.
+#[test]
+fn nor_does_one_that_is_held_up() {
+    let ends = |rounds: &usize| {
+        let world = world_on(Arc::new(Pausing(MemoryStore::new())), Service::default());
+        world.put();
+        world.pass(1_000);
+        world.service.expire_all();
+        world.service.then(Step::Fail(|| UpstreamError::unavailable("down")));
+        world.sim.run(world.vault.revoke(&account())).unwrap();
+        world.pass(2);
+        let key = StaticSecret::new(Secret::ApiKey(secret_text("new")), scope("repo:read"));
+        let (vault, account) = (world.twin(), account());
+        let mut put = Box::pin(vault.put(&account, Credential::Static(key), Owner::subject()));
+        let ended = world.sim.run_for(&mut put, *rounds).is_some();
+        for _ in 0..2 {
+            world.sim.run(world.vault.retry_revocations()).unwrap();
+        }
+        if !ended {
+            world.sim.run(put).unwrap();
+        }
+        for _ in 0..4 {
+            world.pass(60);
+            world.sim.run(world.vault.retry_revocations()).unwrap();
+        }
+        assert_eq!((world.service.refreshes(), world.service.revoked()), (1, vec![access_token(1)]), "{rounds}");
+        assert!(!world.told().contains(&ABANDONED), "{rounds}");
+        assert_eq!(world.lease().unwrap(), "new");
+        ended
+    };
+    let cuts = (0..).find(ends).unwrap() - 1;
+    assert!(cuts > 4, "{cuts} cuts");
+}
+
+#[test]
 fn once_the_claim_of_a_refresh_has_ended_the_revocation_renews_and_knows_that_an_answer_may_be_lost() {
     for (service, told) in [
         (Service::default(), vec![ABANDONED]),
@@ -147,12 +235,13 @@ fn new_tokens_that_cannot_be_kept_are_no_revocation_either() {
     world.service.then(Step::HoldAnswer(gate.clone()));
     let account = account();
     let outage = async {
-        world.sim.runtime_sleep(std::time::Duration::from_secs(1)).await;
+        world.sim.runtime_sleep(SECOND).await;
         world.store.fail_every(Op::Commit, Fault::Unavailable);
         gate.open();
     };
     let (failed, ()) = world.sim.run(futures_util::future::join(world.vault.revoke(&account), outage));
     assert!(failed.is_err());
+    assert_eq!(world.service.revoked(), [access_token(1)], "while they are still at hand");
     world.store.heal();
     world.pass(30);
     world.told();

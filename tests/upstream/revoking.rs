@@ -59,6 +59,7 @@ fn from_the_first_write_on_nobody_is_leased_it() {
     world.service.then_at_revocation(Step::HoldRequest(gate.clone()));
     let (claims, need, twin) = (user(), need(), world.twin());
     let others = async {
+        world.sim.runtime_sleep(Duration::from_secs(1)).await;
         let refused = twin.lease(&claims, &need).await;
         assert!(matches!(refused, Err(LeaseError::Revoked { .. })), "{refused:?}");
         gate.open();
@@ -134,6 +135,21 @@ fn after_a_lost_answer_a_revocation_is_reported_as_what_it_is() {
 }
 
 #[test]
+fn after_a_lost_answer_the_end_of_the_retries_is_reported_as_what_it_is() {
+    let world = world();
+    world.put();
+    world.pass(800);
+    world.service.then(Step::LoseAnswer);
+    world.lease().unwrap();
+    world.service.then_at_revocation(DOWN);
+    assert!(revoke(&world));
+    world.told();
+    world.pass(90 * 24 * 3_600);
+    assert_eq!(retry(&world), 1);
+    assert_eq!(world.told(), [("upstream_abandoned", Some("upstream_answer_lost"))]);
+}
+
+#[test]
 fn what_the_service_does_not_honour_any_more_needs_no_revocation() {
     let world = world();
     world.put();
@@ -198,7 +214,9 @@ fn a_credential_that_waits_for_its_revocation_makes_room_for_a_new_one_and_is_st
     let key = StaticSecret::new(Secret::ApiKey(secret_text("new")), scope("repo:read"));
     world.sim.run(world.vault.put(&account(), Credential::Static(key), Owner::subject())).unwrap();
     assert_eq!(world.lease().unwrap(), "new");
-    world.pass(2);
+    world.pass(29);
+    assert_eq!(retry(&world), 0, "both records might be worked on");
+    world.pass(1);
     assert_eq!(retry(&world), 1);
     assert_eq!((world.service.revoked(), world.lease().unwrap()), (vec![access_token(0)], "new".to_owned()));
     assert_eq!(state(&world), Some(CredentialState::Active));
@@ -391,13 +409,17 @@ fn a_store_that_fails_during_a_revocation_delays_it_and_no_more() {
         for skip in 0..7 {
             let world = world();
             world.put();
+            world.told();
             world.store.fail_after(skip, fault);
             let failed = world.sim.run(world.vault.revoke(&account())).is_err();
-            assert!(failed, "{fault:?} at operation {skip}");
+            assert!(failed || fault != Fault::Unavailable, "{fault:?} at operation {skip}");
             world.store.heal();
             world.pass(30);
             revoke(&world);
             retry(&world);
+            // Also where the store did not say whether it had written.
+            let told = world.told();
+            assert_eq!(told, [("upstream_revoke", None), ("upstream_revoked", None)], "{fault:?} at operation {skip}");
             assert!(matches!(world.lease(), Err(LeaseError::NotFound { .. })), "{fault:?} at operation {skip}");
             assert!(!world.service.revoked().is_empty(), "{fault:?} at operation {skip}");
         }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::stored::Held;
 use crate::crypto;
 use crate::time::Timestamp;
-use crate::upstream::policy::Age;
+use crate::upstream::policy::{Age, is_ahead};
 use crate::upstream::{RefreshPolicy, Refreshed, SecretText, TokenSet, UpstreamError};
 
 pub(super) const POLICY: RefreshPolicy = RefreshPolicy::standard();
@@ -28,7 +28,7 @@ pub(super) enum Act {
 impl Held {
     /// Tokens as they have just been obtained.
     pub(super) fn new(tokens: TokenSet, now: Timestamp) -> Self {
-        Self { tokens, obtained_at: now, failures: 0, retry_at: now, answer_lost: false }
+        Self { tokens, obtained_at: now, failures: 0, retry_at: Timestamp::default(), answer_lost: false }
     }
 
     /// What to do at `now` for somebody who got no further with the access token `refused`.
@@ -37,7 +37,7 @@ impl Held {
             Some(refused) if same(refused, &self.tokens.access_token) => Age::Over,
             _ => POLICY.age(&self.tokens, self.obtained_at, self.jitter(0), now),
         };
-        let holds_off = RefreshPolicy::is_ahead(self.retry_at, now);
+        let holds_off = is_ahead(self.retry_at, now, RefreshPolicy::MAX_PAUSE);
         match (age, self.tokens.can_refresh(now)) {
             (Age::Fresh, _) | (Age::Due, false) => Act::Serve,
             (Age::Due, true) if holds_off => Act::Serve,
@@ -176,6 +176,12 @@ mod tests {
         let (held, _) = held(1000).failed(&UpstreamError::unavailable("down"), at(900));
         assert_eq!(held.act(at(900), None), Act::Serve);
         assert_eq!(held.act(at(901), None), Act::RefreshAhead);
+    }
+
+    #[test]
+    fn a_clock_that_is_set_back_holds_nobody_off_who_has_not_failed() {
+        let refused = SecretText::new("access");
+        assert_eq!(held(1000).act(Timestamp::from_unix(NOW - 3600), Some(&refused)), Act::Refresh);
     }
 
     #[test]

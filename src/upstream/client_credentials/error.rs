@@ -26,8 +26,9 @@ pub enum ClientCredentialsError {
         /// What the authorization server answered, if it was this call that asked.
         source: Option<UpstreamError>,
     },
-    /// The user is logged out here. But the answer to an earlier refresh was lost, and the old tokens are dead: the server may go
-    /// on to honour new ones of which nobody knows. If it matters, the user ends the login there.
+    /// The user is logged out here, and the old tokens are revoked or dead. But the answer to the last refresh was lost: unless
+    /// the server has ended all that came from the same login, it may go on to honour new tokens of which nobody knows. If it
+    /// matters, the user ends the login there.
     #[error("logged out, but the server may honour tokens that never arrived")]
     AnswerLost,
     /// The credential could not be read or written.

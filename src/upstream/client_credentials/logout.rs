@@ -31,8 +31,10 @@ impl ClientCredentials {
                     }
                 }
                 Ok(Revocation::NeedsRefresh) => return Err(not_yet(None)),
-                Ok(Revocation::Done | Revocation::Unsupported) => break false,
-                Err(UpstreamError::InvalidGrant) => break held.answer_lost,
+                // A server that does not know a token any more says that it is done, too.
+                Ok(Revocation::Done | Revocation::Unsupported) | Err(UpstreamError::InvalidGrant) => {
+                    break held.answer_lost;
+                }
                 Err(error) => return Err(not_yet(Some(error))),
             }
         };
@@ -51,5 +53,6 @@ impl ClientCredentials {
 }
 
 fn not_yet(error: Option<UpstreamError>) -> ClientCredentialsError {
-    ClientCredentialsError::unavailable(Duration::from_secs(1), error)
+    let asked = error.as_ref().and_then(UpstreamError::asked_pause);
+    ClientCredentialsError::unavailable(asked.unwrap_or(Duration::from_secs(1)), error)
 }

@@ -155,7 +155,8 @@ impl ClientCredentials {
     pub async fn forget(&self) -> Result<(), ClientCredentialsError> {
         let lock = self.lock().await?;
         let this = self.clone();
-        self.in_background(async move { this.log_out(Arc::new(lock)).await })
+        self.runtime
+            .in_background(async move { this.log_out(Arc::new(lock)).await })
             .await
             .unwrap_or_else(|_| Err(still_busy()))
     }

@@ -87,23 +87,13 @@ impl ClientCredentials {
         longest: Option<Duration>,
     ) -> Option<Result<SecretText, ClientCredentialsError>> {
         let this = self.clone();
-        let receiver = self.in_background(async move { this.refresh(held, Arc::new(lock)).await });
+        let receiver = self.runtime.in_background(async move { this.refresh(held, Arc::new(lock)).await });
         let outcome = match longest {
             Some(longest) => self.runtime.within(longest, receiver).await?,
             None => receiver.await,
         };
         // The runtime is shutting down, or the provider has panicked.
         Some(outcome.unwrap_or_else(|_| Err(still_busy())))
-    }
-
-    /// What `task` brings, which goes on if nobody listens any more.
-    pub(super) fn in_background<T: Send + 'static>(
-        &self,
-        task: impl Future<Output = T> + Send + 'static,
-    ) -> oneshot::Receiver<T> {
-        let (sender, receiver) = oneshot::channel();
-        self.runtime.spawn(async move { drop(sender.send(task.await)) });
-        receiver
     }
 
     pub(super) async fn refresh(

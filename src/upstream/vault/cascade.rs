@@ -35,7 +35,8 @@ impl<S: TokenStore + 'static> CredentialVault<S> {
     /// As [`revoke`](Self::revoke). One record that does not open does not save the others.
     pub async fn revoke_subject(&self, subject: &str) -> Result<usize, VaultError> {
         let index = self.root().await?.subject(subject);
-        self.revoke_listed(index, |held| held.account.subject() == subject).await
+        let subject: Arc<str> = subject.into();
+        self.revoke_listed(index, move |held| held.account.subject() == &*subject).await
     }
 
     /// Revoke everything that is bound to the session `family`. Returns how much was leased until now.
@@ -45,7 +46,7 @@ impl<S: TokenStore + 'static> CredentialVault<S> {
     /// As [`revoke_subject`](Self::revoke_subject).
     pub async fn revoke_session(&self, family: FamilyId) -> Result<usize, VaultError> {
         let index = self.root().await?.session(family);
-        self.revoke_listed(index, |held| held.owner.session == Some(family)).await
+        self.revoke_listed(index, move |held| held.owner.session == Some(family)).await
     }
 
     /// Revoke everything that is bound to the client `client_id`, whoever's it is. Returns how much was leased until now.
@@ -58,7 +59,8 @@ impl<S: TokenStore + 'static> CredentialVault<S> {
     /// As [`revoke_subject`](Self::revoke_subject).
     pub async fn revoke_client(&self, client_id: &str) -> Result<usize, VaultError> {
         let index = self.root().await?.client(client_id);
-        self.revoke_listed(index, |held| held.owner.client_id.as_deref() == Some(client_id)).await
+        let client_id: Arc<str> = client_id.into();
+        self.revoke_listed(index, move |held| held.owner.client_id.as_ref() == Some(&client_id)).await
     }
 
     /// Revoke what is bound to sessions that are over: revoked, expired, or not known to `issuer` any more. Returns how much

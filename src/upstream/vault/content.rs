@@ -17,7 +17,9 @@ use crate::upstream::{Account, Credential, Secret, SecretText, StaticSecret};
 /// longest wrapped key that there can be, and for what a refresh or a revocation adds; so whatever is kept can be revoked.
 const MAX_LEN: usize = 60 * 1024;
 
-// Postcard names fields and variants by position: only ever append.
+/// Of the layout below. Postcard tells variants by position: append them and no fields, or begin a new version.
+const VERSION: u8 = 1;
+
 #[derive(Serialize, Deserialize)]
 struct Stored<'a> {
     subject: &'a str,
@@ -54,7 +56,7 @@ enum StoredSecret<'a> {
 
 /// `held`, or that it is gone.
 pub(crate) fn encode(held: Option<&Held>) -> Result<Zeroizing<Vec<u8>>, VaultError> {
-    Ok(sealed::encode(&held.map(Stored::of))?)
+    Ok(sealed::encode(&(VERSION, held.map(Stored::of)))?)
 }
 
 /// Whether there is room for what may happen to `held`: to be checked whenever a secret comes in.
@@ -64,8 +66,10 @@ pub(crate) fn check_length(held: &Held) -> Result<(), VaultError> {
 
 /// What [`encode`] made.
 pub(crate) fn decode(content: &[u8]) -> Result<Option<Held>, VaultError> {
-    let (stored, rest) = postcard::take_from_bytes::<Option<Stored<'_>>>(content).map_err(|_| corrupt())?;
-    if rest.is_empty() { Ok(stored.map(Stored::into_held)) } else { Err(corrupt()) }
+    match postcard::take_from_bytes::<(u8, Option<Stored<'_>>)>(content) {
+        Ok(((VERSION, stored), [])) => Ok(stored.map(Stored::into_held)),
+        _ => Err(corrupt()),
+    }
 }
 
 impl<'a> Stored<'a> {

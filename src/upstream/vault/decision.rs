@@ -20,7 +20,7 @@
 
 use super::held::{Attempts, Held, State};
 use crate::time::Timestamp;
-use crate::upstream::policy::Age;
+use crate::upstream::policy::{Age, is_ahead};
 use crate::upstream::{Credential, RefreshPolicy};
 
 /// What to do for a lease.
@@ -86,7 +86,7 @@ fn attempts(held: &Held) -> Result<Attempts, Refusal> {
 
 /// Refresh, unless somebody does or nobody should just now.
 fn refresh(attempts: Attempts, is_good: bool, now: Timestamp) -> Result<Act, Refusal> {
-    match (attempts.live_claim(now), RefreshPolicy::is_ahead(attempts.retry_at, now)) {
+    match (attempts.live_claim(now), is_ahead(attempts.retry_at, now, RefreshPolicy::MAX_PAUSE)) {
         (None, false) => Ok(Act::Refresh { is_good }),
         _ if is_good => SERVE,
         (Some(claim), _) => Ok(Act::Wait { until: claim.until }),
@@ -161,11 +161,11 @@ mod tests {
 
     #[test]
     fn a_date_from_a_wrong_clock_keeps_nobody_waiting() {
-        let (now, far) = (EXPIRES, EXPIRES + RefreshPolicy::MAX_PAUSE.as_secs());
-        let decided = |state| decide(&held(Credential::OAuth(tokens()), state), &policy(), at(now));
-        assert_eq!(decided(active(Some(far), 0)), Ok(Act::Wait { until: at(far) }));
-        assert_eq!(decided(active(None, far)), Err(Refusal::Unavailable { until: at(far) }));
-        assert_eq!(decided(active(Some(far + 1), far + 1)), Ok(Act::Refresh { is_good: false }));
+        let decided = |state| decide(&held(Credential::OAuth(tokens()), state), &policy(), at(EXPIRES));
+        let [claim, pause] = [RefreshPolicy::MAX_CLAIM, RefreshPolicy::MAX_PAUSE].map(|most| EXPIRES + most.as_secs());
+        assert_eq!(decided(active(Some(claim), 0)), Ok(Act::Wait { until: at(claim) }));
+        assert_eq!(decided(active(None, pause)), Err(Refusal::Unavailable { until: at(pause) }));
+        assert_eq!(decided(active(Some(claim + 1), pause + 1)), Ok(Act::Refresh { is_good: false }));
     }
 
     #[test]
@@ -184,7 +184,7 @@ mod tests {
             assert_eq!(refused(ended, active(None, 0)), Ok(Act::Discard));
             let key = StaticSecret::new(Secret::ApiKey(SecretText::new("k")), Scope::default());
             assert_eq!(refused(Credential::Static(key), active(None, 0)), Ok(Act::Discard));
-            assert_eq!(tokens_in(State::Revoking(Withdrawal::begin(at(1), at(1)))), Err(Refusal::Revoked));
+            assert_eq!(tokens_in(State::Revoking(Withdrawal::begin(at(1)))), Err(Refusal::Revoked));
             assert_eq!(
                 tokens_in(State::NeedsAuthorization { since: at(1), answer_lost: false }),
                 Err(Refusal::NeedsAuthorization)
@@ -225,10 +225,9 @@ mod tests {
     #[test]
     fn nothing_is_served_of_what_is_over() {
         let secret = || StaticSecret::new(Secret::ApiKey(SecretText::new("k")), Scope::default());
-        for state in [
-            State::Revoking(Withdrawal::begin(at(1), at(1))),
-            State::NeedsAuthorization { since: at(1), answer_lost: false },
-        ] {
+        for state in
+            [State::Revoking(Withdrawal::begin(at(1))), State::NeedsAuthorization { since: at(1), answer_lost: false }]
+        {
             let expected = match state {
                 State::Revoking(_) => Err(Refusal::Revoked),
                 _ => Err(Refusal::NeedsAuthorization),

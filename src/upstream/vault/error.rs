@@ -39,6 +39,8 @@ pub enum VaultErrorKind {
     TooLarge,
     /// No provider was given for the service.
     NoProvider,
+    /// The runtime has dropped the task, as it does when it shuts down.
+    Stopped,
 }
 
 impl VaultError {
@@ -74,6 +76,7 @@ impl fmt::Display for VaultError {
             VaultErrorKind::Contention => "too many concurrent writes of one credential",
             VaultErrorKind::TooLarge => "the credential is too long",
             VaultErrorKind::NoProvider => "there is no provider for the service",
+            VaultErrorKind::Stopped => "the runtime has dropped the task",
         })
     }
 }

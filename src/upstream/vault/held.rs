@@ -4,7 +4,8 @@ use serde::{Deserialize, Serialize};
 
 use super::owner::Owner;
 use crate::time::Timestamp;
-use crate::upstream::{Account, Credential, RefreshPolicy};
+use crate::upstream::policy::is_ahead;
+use crate::upstream::{Account, Credential, RefreshPolicy, UpstreamReason};
 
 /// A credential in the vault.
 pub(crate) struct Held {
@@ -70,7 +71,7 @@ pub(crate) struct Attempts {
 impl Attempts {
     /// The claim that keeps others from refreshing at `now`.
     pub(crate) fn live_claim(&self, now: Timestamp) -> Option<Claim> {
-        self.claim.filter(|claim| RefreshPolicy::is_ahead(claim.until, now))
+        self.claim.filter(|claim| is_ahead(claim.until, now, RefreshPolicy::MAX_CLAIM))
     }
 }
 
@@ -99,27 +100,29 @@ pub(crate) struct Withdrawal {
 }
 
 impl Withdrawal {
-    /// Of what is leased to nobody since `since`: the service is to be told `now`.
-    pub(crate) fn begin(since: Timestamp, now: Timestamp) -> Self {
-        Self { since, attempts: 0, retry_at: now, refresh_until: None, answer_lost: false }
+    /// Of what is leased to nobody since `since`: the service is to be told at once.
+    pub(crate) fn begin(since: Timestamp) -> Self {
+        Self { since, attempts: 0, retry_at: Timestamp::default(), refresh_until: None, answer_lost: false }
     }
 
-    /// The same of what stood as `state` until now.
+    /// The same of what stood as `state` until `now`.
     pub(crate) fn of(state: State, now: Timestamp) -> Self {
-        let refresh_until = match state {
-            State::Active(attempts) => attempts.claim.map(|claim| claim.until),
-            State::NeedsAuthorization { .. } | State::Revoking(_) => None,
-        };
-        let answer_lost = match state {
-            State::Active(Attempts { answer_lost, .. })
-            | State::NeedsAuthorization { answer_lost, .. }
-            | State::Revoking(Self { answer_lost, .. }) => answer_lost,
-        };
-        Self { refresh_until, answer_lost, ..Self::begin(now, now) }
+        match state {
+            State::Active(Attempts { claim, answer_lost, .. }) => {
+                Self { refresh_until: claim.map(|claim| claim.until), answer_lost, ..Self::begin(now) }
+            }
+            State::NeedsAuthorization { answer_lost, .. } => Self { answer_lost, ..Self::begin(now) },
+            State::Revoking(withdrawal) => withdrawal,
+        }
     }
 
     pub(crate) fn may_have_successors(&self) -> bool {
         self.answer_lost || self.refresh_until.is_some()
+    }
+
+    /// Why its end may not be the end of all that came of it.
+    pub(crate) fn doubt(&self) -> Option<UpstreamReason> {
+        self.may_have_successors().then_some(UpstreamReason::AnswerLost)
     }
 }
 

@@ -6,9 +6,8 @@ use super::error::{VaultError, VaultErrorKind};
 use super::held::{Attempts, Held, Mark, State};
 use super::info::CredentialInfo;
 use super::owner::Owner;
-use super::storage::Place;
 use crate::issuer::MAX_ATTEMPTS;
-use crate::store::{Commit, RecordKey, TokenStore};
+use crate::store::{Commit, TokenStore};
 use crate::upstream::{Account, Credential, Standing, StaticSecret, UpstreamAct};
 
 impl<S: TokenStore> CredentialVault<S> {
@@ -33,14 +32,21 @@ impl<S: TokenStore> CredentialVault<S> {
             credential,
         };
         check_length(&held)?;
+        let mut moved = None;
         for _ in 0..MAX_ATTEMPTS {
             let (place, found) = self.find(account).await?;
+            if let Some(mark) = moved.take_if(|mark| found.as_ref().is_none_or(|found| found.mark != *mark)) {
+                self.put_back(mark).await?;
+            }
             held.generation = match found {
-                Some(found) if matches!(found.state, State::Revoking(_)) => {
-                    self.set_aside(&found).await?;
-                    1
-                }
-                Some(found) => found.generation.saturating_add(1),
+                Some(found) => match found.state {
+                    State::Revoking(withdrawal) => {
+                        moved = Some(found.mark);
+                        self.make_room(found, withdrawal).await?;
+                        1
+                    }
+                    _ => found.generation.saturating_add(1),
+                },
                 None => 1,
             };
             if self.write(&place.with_new_key(), Some(&held)).await? == Commit::Apply {
@@ -49,17 +55,6 @@ impl<S: TokenStore> CredentialVault<S> {
             }
         }
         Err(VaultError::new(VaultErrorKind::Contention))
-    }
-
-    /// Keep what is still to be revoked in a record of its own, and say where. Should the call be cut off here, it is revoked
-    /// twice.
-    pub(crate) async fn set_aside(&self, held: &Held) -> Result<RecordKey, VaultError> {
-        let key = RecordKey::from_bytes(self.random()?);
-        match self.write(&Place::empty(key), Some(held)).await? {
-            Commit::Apply => Ok(key),
-            // Two records with one random key: the random source repeats itself.
-            Commit::Conflict => Err(VaultError::new(VaultErrorKind::Entropy)),
-        }
     }
 
     /// Replace the static secret that `account` has; whose it is stays as it was. Returns whether there is one. Tokens are

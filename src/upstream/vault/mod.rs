@@ -7,11 +7,13 @@
 //! | `refresh`, `settle` | one refresh for all, and what becomes of the record after it: a pure function |
 //! | `keeping`, `owner`, `info` | put, rotate, introspect, list |
 //! | `revoke`, `withdrawal`, `renewal` | the end of a credential: here, at the service, and what that may take |
+//! | `aside` | where that is when something new was put in its place |
 //! | `cascade` | whose end brings it about |
 //! | `upkeep` | revocations that are to be retried, new wrappings, the purge |
 //! | `held`, `content`, `record`, `root`, `storage` | a credential as it stands, as bytes, as a sealed record, and where that is |
 //! | `error` | faults of the vault's own side |
 
+mod aside;
 mod cascade;
 mod content;
 mod decision;

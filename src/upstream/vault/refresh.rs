@@ -2,8 +2,6 @@
 
 use std::time::Duration;
 
-use futures_channel::oneshot;
-
 use super::CredentialVault;
 use super::content::check_length;
 use super::error::{VaultError, VaultErrorKind};
@@ -18,7 +16,9 @@ use crate::upstream::{Credential, UpstreamAct, UpstreamProvider, UpstreamReason}
 pub(crate) const PERSISTENCE: Duration = Duration::from_secs(5 * 60);
 /// The same for a failure: if that is lost, the claim ends by itself.
 const BRIEFLY: Duration = Duration::from_secs(1);
-pub(crate) const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+/// Short, for whoever holds new tokens: once the store is back and the claim has ended, the first other one who refreshes
+/// presents the refresh token that was spent.
+pub(crate) const LONGEST_PAUSE: Duration = Duration::from_millis(250);
 
 impl<S: TokenStore + 'static> CredentialVault<S> {
     /// Refresh `held`, unless somebody else is faster, and wait for that as long as there is patience. `false` if that was not
@@ -29,25 +29,15 @@ impl<S: TokenStore + 'static> CredentialVault<S> {
             self.report(UpstreamAct::RefreshFailed, Some(UpstreamReason::NoProvider), &held);
             return Err(VaultError::new(VaultErrorKind::NoProvider));
         };
-        let (done, wait) = oneshot::channel();
         let vault = self.clone();
-        self.runtime.spawn(async move {
-            let claimed = match vault.claim(&place, held).await {
-                Ok(Some(attempt)) => {
-                    vault.see_through(&attempt, &*provider).await;
-                    Ok(())
-                }
-                Ok(None) => Ok(()),
-                Err(error) => Err(error),
-            };
-            // Nobody listens any more if the caller was dropped.
-            let _ = done.send(claimed);
+        let refresh = self.runtime.in_background(async move {
+            if let Some(attempt) = vault.claim(&place, held).await? {
+                vault.see_through(&attempt, &*provider).await;
+            }
+            Ok(true)
         });
-        match patience.wait(&self.runtime, wait).await {
-            Some(Ok(claimed)) => claimed.map(|()| true),
-            // The runtime has dropped it, or it goes on without us.
-            Some(Err(oneshot::Canceled)) | None => Ok(false),
-        }
+        // If the runtime has dropped it, or it goes on without us, it was not long enough.
+        patience.wait(&self.runtime, refresh).await.and_then(Result::ok).unwrap_or(Ok(false))
     }
 
     /// Claim the refresh of `held`; `None` if somebody else was faster.
@@ -62,21 +52,8 @@ impl<S: TokenStore + 'static> CredentialVault<S> {
         let answer_lost = attempts.answer_lost || attempts.claim.is_some();
         held.state = State::Active(Attempts { fence: claim.fence, claim: Some(claim), answer_lost, ..attempts });
         let mark = Mark(self.random()?);
-        let is_ours = self.is_claimed(place, &held, claim).await?;
+        let is_ours = self.write_or_look(place, Some(&held)).await? == Commit::Apply;
         Ok(is_ours.then_some(Attempt { from: held, claim, mark }))
-    }
-
-    /// Write the claim. If the store does not say whether it did, look.
-    async fn is_claimed(&self, place: &Place, held: &Held, claim: Claim) -> Result<bool, VaultError> {
-        match self.write(place, Some(held)).await {
-            Ok(commit) => Ok(commit == Commit::Apply),
-            Err(error) if error.kind() == VaultErrorKind::StoreUncertain => {
-                let (_, found) = self.load(place.key).await?;
-                let state = found.map(|found| found.state);
-                Ok(matches!(state, Some(State::Active(attempts)) if attempts.claim == Some(claim)))
-            }
-            Err(error) => Err(error),
-        }
     }
 
     async fn see_through(&self, attempt: &Attempt, provider: &dyn UpstreamProvider) {
@@ -114,8 +91,8 @@ impl<S: TokenStore + 'static> CredentialVault<S> {
             check_length(&next)?;
         }
         let key = if aside {
-            self.set_aside(&next).await?
-        } else if self.write(&place, Some(&next)).await? == Commit::Apply {
+            self.set_aside_for(attempt.from.mark, &next).await?
+        } else if self.write_or_look(&place, Some(&next)).await? == Commit::Apply {
             key
         } else {
             return Ok(false);

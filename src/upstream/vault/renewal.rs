@@ -8,6 +8,7 @@ use super::refresh::{LONGEST_PAUSE, PERSISTENCE};
 use super::settle::{Failure, Outcome};
 use crate::store::{RecordKey, TokenStore};
 use crate::upstream::patience::Patience;
+use crate::upstream::policy::is_ahead;
 use crate::upstream::{Credential, RefreshPolicy, Revocation, UpstreamAct, UpstreamReason};
 
 impl<S: TokenStore + 'static> CredentialVault<S> {
@@ -21,7 +22,9 @@ impl<S: TokenStore + 'static> CredentialVault<S> {
         withdrawal: Withdrawal,
     ) -> Result<bool, VaultError> {
         let (asked_at, from, mark) = (self.now(), held.mark, Mark(self.random()?));
-        if let Some(until) = withdrawal.refresh_until.filter(|until| RefreshPolicy::is_ahead(*until, asked_at)) {
+        if let Some(until) =
+            withdrawal.refresh_until.filter(|until| is_ahead(*until, asked_at, RefreshPolicy::MAX_CLAIM))
+        {
             // Two would spend one refresh token. What the other one gets is revoked when it comes.
             let failure = Failure { reason: UpstreamReason::Refreshing, retry_after: Some(until.since(asked_at)) };
             return self.conclude_withdrawal(key, held, withdrawal, Err(failure)).await;
@@ -30,10 +33,9 @@ impl<S: TokenStore + 'static> CredentialVault<S> {
         let retry_at = asked_at.saturating_add(self.policy.claim);
         let asked = Withdrawal { retry_at, refresh_until: None, answer_lost: true, ..withdrawal };
         held.state = State::Revoking(asked);
-        let is_ours = |held: &Held, current: &Withdrawal| held.mark == from && current.attempts == asked.attempts;
-        if !self.replace_withdrawn(key, is_ours, Some(&held)).await? || self.now() >= retry_at {
-            return Ok(false);
-        }
+        let is_ours = |current: &Withdrawal| current.attempts == asked.attempts;
+        let noted = self.replace_withdrawn(key, from, is_ours, Some(&held)).await?;
+        let Some(key) = noted.filter(|_| self.now() < retry_at) else { return Ok(false) };
         let provider = self.provider(held.account.service());
         let (Credential::OAuth(tokens), Some(provider)) = (&held.credential, provider) else { return Ok(false) };
         let answer = provider.refresh(tokens).await;
@@ -44,13 +46,24 @@ impl<S: TokenStore + 'static> CredentialVault<S> {
                 let withdrawal = Withdrawal { retry_at, answer_lost: false, ..asked };
                 let state = State::Revoking(withdrawal);
                 let next = Held { mark, obtained_at: asked_at, state, credential: Credential::OAuth(tokens), ..held };
-                let key = self.keep_renewed(key, from, &next).await?;
+                let kept = self.keep_renewed(key, from, &next).await;
                 self.report(UpstreamAct::Refresh, None, &next);
                 let answer = match self.tell(&next).await {
                     Ok(Revocation::NeedsRefresh) => Err(UpstreamReason::Uncertain.into()),
                     answer => answer.map(|_| ()),
                 };
-                return self.conclude_withdrawal(key, next, withdrawal, answer).await;
+                return match kept {
+                    Ok(key) => self.conclude_withdrawal(key, next, withdrawal, answer).await,
+                    // What was noted stays, so the next round does not take the old tokens' death for the end.
+                    Err(fault) => {
+                        let (act, reason) = match answer {
+                            Ok(()) => (UpstreamAct::Revoked, None),
+                            Err(_) => (UpstreamAct::Lost, Some(UpstreamReason::Fault)),
+                        };
+                        self.report(act, reason, &next);
+                        Err(fault)
+                    }
+                };
             }
             Outcome::InvalidGrant if answer_lost => (known, Err(UpstreamReason::AnswerLost.into())),
             // Access and refresh token are dead, and no others were ever given for them.
@@ -64,20 +77,22 @@ impl<S: TokenStore + 'static> CredentialVault<S> {
     /// Keep `next` in the place of what it was made from, whoever's turn it is by now, or in a record of its own if something else
     /// is there. Returns where.
     async fn keep_renewed(&self, key: RecordKey, from: Mark, next: &Held) -> Result<RecordKey, VaultError> {
-        // Its own mark is there after a write that the store did not confirm.
-        let is_ours = |held: &Held, _: &Withdrawal| held.mark == from || held.mark == next.mark;
         let mut patience = Patience::new(PERSISTENCE, LONGEST_PAUSE);
         loop {
-            let kept = match self.replace_withdrawn(key, is_ours, Some(next)).await {
-                Ok(true) => Ok(key),
-                Ok(false) => self.set_aside(next).await,
-                Err(error) => Err(error),
-            };
-            match kept {
+            match self.try_to_keep(key, from, next).await {
                 Err(_) if patience.pause(&self.runtime).await => {}
-                // What was noted stays, so the next round does not take it for done.
                 kept => return kept,
             }
         }
+    }
+
+    async fn try_to_keep(&self, key: RecordKey, from: Mark, next: &Held) -> Result<RecordKey, VaultError> {
+        // After a write that the store did not confirm it may be there already.
+        for mark in [from, next.mark] {
+            if let Some(key) = self.replace_withdrawn(key, mark, |_| true, Some(next)).await? {
+                return Ok(key);
+            }
+        }
+        self.set_aside(next).await
     }
 }

@@ -15,11 +15,15 @@ impl<S: TokenStore + 'static> CredentialVault<S> {
     ///
     /// A fault of store, keys or randomness. The credential may be revoked nevertheless; a retry completes it.
     pub async fn revoke(&self, account: &Account) -> Result<bool, VaultError> {
-        // The whole account, as the record says it: a record of another one does not even open here.
-        let (place, _) = self.find(account).await?;
-        let was_there = self.begin_withdrawal(place.key, |_| true).await?;
-        self.withdraw_all(&[place.key]).await?;
-        Ok(was_there)
+        let (vault, account) = (self.clone(), account.clone());
+        self.to_the_end(async move {
+            // The whole account, as the record says it: a record of another one does not even open here.
+            let (place, _) = vault.find(&account).await?;
+            let was_there = vault.begin_withdrawal(place.key, &|_: &Held| true).await?;
+            vault.withdraw_all(vec![place.key]).await?;
+            Ok(was_there)
+        })
+        .await
     }
 
     /// Tell the services of all that is revoked and that they have not been told of, as far as it is time. Returns how many
@@ -35,8 +39,7 @@ impl<S: TokenStore + 'static> CredentialVault<S> {
     pub async fn retry_revocations(&self) -> Result<usize, VaultError> {
         let pending = self.root().await?.pending();
         let (all, fault) = self.listed(pending).await?;
-        let keys: Vec<_> = all.into_keys().collect();
-        let count = self.withdraw_all(&keys).await?;
+        let count = self.withdraw_all(all.into_keys().collect()).await?;
         fault.map_or(Ok(count), Err)
     }
 
@@ -44,32 +47,48 @@ impl<S: TokenStore + 'static> CredentialVault<S> {
     pub(crate) async fn revoke_listed(
         &self,
         index: IndexKey,
-        wanted: impl Fn(&Held) -> bool,
+        wanted: impl Fn(&Held) -> bool + Send + Sync + 'static,
     ) -> Result<usize, VaultError> {
-        let (all, mut fault) = self.listed(index).await?;
-        let wanted_keys: Vec<_> = all.into_iter().filter(|(_, held)| wanted(held)).map(|(key, _)| key).collect();
-        let mut count = 0;
-        for key in &wanted_keys {
-            match self.begin_withdrawal(*key, &wanted).await {
-                Ok(was_there) => count += usize::from(was_there),
-                Err(error) if error.is_about_one_record() => fault = Some(error),
-                Err(error) => return Err(error),
+        let vault = self.clone();
+        self.to_the_end(async move {
+            let (all, mut fault) = vault.listed(index).await?;
+            let keys: Vec<_> = all.into_iter().filter(|(_, held)| wanted(held)).map(|(key, _)| key).collect();
+            let mut count = 0;
+            for key in &keys {
+                match vault.begin_withdrawal(*key, &wanted).await {
+                    Ok(was_there) => count += usize::from(was_there),
+                    Err(error) if error.is_about_one_record() => fault = Some(error),
+                    Err(error) => return Err(error),
+                }
             }
-        }
-        // Also what somebody has begun before and not come to the end of.
-        self.withdraw_all(&wanted_keys).await?;
-        fault.map_or(Ok(count), Err)
+            // Also what somebody has begun before and not come to the end of.
+            vault.withdraw_all(keys).await?;
+            fault.map_or(Ok(count), Err)
+        })
+        .await
+    }
+
+    /// What `task` comes to, whether or not anybody waits for it: half of a user's credentials revoked is no revocation.
+    async fn to_the_end<T: Send + 'static>(
+        &self,
+        task: impl Future<Output = Result<T, VaultError>> + Send + 'static,
+    ) -> Result<T, VaultError> {
+        self.runtime.in_background(task).await.unwrap_or_else(|_| Err(VaultError::new(VaultErrorKind::Stopped)))
     }
 
     /// From this write on nobody is leased what is under `key`. `false` if there is nothing, or it has come so far already.
-    async fn begin_withdrawal(&self, key: RecordKey, wanted: impl Fn(&Held) -> bool) -> Result<bool, VaultError> {
+    async fn begin_withdrawal(
+        &self,
+        key: RecordKey,
+        wanted: &(impl Fn(&Held) -> bool + Sync),
+    ) -> Result<bool, VaultError> {
         for _ in 0..MAX_ATTEMPTS {
             let (place, held) = self.load(key).await?;
             let Some(mut held) = held.filter(|held| wanted(held) && !matches!(held.state, State::Revoking(_))) else {
                 return Ok(false);
             };
             held.state = State::Revoking(Withdrawal::of(held.state, self.now()));
-            if self.write(&place, Some(&held)).await? == Commit::Apply {
+            if self.write_or_look(&place, Some(&held)).await? == Commit::Apply {
                 self.report(UpstreamAct::Revoke, None, &held);
                 return Ok(true);
             }

@@ -12,11 +12,12 @@
 //! |---|---|---|
 //! | new tokens | the secret they were made from; active, or needs authorization | active, the next generation |
 //! | | the same, being revoked | the new tokens, to be revoked at once |
-//! | | nothing, or it is gone | the new tokens, to be revoked at once |
-//! | | another secret of a lower or the same generation | aside: the new tokens, to be revoked at once |
+//! | | nothing, or it is gone | aside: the new tokens, to be revoked at once |
+//! | | another secret of a lower or the same generation | the same |
 //! | | another secret | nothing: the new tokens are dropped |
 //! | `invalid_grant` | the secret, under our claim | needs authorization |
 //! | another failure | the secret, under our claim | no claim, and when to try again |
+//! | any failure | the secret, being revoked since our claim | to be revoked, without a refresh under way |
 //! | any failure | anything else | nothing |
 
 use std::time::Duration;
@@ -120,7 +121,7 @@ fn settle_success(
     now: Timestamp,
 ) -> Settlement {
     let from = &attempt.from;
-    let to_revoke = State::Revoking(Withdrawal::begin(now, now));
+    let to_revoke = State::Revoking(Withdrawal::begin(now));
     let next = |state| Held {
         account: from.account.clone(),
         owner: from.owner.clone(),
@@ -130,7 +131,9 @@ fn settle_success(
         state,
         credential: Credential::OAuth(tokens.copy()),
     };
-    let Some(current) = current else { return Settlement::new(UpstreamAct::Refresh, Some(next(to_revoke))) };
+    let Some(current) = current else {
+        return Settlement { aside: true, ..Settlement::new(UpstreamAct::Refresh, Some(next(to_revoke))) };
+    };
     let state = match current.state {
         // A write that the store did not confirm.
         _ if current.mark == attempt.mark => return Settlement::new(UpstreamAct::Refresh, None),
@@ -140,7 +143,7 @@ fn settle_success(
         _ if current.mark != from.mark => return Settlement::new(UpstreamAct::Superseded, None),
         State::Active(Attempts { fence, .. }) => State::Active(Attempts { fence, ..Attempts::default() }),
         State::NeedsAuthorization { .. } => State::Active(Attempts::default()),
-        State::Revoking(Withdrawal { since, .. }) => State::Revoking(Withdrawal::begin(since, now)),
+        State::Revoking(Withdrawal { since, .. }) => State::Revoking(Withdrawal::begin(since)),
     };
     Settlement::new(UpstreamAct::Refresh, Some(next(state)))
 }
@@ -152,12 +155,20 @@ fn settle_failure(
     policy: &RefreshPolicy,
     now: Timestamp,
 ) -> Settlement {
-    let ours = current.and_then(|current| match current.state {
-        State::Active(attempts) if attempts.claim == Some(attempt.claim) => Some((current, attempts)),
-        _ => None,
-    });
-    let Some((current, attempts)) = ours else {
-        return Settlement::new(UpstreamAct::RefreshFailed, None).because(reason);
+    let [jitter, ..] = attempt.mark.0;
+    let later = |failures| now.saturating_add(policy.pause(failures, retry_after, jitter));
+    let nothing = Settlement::new(UpstreamAct::RefreshFailed, None).because(reason);
+    let Some(current) = current.filter(|current| current.mark == attempt.from.mark) else { return nothing };
+    let attempts = match current.state {
+        State::Active(attempts) if attempts.claim == Some(attempt.claim) => attempts,
+        State::Revoking(withdrawal) if withdrawal.refresh_until == Some(attempt.claim.until) => {
+            let answer_lost = withdrawal.answer_lost || reason == UpstreamReason::Uncertain;
+            let retry_at = if reason == UpstreamReason::InvalidGrant { now } else { later(1) };
+            let withdrawal = Withdrawal { retry_at, refresh_until: None, answer_lost, ..withdrawal };
+            let next = Held { state: State::Revoking(withdrawal), ..current };
+            return Settlement::new(UpstreamAct::RefreshFailed, Some(next)).because(reason);
+        }
+        _ => return nothing,
     };
     if reason == UpstreamReason::InvalidGrant {
         let state = State::NeedsAuthorization { since: now, answer_lost: attempts.answer_lost };
@@ -166,12 +177,11 @@ fn settle_failure(
         return Settlement::new(UpstreamAct::NeedsAuthorization, Some(next)).because(reason);
     }
     let failures = attempts.failures.saturating_add(1);
-    let [jitter, ..] = attempt.mark.0;
     let next = Attempts {
         fence: attempts.fence,
         claim: None,
         failures,
-        retry_at: now.saturating_add(policy.pause(failures, retry_after, jitter)),
+        retry_at: later(failures),
         answer_lost: attempts.answer_lost || reason == UpstreamReason::Uncertain,
     };
     let next = Held { state: State::Active(next), ..current };
@@ -214,7 +224,7 @@ mod tests {
         attempts: 3,
         retry_at: Timestamp::from_unix(900),
         refresh_until: Some(OURS.until),
-        answer_lost: true,
+        answer_lost: false,
     });
     const OVER: State = State::NeedsAuthorization { since: NOW, answer_lost: false };
 
@@ -231,7 +241,7 @@ mod tests {
     fn new_tokens_take_the_place_of_the_secret_they_were_made_from_and_of_no_other() {
         let outcome = Outcome::Refreshed(TokenSet::new(SecretText::new("new"), Scope::default()), ASKED);
         let fresh = |fence| State::Active(Attempts { fence, ..Attempts::default() });
-        let to_revoke = State::Revoking(Withdrawal::begin(NOW, NOW));
+        let to_revoke = State::Revoking(Withdrawal::begin(NOW));
         for state in every_state() {
             let settled = settled(Some(held(OLD, state)), &outcome);
             assert!(!settled.aside);
@@ -257,7 +267,9 @@ mod tests {
             let written_before = settled(Some(held(NEW, state)), &outcome);
             assert!(written_before.write.is_none() && written_before.act == UpstreamAct::Refresh);
         }
-        let revived = settled(None, &outcome).write.expect("they work at the service, so they are to be revoked");
+        let revived = settled(None, &outcome);
+        assert!(revived.aside);
+        let revived = revived.write.expect("they work at the service, so they are to be revoked");
         assert_eq!((revived.state, revived.mark), (to_revoke, NEW));
     }
 
@@ -265,8 +277,10 @@ mod tests {
     fn a_failure_is_written_by_whoever_holds_the_claim_and_by_nobody_else() {
         let failed = |reason: UpstreamReason| Outcome::Failed(reason.into());
         for outcome in [Outcome::InvalidGrant, failed(UpstreamReason::Unavailable), failed(UpstreamReason::Uncertain)] {
-            let others = every_state().into_iter().filter(|state| *state != active(Some(OURS)));
-            for current in others.map(|state| Some(held(OLD, state))).chain([None]) {
+            let ours = [active(Some(OURS)), REVOKING];
+            let others = every_state().into_iter().filter(|state| !ours.contains(state));
+            let others = others.map(|state| held(OLD, state)).chain(ours.map(|state| held(OTHER, state)));
+            for current in others.map(Some).chain([None]) {
                 let settled = settled(current, &outcome);
                 assert!(settled.write.is_none() && settled.act == UpstreamAct::RefreshFailed);
             }
@@ -281,6 +295,11 @@ mod tests {
                 }
             };
             assert_eq!(written.state, expected);
+            let written = settled(Some(held(OLD, REVOKING)), &outcome).write.expect("it is written");
+            let State::Revoking(withdrawal) = written.state else { panic!("still being revoked") };
+            assert_eq!((withdrawal.refresh_until, withdrawal.answer_lost), (None, answer_lost));
+            let pause = if matches!(outcome, Outcome::InvalidGrant) { 0 } else { 1 };
+            assert_eq!((withdrawal.attempts, withdrawal.retry_at.since(NOW).as_secs()), (3, pause));
         }
     }
 }

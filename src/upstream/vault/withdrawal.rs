@@ -4,7 +4,8 @@
 //! been told, or nothing is left to be told. Who asks the service has counted the attempt in the record first, and writes what
 //! has come of it only if nobody has asked since.
 
-use futures_channel::oneshot;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::CredentialVault;
 use super::error::{VaultError, VaultErrorKind};
@@ -12,32 +13,42 @@ use super::held::{Held, State, Withdrawal};
 use super::settle::Failure;
 use crate::issuer::MAX_ATTEMPTS;
 use crate::store::{Commit, RecordKey, TokenStore};
+use crate::upstream::policy::is_ahead;
 use crate::upstream::{Credential, RefreshPolicy, Revocation, UpstreamAct, UpstreamError, UpstreamReason};
 
-/// How many are asked at once, so that a service that does not answer holds up few others.
+/// How many credentials are revoked at once, so that a service that does not answer holds up few others.
 const AT_ONCE: usize = 8;
 
 impl<S: TokenStore + 'static> CredentialVault<S> {
-    /// [`withdraw`](Self::withdraw) all of `keys`, in the background: what was begun goes on if the caller is dropped. Returns how
-    /// many have come to their end.
-    pub(crate) async fn withdraw_all(&self, keys: &[RecordKey]) -> Result<usize, VaultError> {
+    /// [`withdraw`](Self::withdraw) all of `keys`, in the background. Returns how many have come to their end.
+    pub(crate) async fn withdraw_all(&self, keys: Vec<RecordKey>) -> Result<usize, VaultError> {
+        let at_once = AT_ONCE.min(keys.len());
+        let queue = Arc::new((keys, AtomicUsize::new(0)));
+        let begin = |_| {
+            let (vault, queue) = (self.clone(), queue.clone());
+            self.runtime.in_background(async move { vault.withdraw_each(&queue.0, &queue.1).await })
+        };
         let (mut count, mut fault) = (0, None);
-        for keys in keys.chunks(AT_ONCE) {
-            let begin = |key: &RecordKey| {
-                let (vault, key, (done, wait)) = (self.clone(), *key, oneshot::channel());
-                self.runtime.spawn(async move { drop(done.send(vault.withdraw(key).await)) });
-                wait
-            };
-            for wait in keys.iter().map(begin).collect::<Vec<_>>() {
-                // If the runtime has dropped it, the next round goes on.
-                match wait.await.unwrap_or(Ok(false)) {
-                    Ok(done) => count += usize::from(done),
-                    Err(error) if error.is_about_one_record() => fault = Some(error),
-                    Err(error) => return Err(error),
-                }
-            }
+        for wait in (0..at_once).map(begin).collect::<Vec<_>>() {
+            // If the runtime has dropped it, the next round goes on.
+            let (done, error) = wait.await.unwrap_or_default();
+            count += done;
+            fault = fault.or(error);
         }
         fault.map_or(Ok(count), Err)
+    }
+
+    /// The same of those that nobody else has taken, one by one.
+    async fn withdraw_each(&self, keys: &[RecordKey], next: &AtomicUsize) -> (usize, Option<VaultError>) {
+        let (mut count, mut fault) = (0, None);
+        while let Some(key) = keys.get(next.fetch_add(1, Ordering::Relaxed)) {
+            match self.withdraw(*key).await {
+                Ok(done) => count += usize::from(done),
+                Err(error) if error.is_about_one_record() => fault = Some(error),
+                Err(error) => return (count, Some(error)),
+            }
+        }
+        (count, fault)
     }
 
     /// Tell the service of what is being revoked under `key`, if it is time. Returns whether that has come to its end.
@@ -49,13 +60,13 @@ impl<S: TokenStore + 'static> CredentialVault<S> {
             let now = self.now();
             let end = held.expires_at().unwrap_or(withdrawal.since.saturating_add(self.policy.retention));
             if end <= now {
-                if self.write(&place, None).await? == Commit::Apply {
-                    self.report(UpstreamAct::Abandoned, None, &held);
+                if self.write_or_look(&place, None).await? == Commit::Apply {
+                    self.report(UpstreamAct::Abandoned, withdrawal.doubt(), &held);
                     return Ok(true);
                 }
                 continue;
             }
-            if RefreshPolicy::is_ahead(withdrawal.retry_at, now) {
+            if is_ahead(withdrawal.retry_at, now, RefreshPolicy::MAX_PAUSE) {
                 return Ok(false);
             }
             // Nobody else asks the service meanwhile, and somebody does should this be cut off.
@@ -106,10 +117,7 @@ impl<S: TokenStore + 'static> CredentialVault<S> {
     ) -> Result<bool, VaultError> {
         let mark = told.mark;
         let (is_over, act, reason) = match answer {
-            Ok(()) => {
-                let reason = withdrawal.may_have_successors().then_some(UpstreamReason::AnswerLost);
-                (true, UpstreamAct::Revoked, reason)
-            }
+            Ok(()) => (true, UpstreamAct::Revoked, withdrawal.doubt()),
             Err(Failure { reason: UpstreamReason::AnswerLost, .. }) => {
                 (true, UpstreamAct::Abandoned, Some(UpstreamReason::AnswerLost))
             }
@@ -120,32 +128,12 @@ impl<S: TokenStore + 'static> CredentialVault<S> {
                 (false, UpstreamAct::RevokeFailed, Some(reason))
             }
         };
-        let is_ours = |held: &Held, current: &Withdrawal| held.mark == mark && current.attempts == withdrawal.attempts;
-        if !self.replace_withdrawn(key, is_ours, (!is_over).then_some(&told)).await? {
+        // What is revoked is revoked, whoever's turn it is.
+        let is_ours = |current: &Withdrawal| act == UpstreamAct::Revoked || current.attempts == withdrawal.attempts;
+        if self.replace_withdrawn(key, mark, is_ours, (!is_over).then_some(&told)).await?.is_none() {
             return Ok(false);
         }
         self.report(act, reason, &told);
         Ok(is_over)
-    }
-
-    /// Write `next`, or that it is gone, in the place of what is being revoked under `key`, if that `is_ours`. Otherwise `false`:
-    /// somebody else's turn has come, or a refresh has left newer tokens there meanwhile.
-    pub(crate) async fn replace_withdrawn(
-        &self,
-        key: RecordKey,
-        is_ours: impl Fn(&Held, &Withdrawal) -> bool,
-        next: Option<&Held>,
-    ) -> Result<bool, VaultError> {
-        for _ in 0..MAX_ATTEMPTS {
-            let (place, held) = self.load(key).await?;
-            let is_ours = |held: &Held| matches!(&held.state, State::Revoking(current) if is_ours(held, current));
-            if !held.as_ref().is_some_and(is_ours) {
-                return Ok(false);
-            }
-            if self.write(&place, next).await? == Commit::Apply {
-                return Ok(true);
-            }
-        }
-        Err(VaultError::new(VaultErrorKind::Contention))
     }
 }
