@@ -176,6 +176,24 @@ fn a_new_authorization_does_not_make_two_of_what_is_being_revoked() {
     assert!(cuts > 10, "{cuts} cuts");
 }
 
+/// The same, with the refresh of a lease under way when it was revoked.
+#[test]
+fn nor_does_one_while_a_refresh_is_under_way() {
+    let world = expired(Service::default());
+    let gate = Gate::default();
+    world.service.then(Step::HoldAnswer(gate.clone()));
+    assert!(matches!(world.lease(), Err(LeaseError::Unavailable { .. })));
+    revoke(&world);
+    world.put();
+    world.told();
+    gate.open();
+    world.sim.settle();
+    world.pass(60);
+    assert_eq!(retry(&world), 0);
+    assert_eq!((world.service.revoked(), world.service.refreshes()), (vec![access_token(1)], 1));
+    assert_eq!(world.told(), [("upstream_revoke", None), ("upstream_revoked", None)]);
+}
+
 /// The same, with the new authorization held up in the middle, and two rounds of retries meanwhile.
 #[test]
 fn nor_does_one_that_is_held_up() {
@@ -247,6 +265,17 @@ fn new_tokens_that_cannot_be_kept_are_no_revocation_either() {
     world.told();
     assert_eq!(retry(&world), 1);
     assert_eq!(world.told(), [ABANDONED]);
+}
+
+/// The ninth operation writes the new tokens, and the tenth looks whether it has.
+#[test]
+fn new_tokens_that_were_kept_unconfirmed_are_kept_once() {
+    let world = expired(Service::default());
+    world.store.fail_after(8, Fault::UncertainDone);
+    world.store.fail_after(9, Fault::Unavailable);
+    revoke(&world);
+    assert_eq!(world.service.revoked(), [access_token(1)]);
+    assert_eq!(world.sim.run(world.vault.list("user-1")).unwrap(), []);
 }
 
 /// Wherever the call is dropped after its first write, the renewal goes on, and what the service has given is revoked. Wherever

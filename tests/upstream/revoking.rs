@@ -316,6 +316,24 @@ fn whoever_is_told_a_failure_after_the_end_of_the_claim_does_not_overwrite_what_
     assert_eq!(retry(&world), 1);
 }
 
+#[test]
+fn a_revocation_that_is_confirmed_after_the_end_of_the_claim_is_one() {
+    let world = world();
+    world.put();
+    let gate = Gate::default();
+    world.service.then_at_revocation(Step::HoldRequest(gate.clone()));
+    world.service.then_at_revocation(BUSY);
+    let account = account();
+    let (revocation, second) =
+        (pin!(world.vault.revoke(&account)), pin!(world.sim.runtime_sleep(Duration::from_secs(1))));
+    assert!(matches!(world.sim.run(select(revocation, second)), Either::Right(_)));
+    world.pass(29);
+    assert_eq!(retry(&world), 0);
+    gate.open();
+    world.sim.settle();
+    assert_eq!((world.service.revoked(), state(&world)), (vec![access_token(0)], None));
+}
+
 /// The third version of the record is the claim on the attempt, the fourth the note that a refresh was asked for. Their writers
 /// wake up late and do not know yet that they have written.
 #[test]

@@ -4,7 +4,7 @@
 //! leave one record.
 
 use super::CredentialVault;
-use super::error::{VaultError, VaultErrorKind, corrupt};
+use super::error::{VaultError, VaultErrorKind};
 use super::held::{Held, Mark, State, Withdrawal};
 use crate::issuer::MAX_ATTEMPTS;
 use crate::store::{Commit, RecordKey, TokenStore};
@@ -60,18 +60,12 @@ impl<S: TokenStore> CredentialVault<S> {
         }
     }
 
-    /// Keep `held`, which is being revoked, in a record that is found by its mark, unless somebody has gone to work on it there.
+    /// Keep `held`, which is being revoked, in a record that is found by its mark. Returns where.
     pub(crate) async fn set_aside(&self, held: &Held) -> Result<RecordKey, VaultError> {
-        let State::Revoking(Withdrawal { attempts, .. }) = held.state else { return Err(corrupt()) };
         let key = aside(held.mark);
         for _ in 0..MAX_ATTEMPTS {
-            let (place, found) = self.load(key).await?;
-            let is_newer = match found.map(|found| found.state) {
-                Some(State::Revoking(found)) => found.attempts <= attempts,
-                Some(_) => false,
-                None => place.is_empty(),
-            };
-            if !is_newer || self.write_or_look(&place, Some(held)).await? == Commit::Apply {
+            let (place, _) = self.load(key).await?;
+            if self.write_or_look(&place, Some(held)).await? == Commit::Apply {
                 return Ok(key);
             }
         }

@@ -40,11 +40,6 @@ impl Place {
         Self { key, version: 0, envelope: None }
     }
 
-    /// Whether there has never been anything, as far as the store remembers.
-    pub(crate) fn is_empty(&self) -> bool {
-        self.version == 0
-    }
-
     /// The same place, for another credential: it gets a data key of its own.
     pub(crate) fn with_new_key(self) -> Self {
         Self { envelope: None, ..self }
