@@ -9,8 +9,8 @@ use crate::store::BoxFuture;
 
 /// A service at which credentials are held. It has no clock: lifetimes are relative, and the vault's clock makes dates of them.
 ///
-/// The vault calls each of these at most once at a time for one credential. It sets no time limit: the implementation does, and
-/// answers [`UpstreamError::Uncertain`] when it runs out after the request was sent.
+/// The vault has one refresh at a time under way for one credential; a revocation does not wait for it. It sets no time limit: the
+/// implementation does, and answers [`UpstreamError::Uncertain`] when it runs out after the request was sent.
 pub trait UpstreamProvider: Send + Sync {
     /// Ask for new tokens with the refresh token (RFC 6749 §6).
     fn refresh<'a>(&'a self, tokens: &'a TokenSet) -> BoxFuture<'a, Result<Refreshed, UpstreamError>>;
