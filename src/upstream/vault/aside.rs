@@ -11,8 +11,8 @@ use crate::store::{Commit, RecordKey, TokenStore};
 
 impl<S: TokenStore> CredentialVault<S> {
     /// Write `next`, or that it is gone, in the place of the secret of this `mark`, which is being revoked, if it `is_ours`: under
-    /// `key`, or where `put` has set it aside. Returns where. Otherwise somebody else's turn has come, or newer tokens have taken its
-    /// place.
+    /// `key`, or where `put` has set it aside. Returns where; nowhere if somebody else's turn has come, or newer tokens have
+    /// taken its place.
     pub(crate) async fn replace_withdrawn(
         &self,
         key: RecordKey,
@@ -46,7 +46,7 @@ impl<S: TokenStore> CredentialVault<S> {
     }
 
     /// Undo that: meanwhile somebody else has come to the end of the secret of this mark, or replaced it, where it was.
-    pub(crate) async fn put_back(&self, mark: Mark) -> Result<(), VaultError> {
+    pub(crate) async fn discard_aside(&self, mark: Mark) -> Result<(), VaultError> {
         self.replace_withdrawn(aside(mark), mark, |_| true, None).await?;
         Ok(())
     }

@@ -36,7 +36,7 @@ impl<S: TokenStore> CredentialVault<S> {
         for _ in 0..MAX_ATTEMPTS {
             let (place, found) = self.find(account).await?;
             if let Some(mark) = moved.take_if(|mark| found.as_ref().is_none_or(|found| found.mark != *mark)) {
-                self.put_back(mark).await?;
+                self.discard_aside(mark).await?;
             }
             held.generation = match found {
                 Some(found) => match found.state {

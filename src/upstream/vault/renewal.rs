@@ -43,27 +43,10 @@ impl<S: TokenStore + 'static> CredentialVault<S> {
         let (withdrawal, answer) = match Outcome::of(answer, tokens, held.obtained_at, asked_at) {
             Outcome::Refreshed(tokens, _) => {
                 let retry_at = self.now().saturating_add(self.policy.claim);
-                let withdrawal = Withdrawal { retry_at, answer_lost: false, ..asked };
-                let state = State::Revoking(withdrawal);
-                let next = Held { mark, obtained_at: asked_at, state, credential: Credential::OAuth(tokens), ..held };
-                let kept = self.keep_renewed(key, from, &next).await;
-                self.report(UpstreamAct::Refresh, None, &next);
-                let answer = match self.tell(&next).await {
-                    Ok(Revocation::NeedsRefresh) => Err(UpstreamReason::Uncertain.into()),
-                    answer => answer.map(|_| ()),
-                };
-                return match kept {
-                    Ok(key) => self.conclude_withdrawal(key, next, withdrawal, answer).await,
-                    // What was noted stays, so the next round does not take the old tokens' death for the end.
-                    Err(fault) => {
-                        let (act, reason) = match answer {
-                            Ok(()) => (UpstreamAct::Revoked, None),
-                            Err(_) => (UpstreamAct::Lost, Some(UpstreamReason::Fault)),
-                        };
-                        self.report(act, reason, &next);
-                        Err(fault)
-                    }
-                };
+                let renewed = Withdrawal { retry_at, answer_lost: false, ..asked };
+                let (state, credential) = (State::Revoking(renewed), Credential::OAuth(tokens));
+                let next = Held { mark, obtained_at: asked_at, state, credential, ..held };
+                return self.revoke_renewed(key, from, next, renewed).await;
             }
             Outcome::InvalidGrant if answer_lost => (known, Err(UpstreamReason::AnswerLost.into())),
             // Access and refresh token are dead, and no others were ever given for them.
@@ -72,6 +55,34 @@ impl<S: TokenStore + 'static> CredentialVault<S> {
             Outcome::Failed(failure) => (known, Err(failure)),
         };
         self.conclude_withdrawal(key, held, withdrawal, answer).await
+    }
+
+    /// Keep `next`, which came of the secret of this mark, and tell the service of it.
+    async fn revoke_renewed(
+        &self,
+        key: RecordKey,
+        from: Mark,
+        next: Held,
+        withdrawal: Withdrawal,
+    ) -> Result<bool, VaultError> {
+        let kept = self.keep_renewed(key, from, &next).await;
+        self.report(UpstreamAct::Refresh, None, &next);
+        let answer = match self.tell(&next).await {
+            Ok(Revocation::NeedsRefresh) => Err(UpstreamReason::Uncertain.into()),
+            answer => answer.map(|_| ()),
+        };
+        match (kept, answer) {
+            (Ok(key), answer) => self.conclude_withdrawal(key, next, withdrawal, answer).await,
+            // What was noted stays, so the next round does not take the old tokens' death for the end.
+            (Err(fault), Ok(())) => {
+                self.report(UpstreamAct::Revoked, None, &next);
+                Err(fault)
+            }
+            (Err(fault), Err(_)) => {
+                self.report(UpstreamAct::Lost, Some(UpstreamReason::Fault), &next);
+                Err(fault)
+            }
+        }
     }
 
     /// Keep `next` in the place of what it was made from, whoever's turn it is by now, or in a record of its own if something else
