@@ -29,6 +29,15 @@ fn expired(service: Service) -> World<Flaky> {
     world
 }
 
+/// The same on a store that suspends around every operation.
+fn expired_and_pausing() -> World<Arc<Pausing<MemoryStore>>> {
+    let world = world_on(Arc::new(Pausing(MemoryStore::new())), Service::default());
+    world.put();
+    world.pass(1_000);
+    world.service.expire_all();
+    world
+}
+
 fn revoke(world: &World<Flaky>) {
     assert!(world.sim.run(world.vault.revoke(&account())).expect("no fault"));
 }
@@ -148,10 +157,7 @@ fn a_refresh_that_was_under_way_and_failed_for_certain_leaves_no_doubt() {
 #[test]
 fn a_new_authorization_does_not_make_two_of_what_is_being_revoked() {
     let ends = |rounds: &usize| {
-        let world = world_on(Arc::new(Pausing(MemoryStore::new())), Service::default());
-        world.put();
-        world.pass(1_000);
-        world.service.expire_all();
+        let world = expired_and_pausing();
         let gate = Gate::default();
         world.service.then(Step::HoldAnswer(gate.clone()));
         let account = account();
@@ -198,10 +204,7 @@ fn nor_does_one_while_a_refresh_is_under_way() {
 #[test]
 fn nor_does_one_that_is_held_up() {
     let ends = |rounds: &usize| {
-        let world = world_on(Arc::new(Pausing(MemoryStore::new())), Service::default());
-        world.put();
-        world.pass(1_000);
-        world.service.expire_all();
+        let world = expired_and_pausing();
         world.service.then(Step::Fail(|| UpstreamError::unavailable("down")));
         world.sim.run(world.vault.revoke(&account())).unwrap();
         world.pass(2);
@@ -289,10 +292,7 @@ fn a_renewal_that_was_cut_off_anywhere_is_finished() {
 }
 
 fn renewal_ends_within(rounds: usize, crashes: bool) -> bool {
-    let world = world_on(Arc::new(Pausing(MemoryStore::new())), Service::default());
-    world.put();
-    world.pass(1_000);
-    world.service.expire_all();
+    let world = expired_and_pausing();
     let ended = world.sim.run_for(world.vault.revoke(&account()), rounds).is_some();
     if crashes {
         world.sim.crash();

@@ -27,6 +27,12 @@ fn retry(world: &World<Flaky>) -> usize {
     world.sim.run(world.twin().retry_revocations()).expect("no fault")
 }
 
+/// Drop `call` when it has waited for the service for a second.
+fn drop_after_a_second(world: &World<Flaky>, call: impl Future) {
+    let second = world.sim.runtime_sleep(Duration::from_secs(1));
+    assert!(matches!(world.sim.run(select(pin!(call), pin!(second))), Either::Right(_)));
+}
+
 fn state(world: &World<Flaky>) -> Option<CredentialState> {
     world.sim.run(world.vault.list("user-1")).unwrap().first().map(|info| info.state)
 }
@@ -115,9 +121,7 @@ fn a_service_that_does_not_answer_holds_up_no_other_revocation() {
         world.sim.run(world.vault.put(&account, world.tokens(), Owner::subject())).unwrap();
     }
     world.service.then_at_revocation(Step::HoldRequest(Gate::default()));
-    let (revocation, second) =
-        (pin!(world.vault.revoke_subject("user-1")), pin!(world.sim.runtime_sleep(Duration::from_secs(1))));
-    assert!(matches!(world.sim.run(select(revocation, second)), Either::Right(_)));
+    drop_after_a_second(&world, world.vault.revoke_subject("user-1"));
     assert_eq!(world.service.revoked().len(), 1);
 }
 
@@ -281,11 +285,7 @@ fn while_one_tells_the_service_nobody_else_does_until_the_claim_has_ended() {
     let world = world();
     world.put();
     world.service.then_at_revocation(Step::HoldRequest(Gate::default()));
-    let account = account();
-    // Dropped after a second, while the service takes its time.
-    let (revocation, second) =
-        (pin!(world.vault.revoke(&account)), pin!(world.sim.runtime_sleep(Duration::from_secs(1))));
-    assert!(matches!(world.sim.run(select(revocation, second)), Either::Right(_)));
+    drop_after_a_second(&world, world.vault.revoke(&account()));
     world.pass(28);
     assert_eq!(retry(&world), 0);
     world.pass(1);
@@ -300,10 +300,7 @@ fn whoever_is_told_a_failure_after_the_end_of_the_claim_does_not_overwrite_what_
     let gate = Gate::default();
     world.service.then_at_revocation(Step::FailLate(gate.clone(), || UpstreamError::uncertain("timeout")));
     world.service.then_at_revocation(BUSY);
-    let account = account();
-    let (revocation, second) =
-        (pin!(world.vault.revoke(&account)), pin!(world.sim.runtime_sleep(Duration::from_secs(1))));
-    assert!(matches!(world.sim.run(select(revocation, second)), Either::Right(_)));
+    drop_after_a_second(&world, world.vault.revoke(&account()));
     world.pass(29);
     assert_eq!(retry(&world), 0);
     world.told();
@@ -323,10 +320,7 @@ fn a_revocation_that_is_confirmed_after_the_end_of_the_claim_is_one() {
     let gate = Gate::default();
     world.service.then_at_revocation(Step::HoldRequest(gate.clone()));
     world.service.then_at_revocation(BUSY);
-    let account = account();
-    let (revocation, second) =
-        (pin!(world.vault.revoke(&account)), pin!(world.sim.runtime_sleep(Duration::from_secs(1))));
-    assert!(matches!(world.sim.run(select(revocation, second)), Either::Right(_)));
+    drop_after_a_second(&world, world.vault.revoke(&account()));
     world.pass(29);
     assert_eq!(retry(&world), 0);
     gate.open();
