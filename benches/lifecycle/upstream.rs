@@ -114,7 +114,7 @@ fn lease(table: &mut Table, rounds: usize) {
     table.figure("allocations in one `lease`", format!("{}", info.count_total));
 }
 
-/// A credential as the vault encodes it, field by field.
+/// A credential as the vault encodes it behind the version, field by field.
 #[derive(Serialize, Deserialize)]
 struct Stored<'a> {
     subject: &'a str,
@@ -162,7 +162,7 @@ struct Primitives {
 
 impl Primitives {
     fn new(template: &MemoryStore) -> Self {
-        let content = postcard::to_extend(&Some(stored()), Vec::new()).unwrap();
+        let content = postcard::to_extend(&(1_u8, Some(stored())), Vec::new()).unwrap();
         let (store, mut keys, mut from) = (MemoryStore::new(), Vec::new(), 0);
         // All but the root, which no index has.
         for mut record in records(template).into_iter().filter(|record| !record.indexes.is_empty()) {
@@ -209,8 +209,8 @@ impl Primitives {
         black_box(mac.finalize().into_bytes());
         self.open(&mut record);
         let end = record.payload.len() - RECORD_TAG - TAG;
-        let stored: Option<Stored<'_>> = postcard::from_bytes(&record.payload[self.from + NONCE..end]).unwrap();
-        black_box(stored.unwrap().tokens.access_token.len())
+        let content: (u8, Option<Stored<'_>>) = postcard::from_bytes(&record.payload[self.from + NONCE..end]).unwrap();
+        black_box(content.1.unwrap().tokens.access_token.len())
     }
 }
 
