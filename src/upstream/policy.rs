@@ -59,7 +59,7 @@ impl RefreshPolicy {
     /// No service is left alone for longer than this, whatever it asks.
     pub(crate) const MAX_PAUSE: Duration = DAY;
 
-    pub(crate) const MAX_CLAIM: Duration = minutes(60);
+    const MAX_CLAIM: Duration = minutes(60);
 
     /// Refresh at 80 percent of the lifetime, less up to 5 percent at random.
     pub const fn standard() -> Self {
@@ -85,6 +85,11 @@ impl RefreshPolicy {
     /// [`MAX_LIFETIME`](Self::MAX_LIFETIME).
     pub(crate) fn sane(lifetime: Duration) -> Duration {
         lifetime.clamp(Self::MIN_LIFETIME, Self::MAX_LIFETIME)
+    }
+
+    /// Whether a claim up to `until` holds at `now`. Twice the longest leaves room for the clock of whoever made it.
+    pub(crate) fn is_claimed(until: Timestamp, now: Timestamp) -> bool {
+        is_ahead(until, now, 2 * Self::MAX_CLAIM)
     }
 
     /// The age at `now` of `tokens` that were obtained at `obtained_at`. The margin is a tenth of the lifetime at most, or a short

@@ -1,5 +1,7 @@
 //! Logging out.
 
+use std::time::Duration;
+
 use mcp_token_lifecycle::upstream::{ClientCredentialsError, FileStorage, Refreshed, Revocation, UpstreamError};
 
 use super::script::*;
@@ -39,9 +41,12 @@ async fn a_logout_passes_on_for_how_long_the_server_asks_to_be_left_alone() {
     let lab = Lab::new(Script::new([]));
     let credentials = lab.credentials();
     lab.log_in(&credentials).await;
-    lab.script.on_revoke(Err(UpstreamError::retry_after(HOUR, "busy")));
-    let failed = credentials.forget().await;
-    assert!(matches!(failed, Err(ClientCredentialsError::Unavailable { retry_after: HOUR, .. })), "{failed:?}");
+    for (asked, told) in [(HOUR, HOUR), (Duration::MAX, 24 * HOUR)] {
+        lab.script.on_revoke(Err(UpstreamError::retry_after(asked, "busy")));
+        let failed = credentials.forget().await;
+        let Err(ClientCredentialsError::Unavailable { retry_after, .. }) = failed else { panic!("{failed:?}") };
+        assert_eq!(retry_after, told);
+    }
 }
 
 /// A server that does not know a token any more says that it is done, too.

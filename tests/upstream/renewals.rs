@@ -7,7 +7,7 @@ use std::time::Duration;
 use futures_util::future::select;
 use mcp_token_lifecycle::MemoryStore;
 use mcp_token_lifecycle::upstream::{
-    Credential, CredentialState, LeaseError, Owner, Secret, StaticSecret, UpstreamError,
+    Credential, CredentialState, CredentialVault, LeaseError, Owner, Secret, StaticSecret, UpstreamError,
 };
 
 use crate::service::{Gate, Service, Step, access_token};
@@ -203,7 +203,7 @@ fn nor_does_one_while_a_refresh_is_under_way() {
 /// The same, with the new authorization held up in the middle, and two rounds of retries meanwhile.
 #[test]
 fn nor_does_one_that_is_held_up() {
-    let ends = |rounds: &usize| {
+    let ends = |rounds: &usize, is_told_late: bool| {
         let world = expired_and_pausing();
         world.service.then(Step::Fail(|| UpstreamError::unavailable("down")));
         world.sim.run(world.vault.revoke(&account())).unwrap();
@@ -212,6 +212,9 @@ fn nor_does_one_that_is_held_up() {
         let (vault, account) = (world.twin(), account());
         let mut put = Box::pin(vault.put(&account, Credential::Static(key), Owner::subject()));
         let ended = world.sim.run_for(&mut put, *rounds).is_some();
+        if is_told_late {
+            world.service.then_at_revocation(Step::Fail(|| UpstreamError::unavailable("down")));
+        }
         for _ in 0..2 {
             world.sim.run(world.vault.retry_revocations()).unwrap();
         }
@@ -227,8 +230,54 @@ fn nor_does_one_that_is_held_up() {
         assert_eq!(world.lease().unwrap(), "new");
         ended
     };
-    let cuts = (0..).find(ends).unwrap() - 1;
-    assert!(cuts > 4, "{cuts} cuts");
+    for is_told_late in [false, true] {
+        let cuts = (0..).find(|rounds| ends(rounds, is_told_late)).unwrap() - 1;
+        assert!(cuts > 4, "{cuts} cuts");
+    }
+}
+
+/// Two new authorizations at once, one of which is held up anywhere until the other has come to its end.
+#[test]
+fn two_new_authorizations_lose_nothing_that_is_being_revoked() {
+    let ends = |rounds: &usize, gets_new_tokens: bool| {
+        let world = expired_and_pausing();
+        world.service.then(Step::Fail(|| UpstreamError::unavailable("down")));
+        world.sim.run(world.vault.revoke(&account())).unwrap();
+        world.pass(2);
+        let put = |vault: CredentialVault<_>, key: &'static str| async move {
+            let key = StaticSecret::new(Secret::ApiKey(secret_text(key)), scope("repo:read"));
+            vault.put(&account(), Credential::Static(key), Owner::subject()).await.unwrap();
+        };
+        let gate = Gate::default();
+        if gets_new_tokens {
+            world.service.then(Step::HoldAnswer(gate.clone()));
+            let retry = pin!(world.vault.retry_revocations());
+            let _ = world.sim.run(select(retry, pin!(world.sim.runtime_sleep(SECOND))));
+        }
+        let mut slow = Box::pin(put(world.twin(), "slow"));
+        let ended = world.sim.run_for(&mut slow, *rounds).is_some();
+        world.sim.run(put(world.twin(), "fast"));
+        if gets_new_tokens {
+            world.service.then_at_revocation(Step::Fail(|| UpstreamError::unavailable("down")));
+            gate.open();
+            world.sim.settle();
+        }
+        if !ended {
+            world.sim.run(slow);
+        }
+        for _ in 0..4 {
+            world.pass(60);
+            world.sim.run(world.vault.retry_revocations()).unwrap();
+        }
+        assert_eq!(world.service.revoked(), [access_token(1)], "{rounds}: {:?}", world.told());
+        assert_eq!(world.service.refreshes(), 1);
+        assert!(["fast", "slow"].contains(&&*world.lease().unwrap()));
+        ended
+    };
+    for gets_new_tokens in [false, true] {
+        let cuts = (0..).find(|rounds| ends(rounds, gets_new_tokens)).unwrap() - 1;
+        assert!(cuts > 4, "{cuts} cuts");
+    }
 }
 
 #[test]

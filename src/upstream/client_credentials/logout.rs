@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::storage::{CredentialStorage, StorageLock};
 use super::stored::Stored;
 use super::{ClientCredentials, ClientCredentialsError};
-use crate::upstream::{Credential, Revocation, UpstreamError};
+use crate::upstream::{Credential, RefreshPolicy, Revocation, UpstreamError};
 
 impl ClientCredentials {
     /// Revoke what is stored, as long as somebody honours it, and delete it. A server that takes nothing but a live access token
@@ -32,9 +32,8 @@ impl ClientCredentials {
                 }
                 Ok(Revocation::NeedsRefresh) => return Err(not_yet(None)),
                 // A server that does not know a token any more says that it is done, too.
-                Ok(Revocation::Done | Revocation::Unsupported) | Err(UpstreamError::InvalidGrant) => {
-                    break held.answer_lost;
-                }
+                Ok(Revocation::Done) | Err(UpstreamError::InvalidGrant) => break held.answer_lost,
+                Ok(Revocation::Unsupported) => break false,
                 Err(error) => return Err(not_yet(Some(error))),
             }
         };
@@ -54,5 +53,6 @@ impl ClientCredentials {
 
 fn not_yet(error: Option<UpstreamError>) -> ClientCredentialsError {
     let asked = error.as_ref().and_then(UpstreamError::asked_pause);
-    ClientCredentialsError::unavailable(asked.unwrap_or(Duration::from_secs(1)), error)
+    let wait = asked.unwrap_or(Duration::from_secs(1)).min(RefreshPolicy::MAX_PAUSE);
+    ClientCredentialsError::unavailable(wait, error)
 }

@@ -10,29 +10,41 @@ use crate::issuer::MAX_ATTEMPTS;
 use crate::store::{Commit, RecordKey, TokenStore};
 
 impl<S: TokenStore> CredentialVault<S> {
-    /// Write `next`, or that it is gone, in the place of the secret of this `mark`, which is being revoked, if it `is_ours`: under
-    /// `key`, or where `put` has set it aside. Returns where; nowhere if somebody else's turn has come, or newer tokens have
-    /// taken its place.
+    /// Write `next`, or that it is gone, in the place of what is being revoked and `is_ours`: under `key`, or where `put` has set
+    /// aside the secret of the mark `from`. Returns where; nowhere if somebody else's turn has come, or other tokens have taken
+    /// its place.
     pub(crate) async fn replace_withdrawn(
         &self,
         key: RecordKey,
-        mark: Mark,
-        is_ours: impl Fn(&Withdrawal) -> bool,
+        from: Mark,
+        is_ours: impl Fn(Mark, &Withdrawal) -> bool,
         next: Option<&Held>,
     ) -> Result<Option<RecordKey>, VaultError> {
-        for key in [key, aside(mark)] {
-            for _ in 0..MAX_ATTEMPTS {
-                let (place, held) = self.load(key).await?;
-                match held.map(|held| (held.mark, held.state)) {
-                    Some((found, State::Revoking(current))) if found == mark && is_ours(&current) => {}
-                    _ => break,
-                }
-                if self.write_or_look(&place, next).await? == Commit::Apply {
-                    return Ok(Some(key));
-                }
+        for key in [key, aside(from)] {
+            if self.replace_at(key, &is_ours, next).await? {
+                return Ok(Some(key));
             }
         }
         Ok(None)
+    }
+
+    async fn replace_at(
+        &self,
+        key: RecordKey,
+        is_ours: impl Fn(Mark, &Withdrawal) -> bool,
+        next: Option<&Held>,
+    ) -> Result<bool, VaultError> {
+        for _ in 0..MAX_ATTEMPTS {
+            let (place, held) = self.load(key).await?;
+            match held.map(|held| (held.mark, held.state)) {
+                Some((mark, State::Revoking(current))) if is_ours(mark, &current) => {}
+                _ => return Ok(false),
+            }
+            if self.write_or_look(&place, next).await? == Commit::Apply {
+                return Ok(true);
+            }
+        }
+        Err(VaultError::new(VaultErrorKind::Contention))
     }
 
     /// Let `found`, which is being revoked, make room for a new credential of the same account.
@@ -45,27 +57,49 @@ impl<S: TokenStore> CredentialVault<S> {
         Ok(())
     }
 
-    /// Undo that: meanwhile somebody else has come to the end of the secret of this mark, or replaced it, where it was.
-    pub(crate) async fn discard_aside(&self, mark: Mark) -> Result<(), VaultError> {
-        self.replace_withdrawn(aside(mark), mark, |_| true, None).await?;
+    /// Undo that, now that the account has `found`. If that is another credential, somebody else has put it there, who counts
+    /// on what was set aside. If it is nothing, or what the secret of this mark was exchanged for, that has come to its end.
+    pub(crate) async fn discard_aside(
+        &self,
+        mark: Mark,
+        withdrawal: &Withdrawal,
+        found: Option<&Held>,
+    ) -> Result<(), VaultError> {
+        let is_over = match found.map(|found| found.state) {
+            None => true,
+            Some(State::Revoking(current)) => current.since == withdrawal.since,
+            Some(_) => false,
+        };
+        if is_over {
+            self.replace_at(aside(mark), |found, _| found == mark, None).await?;
+        }
         Ok(())
     }
 
-    /// Keep `next`, which came of the secret of this mark and is to be revoked, in the place of that secret if it was set aside,
-    /// and in a record of its own otherwise. Returns where.
-    pub(crate) async fn set_aside_for(&self, from: Mark, next: &Held) -> Result<RecordKey, VaultError> {
-        match self.replace_withdrawn(aside(from), from, |_| true, Some(next)).await? {
+    /// Keep `next`, which came of the secret of the mark `from` and is to be revoked: in the place of that secret, under `key` or
+    /// set aside, or else in a record of its own. Returns where.
+    pub(crate) async fn keep_successor(
+        &self,
+        key: RecordKey,
+        from: Mark,
+        next: &Held,
+    ) -> Result<RecordKey, VaultError> {
+        // After a write that the store did not confirm it may be there already.
+        let is_ours = |mark, _: &Withdrawal| mark == from || mark == next.mark;
+        match self.replace_withdrawn(key, from, is_ours, Some(next)).await? {
             Some(key) => Ok(key),
             None => self.set_aside(next).await,
         }
     }
 
-    /// Keep `held`, which is being revoked, in a record that is found by its mark. Returns where.
-    pub(crate) async fn set_aside(&self, held: &Held) -> Result<RecordKey, VaultError> {
+    /// Keep `held`, which is being revoked, in a record that is found by its mark, unless there was one already and somebody has
+    /// revoked or exchanged it. Returns where.
+    async fn set_aside(&self, held: &Held) -> Result<RecordKey, VaultError> {
         let key = aside(held.mark);
         for _ in 0..MAX_ATTEMPTS {
-            let (place, _) = self.load(key).await?;
-            if self.write_or_look(&place, Some(held)).await? == Commit::Apply {
+            let (place, found) = self.load(key).await?;
+            let is_free = found.map_or(place.is_new(), |found| found.mark == held.mark);
+            if !is_free || self.write_or_look(&place, Some(held)).await? == Commit::Apply {
                 return Ok(key);
             }
         }

@@ -162,7 +162,7 @@ mod tests {
     #[test]
     fn a_date_from_a_wrong_clock_keeps_nobody_waiting() {
         let decided = |state| decide(&held(Credential::OAuth(tokens()), state), &policy(), at(EXPIRES));
-        let [claim, pause] = [RefreshPolicy::MAX_CLAIM, RefreshPolicy::MAX_PAUSE].map(|most| EXPIRES + most.as_secs());
+        let (claim, pause) = (EXPIRES + 2 * 3_600, EXPIRES + RefreshPolicy::MAX_PAUSE.as_secs());
         assert_eq!(decided(active(Some(claim), 0)), Ok(Act::Wait { until: at(claim) }));
         assert_eq!(decided(active(None, pause)), Err(Refusal::Unavailable { until: at(pause) }));
         assert_eq!(decided(active(Some(claim + 1), pause + 1)), Ok(Act::Refresh { is_good: false }));

@@ -4,7 +4,6 @@ use serde::{Deserialize, Serialize};
 
 use super::owner::Owner;
 use crate::time::Timestamp;
-use crate::upstream::policy::is_ahead;
 use crate::upstream::{Account, Credential, RefreshPolicy, UpstreamReason};
 
 /// A credential in the vault.
@@ -71,7 +70,7 @@ pub(crate) struct Attempts {
 impl Attempts {
     /// The claim that keeps others from refreshing at `now`.
     pub(crate) fn live_claim(&self, now: Timestamp) -> Option<Claim> {
-        self.claim.filter(|claim| is_ahead(claim.until, now, RefreshPolicy::MAX_CLAIM))
+        self.claim.filter(|claim| RefreshPolicy::is_claimed(claim.until, now))
     }
 }
 

@@ -35,13 +35,14 @@ impl<S: TokenStore> CredentialVault<S> {
         let mut moved = None;
         for _ in 0..MAX_ATTEMPTS {
             let (place, found) = self.find(account).await?;
-            if let Some(mark) = moved.take_if(|mark| found.as_ref().is_none_or(|found| found.mark != *mark)) {
-                self.discard_aside(mark).await?;
+            let is_moved = |(mark, _): &mut (Mark, _)| found.as_ref().is_none_or(|found| found.mark != *mark);
+            if let Some((mark, withdrawal)) = moved.take_if(is_moved) {
+                self.discard_aside(mark, &withdrawal, found.as_ref()).await?;
             }
             held.generation = match found {
                 Some(found) => match found.state {
                     State::Revoking(withdrawal) => {
-                        moved = Some(found.mark);
+                        moved = Some((found.mark, withdrawal));
                         self.make_room(found, withdrawal).await?;
                         1
                     }

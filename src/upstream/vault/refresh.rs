@@ -67,11 +67,13 @@ impl<S: TokenStore + 'static> CredentialVault<S> {
         let answer = provider.refresh(tokens).await;
         let outcome = Outcome::of(answer, tokens, attempt.from.obtained_at, asked_at);
         let has_tokens = matches!(outcome, Outcome::Refreshed(..));
-        let mut patience = Patience::new(if has_tokens { PERSISTENCE } else { BRIEFLY }, LONGEST_PAUSE);
+        let limit = if has_tokens { PERSISTENCE } else { BRIEFLY };
+        // The store may take long to fail, which the patience does not count.
+        let (mut patience, until) = (Patience::new(limit, LONGEST_PAUSE), self.now().saturating_add(limit));
         loop {
             match self.conclude(attempt, &outcome).await {
                 Ok(true) => return,
-                Ok(false) | Err(_) if patience.pause(&self.runtime).await => {}
+                Ok(false) | Err(_) if self.now() < until && patience.pause(&self.runtime).await => {}
                 _ if has_tokens => return self.report(UpstreamAct::Lost, Some(UpstreamReason::Fault), &attempt.from),
                 _ => return,
             }
@@ -91,7 +93,7 @@ impl<S: TokenStore + 'static> CredentialVault<S> {
             check_length(&next)?;
         }
         let key = if aside {
-            self.set_aside_for(attempt.from.mark, &next).await?
+            self.keep_successor(key, attempt.from.mark, &next).await?
         } else if self.write_or_look(&place, Some(&next)).await? == Commit::Apply {
             key
         } else {

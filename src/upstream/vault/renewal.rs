@@ -8,7 +8,6 @@ use super::refresh::{LONGEST_PAUSE, PERSISTENCE};
 use super::settle::{Failure, Outcome};
 use crate::store::{RecordKey, TokenStore};
 use crate::upstream::patience::Patience;
-use crate::upstream::policy::is_ahead;
 use crate::upstream::{Credential, RefreshPolicy, Revocation, UpstreamAct, UpstreamReason};
 
 impl<S: TokenStore + 'static> CredentialVault<S> {
@@ -22,9 +21,7 @@ impl<S: TokenStore + 'static> CredentialVault<S> {
         withdrawal: Withdrawal,
     ) -> Result<bool, VaultError> {
         let (asked_at, from, mark) = (self.now(), held.mark, Mark(self.random()?));
-        if let Some(until) =
-            withdrawal.refresh_until.filter(|until| is_ahead(*until, asked_at, RefreshPolicy::MAX_CLAIM))
-        {
+        if let Some(until) = withdrawal.refresh_until.filter(|until| RefreshPolicy::is_claimed(*until, asked_at)) {
             // Two would spend one refresh token. What the other one gets is revoked when it comes.
             let failure = Failure { reason: UpstreamReason::Refreshing, retry_after: Some(until.since(asked_at)) };
             return self.conclude_withdrawal(key, held, withdrawal, Err(failure)).await;
@@ -33,7 +30,7 @@ impl<S: TokenStore + 'static> CredentialVault<S> {
         let retry_at = asked_at.saturating_add(self.policy.claim);
         let asked = Withdrawal { retry_at, refresh_until: None, answer_lost: true, ..withdrawal };
         held.state = State::Revoking(asked);
-        let is_ours = |current: &Withdrawal| current.attempts == asked.attempts;
+        let is_ours = |found, current: &Withdrawal| found == from && current.attempts == asked.attempts;
         let noted = self.replace_withdrawn(key, from, is_ours, Some(&held)).await?;
         let Some(key) = noted.filter(|_| self.now() < retry_at) else { return Ok(false) };
         let provider = self.provider(held.account.service());
@@ -85,25 +82,15 @@ impl<S: TokenStore + 'static> CredentialVault<S> {
         }
     }
 
-    /// Keep `next` in the place of what it was made from, whoever's turn it is by now, or in a record of its own if something else
-    /// is there. Returns where.
+    /// Keep `next`, whoever's turn it is by now. Returns where.
     async fn keep_renewed(&self, key: RecordKey, from: Mark, next: &Held) -> Result<RecordKey, VaultError> {
         let mut patience = Patience::new(PERSISTENCE, LONGEST_PAUSE);
+        let until = self.now().saturating_add(PERSISTENCE);
         loop {
-            match self.try_to_keep(key, from, next).await {
-                Err(_) if patience.pause(&self.runtime).await => {}
+            match self.keep_successor(key, from, next).await {
+                Err(_) if self.now() < until && patience.pause(&self.runtime).await => {}
                 kept => return kept,
             }
         }
-    }
-
-    async fn try_to_keep(&self, key: RecordKey, from: Mark, next: &Held) -> Result<RecordKey, VaultError> {
-        // After a write that the store did not confirm it may be there already.
-        for mark in [from, next.mark] {
-            if let Some(key) = self.replace_withdrawn(key, mark, |_| true, Some(next)).await? {
-                return Ok(key);
-            }
-        }
-        self.set_aside(next).await
     }
 }

@@ -40,6 +40,11 @@ impl Place {
         Self { key, version: 0, envelope: None }
     }
 
+    /// Whether there has never been anything, as far as the store remembers.
+    pub(crate) fn is_new(&self) -> bool {
+        self.version == 0
+    }
+
     /// The same place, for another credential: it gets a data key of its own.
     pub(crate) fn with_new_key(self) -> Self {
         Self { envelope: None, ..self }
@@ -91,8 +96,8 @@ impl<S: TokenStore> CredentialVault<S> {
         match self.write(place, held).await {
             Err(error) if error.kind() == VaultErrorKind::StoreUncertain => {
                 let (now, found) = self.load(place.key).await?;
-                let is_next = now.version == place.version.saturating_add(1);
-                let is_there = is_next && content::encode(found.as_ref())? == content::encode(held)?;
+                let is_newer = now.version > place.version;
+                let is_there = is_newer && content::encode(found.as_ref())? == content::encode(held)?;
                 Ok(if is_there { Commit::Apply } else { Commit::Conflict })
             }
             outcome => outcome,

@@ -129,7 +129,9 @@ impl<S: TokenStore + 'static> CredentialVault<S> {
             }
         };
         // What is revoked is revoked, whoever's turn it is.
-        let is_ours = |current: &Withdrawal| act == UpstreamAct::Revoked || current.attempts == withdrawal.attempts;
+        let is_ours = |found, current: &Withdrawal| {
+            found == mark && (act == UpstreamAct::Revoked || current.attempts == withdrawal.attempts)
+        };
         if self.replace_withdrawn(key, mark, is_ours, (!is_over).then_some(&told)).await?.is_none() {
             return Ok(false);
         }
