@@ -18,7 +18,7 @@ pub(crate) const PERSISTENCE: Duration = Duration::from_secs(5 * 60);
 const BRIEFLY: Duration = Duration::from_secs(1);
 /// Short, for whoever holds new tokens: once the store is back and the claim has ended, the first other one who refreshes
 /// presents the refresh token that was spent.
-pub(crate) const LONGEST_PAUSE: Duration = Duration::from_millis(250);
+const LONGEST_PAUSE: Duration = Duration::from_millis(250);
 
 impl<S: TokenStore + 'static> CredentialVault<S> {
     /// Refresh `held`, unless somebody else is faster, and wait for that as long as there is patience. `false` if that was not
@@ -68,26 +68,39 @@ impl<S: TokenStore + 'static> CredentialVault<S> {
         let outcome = Outcome::of(answer, tokens, attempt.from.obtained_at, asked_at);
         let has_tokens = matches!(outcome, Outcome::Refreshed(..));
         let limit = if has_tokens { PERSISTENCE } else { BRIEFLY };
-        // The store may take long to fail, which the patience does not count.
-        let (mut patience, until) = (Patience::new(limit, LONGEST_PAUSE), self.now().saturating_add(limit));
+        if self.persist(limit, || self.conclude(attempt, &outcome)).await.is_err() && has_tokens {
+            self.report(UpstreamAct::Lost, Some(UpstreamReason::Fault), &attempt.from);
+        }
+    }
+
+    /// What `write` comes to, tried again when it fails, for so long after the first time.
+    pub(crate) async fn persist<T, F: Future<Output = Result<T, VaultError>> + Send>(
+        &self,
+        limit: Duration,
+        write: impl Fn() -> F,
+    ) -> Result<T, VaultError> {
+        let (mut patience, mut until) = (Patience::new(limit, LONGEST_PAUSE), None);
         loop {
-            match self.conclude(attempt, &outcome).await {
-                Ok(true) => return,
-                Ok(false) | Err(_) if self.now() < until && patience.pause(&self.runtime).await => {}
-                _ if has_tokens => return self.report(UpstreamAct::Lost, Some(UpstreamReason::Fault), &attempt.from),
-                _ => return,
+            let error = match write().await {
+                Err(error) => error,
+                written => return written,
+            };
+            // The store may take long to fail, which the patience does not count.
+            let until = *until.get_or_insert_with(|| self.now().saturating_add(limit));
+            if self.now() >= until || !patience.pause(&self.runtime).await {
+                return Err(error);
             }
         }
     }
 
-    /// Write and report what the attempt has come to. `false` if somebody else has written meanwhile.
-    async fn conclude(&self, attempt: &Attempt, outcome: &Outcome) -> Result<bool, VaultError> {
+    /// Write and report what the attempt has come to. `Contention` if somebody else has written meanwhile.
+    async fn conclude(&self, attempt: &Attempt, outcome: &Outcome) -> Result<(), VaultError> {
         let key = self.root().await?.locate(&attempt.from.account);
         let (place, current) = self.load(key).await?;
         let Settlement { write, aside, act, reason } = settle(current, attempt, outcome, &self.policy, self.now());
         let Some(next) = write else {
             self.report(act, reason, &attempt.from);
-            return Ok(true);
+            return Ok(());
         };
         if next.mark == attempt.mark {
             check_length(&next)?;
@@ -97,13 +110,13 @@ impl<S: TokenStore + 'static> CredentialVault<S> {
         } else if self.write_or_look(&place, Some(&next)).await? == Commit::Apply {
             key
         } else {
-            return Ok(false);
+            return Err(VaultError::new(VaultErrorKind::Contention));
         };
         self.report(act, reason, &next);
         if matches!(next.state, State::Revoking(_)) {
             // Otherwise the next round of retries does it.
             let _ = self.withdraw(key).await;
         }
-        Ok(true)
+        Ok(())
     }
 }

@@ -4,10 +4,9 @@
 use super::CredentialVault;
 use super::error::VaultError;
 use super::held::{Held, Mark, State, Withdrawal};
-use super::refresh::{LONGEST_PAUSE, PERSISTENCE};
+use super::refresh::PERSISTENCE;
 use super::settle::{Failure, Outcome};
 use crate::store::{RecordKey, TokenStore};
-use crate::upstream::patience::Patience;
 use crate::upstream::{Credential, RefreshPolicy, Revocation, UpstreamAct, UpstreamReason};
 
 impl<S: TokenStore + 'static> CredentialVault<S> {
@@ -62,7 +61,8 @@ impl<S: TokenStore + 'static> CredentialVault<S> {
         next: Held,
         withdrawal: Withdrawal,
     ) -> Result<bool, VaultError> {
-        let kept = self.keep_renewed(key, from, &next).await;
+        // Whoever's turn it is by now.
+        let kept = self.persist(PERSISTENCE, || self.keep_successor(key, from, &next)).await;
         self.report(UpstreamAct::Refresh, None, &next);
         let answer = match self.tell(&next).await {
             Ok(Revocation::NeedsRefresh) => Err(UpstreamReason::Uncertain.into()),
@@ -78,18 +78,6 @@ impl<S: TokenStore + 'static> CredentialVault<S> {
             (Err(fault), Err(_)) => {
                 self.report(UpstreamAct::Lost, Some(UpstreamReason::Fault), &next);
                 Err(fault)
-            }
-        }
-    }
-
-    /// Keep `next`, whoever's turn it is by now. Returns where.
-    async fn keep_renewed(&self, key: RecordKey, from: Mark, next: &Held) -> Result<RecordKey, VaultError> {
-        let mut patience = Patience::new(PERSISTENCE, LONGEST_PAUSE);
-        let until = self.now().saturating_add(PERSISTENCE);
-        loop {
-            match self.keep_successor(key, from, next).await {
-                Err(_) if self.now() < until && patience.pause(&self.runtime).await => {}
-                kept => return kept,
             }
         }
     }
