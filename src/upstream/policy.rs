@@ -87,6 +87,11 @@ impl RefreshPolicy {
         lifetime.clamp(Self::MIN_LIFETIME, Self::MAX_LIFETIME)
     }
 
+    /// Whether a service is still to be left alone at `now`, which was to be asked again at `retry_at`.
+    pub(crate) fn holds_off(retry_at: Timestamp, now: Timestamp) -> bool {
+        is_ahead(retry_at, now, Self::MAX_PAUSE)
+    }
+
     /// Whether a claim up to `until` holds at `now`. Twice the longest leaves room for the clock of whoever made it.
     pub(crate) fn is_claimed(until: Timestamp, now: Timestamp) -> bool {
         is_ahead(until, now, 2 * Self::MAX_CLAIM)
@@ -130,7 +135,7 @@ impl RefreshPolicy {
 
 /// Whether `at` is still to come at `now`. What is further ahead than the `most` that it was ever set to was written when a clock
 /// was wrong, and keeps nobody waiting.
-pub(crate) fn is_ahead(at: Timestamp, now: Timestamp, most: Duration) -> bool {
+fn is_ahead(at: Timestamp, now: Timestamp, most: Duration) -> bool {
     now < at && at.since(now) <= most
 }
 

@@ -2,13 +2,13 @@
 
 use std::sync::Arc;
 
-use mcp_token_lifecycle::upstream::{Account, Owner, UpstreamError, VaultErrorKind};
+use mcp_token_lifecycle::upstream::{Account, Owner, VaultErrorKind};
 use mcp_token_lifecycle::{
     AccessClaims, Action, AuditSink, Client, Commit, MemoryStore, OnReuse, RefreshRequest, RevocationReason,
     RotationPolicy, TokenIssuer, TokenResponse, TokenStore,
 };
 
-use crate::service::{Service, Step};
+use crate::service::{DOWN, Service};
 use crate::support::pausing::Pausing;
 use crate::support::{Fault, Op, TestAudit, block_on, client, grant, grant_of, keyring, policy, rt, verdict};
 use crate::world::*;
@@ -145,7 +145,7 @@ fn a_service_that_fails_holds_up_no_other_and_is_told_later() {
     site.put("user-1", SERVICE, Owner::subject());
     let named = account().named("work");
     site.world.sim.run(site.world.vault.put(&named, site.world.tokens(), Owner::subject())).unwrap();
-    site.world.service.then_at_revocation(Step::Fail(|| UpstreamError::unavailable("down")));
+    site.world.service.then_at_revocation(DOWN);
     assert_eq!(site.world.sim.run(site.world.vault.revoke_subject("user-1")).unwrap(), 2);
     assert_eq!(site.world.service.revoked().len(), 1);
     site.world.pass(2);

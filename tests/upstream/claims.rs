@@ -3,14 +3,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use mcp_token_lifecycle::upstream::{
-    Credential, CredentialState, LeaseError, Owner, Secret, StaticSecret, UpstreamError,
-};
+use mcp_token_lifecycle::upstream::{CredentialState, LeaseError, Owner};
 use mcp_token_lifecycle::{Clock, MemoryStore, Select, TokenStore};
 
-use crate::service::{Gate, Service, Step, access_token};
+use crate::service::{DOWN, Gate, Service, Step, access_token};
 use crate::support::pausing::Pausing;
-use crate::support::{Fault, block_on, scope};
+use crate::support::{Fault, block_on};
 use crate::world::*;
 
 /// A world whose token has expired, and whose first refresh hangs at `step`.
@@ -167,15 +165,14 @@ fn a_credential_put_after_a_revocation_is_not_overwritten_and_what_comes_late_is
     {
         let (world, gate) = hanging(Service::default(), Step::HoldAnswer);
         if is_down {
-            world.service.then_at_revocation(Step::Fail(|| UpstreamError::unavailable("down")));
+            world.service.then_at_revocation(DOWN);
         }
         assert!(world.sim.run(world.vault.revoke(&account())).unwrap());
         if purged {
             world.pass(3_600);
             assert_eq!(world.sim.run(world.vault.purge()).unwrap(), 1);
         }
-        let key = StaticSecret::new(Secret::ApiKey(secret_text("new")), scope("repo:read"));
-        world.sim.run(world.vault.put(&account(), Credential::Static(key), Owner::subject())).unwrap();
+        world.sim.run(world.vault.put(&account(), api_key("new"), Owner::subject())).unwrap();
         if retried {
             // Whatever makes room for another is left alone for the length of a claim.
             world.pass(30);
@@ -201,8 +198,7 @@ fn a_claim_on_what_was_revoked_and_purged_meanwhile_does_not_hit_what_was_put_in
         let (sim, twin) = (&during.sim, during.twin());
         assert!(sim.run(twin.revoke(&account())).unwrap());
         sim.run(twin.purge()).unwrap();
-        let key = StaticSecret::new(Secret::ApiKey(secret_text("new")), scope("repo:read"));
-        sim.run(twin.put(&account(), Credential::Static(key), Owner::subject())).unwrap();
+        sim.run(twin.put(&account(), api_key("new"), Owner::subject())).unwrap();
     });
     assert_eq!(world.lease().unwrap(), "new");
     assert_eq!(world.service.refreshes(), 0);
@@ -215,7 +211,7 @@ fn a_failure_is_followed_by_a_pause_that_doubles() {
     world.pass(1_000);
     let mut attempts = Vec::new();
     for second in 0..40 {
-        world.service.then(Step::Fail(|| UpstreamError::unavailable("down")));
+        world.service.then(DOWN);
         if matches!(world.lease(), Err(LeaseError::Unavailable { .. })) && told_a_failure(&world) {
             attempts.push(second);
         }

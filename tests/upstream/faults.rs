@@ -5,7 +5,7 @@ use std::time::Duration;
 use mcp_token_lifecycle::Clock;
 use mcp_token_lifecycle::upstream::{CredentialState, LeaseError, Need, RefreshPolicy, UpstreamError};
 
-use crate::service::{Service, Step, access_token};
+use crate::service::{DOWN, Service, Step, access_token};
 use crate::support::scope;
 use crate::world::*;
 
@@ -124,7 +124,7 @@ fn an_answer_lost_after_the_rotation_of_a_strict_service_needs_a_new_authorizati
     assert_eq!(world.lease().unwrap(), access_token(0));
     // A fault that comes after it does not make it forgotten.
     world.pass(1);
-    world.service.then(Step::Fail(|| UpstreamError::unavailable("down")));
+    world.service.then(DOWN);
     assert_eq!(world.lease().unwrap(), access_token(0));
     world.pass(2);
     world.told();

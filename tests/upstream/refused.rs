@@ -1,11 +1,9 @@
 //! A secret that the service refuses before its time, though nothing here says that it is over.
 
 use futures_util::future::{join, join_all};
-use mcp_token_lifecycle::upstream::{
-    Credential, Lease, LeaseError, Owner, Secret, StaticSecret, TokenSet, UpstreamError,
-};
+use mcp_token_lifecycle::upstream::{Credential, Lease, LeaseError, Owner, Secret, StaticSecret, TokenSet};
 
-use crate::service::{Gate, Step, access_token};
+use crate::service::{DOWN, Gate, Step, access_token};
 use crate::support::scope;
 use crate::world::*;
 
@@ -53,7 +51,7 @@ fn of_many_that_were_refused_at_once_one_refreshes_and_the_others_wait() {
 fn a_refused_token_is_not_leased_again_if_its_refresh_fails() {
     let world = world();
     world.put();
-    world.service.then(Step::Fail(|| UpstreamError::unavailable("down")));
+    world.service.then(DOWN);
     let (first, second) = (lease(&world), lease(&world));
     assert!(matches!(lease_after(&world, first), Err(LeaseError::Unavailable { .. })));
     assert!(matches!(lease_after(&world, second), Err(LeaseError::Unavailable { .. })), "not even a second later");

@@ -6,13 +6,11 @@ use std::time::Duration;
 
 use futures_util::future::select;
 use mcp_token_lifecycle::MemoryStore;
-use mcp_token_lifecycle::upstream::{
-    Credential, CredentialState, CredentialVault, LeaseError, Owner, Secret, StaticSecret, UpstreamError,
-};
+use mcp_token_lifecycle::upstream::{CredentialState, CredentialVault, LeaseError, Owner, UpstreamError};
 
-use crate::service::{Gate, Service, Step, access_token};
+use crate::service::{DOWN, Gate, Service, Step, access_token};
 use crate::support::pausing::Pausing;
-use crate::support::{Fault, Op, scope};
+use crate::support::{Fault, Op};
 use crate::world::*;
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -71,7 +69,7 @@ fn a_revocation_that_fails_after_the_renewal_is_retried_with_the_new_tokens() {
 #[test]
 fn a_renewal_that_fails_is_tried_again() {
     let world = expired(Service::default());
-    world.service.then(Step::Fail(|| UpstreamError::unavailable("down")));
+    world.service.then(DOWN);
     revoke(&world);
     assert_eq!(world.service.revoked(), [""; 0]);
     world.pass(2);
@@ -83,7 +81,7 @@ fn a_renewal_that_fails_is_tried_again() {
 fn where_both_tokens_are_dead_nothing_is_left_to_revoke() {
     let world = expired(Service::default());
     // A failure before it, of which it is certain that nothing has changed.
-    world.service.then(Step::Fail(|| UpstreamError::unavailable("down")));
+    world.service.then(DOWN);
     world.service.then(Step::Fail(|| UpstreamError::InvalidGrant));
     revoke(&world);
     world.pass(2);
@@ -163,8 +161,7 @@ fn a_new_authorization_does_not_make_two_of_what_is_being_revoked() {
         let account = account();
         let (revocation, second) = (pin!(world.vault.revoke(&account)), pin!(world.sim.runtime_sleep(SECOND)));
         let ended = world.sim.run_for(select(revocation, second), *rounds).is_some();
-        let key = StaticSecret::new(Secret::ApiKey(secret_text("new")), scope("repo:read"));
-        world.sim.run(world.vault.put(&account, Credential::Static(key), Owner::subject())).unwrap();
+        world.sim.run(world.vault.put(&account, api_key("new"), Owner::subject())).unwrap();
         gate.open();
         world.sim.settle();
         for _ in 0..4 {
@@ -205,15 +202,14 @@ fn nor_does_one_while_a_refresh_is_under_way() {
 fn nor_does_one_that_is_held_up() {
     let ends = |rounds: &usize, is_told_late: bool| {
         let world = expired_and_pausing();
-        world.service.then(Step::Fail(|| UpstreamError::unavailable("down")));
+        world.service.then(DOWN);
         world.sim.run(world.vault.revoke(&account())).unwrap();
         world.pass(2);
-        let key = StaticSecret::new(Secret::ApiKey(secret_text("new")), scope("repo:read"));
         let (vault, account) = (world.twin(), account());
-        let mut put = Box::pin(vault.put(&account, Credential::Static(key), Owner::subject()));
+        let mut put = Box::pin(vault.put(&account, api_key("new"), Owner::subject()));
         let ended = world.sim.run_for(&mut put, *rounds).is_some();
         if is_told_late {
-            world.service.then_at_revocation(Step::Fail(|| UpstreamError::unavailable("down")));
+            world.service.then_at_revocation(DOWN);
         }
         for _ in 0..2 {
             world.sim.run(world.vault.retry_revocations()).unwrap();
@@ -241,12 +237,11 @@ fn nor_does_one_that_is_held_up() {
 fn two_new_authorizations_lose_nothing_that_is_being_revoked() {
     let ends = |rounds: &usize, gets_new_tokens: bool| {
         let world = expired_and_pausing();
-        world.service.then(Step::Fail(|| UpstreamError::unavailable("down")));
+        world.service.then(DOWN);
         world.sim.run(world.vault.revoke(&account())).unwrap();
         world.pass(2);
         let put = |vault: CredentialVault<_>, key: &'static str| async move {
-            let key = StaticSecret::new(Secret::ApiKey(secret_text(key)), scope("repo:read"));
-            vault.put(&account(), Credential::Static(key), Owner::subject()).await.unwrap();
+            vault.put(&account(), api_key(key), Owner::subject()).await.unwrap();
         };
         let gate = Gate::default();
         if gets_new_tokens {
@@ -258,7 +253,7 @@ fn two_new_authorizations_lose_nothing_that_is_being_revoked() {
         let ended = world.sim.run_for(&mut slow, *rounds).is_some();
         world.sim.run(put(world.twin(), "fast"));
         if gets_new_tokens {
-            world.service.then_at_revocation(Step::Fail(|| UpstreamError::unavailable("down")));
+            world.service.then_at_revocation(DOWN);
             gate.open();
             world.sim.settle();
         }

@@ -11,12 +11,11 @@ use mcp_token_lifecycle::upstream::{
 };
 use mcp_token_lifecycle::{Clock, MemoryStore, Select, TokenStore};
 
-use crate::service::{Gate, Service, Step, access_token};
+use crate::service::{DOWN, Gate, Service, Step, access_token};
 use crate::support::pausing::Pausing;
 use crate::support::{Fault, Op, scope};
 use crate::world::*;
 
-const DOWN: Step = Step::Fail(|| UpstreamError::unavailable("down"));
 const BUSY: Step = Step::Fail(|| UpstreamError::retry_after(Duration::from_secs(600), "busy"));
 
 fn revoke(world: &World<Flaky>) -> bool {
@@ -215,8 +214,7 @@ fn a_credential_that_waits_for_its_revocation_makes_room_for_a_new_one_and_is_st
     world.put();
     world.service.then_at_revocation(DOWN);
     assert!(revoke(&world));
-    let key = StaticSecret::new(Secret::ApiKey(secret_text("new")), scope("repo:read"));
-    world.sim.run(world.vault.put(&account(), Credential::Static(key), Owner::subject())).unwrap();
+    world.sim.run(world.vault.put(&account(), api_key("new"), Owner::subject())).unwrap();
     assert_eq!(world.lease().unwrap(), "new");
     world.pass(29);
     assert_eq!(retry(&world), 0, "both records might be worked on");

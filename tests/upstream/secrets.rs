@@ -5,7 +5,7 @@ use mcp_token_lifecycle::upstream::{
 };
 use mcp_token_lifecycle::{Clock, Commit, MemoryStore, RedbStore, TokenStore};
 
-use crate::service::{Service, Step, access_token, refresh_token};
+use crate::service::{DOWN, Service, Step, access_token, refresh_token};
 use crate::support::{block_on, keyring, scope};
 use crate::world::*;
 
@@ -40,7 +40,7 @@ fn story(World { vault, sim, service, .. }: &World<Flaky>) -> Vec<String> {
     let too_much = need().account(NAME).allow_broader();
     shown.push(format!("{:?}", sim.run(vault.lease(&claims, &too_much)).unwrap()));
     shown.push(format!("{:?}", sim.run(vault.list(SUBJECT)).unwrap()));
-    service.then_at_revocation(Step::Fail(|| UpstreamError::unavailable("down")));
+    service.then_at_revocation(DOWN);
     sim.run(vault.revoke_subject(SUBJECT)).unwrap();
     shown
 }

@@ -33,6 +33,9 @@ pub enum Step {
     Scope(&'static str),
 }
 
+/// It fails, and certainly nothing has changed.
+pub const DOWN: Step = Step::Fail(|| UpstreamError::unavailable("down"));
+
 /// Closed until it is opened.
 #[derive(Clone, Default)]
 pub struct Gate(Arc<Mutex<(bool, Vec<Waker>)>>);

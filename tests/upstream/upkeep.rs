@@ -3,12 +3,12 @@
 use std::time::Duration;
 
 use mcp_token_lifecycle::upstream::{
-    CredentialVault, DataKey, KeyWrapper, LeaseError, Owner, UpstreamError, VaultErrorKind, WrapError, WrappedKey,
+    CredentialVault, DataKey, KeyWrapper, LeaseError, Owner, VaultErrorKind, WrapError, WrappedKey,
 };
 use mcp_token_lifecycle::{BoxFuture, KeyId, Keyring, MasterKey, Record, RecordKey, TokenStore};
 
 use crate::records::{at_version, parts, records, root};
-use crate::service::{Step, access_token};
+use crate::service::{DOWN, access_token};
 use crate::support::{Fault, Op, block_on};
 use crate::world::*;
 
@@ -149,7 +149,7 @@ fn a_record_whose_wrapping_is_too_long_holds_up_no_other() {
 #[test]
 fn upkeep_retries_rewraps_and_purges_and_goes_on_after_a_fault() {
     let world = furnished();
-    world.service.then_at_revocation(Step::Fail(|| UpstreamError::unavailable("down")));
+    world.service.then_at_revocation(DOWN);
     world.sim.run(world.vault.revoke(&account())).unwrap();
     let vault = vault_with(&world, rotated());
     world.store.fail_every(Op::List, Fault::Unavailable);

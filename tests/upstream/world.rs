@@ -4,7 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use mcp_token_lifecycle::upstream::{
-    Account, Credential, CredentialVault, Lease, LeaseError, Need, Owner, RefreshPolicy, SecretText, TokenSet,
+    Account, Credential, CredentialVault, Lease, LeaseError, Need, Owner, RefreshPolicy, Secret, SecretText,
+    StaticSecret, TokenSet,
 };
 use mcp_token_lifecycle::{AccessClaims, Clock, MemoryStore, RotationPolicy, Timestamp, TokenStore};
 
@@ -121,4 +122,9 @@ pub fn tokens(now: Timestamp) -> Credential {
     let end = now.saturating_add(Duration::from_secs(LIFETIME));
     let tokens = TokenSet::new(secret_text(&access_token(0)), scope("repo:read")).expires_at(end);
     Credential::OAuth(tokens.refresh_token(secret_text(&refresh_token(0))))
+}
+
+/// A key that allows what `need` needs.
+pub fn api_key(text: &str) -> Credential {
+    Credential::Static(StaticSecret::new(Secret::ApiKey(secret_text(text)), scope("repo:read")))
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::stored::Held;
 use crate::crypto;
 use crate::time::Timestamp;
-use crate::upstream::policy::{Age, is_ahead};
+use crate::upstream::policy::Age;
 use crate::upstream::{RefreshPolicy, Refreshed, SecretText, TokenSet, UpstreamError};
 
 pub(super) const POLICY: RefreshPolicy = RefreshPolicy::standard();
@@ -37,7 +37,7 @@ impl Held {
             Some(refused) if same(refused, &self.tokens.access_token) => Age::Over,
             _ => POLICY.age(&self.tokens, self.obtained_at, self.jitter(0), now),
         };
-        let holds_off = is_ahead(self.retry_at, now, RefreshPolicy::MAX_PAUSE);
+        let holds_off = RefreshPolicy::holds_off(self.retry_at, now);
         match (age, self.tokens.can_refresh(now)) {
             (Age::Fresh, _) | (Age::Due, false) => Act::Serve,
             (Age::Due, true) if holds_off => Act::Serve,

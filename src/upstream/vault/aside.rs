@@ -8,6 +8,7 @@ use super::error::{VaultError, VaultErrorKind};
 use super::held::{Held, Mark, State, Withdrawal};
 use crate::issuer::MAX_ATTEMPTS;
 use crate::store::{Commit, RecordKey, TokenStore};
+use crate::time::Timestamp;
 
 impl<S: TokenStore> CredentialVault<S> {
     /// Write `next`, or that it is gone, in the place of what is being revoked and `is_ours`: under `key`, or where `put` has set
@@ -57,17 +58,17 @@ impl<S: TokenStore> CredentialVault<S> {
         Ok(())
     }
 
-    /// Undo that, now that the account has `found`. If that is another credential, somebody else has put it there, who counts
+    /// Undo that for the secret of this mark, which was being revoked since then, now that the account has `found`. If that is another credential, somebody else has put it there, who counts
     /// on what was set aside. If it is nothing, or what the secret of this mark was exchanged for, that has come to its end.
     pub(crate) async fn discard_aside(
         &self,
         mark: Mark,
-        withdrawal: &Withdrawal,
+        since: Timestamp,
         found: Option<&Held>,
     ) -> Result<(), VaultError> {
         let is_over = match found.map(|found| found.state) {
             None => true,
-            Some(State::Revoking(current)) => current.since == withdrawal.since,
+            Some(State::Revoking(current)) => current.since == since,
             Some(_) => false,
         };
         if is_over {

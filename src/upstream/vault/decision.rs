@@ -20,7 +20,7 @@
 
 use super::held::{Attempts, Held, State};
 use crate::time::Timestamp;
-use crate::upstream::policy::{Age, is_ahead};
+use crate::upstream::policy::Age;
 use crate::upstream::{Credential, RefreshPolicy};
 
 /// What to do for a lease.
@@ -86,7 +86,7 @@ fn attempts(held: &Held) -> Result<Attempts, Refusal> {
 
 /// Refresh, unless somebody does or nobody should just now.
 fn refresh(attempts: Attempts, is_good: bool, now: Timestamp) -> Result<Act, Refusal> {
-    match (attempts.live_claim(now), is_ahead(attempts.retry_at, now, RefreshPolicy::MAX_PAUSE)) {
+    match (attempts.live_claim(now), RefreshPolicy::holds_off(attempts.retry_at, now)) {
         (None, false) => Ok(Act::Refresh { is_good }),
         _ if is_good => SERVE,
         (Some(claim), _) => Ok(Act::Wait { until: claim.until }),

@@ -45,7 +45,7 @@ impl State {
     /// was lost.
     pub(crate) fn may_have_successors(&self) -> bool {
         match self {
-            Self::Active(attempts) => attempts.answer_lost || attempts.claim.is_some(),
+            Self::Active(attempts) => attempts.may_have_successors(),
             Self::NeedsAuthorization { answer_lost, .. } => *answer_lost,
             Self::Revoking(withdrawal) => withdrawal.may_have_successors(),
         }
@@ -71,6 +71,11 @@ impl Attempts {
     /// The claim that keeps others from refreshing at `now`.
     pub(crate) fn live_claim(&self, now: Timestamp) -> Option<Claim> {
         self.claim.filter(|claim| RefreshPolicy::is_claimed(claim.until, now))
+    }
+
+    /// Whoever left a claim behind has not come back, and may have asked the service.
+    pub(crate) fn may_have_successors(&self) -> bool {
+        self.answer_lost || self.claim.is_some()
     }
 }
 

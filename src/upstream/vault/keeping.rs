@@ -36,13 +36,13 @@ impl<S: TokenStore> CredentialVault<S> {
         for _ in 0..MAX_ATTEMPTS {
             let (place, found) = self.find(account).await?;
             let is_moved = |(mark, _): &mut (Mark, _)| found.as_ref().is_none_or(|found| found.mark != *mark);
-            if let Some((mark, withdrawal)) = moved.take_if(is_moved) {
-                self.discard_aside(mark, &withdrawal, found.as_ref()).await?;
+            if let Some((mark, since)) = moved.take_if(is_moved) {
+                self.discard_aside(mark, since, found.as_ref()).await?;
             }
             held.generation = match found {
                 Some(found) => match found.state {
                     State::Revoking(withdrawal) => {
-                        moved = Some((found.mark, withdrawal));
+                        moved = Some((found.mark, withdrawal.since));
                         self.make_room(found, withdrawal).await?;
                         1
                     }

@@ -48,8 +48,7 @@ impl<S: TokenStore + 'static> CredentialVault<S> {
             id: self.random()?,
             until: self.now().saturating_add(self.policy.claim),
         };
-        // Whoever left a claim behind has not come back, and may have asked the service.
-        let answer_lost = attempts.answer_lost || attempts.claim.is_some();
+        let answer_lost = attempts.may_have_successors();
         held.state = State::Active(Attempts { fence: claim.fence, claim: Some(claim), answer_lost, ..attempts });
         let mark = Mark(self.random()?);
         let is_ours = self.write_or_look(place, Some(&held)).await? == Commit::Apply;

@@ -13,7 +13,6 @@ use super::held::{Held, State, Withdrawal};
 use super::settle::Failure;
 use crate::issuer::MAX_ATTEMPTS;
 use crate::store::{Commit, RecordKey, TokenStore};
-use crate::upstream::policy::is_ahead;
 use crate::upstream::{Credential, RefreshPolicy, Revocation, UpstreamAct, UpstreamError, UpstreamReason};
 
 /// How many credentials are revoked at once, so that a service that does not answer holds up few others.
@@ -66,7 +65,7 @@ impl<S: TokenStore + 'static> CredentialVault<S> {
                 }
                 continue;
             }
-            if is_ahead(withdrawal.retry_at, now, RefreshPolicy::MAX_PAUSE) {
+            if RefreshPolicy::holds_off(withdrawal.retry_at, now) {
                 return Ok(false);
             }
             // Nobody else asks the service meanwhile, and somebody does should this be cut off.
