@@ -1,7 +1,7 @@
 //! What an access token says.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::fmt;
 
 use crate::client::Binding;
 use crate::family::FamilyId;
@@ -13,10 +13,9 @@ use crate::time::Timestamp;
 pub struct AccessClaims {
     pub(crate) family: FamilyId,
     pub(crate) generation: u64,
-    pub(crate) subject: Arc<str>,
-    pub(crate) client_id: Arc<str>,
+    pub(crate) names: Names,
     pub(crate) scope: Scope,
-    pub(crate) audience: Vec<Resource>,
+    pub(crate) audience: Audience,
     pub(crate) issued_at: Timestamp,
     pub(crate) expires_at: Timestamp,
     pub(crate) binding: Option<Binding>,
@@ -36,12 +35,12 @@ impl AccessClaims {
 
     /// The user (`sub`).
     pub fn subject(&self) -> &str {
-        &self.subject
+        self.names.subject()
     }
 
     /// The client that acts for the user.
     pub fn client_id(&self) -> &str {
-        &self.client_id
+        self.names.client_id()
     }
 
     /// What it allows.
@@ -51,7 +50,10 @@ impl AccessClaims {
 
     /// Where it may be used (`aud`).
     pub fn audience(&self) -> &[Resource] {
-        &self.audience
+        match &self.audience {
+            Audience::One(resource) => std::slice::from_ref(resource),
+            Audience::Many(resources) => resources,
+        }
     }
 
     /// When it was issued (`iat`).
@@ -72,5 +74,49 @@ impl AccessClaims {
     /// The application's own claims, from [`Grant::with_claim`](crate::Grant::with_claim).
     pub fn claims(&self) -> &BTreeMap<String, String> {
         &self.claims
+    }
+}
+
+/// Subject and client id in one allocation: these claims are made for every request.
+#[derive(Clone, PartialEq, Eq)]
+pub(crate) struct Names {
+    /// The client id follows on the subject.
+    pub(crate) text: Box<str>,
+    pub(crate) subject_len: usize,
+}
+
+impl Names {
+    pub(crate) fn new(subject: &str, client_id: &str) -> Self {
+        Self { text: [subject, client_id].concat().into(), subject_len: subject.len() }
+    }
+
+    fn subject(&self) -> &str {
+        self.text.get(..self.subject_len).unwrap_or_default()
+    }
+
+    fn client_id(&self) -> &str {
+        self.text.get(self.subject_len..).unwrap_or_default()
+    }
+}
+
+impl fmt::Debug for Names {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?} by {:?}", self.subject(), self.client_id())
+    }
+}
+
+/// Nearly always one resource, and then without an allocation of its own.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Audience {
+    One(Resource),
+    Many(Vec<Resource>),
+}
+
+impl From<&[Resource]> for Audience {
+    fn from(resources: &[Resource]) -> Self {
+        match resources {
+            [resource] => Self::One(resource.clone()),
+            resources => Self::Many(resources.to_vec()),
+        }
     }
 }

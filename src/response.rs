@@ -246,7 +246,7 @@ impl Serialize for IntrospectionResponse {
                 map.serialize_entry("client_id", claims.client_id())?;
                 map.serialize_entry("token_type", TokenType::for_binding(claims.binding()).as_str())?;
                 map.serialize_entry("sub", claims.subject())?;
-                match &*claims.audience {
+                match claims.audience() {
                     [one] => map.serialize_entry("aud", one.as_str())?,
                     many => map.serialize_entry("aud", &many.iter().map(|r| r.as_str()).collect::<Vec<_>>())?,
                 }

@@ -111,10 +111,11 @@ impl AccessVerifier {
     /// The first of them that does not hold.
     pub fn verify(&self, token: &str, expect: &Expectation<'_>, now: Timestamp) -> Result<AccessClaims, VerifyError> {
         access::open(token, &self.keys, |claims| {
-            if now.as_unix() >= claims.expires_at {
+            if now >= claims.expires_at {
                 return Err(VerifyError::Expired);
             }
-            if !claims.audience.split(' ').any(|resource| resource == expect.resource.as_str()) {
+            let here = expect.resource.as_str();
+            if claims.audience != here && !claims.audience.split(' ').any(|resource| resource == here) {
                 return Err(VerifyError::Audience);
             }
             if !Binding::satisfies(expect.binding, claims.binding.as_ref()) {

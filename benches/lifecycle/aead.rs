@@ -7,28 +7,25 @@ pub use with_ring::{Bare, NAME};
 
 #[cfg(not(feature = "ring"))]
 mod pure {
-    use chacha20poly1305::aead::AeadInOut;
-    use chacha20poly1305::{KeyInit, Tag, XChaCha20Poly1305, XNonce};
+    use orion::hazardous::aead::xchacha20poly1305::{Nonce, SecretKey, Tag, XChaCha20Poly1305};
 
-    pub const NAME: &str = if cfg!(poly1305_backend = "soft") {
-        "chacha20poly1305, poly1305_backend=\"soft\""
-    } else {
-        "chacha20poly1305, default flags"
-    };
+    pub const NAME: &str = "orion";
 
-    pub struct Bare(XChaCha20Poly1305);
+    pub struct Bare(SecretKey);
 
     impl Bare {
         pub fn new(key: &[u8; 32]) -> Self {
-            Self(XChaCha20Poly1305::new(&(*key).into()))
+            Self(SecretKey::from(*key))
         }
 
         pub fn seal(&self, nonce: &[u8; 24], ad: &[u8], plaintext: &mut [u8]) -> [u8; 16] {
-            self.0.encrypt_inout_detached(&XNonce::from(*nonce), ad, plaintext.into()).unwrap().into()
+            let tag = XChaCha20Poly1305::seal_inplace(&self.0, &Nonce::from(*nonce), Some(ad), plaintext).unwrap();
+            tag.unprotected_as_ref().try_into().unwrap()
         }
 
         pub fn open(&self, nonce: &[u8; 24], ad: &[u8], ciphertext: &mut [u8], tag: &[u8; 16]) {
-            self.0.decrypt_inout_detached(&XNonce::from(*nonce), ad, ciphertext.into(), &Tag::from(*tag)).unwrap();
+            let (nonce, tag) = (Nonce::from(*nonce), Tag::from(*tag));
+            XChaCha20Poly1305::open_inplace(&self.0, &nonce, &tag, Some(ad), ciphertext).unwrap();
         }
     }
 }

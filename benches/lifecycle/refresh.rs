@@ -52,7 +52,7 @@ fn compare(table: &mut Table, ours: &mut Deployment<MemoryStore>, rounds: usize,
     let versus = |base| times.ratio("refresh", base);
     let case = format!("`refresh` ÷ the sum of its primitives, {among}");
     table.ratio(case, times.shown("refresh"), versus("primitives"), Target::AtMost(1.5));
-    let fast = cfg!(any(feature = "ring", poly1305_backend = "soft"));
+    let fast = cfg!(feature = "ring");
     let most = if fast { 1.0 } else { 1.6 };
     let case = format!("`refresh` ÷ oauth-as 1.0, {among}");
     table.ratio(case, times.shown("oauth-as"), versus("oauth-as"), Target::AtMost(most));

@@ -1,22 +1,21 @@
 //! XChaCha20-Poly1305 in pure Rust.
 
-use chacha20poly1305::aead::AeadInOut;
-use chacha20poly1305::{KeyInit, Tag, XChaCha20Poly1305, XNonce};
+use orion::hazardous::aead::xchacha20poly1305::{Nonce, SecretKey, Tag, XChaCha20Poly1305};
 
 use super::{NONCE, TAG};
 
-pub(crate) struct Aead(XChaCha20Poly1305);
+pub(crate) struct Aead(SecretKey);
 
 impl Aead {
     pub(crate) fn new(key: &[u8; 32]) -> Self {
-        Self(XChaCha20Poly1305::new(&(*key).into()))
+        Self(SecretKey::from(*key))
     }
 
     /// Encrypt `buffer[from..]` in place and append the tag. `None` if it is absurdly long.
     pub(crate) fn seal(&self, nonce: &[u8; NONCE], ad: &[u8], buffer: &mut Vec<u8>, from: usize) -> Option<()> {
         let plaintext = buffer.get_mut(from..)?;
-        let tag = self.0.encrypt_inout_detached(&XNonce::from(*nonce), ad, plaintext.into()).ok()?;
-        buffer.extend_from_slice(&tag);
+        let tag = XChaCha20Poly1305::seal_inplace(&self.0, &Nonce::from(*nonce), Some(ad), plaintext).ok()?;
+        buffer.extend_from_slice(tag.unprotected_as_ref());
         Some(())
     }
 
@@ -24,7 +23,7 @@ impl Aead {
     pub(crate) fn open<'a>(&self, nonce: &[u8; NONCE], ad: &[u8], sealed: &'a mut [u8]) -> Option<&'a mut [u8]> {
         let (ciphertext, tag) = sealed.split_last_chunk_mut::<TAG>()?;
         let tag = Tag::from(*tag);
-        self.0.decrypt_inout_detached(&XNonce::from(*nonce), ad, (&mut *ciphertext).into(), &tag).ok()?;
+        XChaCha20Poly1305::open_inplace(&self.0, &Nonce::from(*nonce), &tag, Some(ad), ciphertext).ok()?;
         Some(ciphertext)
     }
 }

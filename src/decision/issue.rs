@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::Context;
-use crate::claims::AccessClaims;
+use crate::claims::{AccessClaims, Audience, Names};
 use crate::family::TokenFamily;
 use crate::grant::{Resource, Scope};
 use crate::time::Timestamp;
@@ -64,10 +64,9 @@ impl Issue {
         AccessClaims {
             family: self.family.id,
             generation: self.family.generation,
-            subject: grant.subject.clone(),
-            client_id: grant.client_id.clone(),
+            names: Names::new(grant.subject(), grant.client_id()),
             scope: self.scope.clone(),
-            audience: self.audience.clone(),
+            audience: Audience::from(&*self.audience),
             issued_at: now,
             expires_at: now.saturating_add(lifetime),
             binding: self.family.binding,

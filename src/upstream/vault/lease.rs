@@ -39,7 +39,7 @@ impl Need {
 
     /// The account of the subject of `claims` that is asked for.
     pub(crate) fn of(&self, claims: &AccessClaims) -> Account {
-        Account { subject: claims.subject.clone(), service: self.service.clone(), name: self.name.clone() }
+        Account { subject: claims.subject().into(), service: self.service.clone(), name: self.name.clone() }
     }
 
     /// Whether the holder of `claims` may have `held` at all.

@@ -178,7 +178,7 @@ impl<S: TokenStore> CredentialVault<S> {
     pub(crate) fn report_refusal(&self, reason: UpstreamReason, claims: &AccessClaims, account: &Account) {
         self.audit.record(&AuditEvent {
             family: Some(claims.family),
-            client_id: Some(claims.client_id.clone()),
+            client_id: Some(claims.client_id().into()),
             ..self.event(UpstreamAct::Refuse, Some(reason), account)
         });
     }
