@@ -1,5 +1,6 @@
 //! What an access token says.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;
 
@@ -9,7 +10,7 @@ use crate::grant::{Resource, Scope};
 use crate::time::Timestamp;
 
 /// What an access token says, once it has been verified.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct AccessClaims {
     pub(crate) family: FamilyId,
     pub(crate) generation: u64,
@@ -50,10 +51,7 @@ impl AccessClaims {
 
     /// Where it may be used (`aud`).
     pub fn audience(&self) -> &[Resource] {
-        match &self.audience {
-            Audience::One(resource) => std::slice::from_ref(resource),
-            Audience::Many(resources) => resources,
-        }
+        self.audience.as_slice()
     }
 
     /// When it was issued (`iat`).
@@ -77,39 +75,81 @@ impl AccessClaims {
     }
 }
 
+impl fmt::Debug for AccessClaims {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { family, generation, names: _, scope, audience: _, issued_at, expires_at, binding, claims } = self;
+        f.debug_struct("AccessClaims")
+            .field("family", family)
+            .field("generation", generation)
+            .field("subject", &self.subject())
+            .field("client_id", &self.client_id())
+            .field("scope", scope)
+            .field("audience", &self.audience())
+            .field("issued_at", issued_at)
+            .field("expires_at", expires_at)
+            .field("binding", binding)
+            .field("claims", claims)
+            .finish()
+    }
+}
+
 /// Subject and client id in one allocation: these claims are made for every request.
 #[derive(Clone, PartialEq, Eq)]
 pub(crate) struct Names {
     /// The client id follows on the subject.
-    pub(crate) text: Box<str>,
-    pub(crate) subject_len: usize,
+    both: Box<str>,
+    subject_len: usize,
 }
 
 impl Names {
     pub(crate) fn new(subject: &str, client_id: &str) -> Self {
-        Self { text: [subject, client_id].concat().into(), subject_len: subject.len() }
+        Self { both: [subject, client_id].concat().into(), subject_len: subject.len() }
+    }
+
+    /// The subject is the first `subject_len` bytes. `None` if they end within a character, or there are fewer.
+    pub(crate) fn split(both: &str, subject_len: usize) -> Option<Self> {
+        both.is_char_boundary(subject_len).then(|| Self { both: both.into(), subject_len })
     }
 
     fn subject(&self) -> &str {
-        self.text.get(..self.subject_len).unwrap_or_default()
+        self.both.get(..self.subject_len).unwrap_or_default()
     }
 
     fn client_id(&self) -> &str {
-        self.text.get(self.subject_len..).unwrap_or_default()
-    }
-}
-
-impl fmt::Debug for Names {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:?} by {:?}", self.subject(), self.client_id())
+        self.both.get(self.subject_len..).unwrap_or_default()
     }
 }
 
 /// Nearly always one resource, and then without an allocation of its own.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub(crate) enum Audience {
     One(Resource),
     Many(Vec<Resource>),
+}
+
+impl Audience {
+    /// Resources separated by spaces, of which a URI has none.
+    pub(crate) fn split(text: &str) -> Self {
+        match text.contains(' ') {
+            false => Self::One(Resource::from_canonical(text)),
+            true => Self::Many(text.split(' ').map(Resource::from_canonical).collect()),
+        }
+    }
+
+    /// What [`split`](Self::split) takes apart.
+    pub(crate) fn join(&self) -> Cow<'_, str> {
+        match self {
+            Self::One(resource) => resource.as_str().into(),
+            Self::Many(resources) => resources.iter().map(Resource::as_str).collect::<Vec<_>>().join(" ").into(),
+        }
+    }
+
+    fn as_slice(&self) -> &[Resource] {
+        match self {
+            Self::One(resource) => std::slice::from_ref(resource),
+            Self::Many(resources) => resources,
+        }
+    }
 }
 
 impl From<&[Resource]> for Audience {

@@ -67,7 +67,7 @@ impl KeySet {
 
     /// The blind index key of `value` in the index `name`: 128 bits of a keyed hash.
     pub(crate) fn index(&self, name: &str, value: &str) -> IndexKey {
-        let tag = self.index.tag(&[name.as_bytes(), &[0], value.as_bytes()]);
+        let tag = self.index.tag([name.as_bytes(), &[0], value.as_bytes()]);
         let mut key = [0; 16];
         key.copy_from_slice(&tag[..16]);
         IndexKey::from_bytes(key)

@@ -92,7 +92,7 @@
 //! | `http` | no | `http`: the OAuth endpoints and the bearer check, over the `http` types and the tower traits |
 //! | `upstream` | no | `upstream`: a vault for the credentials that the server itself holds for its users |
 //! | `os-keyring` | no | `upstream::OsKeyring`: master keys in the operating system's credential store |
-//! | `ring` | no | ring instead of pure Rust for XChaCha20-Poly1305: the same bytes, several times faster |
+//! | `ring` | no | ring instead of pure Rust for XChaCha20-Poly1305: the same bytes, faster |
 
 #![warn(missing_docs, missing_debug_implementations, unreachable_pub)]
 #![warn(clippy::exhaustive_enums)]

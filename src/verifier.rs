@@ -114,8 +114,7 @@ impl AccessVerifier {
             if now >= claims.expires_at {
                 return Err(VerifyError::Expired);
             }
-            let here = expect.resource.as_str();
-            if claims.audience != here && !claims.audience.split(' ').any(|resource| resource == here) {
+            if !claims.audience.split(' ').any(|resource| resource == expect.resource.as_str()) {
                 return Err(VerifyError::Audience);
             }
             if !Binding::satisfies(expect.binding, claims.binding.as_ref()) {

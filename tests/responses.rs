@@ -401,6 +401,15 @@ fn the_largest_grant_there_may_be_fits_into_a_token() {
     let first = block_on(bench.issuer.issue(largest, Some(Binding::Certificate([1; 32])))).unwrap();
     assert_eq!(json(&bench.introspect(first.access_token.expose()))["c"].as_str().unwrap().len(), room);
 
+    // The same room spent on a subject whose characters take two bytes each, and on several resources.
+    let named = |count| Grant::new("ü".repeat(count), "client-1", scope("mcp:read"), resource());
+    let more = |grant: Grant| grant.with_resource(Resource::parse("https://files.example.com").unwrap());
+    let longest = (0..Grant::MAX_BYTES).rev().find_map(|count| named(count).and_then(more).ok()).unwrap();
+    let first = bench.begin(longest.clone());
+    let claims = bench.live(&first).unwrap();
+    assert_eq!((claims.subject(), claims.client_id()), (longest.subject(), longest.client_id()));
+    assert_eq!((claims.scope(), claims.audience()), (longest.scope(), longest.resources()));
+
     // The same room spent on as many small claims as there can be.
     let mut many = grant();
     for number in 0.. {

@@ -1,4 +1,7 @@
-//! XChaCha20-Poly1305 in pure Rust.
+//! XChaCha20-Poly1305 in pure Rust, by orion.
+//!
+//! Keys and the state of cipher and MAC are zeroized; the subkey of each call passes through the stack and stays there until that
+//! is overwritten. It opens what one nonce has sealed.
 
 use orion::hazardous::aead::xchacha20poly1305::{Nonce, SecretKey, Tag, XChaCha20Poly1305};
 

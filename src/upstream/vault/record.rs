@@ -109,13 +109,10 @@ fn split(record: &Record) -> Option<(&str, &[u8], &[u8])> {
 /// Over everything that the store holds in the clear, and `tagged`, the payload up to the tag.
 fn tag(record: &Record, tagged: &[u8], envelope: &Envelope) -> [u8; TAG] {
     let Record { key: place, version, expires_at, indexes, payload: _ } = record;
-    let mut head = Vec::with_capacity(16 + 3 * 8 + 16 * indexes.len());
-    head.extend_from_slice(place.as_bytes());
-    head.extend_from_slice(&version.to_be_bytes());
-    head.extend_from_slice(&expires_at.to_bytes());
-    head.extend_from_slice(&(indexes.len() as u64).to_be_bytes());
-    indexes.iter().for_each(|index| head.extend_from_slice(index.as_bytes()));
-    envelope.tag.tag(&[&head, tagged])
+    let count = indexes.len() as u64;
+    let head = [&place.as_bytes()[..], &version.to_be_bytes(), &expires_at.to_bytes(), &count.to_be_bytes()];
+    let indexes = indexes.iter().map(|index| &index.as_bytes()[..]);
+    envelope.tag.tag(head.into_iter().chain(indexes).chain([tagged]))
 }
 
 fn content_data(key: RecordKey) -> [u8; 17] {

@@ -34,8 +34,8 @@ impl Root {
         let (subject, service) = (account.subject(), account.service());
         let named = [u8::from(account.name().is_some())];
         let name = account.name().unwrap_or_default().as_bytes();
-        let parts = [&length(subject), subject.as_bytes(), &length(service), service.as_bytes(), &named, name];
-        RecordKey::from_bytes(first_half(self.locate.tag(&parts)))
+        let parts = [&length(subject)[..], subject.as_bytes(), &length(service), service.as_bytes(), &named, name];
+        RecordKey::from_bytes(first_half(self.locate.tag(parts)))
     }
 
     /// The index of all that `subject` has.
@@ -67,7 +67,7 @@ impl Root {
     }
 
     fn index(&self, name: &str, value: &[u8]) -> IndexKey {
-        IndexKey::from_bytes(first_half(self.index.tag(&[name.as_bytes(), &[0], value])))
+        IndexKey::from_bytes(first_half(self.index.tag([name.as_bytes(), &[0], value])))
     }
 }
 
