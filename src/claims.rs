@@ -77,14 +77,14 @@ impl AccessClaims {
 
 impl fmt::Debug for AccessClaims {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { family, generation, names: _, scope, audience: _, issued_at, expires_at, binding, claims } = self;
+        let Self { family, generation, names: _, scope, audience, issued_at, expires_at, binding, claims } = self;
         f.debug_struct("AccessClaims")
             .field("family", family)
             .field("generation", generation)
             .field("subject", &self.subject())
             .field("client_id", &self.client_id())
             .field("scope", scope)
-            .field("audience", &self.audience())
+            .field("audience", audience)
             .field("issued_at", issued_at)
             .field("expires_at", expires_at)
             .field("binding", binding)
@@ -121,7 +121,7 @@ impl Names {
 }
 
 /// Nearly always one resource, and then without an allocation of its own.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq, Hash)]
 pub(crate) enum Audience {
     One(Resource),
     Many(Vec<Resource>),
@@ -144,11 +144,17 @@ impl Audience {
         }
     }
 
-    fn as_slice(&self) -> &[Resource] {
+    pub(crate) fn as_slice(&self) -> &[Resource] {
         match self {
             Self::One(resource) => std::slice::from_ref(resource),
             Self::Many(resources) => resources,
         }
+    }
+}
+
+impl fmt::Debug for Audience {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.as_slice()).finish()
     }
 }
 

@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
+use crate::claims::Audience;
+
 /// The members of an introspection response (RFC 7662 §2.2) that are not the application's.
 #[rustfmt::skip]
 const RESERVED: [&str; 13] = [
@@ -126,7 +128,7 @@ pub struct Grant {
     pub(crate) subject: Arc<str>,
     pub(crate) client_id: Arc<str>,
     pub(crate) scope: Scope,
-    pub(crate) resources: Vec<Resource>,
+    pub(crate) resources: Audience,
     pub(crate) claims: BTreeMap<String, String>,
 }
 
@@ -153,7 +155,7 @@ impl Grant {
         if subject.chars().chain(client_id.chars()).any(char::is_control) {
             return Err(GrantError::Control);
         }
-        Self { subject, client_id, scope, resources: vec![resource], claims: BTreeMap::new() }.within_limit()
+        Self { subject, client_id, scope, resources: Audience::One(resource), claims: BTreeMap::new() }.within_limit()
     }
 
     /// The same grant, for one more resource.
@@ -162,8 +164,8 @@ impl Grant {
     ///
     /// [`GrantError::TooLong`].
     pub fn with_resource(mut self, resource: Resource) -> Result<Self, GrantError> {
-        if !self.resources.contains(&resource) {
-            self.resources.push(resource);
+        if !self.resources().contains(&resource) {
+            self.resources = Audience::Many([self.resources(), &[resource]].concat());
         }
         self.within_limit()
     }
@@ -184,7 +186,7 @@ impl Grant {
     }
 
     fn within_limit(self) -> Result<Self, GrantError> {
-        let resources: usize = self.resources.iter().map(|r| r.as_str().len() + 1).sum();
+        let resources: usize = self.resources().iter().map(|r| r.as_str().len() + 1).sum();
         let claims: usize = self.claims.iter().map(|(name, value)| name.len() + value.len() + 4).sum();
         let bytes = self.subject.len() + self.client_id.len() + self.scope.as_str().len() + resources + claims;
         if bytes > Self::MAX_BYTES { Err(GrantError::TooLong { bytes }) } else { Ok(self) }
@@ -207,7 +209,7 @@ impl Grant {
 
     /// Where tokens of this grant may be used; at least one resource.
     pub fn resources(&self) -> &[Resource] {
-        &self.resources
+        self.resources.as_slice()
     }
 
     /// The application's own claims.

@@ -175,7 +175,7 @@ impl<S: TokenStore> TokenIssuer<S> {
             };
             let cx = self.context();
             let decision = decide(&found.family, &token, &cx);
-            if let Some(answer) = self.carry_out(&found, decision, ask, &cx).await? {
+            if let Some(answer) = self.carry_out(found, decision, ask, &cx).await? {
                 return Ok(answer);
             }
         }
@@ -185,7 +185,7 @@ impl<S: TokenStore> TokenIssuer<S> {
     /// `None` if the write met a conflict.
     async fn carry_out(
         &self,
-        found: &Found,
+        found: Found,
         decision: Decision,
         ask: &Ask<'_>,
         cx: &Context<'_>,
@@ -282,18 +282,18 @@ impl<S: TokenStore> TokenIssuer<S> {
     }
 
     /// Write `next` in the place of what was found, or where there is nothing yet.
-    pub(crate) async fn write(&self, next: &TokenFamily, found: Option<&Found>, draw: &Draw) -> Result<Commit, Error> {
+    pub(crate) async fn write(&self, next: &TokenFamily, found: Option<Found>, draw: &Draw) -> Result<Commit, Error> {
         let keys = self.keyring.primary();
-        let version = found.map_or(0, |found| found.version).saturating_add(1);
+        let version = found.as_ref().map_or(0, |found| found.version).saturating_add(1);
         // Subject and client of a family never change, so neither do its index keys, unless the key does.
-        let kept = found.filter(|found| found.sealed_with == keys.id).map(|found| found.indexes.clone());
+        let kept = found.filter(|found| found.sealed_with == keys.id).map(|found| found.indexes);
         let indexes = kept.unwrap_or_else(|| record::indexes(next, keys));
         let expires_at = next.purge_at(&self.policies.lifetimes(&next.grant));
         let record = record::seal(next, version, expires_at, indexes, keys, &draw.record_nonce)?;
         Ok(self.store.commit(record).await?)
     }
 
-    fn derive(&self, family: &TokenFamily) -> Result<Zeroizing<String>, Error> {
+    fn derive(&self, family: &TokenFamily) -> Result<Zeroizing<Box<str>>, Error> {
         refresh::derive(family, &self.keyring).ok_or_else(|| Error::new(ErrorKind::UnknownKey(family.key_id)))
     }
 

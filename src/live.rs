@@ -80,7 +80,7 @@ impl<S: TokenStore> TokenIssuer<S> {
             };
             let Decision { write, verdict, event } = decision::live(&found.family, claims, &self.context());
             if let Some(next) = write
-                && self.write(&next, Some(&found), &self.draw()?).await? == Commit::Conflict
+                && self.write(&next, Some(found), &self.draw()?).await? == Commit::Conflict
             {
                 continue;
             }

@@ -6,11 +6,12 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use crate::claims::Audience;
 use crate::client::Binding;
 use crate::crypto;
 use crate::error::Error;
 use crate::family::{CodeCheck, FamilyId, FamilySecret, Status, TokenFamily};
-use crate::grant::{Grant, Resource, Scope};
+use crate::grant::{Grant, Scope};
 use crate::keyring::{KeyId, KeySet, Keyring};
 use crate::sealed::{self, Kind, Opened, corrupt};
 use crate::store::{IndexKey, Record};
@@ -37,11 +38,11 @@ struct Stored<'a> {
     retries: u32,
     confirmed: bool,
     key_id: u32,
-    #[serde(borrow)]
     subject: &'a str,
     client_id: &'a str,
     scope: &'a str,
-    resources: Vec<&'a str>,
+    #[serde(borrow)]
+    resources: Cow<'a, str>,
     claims: Cow<'a, BTreeMap<String, String>>,
 }
 
@@ -64,7 +65,7 @@ impl<'a> Stored<'a> {
             subject: grant.subject(),
             client_id: grant.client_id(),
             scope: grant.scope().as_str(),
-            resources: grant.resources().iter().map(Resource::as_str).collect(),
+            resources: grant.resources.join(),
             claims: Cow::Borrowed(grant.claims()),
         }
     }
@@ -74,7 +75,7 @@ impl<'a> Stored<'a> {
             subject: self.subject.into(),
             client_id: self.client_id.into(),
             scope: Scope::from_canonical(self.scope),
-            resources: self.resources.into_iter().map(Resource::from_canonical).collect(),
+            resources: Audience::split(&self.resources),
             claims: self.claims.into_owned(),
         };
         TokenFamily {

@@ -138,7 +138,7 @@ impl<S: TokenStore> TokenIssuer<S> {
             let Some(found) = self.load(id).await? else { return Ok(false) };
             let Some(Decision { write, event, .. }) = decide(&found.family) else { return Ok(false) };
             if let Some(next) = write
-                && self.write(&next, Some(&found), &self.draw()?).await? == Commit::Conflict
+                && self.write(&next, Some(found), &self.draw()?).await? == Commit::Conflict
             {
                 continue;
             }

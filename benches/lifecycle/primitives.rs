@@ -43,7 +43,7 @@ struct Family<'a> {
     subject: &'a str,
     client_id: &'a str,
     scope: &'a str,
-    resources: Vec<&'a str>,
+    resources: &'a str,
     claims: Vec<(&'a str, &'a str)>,
 }
 
@@ -170,7 +170,7 @@ fn encoded_family(varying: [u8; 24]) -> Vec<u8> {
         subject: SUBJECT,
         client_id: CLIENT,
         scope: SCOPE,
-        resources: vec![AUDIENCE],
+        resources: AUDIENCE,
         claims: Vec::new(),
     };
     postcard::to_extend(&family, Vec::with_capacity(512)).unwrap()

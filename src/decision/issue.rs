@@ -5,12 +5,12 @@ use std::time::Duration;
 use super::Context;
 use crate::claims::{AccessClaims, Audience, Names};
 use crate::family::TokenFamily;
-use crate::grant::{Resource, Scope};
+use crate::grant::Scope;
 use crate::time::Timestamp;
 
 /// The first tokens of a family that begins without a code.
 pub fn issue(family: &TokenFamily, cx: &Context<'_>) -> Issue {
-    Issue::new(family.clone(), family.grant.scope(), family.grant.resources(), cx)
+    Issue::new(family.clone(), family.grant.scope(), family.grant.resources.clone(), cx)
 }
 
 /// The tokens to issue.
@@ -22,7 +22,7 @@ pub struct Issue {
     /// The scope of the access token.
     pub scope: Scope,
     /// The audience of the access token.
-    pub audience: Vec<Resource>,
+    pub(crate) audience: Audience,
     /// The longest the access token may live.
     pub lifetime: Duration,
     /// By how many percent at most its life is to be shortened.
@@ -37,14 +37,14 @@ pub struct Issue {
 
 impl Issue {
     /// What is to be issued for `family` as it is after the write.
-    pub(super) fn new(family: TokenFamily, scope: &Scope, audience: &[Resource], cx: &Context<'_>) -> Self {
+    pub(super) fn new(family: TokenFamily, scope: &Scope, audience: Audience, cx: &Context<'_>) -> Self {
         let lifetimes = cx.policies.lifetimes(&family.grant);
         let client_id = family.grant.client_id();
         let absolute = family.absolute_end(&lifetimes).since(cx.now);
         let idle = family.idle_end(&lifetimes).since(cx.now).min(absolute);
         Self {
             scope: scope.clone(),
-            audience: audience.to_vec(),
+            audience,
             // Once the refresh token is dead the record may be purged, and then a live check would find nothing.
             lifetime: cx.policies.access_lifetime(client_id, scope).min(idle),
             jitter_percent: cx.policies.policy(client_id).jitter_percent,
@@ -66,7 +66,7 @@ impl Issue {
             generation: self.family.generation,
             names: Names::new(grant.subject(), grant.client_id()),
             scope: self.scope.clone(),
-            audience: Audience::from(&*self.audience),
+            audience: self.audience.clone(),
             issued_at: now,
             expires_at: now.saturating_add(lifetime),
             binding: self.family.binding,

@@ -173,8 +173,8 @@ impl<'a> Presentation<'a> {
             _ => &grant.scope,
         };
         let audience = match self.ask.resources {
-            [] => &grant.resources[..],
-            asked if asked.iter().all(|resource| grant.resources.contains(resource)) => asked,
+            [] => grant.resources.clone(),
+            asked if asked.iter().all(|resource| grant.resources().contains(resource)) => asked.into(),
             _ => return Err(Reason::ResourceNotGranted),
         };
         let family = write.as_ref().unwrap_or(self.family).clone();

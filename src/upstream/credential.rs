@@ -1,5 +1,6 @@
 //! What is held for a user at another service, and where.
 
+use std::mem;
 use std::sync::Arc;
 
 use zeroize::Zeroizing;
@@ -9,12 +10,15 @@ use crate::redacted::redacted;
 use crate::time::Timestamp;
 
 /// Text that must not be shown: zeroized on drop, redacted, never serialized.
-pub struct SecretText(Zeroizing<String>);
+pub struct SecretText(Zeroizing<Box<str>>);
 
 impl SecretText {
     /// A secret of this text.
     pub fn new(text: impl Into<String>) -> Self {
-        Self(Zeroizing::new(text.into()))
+        let mut text = Zeroizing::new(text.into());
+        // To shrink it would leave a copy behind.
+        let is_exact = text.len() == text.capacity();
+        Self(Zeroizing::new(if is_exact { mem::take(&mut *text).into() } else { text.as_str().into() }))
     }
 
     /// The text, for the request to the service: never for a log, an error, a URL, or an answer to a client.
