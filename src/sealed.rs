@@ -74,8 +74,7 @@ pub(crate) fn is_upstream(record: &Record) -> bool {
 
 /// The key that `record` says it is sealed with.
 pub(crate) fn key_id(record: &Record) -> Option<KeyId> {
-    let (_, rest) = record.payload.split_first()?;
-    rest.first_chunk().map(|id| KeyId::from_bytes(*id))
+    record.payload.get(1..)?.first_chunk().map(|id| KeyId::from_bytes(*id))
 }
 
 /// Open `record`; its payload is taken out of it.
@@ -102,10 +101,8 @@ pub(crate) fn corrupt() -> Error {
 fn associated_data(record: &Record, header: &[u8; HEADER]) -> Vec<u8> {
     let Record { key, version, expires_at, indexes, payload: _ } = record;
     let mut ad = Vec::with_capacity(HEADER + 16 + 8 + 8 + 16 * Record::MAX_INDEXES);
-    ad.extend_from_slice(header);
-    ad.extend_from_slice(key.as_bytes());
-    ad.extend_from_slice(&version.to_be_bytes());
-    ad.extend_from_slice(&expires_at.to_bytes());
+    let head = [&header[..], key.as_bytes(), &version.to_be_bytes(), &expires_at.to_bytes()];
+    head.into_iter().for_each(|part| ad.extend_from_slice(part));
     indexes.iter().for_each(|index| ad.extend_from_slice(index.as_bytes()));
     ad
 }

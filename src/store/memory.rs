@@ -1,6 +1,6 @@
 //! Records in memory: for tests, and for servers whose sessions may die with the process.
 
-use std::collections::{BTreeSet, HashMap, hash_map::Entry};
+use std::collections::{BTreeSet, HashMap, HashSet, hash_map::Entry};
 use std::fmt;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -12,19 +12,13 @@ const SHARDS: usize = 64;
 
 /// A [`TokenStore`] in memory. Its futures are ready at once; nothing outlives the process.
 pub struct MemoryStore {
-    /// By key. Within a commit this lock is held while the two below are taken, never the other way round.
-    records: [Mutex<HashMap<RecordKey, Record>>; SHARDS],
-    indexes: [Mutex<HashMap<IndexKey, BTreeSet<RecordKey>>>; SHARDS],
-    expiries: Mutex<BTreeSet<(Timestamp, RecordKey)>>,
+    /// By the leading bits of the key, so they are in key order.
+    shards: [Mutex<Shard>; SHARDS],
 }
 
 impl Default for MemoryStore {
     fn default() -> Self {
-        Self {
-            records: std::array::from_fn(|_| Mutex::default()),
-            indexes: std::array::from_fn(|_| Mutex::default()),
-            expiries: Mutex::default(),
-        }
+        Self { shards: std::array::from_fn(|_| Mutex::default()) }
     }
 }
 
@@ -36,7 +30,7 @@ impl MemoryStore {
 
     /// How many records there are, expired ones included.
     pub fn len(&self) -> usize {
-        self.records.iter().map(|shard| lock(shard).len()).sum()
+        self.shards.iter().map(|shard| lock(shard).records.len()).sum()
     }
 
     /// Whether there are no records.
@@ -44,121 +38,37 @@ impl MemoryStore {
         self.len() == 0
     }
 
-    fn records(&self, key: RecordKey) -> MutexGuard<'_, HashMap<RecordKey, Record>> {
-        lock(&self.records[shard(key.as_bytes())])
-    }
-
-    fn index(&self, index: IndexKey) -> MutexGuard<'_, HashMap<IndexKey, BTreeSet<RecordKey>>> {
-        lock(&self.indexes[shard(index.as_bytes())])
-    }
-
-    /// Bring the index keys and the expiry from what `old` had to what `new` has. What stays is not touched: a listing that
-    /// comes in between must not miss the record.
-    fn reindex(&self, key: RecordKey, old: Option<&Record>, new: Option<&Record>) {
-        let (expired, expires) = (old.map(|record| record.expires_at), new.map(|record| record.expires_at));
-        if expired != expires {
-            let mut expiries = lock(&self.expiries);
-            expired.map(|at| expiries.remove(&(at, key)));
-            expires.map(|at| expiries.insert((at, key)));
-        }
-        let (old, new) = (indexes(old), indexes(new));
-        for index in new.iter().filter(|index| !old.contains(index)) {
-            self.index(*index).entry(*index).or_default().insert(key);
-        }
-        for index in old.iter().filter(|index| !new.contains(index)) {
-            if let Entry::Occupied(mut keys) = self.index(*index).entry(*index) {
-                keys.get_mut().remove(&key);
-                if keys.get().is_empty() {
-                    keys.remove();
-                }
-            }
-        }
-    }
-
-    fn swap(&self, record: Record) -> Commit {
-        let mut shard = self.records(record.key);
-        match shard.entry(record.key) {
-            Entry::Vacant(entry) if record.version == 1 => {
-                self.reindex(record.key, None, Some(&record));
-                entry.insert(record);
-                Commit::Apply
-            }
-            Entry::Occupied(mut entry) if entry.get().version.checked_add(1) == Some(record.version) => {
-                self.reindex(record.key, Some(entry.get()), Some(&record));
-                entry.insert(record);
-                Commit::Apply
-            }
-            _ => Commit::Conflict,
-        }
-    }
-
-    fn page(&self, select: Select, after: Option<Cursor>, limit: usize) -> Page {
-        // The cursor is the last key seen. Shards follow the leading bits of the key, so they are in key order too.
-        let after = after.and_then(|c| c.as_bytes().try_into().ok()).map(RecordKey::from_bytes);
-        let behind = |key: &RecordKey| after.is_none_or(|after| *key > after);
-        let keys: Vec<RecordKey> = match select {
-            Select::Index(index) => {
-                let keys = self.index(index);
-                keys.get(&index).into_iter().flatten().copied().filter(behind).take(limit).collect()
-            }
-            Select::All => {
-                let first = after.map_or(0, |key| shard(key.as_bytes()));
-                let mut keys = Vec::new();
-                for shard in &self.records[first..] {
-                    let mut more: Vec<_> = lock(shard).keys().copied().filter(behind).collect();
-                    more.sort_unstable();
-                    more.truncate(limit - keys.len());
-                    keys.append(&mut more);
-                    if keys.len() == limit {
-                        break;
-                    }
-                }
-                keys
-            }
-        };
-        let next = keys.last().filter(|_| keys.len() == limit).map(|key| Cursor::new(*key.as_bytes()));
-        Page::new(keys.into_iter().filter_map(|key| self.records(key).get(&key).cloned()).collect(), next)
-    }
-
-    fn remove_expired(&self, now: Timestamp, limit: usize) -> usize {
-        let mut removed = 0;
-        // Again from the start while some of those found were renewed before they could be removed.
-        loop {
-            let expired = |(at, _): &&(Timestamp, RecordKey)| *at <= now;
-            let keys: Vec<_> =
-                lock(&self.expiries).iter().take_while(expired).take(limit - removed).map(|(_, key)| *key).collect();
-            if keys.is_empty() {
-                return removed;
-            }
-            for key in keys {
-                let mut shard = self.records(key);
-                if let Entry::Occupied(entry) = shard.entry(key)
-                    && entry.get().expires_at <= now
-                {
-                    self.reindex(key, Some(entry.get()), None);
-                    entry.remove();
-                    removed += 1;
-                }
-            }
-        }
+    fn shard(&self, key: RecordKey) -> MutexGuard<'_, Shard> {
+        lock(&self.shards[number(key)])
     }
 }
 
 impl TokenStore for MemoryStore {
     async fn get(&self, key: RecordKey) -> Result<Option<Record>, StoreError> {
-        Ok(self.records(key).get(&key).cloned())
+        Ok(self.shard(key).records.get(&key).cloned())
     }
 
     async fn commit(&self, record: Record) -> Result<Commit, StoreError> {
-        Ok(self.swap(record))
+        Ok(self.shard(record.key).commit(record))
     }
 
+    /// The cursor is the last key seen.
     async fn list(&self, select: Select, after: Option<Cursor>, limit: usize) -> Result<Page, StoreError> {
-        Ok(self.page(select, after, limit.max(1)))
+        let (limit, mut page): (_, Vec<Record>) = (limit.max(1), Vec::new());
+        let after = after.and_then(|c| c.as_bytes().try_into().ok()).map(RecordKey::from_bytes);
+        for shard in &self.shards[after.map_or(0, number)..] {
+            lock(shard).list(select, after, limit, &mut page);
+            if page.len() == limit {
+                break;
+            }
+        }
+        let next = page.last().filter(|_| page.len() == limit).map(|record| Cursor::new(*record.key.as_bytes()));
+        Ok(Page::new(page, next))
     }
 
     async fn purge(&self, now: Timestamp, limit: usize) -> Result<usize, StoreError> {
-        Ok(self.remove_expired(now, limit.max(1)))
+        let limit = limit.max(1);
+        Ok(self.shards.iter().fold(0, |removed, shard| removed + lock(shard).purge(now, limit - removed)))
     }
 }
 
@@ -168,8 +78,66 @@ impl fmt::Debug for MemoryStore {
     }
 }
 
-fn indexes(record: Option<&Record>) -> &[IndexKey] {
-    record.map_or(&[], |record| &record.indexes)
+/// Records whose keys begin alike.
+#[derive(Default)]
+struct Shard {
+    records: HashMap<RecordKey, Record>,
+    indexes: HashMap<IndexKey, HashSet<RecordKey>>,
+    expiries: BTreeSet<(Timestamp, RecordKey)>,
+}
+
+impl Shard {
+    fn commit(&mut self, record: Record) -> Commit {
+        let old = self.records.get_mut(&record.key);
+        if old.as_ref().map_or(0, |old| old.version).checked_add(1) != Some(record.version) {
+            return Commit::Conflict;
+        }
+        match old {
+            // An ordinary rotation.
+            Some(old) if old.indexes == record.indexes && old.expires_at == record.expires_at => *old = record,
+            _ => {
+                self.remove(record.key);
+                self.expiries.insert((record.expires_at, record.key));
+                for index in &record.indexes {
+                    self.indexes.entry(*index).or_default().insert(record.key);
+                }
+                self.records.insert(record.key, record);
+            }
+        }
+        Commit::Apply
+    }
+
+    fn remove(&mut self, key: RecordKey) {
+        if let Some(Record { expires_at, indexes, .. }) = self.records.remove(&key) {
+            self.expiries.remove(&(expires_at, key));
+            for index in indexes {
+                if let Entry::Occupied(mut listed) = self.indexes.entry(index) {
+                    listed.get_mut().remove(&key);
+                    if listed.get().is_empty() {
+                        listed.remove();
+                    }
+                }
+            }
+        }
+    }
+
+    /// Fill `page` up to `limit`.
+    fn list(&self, select: Select, after: Option<RecordKey>, limit: usize, page: &mut Vec<Record>) {
+        let all: &mut dyn Iterator<Item = &RecordKey> = match select {
+            Select::Index(index) => &mut self.indexes.get(&index).into_iter().flatten(),
+            Select::All => &mut self.records.keys(),
+        };
+        let mut keys: Vec<_> = all.filter(|key| after.is_none_or(|after| **key > after)).collect();
+        keys.sort_unstable();
+        page.extend(keys.into_iter().take(limit - page.len()).filter_map(|key| self.records.get(key).cloned()));
+    }
+
+    fn purge(&mut self, now: Timestamp, limit: usize) -> usize {
+        let expired = |(at, _): &&(Timestamp, RecordKey)| *at <= now;
+        let keys: Vec<_> = self.expiries.iter().take_while(expired).take(limit).map(|(_, key)| *key).collect();
+        keys.iter().for_each(|key| self.remove(*key));
+        keys.len()
+    }
 }
 
 /// No operation panics while it holds a lock, so a poisoned one still guards sound data.
@@ -177,6 +145,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-fn shard(key: &[u8; 16]) -> usize {
-    usize::from(key[0]) * SHARDS / 256
+/// Of the shard of `key`.
+fn number(key: RecordKey) -> usize {
+    usize::from(key.as_bytes()[0]) * SHARDS / 256
 }
