@@ -1,6 +1,6 @@
 //! What the user consented to: subject, client, scope, resources.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BinaryHeap};
 use std::fmt;
 use std::sync::Arc;
 
@@ -24,11 +24,11 @@ impl Scope {
     /// [`GrantError::Scope`] for a character outside `%x21 / %x23-5B / %x5D-7E`.
     pub fn parse(text: &str) -> Result<Self, GrantError> {
         let allowed = |byte: u8| matches!(byte, b'!' | b'#'..=b'[' | b']'..=b'~');
-        let mut tokens: Vec<&str> = text.split(' ').filter(|token| !token.is_empty()).collect();
+        let tokens: BinaryHeap<&str> = text.split(' ').filter(|token| !token.is_empty()).collect();
         if !tokens.iter().all(|token| token.bytes().all(allowed)) {
             return Err(GrantError::Scope);
         }
-        tokens.sort_unstable();
+        let mut tokens = tokens.into_sorted_vec();
         tokens.dedup();
         Ok(Self(tokens.join(" ").into()))
     }

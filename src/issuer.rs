@@ -140,7 +140,7 @@ impl<S: TokenStore> TokenIssuer<S> {
         let proof = Redemption { code_verifier, redirect_uri: *redirect_uri };
         let ask = wants.ask(client, binding.as_ref());
         let presented = Presented::code(code, &self.keyring);
-        self.exchange(presented.as_ref(), &ask, |family, token, cx| decision::redeem(family, token, &proof, &ask, cx))
+        self.exchange(presented.as_ref(), &ask, &|family, token, cx| decision::redeem(family, token, &proof, &ask, cx))
             .await
     }
 
@@ -153,7 +153,7 @@ impl<S: TokenStore> TokenIssuer<S> {
         };
         let ask = wants.ask(client, binding.as_ref());
         let presented = Presented::refresh_token(refresh_token, &self.keyring);
-        self.exchange(presented.as_ref(), &ask, |family, token, cx| decision::refresh(family, token, &ask, cx)).await
+        self.exchange(presented.as_ref(), &ask, &|family, token, cx| decision::refresh(family, token, &ask, cx)).await
     }
 
     /// Load, authenticate, decide, commit, respond; again from the start if the commit met a conflict.
@@ -163,7 +163,7 @@ impl<S: TokenStore> TokenIssuer<S> {
         &self,
         presented: Option<&Presented>,
         ask: &Ask<'_>,
-        decide: impl Fn(&TokenFamily, &Genuine, &Context<'_>) -> Decision,
+        decide: &(dyn Fn(&TokenFamily, &Genuine, &Context<'_>) -> Decision + Sync),
     ) -> Result<Answer, Error> {
         let Some(presented) = presented else { return Ok(self.refuse(Reason::Malformed, ask.client, None)) };
         for _ in 0..MAX_ATTEMPTS {

@@ -1,7 +1,9 @@
 //! Records in memory: for tests, and for servers whose sessions may die with the process.
 
-use std::collections::{BTreeSet, HashMap, HashSet, hash_map::Entry};
+use std::cmp::Reverse;
+use std::collections::{BTreeSet, BinaryHeap, HashMap, HashSet, hash_map::Entry};
 use std::fmt;
+use std::iter;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::{Commit, Cursor, IndexKey, Page, Record, RecordKey, Select, StoreError, TokenStore};
@@ -127,9 +129,9 @@ impl Shard {
             Select::Index(index) => &mut self.indexes.get(&index).into_iter().flatten(),
             Select::All => &mut self.records.keys(),
         };
-        let mut keys: Vec<_> = all.filter(|key| after.is_none_or(|after| **key > after)).collect();
-        keys.sort_unstable();
-        page.extend(keys.into_iter().take(limit - page.len()).filter_map(|key| self.records.get(key).cloned()));
+        let mut keys: BinaryHeap<_> = all.filter(|key| after.is_none_or(|after| **key > after)).map(Reverse).collect();
+        let next = iter::from_fn(|| keys.pop()).take(limit - page.len());
+        page.extend(next.filter_map(|Reverse(key)| self.records.get(key).cloned()));
     }
 
     fn purge(&mut self, now: Timestamp, limit: usize) -> usize {
