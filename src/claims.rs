@@ -120,7 +120,8 @@ impl Names {
     }
 }
 
-/// Nearly always one resource, and then without an allocation of its own.
+/// Nearly always one resource, and then without an allocation of its own. `Many` has two or more: or what is equal would
+/// differ.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub(crate) enum Audience {
     One(Resource),

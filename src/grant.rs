@@ -24,6 +24,7 @@ impl Scope {
     /// [`GrantError::Scope`] for a character outside `%x21 / %x23-5B / %x5D-7E`.
     pub fn parse(text: &str) -> Result<Self, GrantError> {
         let allowed = |byte: u8| matches!(byte, b'!' | b'#'..=b'[' | b']'..=b'~');
+        // A heap, because a sort is several KiB of code more.
         let tokens: BinaryHeap<&str> = text.split(' ').filter(|token| !token.is_empty()).collect();
         if !tokens.iter().all(|token| token.bytes().all(allowed)) {
             return Err(GrantError::Scope);
@@ -165,7 +166,7 @@ impl Grant {
     /// [`GrantError::TooLong`].
     pub fn with_resource(mut self, resource: Resource) -> Result<Self, GrantError> {
         if !self.resources().contains(&resource) {
-            self.resources = Audience::Many([self.resources(), &[resource]].concat());
+            self.resources = Audience::from(&*[self.resources(), &[resource]].concat());
         }
         self.within_limit()
     }

@@ -163,6 +163,7 @@ impl<S: TokenStore> TokenIssuer<S> {
         &self,
         presented: Option<&Presented>,
         ask: &Ask<'_>,
+        // One future for both: they are long.
         decide: &(dyn Fn(&TokenFamily, &Genuine, &Context<'_>) -> Decision + Sync),
     ) -> Result<Answer, Error> {
         let Some(presented) = presented else { return Ok(self.refuse(Reason::Malformed, ask.client, None)) };

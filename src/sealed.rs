@@ -43,7 +43,7 @@ impl Opened {
     }
 }
 
-/// `content` as bytes. Their vector never grows, since that would leave copies of secrets behind.
+/// `content` as bytes. Their vector neither grows nor shrinks: either would leave a copy of secrets behind.
 pub(crate) fn encode(content: &impl Serialize) -> Result<Zeroizing<Box<[u8]>>, Error> {
     let length = postcard::serialize_with_flavor(content, Size::default()).map_err(|_| corrupt())?;
     let bytes = postcard::to_extend(content, Vec::with_capacity(length)).map_err(|_| corrupt())?;

@@ -16,7 +16,7 @@ fuzz_target!(|parts: (&str, &str, &str, &str, &str)| {
     let resource = match Resource::parse(uri) {
         Ok(resource) => {
             assert_eq!(Resource::parse(&resource.to_string()).as_ref(), Ok(&resource));
-            assert!(!resource.as_str().contains(' '), "spaces separate resources in a token");
+            assert!(!resource.as_str().contains(' '), "spaces separate resources in tokens and records");
             resource
         }
         Err(_) => resource(),

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::Context;
 use crate::claims::{AccessClaims, Audience, Names};
 use crate::family::TokenFamily;
-use crate::grant::Scope;
+use crate::grant::{Resource, Scope};
 use crate::time::Timestamp;
 
 /// The first tokens of a family that begins without a code.
@@ -21,7 +21,6 @@ pub struct Issue {
     pub family: TokenFamily,
     /// The scope of the access token.
     pub scope: Scope,
-    /// The audience of the access token.
     pub(crate) audience: Audience,
     /// The longest the access token may live.
     pub lifetime: Duration,
@@ -39,15 +38,14 @@ impl Issue {
     /// What is to be issued for `family` as it is after the write.
     pub(super) fn new(family: TokenFamily, scope: &Scope, audience: Audience, cx: &Context<'_>) -> Self {
         let lifetimes = cx.policies.lifetimes(&family.grant);
-        let client_id = family.grant.client_id();
         let absolute = family.absolute_end(&lifetimes).since(cx.now);
         let idle = family.idle_end(&lifetimes).since(cx.now).min(absolute);
         Self {
             scope: scope.clone(),
             audience,
             // Once the refresh token is dead the record may be purged, and then a live check would find nothing.
-            lifetime: cx.policies.access_lifetime(client_id, scope).min(idle),
-            jitter_percent: cx.policies.policy(client_id).jitter_percent,
+            lifetime: cx.policies.access_lifetime(family.grant.client_id(), scope).min(idle),
+            jitter_percent: cx.policies.policy(family.grant.client_id()).jitter_percent,
             idle,
             absolute,
             retry: false,
@@ -55,22 +53,26 @@ impl Issue {
         }
     }
 
+    /// The audience of the access token.
+    pub fn audience(&self) -> &[Resource] {
+        self.audience.as_slice()
+    }
+
     /// The claims of the access token, shortened by a uniformly random `jitter`.
     pub fn claims(&self, now: Timestamp, jitter: u32) -> AccessClaims {
         let span = self.lifetime.as_secs().saturating_mul(u64::from(self.jitter_percent)) / 100;
         let cut = u128::from(span) * u128::from(jitter) / u128::from(u32::MAX);
         let lifetime = self.lifetime.saturating_sub(Duration::from_secs(u64::try_from(cut).unwrap_or(span)));
-        let grant = &self.family.grant;
         AccessClaims {
             family: self.family.id,
             generation: self.family.generation,
-            names: Names::new(grant.subject(), grant.client_id()),
+            names: Names::new(self.family.grant.subject(), self.family.grant.client_id()),
             scope: self.scope.clone(),
             audience: self.audience.clone(),
             issued_at: now,
             expires_at: now.saturating_add(lifetime),
             binding: self.family.binding,
-            claims: grant.claims.clone(),
+            claims: self.family.grant.claims.clone(),
         }
     }
 }

@@ -41,7 +41,7 @@ impl MemoryStore {
     }
 
     fn shard(&self, key: RecordKey) -> MutexGuard<'_, Shard> {
-        lock(&self.shards[number(key)])
+        lock(&self.shards[shard_number(key)])
     }
 }
 
@@ -58,7 +58,7 @@ impl TokenStore for MemoryStore {
     async fn list(&self, select: Select, after: Option<Cursor>, limit: usize) -> Result<Page, StoreError> {
         let (limit, mut page): (_, Vec<Record>) = (limit.max(1), Vec::new());
         let after = after.and_then(|c| c.as_bytes().try_into().ok()).map(RecordKey::from_bytes);
-        for shard in &self.shards[after.map_or(0, number)..] {
+        for shard in &self.shards[after.map_or(0, shard_number)..] {
             lock(shard).list(select, after, limit, &mut page);
             if page.len() == limit {
                 break;
@@ -69,8 +69,11 @@ impl TokenStore for MemoryStore {
     }
 
     async fn purge(&self, now: Timestamp, limit: usize) -> Result<usize, StoreError> {
-        let limit = limit.max(1);
-        Ok(self.shards.iter().fold(0, |removed, shard| removed + lock(shard).purge(now, limit - removed)))
+        let (limit, mut removed) = (limit.max(1), 0);
+        for shard in &self.shards {
+            removed += lock(shard).purge(now, limit - removed);
+        }
+        Ok(removed)
     }
 }
 
@@ -123,7 +126,7 @@ impl Shard {
         }
     }
 
-    /// Fill `page` up to `limit`.
+    /// Fill `page` up to `limit` with what comes behind `after`, in key order.
     fn list(&self, select: Select, after: Option<RecordKey>, limit: usize, page: &mut Vec<Record>) {
         let all: &mut dyn Iterator<Item = &RecordKey> = match select {
             Select::Index(index) => &mut self.indexes.get(&index).into_iter().flatten(),
@@ -135,10 +138,15 @@ impl Shard {
     }
 
     fn purge(&mut self, now: Timestamp, limit: usize) -> usize {
-        let expired = |(at, _): &&(Timestamp, RecordKey)| *at <= now;
-        let keys: Vec<_> = self.expiries.iter().take_while(expired).take(limit).map(|(_, key)| *key).collect();
-        keys.iter().for_each(|key| self.remove(*key));
-        keys.len()
+        let mut removed = 0;
+        while removed < limit
+            && let Some((at, key)) = self.expiries.first()
+            && *at <= now
+        {
+            self.remove(*key);
+            removed += 1;
+        }
+        removed
     }
 }
 
@@ -147,7 +155,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Of the shard of `key`.
-fn number(key: RecordKey) -> usize {
+/// The number of the shard that `key` belongs to.
+fn shard_number(key: RecordKey) -> usize {
     usize::from(key.as_bytes()[0]) * SHARDS / 256
 }

@@ -24,7 +24,7 @@ impl ClientSecret {
     pub fn generate(entropy: &dyn Entropy) -> Result<Self, EntropyError> {
         let bytes = Zeroizing::new(random::<32>(entropy)?);
         let text = base64url::encode("mcpcs_", bytes.as_ref());
-        text.map(|text| Self(Zeroizing::new(text.to_string())))
+        text.map(|text| Self(Zeroizing::new(String::from(&**text))))
             .ok_or_else(|| EntropyError::new("a secret could not be spelled"))
     }
 

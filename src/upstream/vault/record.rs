@@ -63,9 +63,10 @@ pub(crate) fn open(record: Record, envelope: &Envelope) -> Result<Content, Vault
     let body = authentic(&record, envelope)?.len();
     let mut payload = Zeroizing::new(record.payload.into_boxed_slice());
     let end = payload.len() - TAG;
-    let (nonce, sealed) = payload[end - body..end].split_first_chunk_mut().ok_or_else(corrupt)?;
+    let from = end - body;
+    let (nonce, sealed) = payload[from..end].split_first_chunk_mut().ok_or_else(corrupt)?;
     let length = envelope.content.open(nonce, &content_data(record.key), sealed).ok_or_else(corrupt)?.len();
-    let from = end - body + crypto::NONCE;
+    let from = from + crypto::NONCE;
     Ok(Content { payload, range: from..from + length })
 }
 
