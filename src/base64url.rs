@@ -20,21 +20,21 @@ static FAST: LazyLock<base64::engine::GeneralPurpose> =
     LazyLock::new(|| base64::engine::GeneralPurpose::new(&base64::alphabet::URL_SAFE, NO_PAD));
 
 /// `prefix` and the spelling of `bytes`, in one buffer that is zeroized on drop. In constant time.
-pub(crate) fn encode(prefix: &str, bytes: &[u8]) -> Option<Zeroizing<Box<str>>> {
+pub(crate) fn encode(prefix: &str, bytes: &[u8]) -> Option<Zeroizing<String>> {
     spell(prefix, bytes, |chars| Base64UrlUnpadded::encode(bytes, chars).is_ok())
 }
 
 /// The same, fast.
-pub(crate) fn encode_fast(prefix: &str, bytes: &[u8]) -> Option<Zeroizing<Box<str>>> {
+pub(crate) fn encode_fast(prefix: &str, bytes: &[u8]) -> Option<Zeroizing<String>> {
     spell(prefix, bytes, |chars| FAST.encode_slice(bytes, chars).is_ok())
 }
 
-fn spell(prefix: &str, bytes: &[u8], write: impl FnOnce(&mut [u8]) -> bool) -> Option<Zeroizing<Box<str>>> {
+fn spell(prefix: &str, bytes: &[u8], write: impl FnOnce(&mut [u8]) -> bool) -> Option<Zeroizing<String>> {
     let mut text = vec![0; prefix.len() + (bytes.len() * 4).div_ceil(3)];
     let (head, chars) = text.split_at_mut(prefix.len());
     head.copy_from_slice(prefix.as_bytes());
     write(chars).then_some(())?;
-    String::from_utf8(text).ok().map(|text| Zeroizing::new(text.into()))
+    String::from_utf8(text).ok().map(Zeroizing::new)
 }
 
 /// Read `chars` into `bytes`, all of which they must fill. In constant time.

@@ -294,7 +294,7 @@ impl<S: TokenStore> TokenIssuer<S> {
         Ok(self.store.commit(record).await?)
     }
 
-    fn derive(&self, family: &TokenFamily) -> Result<Zeroizing<Box<str>>, Error> {
+    fn derive(&self, family: &TokenFamily) -> Result<Zeroizing<String>, Error> {
         refresh::derive(family, &self.keyring).ok_or_else(|| Error::new(ErrorKind::UnknownKey(family.key_id)))
     }
 

@@ -34,7 +34,7 @@ impl Kind {
 pub(crate) struct Opened {
     pub(crate) kind: Kind,
     pub(crate) sealed_with: KeyId,
-    payload: Zeroizing<Box<[u8]>>,
+    payload: Zeroizing<Vec<u8>>,
 }
 
 impl Opened {
@@ -43,11 +43,10 @@ impl Opened {
     }
 }
 
-/// `content` as bytes. Their vector neither grows nor shrinks: either would leave a copy of secrets behind.
-pub(crate) fn encode(content: &impl Serialize) -> Result<Zeroizing<Box<[u8]>>, Error> {
+/// `content` as bytes. Their vector never grows, since that would leave copies of secrets behind.
+pub(crate) fn encode(content: &impl Serialize) -> Result<Zeroizing<Vec<u8>>, Error> {
     let length = postcard::serialize_with_flavor(content, Size::default()).map_err(|_| corrupt())?;
-    let bytes = postcard::to_extend(content, Vec::with_capacity(length)).map_err(|_| corrupt())?;
-    Ok(Zeroizing::new(bytes.into()))
+    postcard::to_extend(content, Vec::with_capacity(length)).map(Zeroizing::new).map_err(|_| corrupt())
 }
 
 /// Seal `content` into `record`.
@@ -83,7 +82,7 @@ pub(crate) fn key_id(record: &Record) -> Option<KeyId> {
 ///
 /// [`ErrorKind::UnknownKey`] if its key is not in the keyring, [`ErrorKind::CorruptRecord`] if it was altered.
 pub(crate) fn open(record: &mut Record, keyring: &Keyring) -> Result<Opened, Error> {
-    let mut payload = Zeroizing::new(std::mem::take(&mut record.payload).into_boxed_slice());
+    let mut payload = Zeroizing::new(std::mem::take(&mut record.payload));
     let (header, rest) = payload.split_first_chunk_mut::<HEADER>().ok_or_else(corrupt)?;
     let (nonce, sealed) = rest.split_first_chunk_mut::<{ crypto::NONCE }>().ok_or_else(corrupt)?;
     let [kind, key_id @ ..] = *header;

@@ -63,16 +63,17 @@ impl Issue {
         let span = self.lifetime.as_secs().saturating_mul(u64::from(self.jitter_percent)) / 100;
         let cut = u128::from(span) * u128::from(jitter) / u128::from(u32::MAX);
         let lifetime = self.lifetime.saturating_sub(Duration::from_secs(u64::try_from(cut).unwrap_or(span)));
+        let grant = &self.family.grant;
         AccessClaims {
             family: self.family.id,
             generation: self.family.generation,
-            names: Names::new(self.family.grant.subject(), self.family.grant.client_id()),
+            names: Names::new(grant.subject(), grant.client_id()),
             scope: self.scope.clone(),
             audience: self.audience.clone(),
             issued_at: now,
             expires_at: now.saturating_add(lifetime),
             binding: self.family.binding,
-            claims: self.family.grant.claims.clone(),
+            claims: grant.claims.clone(),
         }
     }
 }

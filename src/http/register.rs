@@ -27,10 +27,10 @@ impl<S: TokenStore> AuthorizationServer<S> {
         let id = base64url::encode("mcpc_", &random::<16>(entropy).map_err(Error::from)?);
         let id = id.ok_or_else(|| Error::new(ErrorKind::Entropy))?;
         let (secret, client) = match metadata.auth_method {
-            AuthMethod::None => (None, RegisteredClient::public(&**id, metadata)),
+            AuthMethod::None => (None, RegisteredClient::public(id.as_str(), metadata)),
             _ => {
                 let secret = ClientSecret::generate(entropy).map_err(Error::from)?;
-                let client = RegisteredClient::confidential(&**id, &secret, metadata);
+                let client = RegisteredClient::confidential(id.as_str(), &secret, metadata);
                 (Some(secret), client)
             }
         };

@@ -92,7 +92,7 @@ fn associated_data(header: &[u8; HEADER]) -> [u8; ACCESS.len() + HEADER] {
 }
 
 /// The access token for `claims`. `None` if they are larger than any token may be.
-pub(crate) fn seal(claims: &AccessClaims, key: &AccessKey, nonce: &[u8; 24]) -> Option<Zeroizing<Box<str>>> {
+pub(crate) fn seal(claims: &AccessClaims, key: &AccessKey, nonce: &[u8; 24]) -> Option<Zeroizing<String>> {
     let mut header = [VERSION; HEADER];
     header[1..].copy_from_slice(&key.id.to_bytes());
     let mut bytes = Vec::with_capacity(512);

@@ -80,7 +80,7 @@ impl Body {
 
 /// The text of the current token of `family`: always the same for the same family, so that a retry gets what was lost.
 /// `None` if the key it was made with has been dropped.
-pub(crate) fn derive(family: &TokenFamily, keyring: &Keyring) -> Option<Zeroizing<Box<str>>> {
+pub(crate) fn derive(family: &TokenFamily, keyring: &Keyring) -> Option<Zeroizing<String>> {
     let body = Body::current(family);
     let keys = keyring.get(body.key_id)?;
     let head = body.to_bytes();

@@ -9,10 +9,10 @@ macro_rules! secret_string {
         $(#[$doc])*
         ///
         /// Zeroized on drop, shown as `(..)` by `Debug`; [`expose`](Self::expose) is the only way to the text.
-        pub struct $name(Zeroizing<Box<str>>);
+        pub struct $name(Zeroizing<String>);
 
         impl $name {
-            pub(crate) fn new(text: Zeroizing<Box<str>>) -> Self {
+            pub(crate) fn new(text: Zeroizing<String>) -> Self {
                 Self(text)
             }
 

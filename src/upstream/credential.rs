@@ -1,6 +1,5 @@
 //! What is held for a user at another service, and where.
 
-use std::mem;
 use std::sync::Arc;
 
 use zeroize::Zeroizing;
@@ -10,15 +9,12 @@ use crate::redacted::redacted;
 use crate::time::Timestamp;
 
 /// Text that must not be shown: zeroized on drop, redacted, never serialized.
-pub struct SecretText(Zeroizing<Box<str>>);
+pub struct SecretText(Zeroizing<String>);
 
 impl SecretText {
     /// A secret of this text.
     pub fn new(text: impl Into<String>) -> Self {
-        let mut text = Zeroizing::new(text.into());
-        // To shrink it would leave a copy behind.
-        let is_exact = text.len() == text.capacity();
-        Self(Zeroizing::new(if is_exact { mem::take(&mut *text).into() } else { text.as_str().into() }))
+        Self(Zeroizing::new(text.into()))
     }
 
     /// The text, for the request to the service: never for a log, an error, a URL, or an answer to a client.

@@ -24,8 +24,7 @@ impl ClientSecret {
     pub fn generate(entropy: &dyn Entropy) -> Result<Self, EntropyError> {
         let bytes = Zeroizing::new(random::<32>(entropy)?);
         let text = base64url::encode("mcpcs_", bytes.as_ref());
-        text.map(|text| Self(Zeroizing::new(String::from(&**text))))
-            .ok_or_else(|| EntropyError::new("a secret could not be spelled"))
+        text.map(Self).ok_or_else(|| EntropyError::new("a secret could not be spelled"))
     }
 
     /// The secret that is written in `text`, for instance in a configuration. It must be random: only its hash is kept, but a

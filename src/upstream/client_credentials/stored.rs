@@ -61,7 +61,7 @@ enum State<'a> {
 }
 
 impl Stored {
-    pub(super) fn encode(&self) -> Result<Zeroizing<Box<[u8]>>, StorageError> {
+    pub(super) fn encode(&self) -> Result<Zeroizing<Vec<u8>>, StorageError> {
         let state = match self {
             Self::Held(Held { tokens, obtained_at, failures, retry_at, answer_lost }) => State::Held {
                 tokens: StoredTokens::of(tokens),

@@ -80,7 +80,7 @@ impl<S: TokenStore + 'static> CredentialVault<S> {
         loop {
             let page = self.store.list(Select::All, after, PAGE).await?;
             for record in page.records {
-                match self.reconcile_record(record, issuer).await {
+                match self.reconcile_record(&record, issuer).await {
                     Ok(revoked) => count += revoked,
                     Err(error) if error.is_about_one_record() => fault = Some(error),
                     Err(error) => return Err(error),
@@ -96,7 +96,7 @@ impl<S: TokenStore + 'static> CredentialVault<S> {
     /// Revoke what is bound to the same session as what is in `record`, if that is over.
     async fn reconcile_record<T: TokenStore>(
         &self,
-        record: Record,
+        record: &Record,
         issuer: &TokenIssuer<T>,
     ) -> Result<usize, VaultError> {
         match self.session_of(record).await? {
@@ -106,11 +106,11 @@ impl<S: TokenStore + 'static> CredentialVault<S> {
     }
 
     /// The session that what is in `record` is bound to.
-    async fn session_of(&self, record: Record) -> Result<Option<FamilyId>, VaultError> {
-        if !sealed::is_upstream(&record) || record.key == Root::place() {
+    async fn session_of(&self, record: &Record) -> Result<Option<FamilyId>, VaultError> {
+        if !sealed::is_upstream(record) || record.key == Root::place() {
             return Ok(None);
         }
-        let (_, held) = self.open(record, None).await?;
+        let (_, held) = self.open(record).await?;
         Ok(held.and_then(|held| held.owner.session))
     }
 }

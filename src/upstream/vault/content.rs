@@ -55,7 +55,7 @@ enum StoredSecret<'a> {
 }
 
 /// `held`, or that it is gone.
-pub(crate) fn encode(held: Option<&Held>) -> Result<Zeroizing<Box<[u8]>>, VaultError> {
+pub(crate) fn encode(held: Option<&Held>) -> Result<Zeroizing<Vec<u8>>, VaultError> {
     Ok(sealed::encode(&(VERSION, held.map(Stored::of)))?)
 }
 
@@ -64,10 +64,10 @@ pub(crate) fn check_length(held: &Held) -> Result<(), VaultError> {
     if encode(Some(held))?.len() > MAX_LEN { Err(VaultError::new(VaultErrorKind::TooLarge)) } else { Ok(()) }
 }
 
-/// What [`encode`] made. If it is of the account `expected`, that is shared rather than made again.
-pub(crate) fn decode(content: &[u8], expected: Option<&Account>) -> Result<Option<Held>, VaultError> {
+/// What [`encode`] made.
+pub(crate) fn decode(content: &[u8]) -> Result<Option<Held>, VaultError> {
     match postcard::take_from_bytes::<(u8, Option<Stored<'_>>)>(content) {
-        Ok(((VERSION, stored), [])) => Ok(stored.map(|stored| stored.into_held(expected))),
+        Ok(((VERSION, stored), [])) => Ok(stored.map(Stored::into_held)),
         _ => Err(corrupt()),
     }
 }
@@ -89,22 +89,13 @@ impl<'a> Stored<'a> {
         }
     }
 
-    fn account(&self) -> Account {
+    fn into_held(self) -> Held {
         let account = Account::new(self.subject, self.service);
-        match self.name {
-            Some(name) => account.named(name),
-            None => account,
-        }
-    }
-
-    fn is_of(&self, account: &Account) -> bool {
-        (self.subject, self.service, self.name) == (account.subject(), account.service(), account.name())
-    }
-
-    fn into_held(self, expected: Option<&Account>) -> Held {
-        let shared = expected.filter(|account| self.is_of(account)).cloned();
         Held {
-            account: shared.unwrap_or_else(|| self.account()),
+            account: match self.name {
+                Some(name) => account.named(name),
+                None => account,
+            },
             owner: Owner { session: self.session.map(FamilyId::from_bytes), client_id: self.client_id.map(Into::into) },
             generation: self.generation,
             mark: self.mark,

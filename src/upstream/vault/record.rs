@@ -5,8 +5,6 @@
 //! the store sees, under another subkey of the data key; so the data key can be wrapped anew while nonce and ciphertext stay
 //! as they are, and yet an older payload under a newer version does not open, nor one under another record's key.
 
-use std::ops::Range;
-
 use zeroize::Zeroizing;
 
 use super::error::{VaultError, VaultErrorKind, corrupt};
@@ -46,28 +44,14 @@ pub(crate) fn wrapped(record: &Record) -> Result<(&str, &[u8]), VaultError> {
     Ok((id, bytes))
 }
 
-/// The content of a record, decrypted in the payload that it came in.
-pub(crate) struct Content {
-    payload: Zeroizing<Box<[u8]>>,
-    range: Range<usize>,
-}
-
-impl Content {
-    pub(crate) fn as_bytes(&self) -> &[u8] {
-        self.payload.get(self.range.clone()).unwrap_or_default()
-    }
-}
-
 /// The content of `record`.
-pub(crate) fn open(record: Record, envelope: &Envelope) -> Result<Content, VaultError> {
-    let body = authentic(&record, envelope)?.len();
-    let mut payload = Zeroizing::new(record.payload.into_boxed_slice());
-    let end = payload.len() - TAG;
-    let from = end - body;
-    let (nonce, sealed) = payload[from..end].split_first_chunk_mut().ok_or_else(corrupt)?;
-    let length = envelope.content.open(nonce, &content_data(record.key), sealed).ok_or_else(corrupt)?.len();
-    let from = from + crypto::NONCE;
-    Ok(Content { payload, range: from..from + length })
+pub(crate) fn open(record: &Record, envelope: &Envelope) -> Result<Zeroizing<Vec<u8>>, VaultError> {
+    let body = authentic(record, envelope)?;
+    let (nonce, sealed) = body.split_first_chunk().ok_or_else(corrupt)?;
+    let mut content = Zeroizing::new(sealed.to_vec());
+    let length = envelope.content.open(nonce, &content_data(record.key), &mut content).ok_or_else(corrupt)?.len();
+    content.truncate(length);
+    Ok(content)
 }
 
 /// `record` as its next version, with its data key wrapped anew; the content is not even decrypted.

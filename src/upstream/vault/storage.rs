@@ -10,7 +10,7 @@ use super::CredentialVault;
 use super::content;
 use super::error::{VaultError, VaultErrorKind, corrupt};
 use super::held::Held;
-use super::record::{self, Content, context};
+use super::record::{self, context};
 use super::root::Root;
 use crate::issuer::{MAX_ATTEMPTS, PAGE};
 use crate::store::{Commit, IndexKey, Record, RecordKey, Select, TokenStore};
@@ -54,39 +54,31 @@ impl Place {
 impl<S: TokenStore> CredentialVault<S> {
     /// What `account` has, and where.
     pub(crate) async fn find(&self, account: &Account) -> Result<(Place, Option<Held>), VaultError> {
-        let (place, held) = self.read(self.root().await?.locate(account), Some(account)).await?;
+        let (place, held) = self.load(self.root().await?.locate(account)).await?;
         if held.as_ref().is_none_or(|held| held.account == *account) { Ok((place, held)) } else { Err(corrupt()) }
     }
 
     /// What is in the record under `key`: nothing if there is no such record, or its credential is gone.
     pub(crate) async fn load(&self, key: RecordKey) -> Result<(Place, Option<Held>), VaultError> {
-        self.read(key, None).await
-    }
-
-    async fn read(&self, key: RecordKey, expected: Option<&Account>) -> Result<(Place, Option<Held>), VaultError> {
         match self.store.get(key).await? {
             None => Ok((Place::empty(key), None)),
-            Some(record) if record.key == key => self.open(record, expected).await,
+            Some(record) if record.key == key => self.open(&record).await,
             Some(_) => Err(corrupt()),
         }
     }
 
-    /// What is in `record`, which is probably of the account `expected`.
-    pub(crate) async fn open(
-        &self,
-        record: Record,
-        expected: Option<&Account>,
-    ) -> Result<(Place, Option<Held>), VaultError> {
-        let (place, content) = self.unseal(record).await?;
-        Ok((place, content::decode(content.as_bytes(), expected)?))
+    /// What is in `record`.
+    pub(crate) async fn open(&self, record: &Record) -> Result<(Place, Option<Held>), VaultError> {
+        let (envelope, content) = self.unseal(record).await?;
+        let place = Place { key: record.key, version: record.version, envelope: Some(envelope) };
+        Ok((place, content::decode(&content)?))
     }
 
-    async fn unseal(&self, record: Record) -> Result<(Place, Content), VaultError> {
-        let (key, version) = (record.key, record.version);
-        let (key_id, bytes) = record::wrapped(&record)?;
-        let envelope = self.keys.open(key_id, bytes, &context(key), self.now()).await?;
+    async fn unseal(&self, record: &Record) -> Result<(Arc<Envelope>, Zeroizing<Vec<u8>>), VaultError> {
+        let (key_id, bytes) = record::wrapped(record)?;
+        let envelope = self.keys.open(key_id, bytes, &context(record.key), self.now()).await?;
         let content = record::open(record, &envelope)?;
-        Ok((Place { key, version, envelope: Some(envelope) }, content))
+        Ok((envelope, content))
     }
 
     /// Write `held`, or that it is gone, where `place` says.
@@ -137,8 +129,8 @@ impl<S: TokenStore> CredentialVault<S> {
         loop {
             let page = self.store.list(Select::Index(index), after, PAGE).await?;
             // The seal vouches for the index keys of a record; the store's word alone would not do.
-            for record in page.records.into_iter().filter(|record| record.indexes.contains(&index)) {
-                match self.open(record, None).await {
+            for record in page.records.iter().filter(|record| record.indexes.contains(&index)) {
+                match self.open(record).await {
                     Ok((place, held)) => all.extend(held.map(|held| (place.key, held))),
                     Err(error) if error.is_about_one_record() => fault = Some(error),
                     Err(error) => return Err(error),
@@ -171,8 +163,8 @@ impl<S: TokenStore> CredentialVault<S> {
             if record.key != place {
                 return Err(corrupt());
             }
-            let (_, secret) = self.unseal(record).await?;
-            let secret: &[u8; Root::LEN] = secret.as_bytes().try_into().map_err(|_| corrupt())?;
+            let (_, secret) = self.unseal(&record).await?;
+            let secret: &[u8; Root::LEN] = secret.as_slice().try_into().map_err(|_| corrupt())?;
             return Ok(Some(Root::derive(secret)));
         }
         let secret = Zeroizing::new(self.random::<{ Root::LEN }>()?);
