@@ -76,13 +76,12 @@ fn options() -> Result<Options> {
     Ok(options)
 }
 
-/// The standard policy, with patience for clients that refresh several times at once.
+/// The standard policy, or a shorter access lifetime for those who do not want to wait for an expiry.
 fn policy(access_lifetime: Option<Duration>) -> Result<RotationPolicy> {
     let standard = RotationPolicy::standard();
     let lifetime = access_lifetime.unwrap_or(standard.lifetimes().access);
-    let builder = standard.to_builder().access_lifetime(lifetime);
-    let interval = Duration::from_secs(10).min(lifetime / 2);
-    Ok(builder.min_access_lifetime(lifetime.min(Duration::from_secs(5))).rotation_interval(interval).build()?)
+    let least = lifetime.min(Duration::from_secs(5));
+    Ok(standard.to_builder().access_lifetime(lifetime).min_access_lifetime(least).build()?)
 }
 
 #[tokio::main]

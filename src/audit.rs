@@ -21,9 +21,9 @@ pub enum Action {
     Redeem,
     /// A refresh token was rotated.
     Rotate,
-    /// A refresh token was used and kept, since the policy does not rotate it, or its rotation interval is not over.
+    /// A refresh token was used and kept: the policy does not rotate it, or it was rotated three times within the leeway.
     Keep,
-    /// A spent token was answered with its successor: a lost response, or parallel requests.
+    /// A spent token was answered with the current one: a lost response, or parallel requests.
     Retry,
     /// A token ahead of the store was believed, and rotated.
     FastForward,
@@ -113,9 +113,9 @@ pub enum Reason {
     AccessExpired,
     /// The previous token, after the leeway.
     SpentToken,
-    /// A token from before the previous one: it cannot be a retry.
+    /// A token from before the previous one, after its leeway.
     SpentAncestor,
-    /// The previous token, more often than the policy's retry limit.
+    /// A spent token, more often than the policy's retry limit.
     RetryLimit,
     /// The previous token, after the leeway, while its successor was never seen.
     LostResponse,

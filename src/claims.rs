@@ -20,6 +20,8 @@ pub struct AccessClaims {
     pub(crate) issued_at: Timestamp,
     pub(crate) expires_at: Timestamp,
     pub(crate) binding: Option<Binding>,
+    /// Whether an offline check must refuse it.
+    pub(crate) live_only: bool,
     pub(crate) claims: BTreeMap<String, String>,
 }
 
@@ -77,7 +79,8 @@ impl AccessClaims {
 
 impl fmt::Debug for AccessClaims {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { family, generation, names: _, scope, audience, issued_at, expires_at, binding, claims } = self;
+        let Self { family, generation, names: _, scope, audience, issued_at, expires_at, binding, live_only, claims } =
+            self;
         f.debug_struct("AccessClaims")
             .field("family", family)
             .field("generation", generation)
@@ -88,6 +91,7 @@ impl fmt::Debug for AccessClaims {
             .field("issued_at", issued_at)
             .field("expires_at", expires_at)
             .field("binding", binding)
+            .field("live_only", live_only)
             .field("claims", claims)
             .finish()
     }

@@ -31,6 +31,9 @@ pub enum ErrorKind {
     CorruptRecord,
     /// A record or the token to derive was made with a key that is not in the keyring.
     UnknownKey(KeyId),
+    /// The clock of this server is further behind the one that a record was written by than
+    /// [`CLOCK_TOLERANCE`](crate::CLOCK_TOLERANCE). Nothing was decided.
+    ClockSkew,
     /// Too many others wrote the same record at the same time.
     Contention,
     /// The application's [`GrantCheck`](crate::GrantCheck) failed.
@@ -65,6 +68,7 @@ impl fmt::Display for Error {
             ErrorKind::Entropy => f.write_str("the random source failed"),
             ErrorKind::CorruptRecord => f.write_str("a token record does not open"),
             ErrorKind::UnknownKey(id) => write!(f, "key {id} is not in the keyring"),
+            ErrorKind::ClockSkew => f.write_str("the clock is behind the one that a token record was written by"),
             ErrorKind::Contention => f.write_str("too many concurrent writes of one token family"),
             ErrorKind::GrantCheck => f.write_str("the grant could not be checked"),
         }

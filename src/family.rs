@@ -87,6 +87,20 @@ impl FamilySecret {
 
 redacted!(CodeCheck, FamilySecret);
 
+/// A code's life stands still while the store is away: its record waits for an hour of that.
+const CODE_REMAINS: u64 = 60 * 60;
+
+/// An issuer, as the records of the families know it: a random number that it draws once.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct IssuerId(pub(crate) u32);
+
+/// When a generation was issued, and by which issuer's clock. At that moment the generation before it was spent.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Issued {
+    pub(crate) at: Timestamp,
+    pub(crate) by: IssuerId,
+}
+
 /// All tokens descended from one grant, as one record of constant size.
 ///
 /// An authorization code is its generation 0, each refresh token the next; a token is *current* when its generation is the
@@ -98,8 +112,9 @@ pub struct TokenFamily {
     pub(crate) grant: Arc<Grant>,
     pub(crate) generation: u64,
     pub(crate) created_at: Timestamp,
-    /// When the current generation was issued; its token says the same.
-    pub(crate) rotated_at: Timestamp,
+    /// When the current generation was issued, and the two before it; its token says the same. So it is known of the last
+    /// three spent generations when each was spent.
+    pub(crate) issued: [Issued; 3],
     /// Last successful use of the current token: where the idle lifetime begins.
     pub(crate) used_at: Timestamp,
     pub(crate) absolute_expires_at: Timestamp,
@@ -109,7 +124,7 @@ pub struct TokenFamily {
     /// Kept as long as the code could be presented.
     pub(crate) code: Option<CodeCheck>,
     pub(crate) binding: Option<Binding>,
-    /// How often the previous token was answered with the current one.
+    /// How often spent tokens were answered with the current one.
     pub(crate) retries: u32,
     /// Whether the current generation is known to have reached the client.
     pub(crate) confirmed: bool,
@@ -132,7 +147,7 @@ impl TokenFamily {
             grant: Arc::new(grant),
             generation: if code.is_some() { 0 } else { 1 },
             created_at: cx.now,
-            rotated_at: cx.now,
+            issued: [Issued { at: cx.now, by: cx.issuer }, Issued::default(), Issued::default()],
             used_at: cx.now,
             status: Status::Active,
             secret: secret.into(),
@@ -166,7 +181,8 @@ impl TokenFamily {
 
     /// When the current token was issued.
     pub fn rotated_at(&self) -> Timestamp {
-        self.rotated_at
+        let [newest, ..] = &self.issued;
+        newest.at
     }
 
     /// When its refresh token or code was last used with success.
@@ -187,6 +203,17 @@ impl TokenFamily {
     /// What it is bound to.
     pub fn binding(&self) -> Option<&Binding> {
         self.binding.as_ref()
+    }
+
+    /// When the token of `generation` was spent, if it is one of the last three that were.
+    pub(crate) fn spent(&self, generation: u64) -> Option<Issued> {
+        let age = self.generation.checked_sub(generation)?.checked_sub(1)?;
+        self.issued.get(usize::try_from(age).ok()?).copied()
+    }
+
+    /// The latest time that it knows of. A clock that shows less is behind the one it was written by.
+    pub(crate) fn latest(&self) -> Timestamp {
+        self.rotated_at().max(self.used_at)
     }
 
     /// The end of its absolute lifetime: what it began with, or what the policy says now if that is sooner.
@@ -219,7 +246,11 @@ impl TokenFamily {
             Status::Revoked { .. } => return self.absolute_expires_at,
             Status::Active => self.idle_end(lifetimes).as_unix(),
         };
-        let step = if self.generation == 0 { 1 } else { (lifetimes.idle.as_secs() / 16).max(1) };
-        Timestamp::from_unix(end.div_ceil(step).saturating_mul(step)).min(self.absolute_expires_at)
+        let step = (lifetimes.idle.as_secs() / 16).max(1);
+        let end = match self.generation {
+            0 => end.saturating_add(CODE_REMAINS),
+            _ => end.div_ceil(step).saturating_mul(step),
+        };
+        Timestamp::from_unix(end).min(self.absolute_expires_at)
     }
 }

@@ -1,7 +1,7 @@
 //! Load, decide, commit, respond: the only asynchronous code of the core.
 
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use zeroize::Zeroizing;
 
@@ -10,17 +10,18 @@ use crate::client::{Binding, Client};
 use crate::decision::{self, Ask, Context, Decision, Issue, Redemption, Verdict};
 use crate::entropy::{Draw, Entropy, OsEntropy, random};
 use crate::error::{Error, ErrorKind};
-use crate::family::{CodeCheck, FamilyId, FamilySecret, TokenFamily};
+use crate::family::{CodeCheck, FamilyId, FamilySecret, IssuerId, TokenFamily};
 use crate::grant::Grant;
 use crate::grant_check::{GrantCheck, Standing};
 use crate::keyring::Keyring;
+use crate::outage::{StoreWatch, Unanswered};
 use crate::policy::PolicySet;
 use crate::record::{self, Found};
 use crate::request::{AuthorizeRequest, RedeemRequest, RefreshRequest, Wants};
 use crate::response::{Answer, ErrorResponse, TokenResponse, TokenType};
 use crate::sealed::corrupt;
 use crate::store::{Commit, Record, RecordKey, TokenStore};
-use crate::time::{Clock, SystemClock, Timestamp};
+use crate::time::{CLOCK_TOLERANCE, Clock, SystemClock, Timestamp};
 use crate::token::{AccessToken, AuthorizationCode, Genuine, Presented, RefreshToken, access, refresh};
 use crate::verifier::AccessVerifier;
 
@@ -48,6 +49,8 @@ pub struct TokenIssuer<S> {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) entropy: Arc<dyn Entropy>,
     pub(crate) audit: Arc<dyn AuditSink>,
+    pub(crate) watch: StoreWatch,
+    id: OnceLock<IssuerId>,
     grant_check: Option<Arc<dyn GrantCheck>>,
 }
 
@@ -63,6 +66,8 @@ impl<S: TokenStore> TokenIssuer<S> {
             clock: Arc::new(SystemClock),
             entropy: Arc::new(OsEntropy),
             audit: Arc::new(NoAudit),
+            watch: StoreWatch::default(),
+            id: OnceLock::new(),
             grant_check: None,
         }
     }
@@ -174,7 +179,7 @@ impl<S: TokenStore> TokenIssuer<S> {
             let Some(token) = presented.authenticate(&found.family, &self.keyring) else {
                 return Ok(self.refuse(Reason::Forged, ask.client, Some(presented.family())));
             };
-            let cx = self.context();
+            let cx = self.context_for(&found.family)?;
             let decision = decide(&found.family, &token, &cx);
             if let Some(answer) = self.carry_out(found, decision, ask, &cx).await? {
                 return Ok(answer);
@@ -213,13 +218,32 @@ impl<S: TokenStore> TokenIssuer<S> {
             }
             Verdict::Deny(code) => Answer::Deny(ErrorResponse::new(code)),
         };
-        if let Some(next) = write
-            && self.write(&next, Some(found), &draw).await? == Commit::Conflict
-        {
-            return Ok(None);
+        let issues = matches!(answer, Answer::Issue(_));
+        match write {
+            Some(next) => {
+                let id = next.id;
+                let is_new = issues && next.generation > found.family.generation;
+                let owed = is_new.then(|| self.watch.expect_answer(id, next.generation));
+                let commit = self.write(&next, Some(found), &draw).await;
+                let is_known = !matches!(&commit, Err(error) if error.kind() == ErrorKind::StoreUncertain);
+                owed.into_iter().filter(|_| is_known).for_each(Unanswered::answered);
+                if commit? == Commit::Conflict {
+                    return Ok(None);
+                }
+            }
+            // A revocation may have come since the record was read: while the grant was checked, for instance.
+            None if issues && !self.is_unchanged(&found).await? => return Ok(None),
+            None if issues => self.watch.answered(found.family.id),
+            None => {}
         }
         event.into_iter().for_each(|event| self.report(event));
         fault.map_or(Ok(Some(answer)), Err)
+    }
+
+    /// Whether the record is still the one that was found.
+    async fn is_unchanged(&self, found: &Found) -> Result<bool, Error> {
+        let now = self.get(found.family.id.record_key()).await?;
+        Ok(now.is_some_and(|record| record.version == found.version))
     }
 
     async fn standing(&self, family: &TokenFamily, client: &Client) -> Result<Standing, Error> {
@@ -250,7 +274,34 @@ impl<S: TokenStore> TokenIssuer<S> {
 /// What is shared with the management side.
 impl<S: TokenStore> TokenIssuer<S> {
     pub(crate) fn context(&self) -> Context<'_> {
-        Context { policies: &self.policies, key_id: self.keyring.primary_id(), now: self.clock.now() }
+        Context {
+            policies: &self.policies,
+            key_id: self.keyring.primary_id(),
+            issuer: self.id(),
+            now: self.clock.now(),
+            outages: self.watch.outages(),
+            unanswered: None,
+        }
+    }
+
+    /// The context of a decision on `family`, in whose time nothing goes back.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::ClockSkew`]: a clock that is far behind the record's would keep windows open that are over.
+    pub(crate) fn context_for(&self, family: &TokenFamily) -> Result<Context<'_>, Error> {
+        let (cx, latest) = (self.context(), family.latest());
+        if latest > cx.now.saturating_add(CLOCK_TOLERANCE) {
+            return Err(Error::new(ErrorKind::ClockSkew));
+        }
+        Ok(Context { now: cx.now.max(latest), unanswered: self.watch.unanswered(family.id), ..cx })
+    }
+
+    fn id(&self) -> IssuerId {
+        // Without randomness nothing is issued, so nothing bears the number zero.
+        let drawn = || Some(IssuerId(u32::from_le_bytes(*self.draw().ok()?.access_nonce.first_chunk()?)));
+        let known = self.id.get().copied();
+        known.or_else(|| drawn().map(|id| *self.id.get_or_init(|| id))).unwrap_or_default()
     }
 
     pub(crate) fn report(&self, event: AuditEvent) {
@@ -266,7 +317,7 @@ impl<S: TokenStore> TokenIssuer<S> {
 
     /// The record under `key`. Its seal vouches for the key that it carries, and not that it is the one that was asked for.
     pub(crate) async fn get(&self, key: RecordKey) -> Result<Option<Record>, Error> {
-        let found = self.store.get(key).await?;
+        let found = self.watch.observe(&*self.clock, self.store.get(key)).await?;
         if found.as_ref().is_none_or(|record| record.key == key) { Ok(found) } else { Err(corrupt()) }
     }
 
@@ -291,7 +342,7 @@ impl<S: TokenStore> TokenIssuer<S> {
         let indexes = kept.unwrap_or_else(|| record::indexes(next, keys));
         let expires_at = next.purge_at(&self.policies.lifetimes(&next.grant));
         let record = record::seal(next, version, expires_at, indexes, keys, &draw.record_nonce)?;
-        Ok(self.store.commit(record).await?)
+        self.watch.observe(&*self.clock, self.store.commit(record)).await
     }
 
     fn derive(&self, family: &TokenFamily) -> Result<Zeroizing<String>, Error> {

@@ -33,7 +33,7 @@ impl<S: TokenStore> TokenIssuer<S> {
         token: &str,
         expect: &Expectation<'_>,
     ) -> Result<Result<AccessClaims, VerifyError>, Error> {
-        let claims = match self.verify(token, expect) {
+        let claims = match self.verifier.verify_before_live(token, expect, self.clock.now()) {
             Ok(claims) => claims,
             Err(error) => return Ok(Err(error)),
         };
@@ -54,7 +54,7 @@ impl<S: TokenStore> TokenIssuer<S> {
         let Some(Found { family, .. }) = self.load(presented.family()).await? else {
             return Ok(IntrospectionResponse::Inactive);
         };
-        let cx = self.context();
+        let cx = self.context_for(&family)?;
         let lifetimes = self.policies.lifetimes(&family.grant);
         let live = presented
             .authenticate(&family, &self.keyring)
@@ -67,7 +67,7 @@ impl<S: TokenStore> TokenIssuer<S> {
             client_id: family.grant.client_id().to_owned(),
             scope: family.grant.scope().clone(),
             expires_at: family.idle_end(&lifetimes).min(family.absolute_end(&lifetimes)).as_unix(),
-            issued_at: family.rotated_at.as_unix(),
+            issued_at: family.rotated_at().as_unix(),
         })
     }
 
@@ -78,7 +78,8 @@ impl<S: TokenStore> TokenIssuer<S> {
                 self.report(AuditEvent { family: Some(claims.family), ..event });
                 return Ok(false);
             };
-            let Decision { write, verdict, event } = decision::live(&found.family, claims, &self.context());
+            let Decision { write, verdict, event } =
+                decision::live(&found.family, claims, &self.context_for(&found.family)?);
             if let Some(next) = write
                 && self.write(&next, Some(found), &self.draw()?).await? == Commit::Conflict
             {

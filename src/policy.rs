@@ -5,10 +5,14 @@ use std::time::Duration;
 
 use crate::client::{Binding, Client, ClientKind};
 use crate::grant::{Grant, Scope};
+use crate::time::CLOCK_TOLERANCE;
+
+/// How many times the tolerated retry window fits into the span of the jitter. A thief who aims at the middle of the victim's
+/// window passes undetected with probability 2L/J, so one rotation in three at most.
+const JITTER_PER_LEEWAY: u32 = 6;
 
 const SECOND: Duration = Duration::from_secs(1);
 const MINUTE: Duration = minutes(1);
-const HOUR: Duration = minutes(60);
 const DAY: Duration = days(1);
 
 const fn minutes(count: u64) -> Duration {
@@ -27,7 +31,7 @@ pub enum Rotation {
     Always,
     /// Not for confidential clients and sender-constrained families, whose refresh token a thief cannot use; for all others
     /// at every refresh, because a public client must have the one or the other (RFC 9700 §2.2.2). When the primary key has
-    /// changed, each token rotates once.
+    /// changed, the answer carries the same token made with the new key, and the one made with the old key stays good.
     UnlessConstrained,
 }
 
@@ -54,13 +58,14 @@ pub enum OnAhead {
     FastForward,
 }
 
-/// What a live check says of access tokens from before the last rotation.
+/// What a live check says of access tokens whose refresh token has been spent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum OnSuperseded {
     /// They are good until they expire, so that calls under way are not cut off.
     Accept,
-    /// They are dead from the rotation on.
+    /// They are refused once the leeway of the spent refresh token is over. Not before: a refusal at the rotation would show
+    /// a thief of both tokens when the victim has rotated, and so when the leeway is open.
     Reject,
 }
 
@@ -116,11 +121,20 @@ impl ScopeLimit {
 ///
 /// | preset | access | idle | absolute | leeway | for |
 /// |---|---|---|---|---|---|
-/// | [`strict`](Self::strict) | 15 min | 7 d | 30 d | none | where losing a session is better than any doubt |
-/// | [`standard`](Self::standard) | 30 min | 14 d | 90 d | 30 s | the default |
-/// | [`shared_credential`](Self::shared_credential) | 30 min | 14 d | 90 d | 2 min, 24 h for a lost response | several processes with one credential file |
-/// | [`reusable`](Self::reusable) | 30 min | 14 d | 90 d | 30 s | confidential or sender-constrained clients: no rotation |
-/// | [`background_agent`](Self::background_agent) | 10 min | 30 d | 90 d | 30 s | agents that work without their user |
+/// | [`strict`](Self::strict) | 14 to 15 min | 7 d | 30 d | none | where losing a session is better than any doubt |
+/// | [`standard`](Self::standard) | 25 to 30 min | 14 d | 90 d | 30 s | the default |
+/// | [`shared_credential`](Self::shared_credential) | 16 to 30 min | 14 d | 90 d | 2 min | several processes with one credential file |
+/// | [`reusable`](Self::reusable) | 25 to 30 min | 14 d | 90 d | 30 s | confidential or sender-constrained clients: no rotation |
+/// | [`background_agent`](Self::background_agent) | 5 to 10 min | 30 d | 90 d | 30 s | agents that work without their user |
+///
+/// # How a thief is found
+///
+/// A thief who holds a copy of the current refresh token goes undetected only while thief and victim refresh within one leeway
+/// *L* of each other. The victim refreshes when its access token expires, and that moment is random: each access token's life
+/// is shortened by up to a span *J*. A thief who knows everything but the random number survives one rotation with probability
+/// 2*L*/*J*, and *n* rotations with (2*L*/*J*)<sup>n</sup>. The span is at least six times the leeway and the tolerance for
+/// clocks ([`CLOCK_TOLERANCE`]) together, for every token that can be issued: where a short life leaves no room for that span,
+/// the leeway shrinks with it. So the median theft is found at the first rotation, and 99 % within six.
 ///
 /// ```
 /// use std::time::Duration;
@@ -135,10 +149,10 @@ impl ScopeLimit {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RotationPolicy {
     pub(crate) rotation: Rotation,
-    pub(crate) rotation_interval: Duration,
     pub(crate) reuse_leeway: Duration,
     pub(crate) retry_limit: Option<u32>,
     pub(crate) lost_response_window: Option<Duration>,
+    pub(crate) code_retry_window: Duration,
     pub(crate) on_reuse: OnReuse,
     pub(crate) on_ahead: OnAhead,
     pub(crate) on_superseded: OnSuperseded,
@@ -159,10 +173,10 @@ impl RotationPolicy {
     pub const fn standard() -> Self {
         Self {
             rotation: Rotation::Always,
-            rotation_interval: Duration::ZERO,
             reuse_leeway: Duration::from_secs(30),
             retry_limit: None,
             lost_response_window: None,
+            code_retry_window: Duration::ZERO,
             on_reuse: OnReuse::RevokeFamily,
             on_ahead: OnAhead::Reject,
             on_superseded: OnSuperseded::Accept,
@@ -178,10 +192,9 @@ impl RotationPolicy {
         Self { reuse_leeway: Duration::ZERO, lifetimes, ..Self::standard() }
     }
 
-    /// For several processes that share one credential file: two minutes of leeway, and a day to come back for a successor
-    /// that nobody has used yet.
+    /// For several processes that share one credential file: two minutes of leeway.
     pub const fn shared_credential() -> Self {
-        Self { reuse_leeway: minutes(2), lost_response_window: Some(DAY), ..Self::standard() }
+        Self { reuse_leeway: minutes(2), ..Self::standard() }
     }
 
     /// No rotation for confidential clients and sender-constrained families.
@@ -189,7 +202,7 @@ impl RotationPolicy {
         Self { rotation: Rotation::UnlessConstrained, ..Self::standard() }
     }
 
-    /// Access tokens of ten minutes, for agents that work without their user.
+    /// Access tokens of ten minutes at most, for agents that work without their user.
     pub const fn background_agent() -> Self {
         let lifetimes = Lifetimes { access: minutes(10), idle: days(30), ..Self::standard().lifetimes };
         Self { lifetimes, ..Self::standard() }
@@ -202,7 +215,7 @@ impl RotationPolicy {
 
     /// A builder that begins with this policy.
     pub const fn to_builder(self) -> RotationPolicyBuilder {
-        RotationPolicyBuilder(self)
+        RotationPolicyBuilder { policy: self, leeway_is_chosen: false }
     }
 
     /// The lifetimes, before any [`ScopeLimit`].
@@ -210,7 +223,8 @@ impl RotationPolicy {
         self.lifetimes
     }
 
-    /// How long a spent token is still answered with its successor.
+    /// How long a spent token is still answered with the current one, at most: [`PolicySet::reuse_leeway`] has what is left of
+    /// it where a [`ScopeLimit`] shortens the access tokens.
     pub const fn reuse_leeway(&self) -> Duration {
         self.reuse_leeway
     }
@@ -223,12 +237,48 @@ impl RotationPolicy {
             }
         }
     }
+
+    /// By how much at most an access token that may live for `lifetime` is shortened at random; see [how a thief is
+    /// found](Self#how-a-thief-is-found). It never falls when the lifetime grows.
+    pub fn jitter_span(&self, lifetime: Duration) -> Duration {
+        let tolerance = if self.reuse_leeway.is_zero() { Duration::ZERO } else { CLOCK_TOLERANCE };
+        let percent = lifetime.saturating_mul(self.jitter_percent.into()) / 100;
+        percent.max(JITTER_PER_LEEWAY * (self.reuse_leeway + tolerance)).min(lifetime / 2)
+    }
+
+    /// The leeway of a spent refresh token whose access tokens lived for at least `lifetime` but for the jitter, and the
+    /// tolerance for clocks on top of it if another issuer spent it: both together at most a sixth of the jitter's span.
+    pub(crate) fn leeway(&self, lifetime: Duration) -> Leeway {
+        let room = most_leeway(self.jitter_span(lifetime));
+        let own = self.reuse_leeway.min(room);
+        let tolerance = if own.is_zero() { own } else { CLOCK_TOLERANCE.min(room - own) };
+        Leeway { own, across_issuers: own + tolerance }
+    }
+}
+
+/// The longest leeway that a jitter of `span` outweighs. In whole seconds a thief meets the victim in 2L − 1 of the span's
+/// J + 1, which must be a third at most.
+fn most_leeway(span: Duration) -> Duration {
+    Duration::from_secs((span.as_secs() + 4) / u64::from(JITTER_PER_LEEWAY))
+}
+
+/// How long a spent token is answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Leeway {
+    /// By the issuer that answered it when it was spent.
+    pub(crate) own: Duration,
+    /// By any other issuer, whose clock may differ.
+    pub(crate) across_issuers: Duration,
 }
 
 /// Builds a [`RotationPolicy`]. Durations count in whole seconds; fractions are cut off.
 #[derive(Clone, Copy, Debug)]
 #[must_use = "a builder does nothing until it is built"]
-pub struct RotationPolicyBuilder(RotationPolicy);
+pub struct RotationPolicyBuilder {
+    policy: RotationPolicy,
+    /// A leeway that comes from a preset is cut to what fits; one that was asked for is refused if it does not fit.
+    leeway_is_chosen: bool,
+}
 
 macro_rules! setters {
     ($($(#[$doc:meta])* $name:ident($value:ident: $type:ty) => $($field:ident).+;)+) => {
@@ -236,7 +286,7 @@ macro_rules! setters {
             $(
                 $(#[$doc])*
                 pub const fn $name(mut self, $value: $type) -> Self {
-                    self.0.$($field).+ = $value;
+                    self.policy.$($field).+ = $value;
                     self
                 }
             )+
@@ -245,7 +295,7 @@ macro_rules! setters {
 }
 
 setters! {
-    /// Lifetime of an access token. The default is 30 minutes.
+    /// Longest lifetime of an access token. The default is 30 minutes.
     access_lifetime(lifetime: Duration) => lifetimes.access;
     /// Lifetime of a refresh token that is not used. The default is 14 days.
     idle_lifetime(lifetime: Duration) => lifetimes.idle;
@@ -255,105 +305,133 @@ setters! {
     code_lifetime(lifetime: Duration) => lifetimes.code;
     /// When less than this is left of the family, no access token is issued any more. The default is 5 seconds.
     min_access_lifetime(lifetime: Duration) => min_access;
-    /// By how many percent at most, at random, an access token's life is shortened; 50 at most, 5 by default. It keeps a
-    /// thief from refreshing forever inside the victim's leeway.
+    /// By how many percent, at least, an access token's life may be shortened at random; 50 at most, 5 by default. The span
+    /// is wider where the leeway asks for it: see [how a thief is found](RotationPolicy#how-a-thief-is-found).
     jitter_percent(percent: u8) => jitter_percent;
     /// Whether refresh tokens rotate. The default is [`Rotation::Always`].
     rotation(rotation: Rotation) => rotation;
-    /// How long a refresh token that was just issued is answered with itself instead of a successor; at most the reuse
-    /// leeway. The default is zero.
-    ///
-    /// For clients whose parallel refreshes do not all present the same token, because one of them reads what another was
-    /// just given: each would rotate once more, and the slowest would present a token from before the previous one, which
-    /// is reuse. The TypeScript SDK for MCP is such a client.
-    rotation_interval(interval: Duration) => rotation_interval;
-    /// How long after a rotation the spent token is answered with its successor again, counted from the rotation and never
-    /// extended. The default is 30 seconds; zero means strict single use.
-    reuse_leeway(leeway: Duration) => reuse_leeway;
-    /// How often a spent token may be answered with its successor. The default, `None`, counts nothing, so that a retry
-    /// costs no write.
+    /// How often, in one generation, spent tokens may be answered with the current one. The default, `None`, counts nothing,
+    /// so that a retry costs no write.
     retry_limit(limit: Option<u32>) => retry_limit;
     /// How long after a rotation the spent token is still answered with its successor if nothing shows that the successor
     /// ever arrived. The default, `None`, is not to.
     ///
-    /// A live check or an introspection of the successor's access token shows it; both cost one write per rotation then.
+    /// A live check or an introspection of the successor's access token shows it; both cost one write per rotation then. An
+    /// offline check shows nothing, so it refuses the access tokens of such a policy
+    /// ([`VerifyError::LiveCheckRequired`](crate::VerifyError::LiveCheckRequired)).
     lost_response_window(window: Option<Duration>) => lost_response_window;
+    /// How long after its redemption an authorization code is answered again, never beyond its own lifetime. The default is
+    /// zero: a code is used once, and presenting it again revokes what it led to (OAuth 2.1 §4.1.3).
+    code_retry_window(window: Duration) => code_retry_window;
     /// What reuse leads to. The default is [`OnReuse::RevokeFamily`].
     on_reuse(act: OnReuse) => on_reuse;
     /// What becomes of a token ahead of the store. The default is [`OnAhead::Reject`].
     on_ahead(act: OnAhead) => on_ahead;
-    /// What a live check says of access tokens from before the last rotation. The default is [`OnSuperseded::Accept`].
+    /// What a live check says of access tokens whose refresh token is spent. The default is [`OnSuperseded::Accept`].
     on_superseded(act: OnSuperseded) => on_superseded;
 }
 
 impl RotationPolicyBuilder {
+    /// How long a spent refresh token is still answered with the current one, counted from when that token was spent and never
+    /// extended: at most about a twelfth of the access lifetime, because the jitter must outweigh it
+    /// ([how a thief is found](RotationPolicy#how-a-thief-is-found)). Zero means strict single use. By default it is that of
+    /// the preset (30 seconds), or a twelfth of the access lifetime if that is less.
+    pub const fn reuse_leeway(mut self, leeway: Duration) -> Self {
+        self.policy.reuse_leeway = leeway;
+        self.leeway_is_chosen = true;
+        self
+    }
+
     /// The policy.
     ///
     /// # Errors
     ///
-    /// [`PolicyError`] names the setting that contradicts another.
+    /// [`PolicyError`] names the setting, its value and its bound.
     pub fn build(self) -> Result<RotationPolicy, PolicyError> {
-        let policy = self.0;
-        let Lifetimes { access, idle, absolute, code } = policy.lifetimes;
-        let shortest = access.min(idle).min(absolute).min(code).min(policy.min_access);
-        let window = policy.lost_response_window.unwrap_or(policy.reuse_leeway);
-        let broken = [
-            (shortest < SECOND, PolicyError::TooShort),
-            (policy.min_access > access, PolicyError::MinAccessBeyondAccess),
-            (access > DAY, PolicyError::AccessTooLong),
-            (access > idle, PolicyError::AccessBeyondIdle),
-            (idle > absolute, PolicyError::IdleBeyondAbsolute),
-            (code > 10 * MINUTE, PolicyError::CodeTooLong),
-            (policy.jitter_percent > 50, PolicyError::TooMuchJitter),
-            (policy.reuse_leeway > HOUR, PolicyError::LeewayTooLong),
-            (policy.rotation_interval > policy.reuse_leeway, PolicyError::IntervalBeyondLeeway),
-            (window < policy.reuse_leeway || window > idle, PolicyError::WindowOutOfRange),
-            (policy.retry_limit == Some(0), PolicyError::NoRetry),
-        ];
-        match broken.into_iter().find(|(broken, _)| *broken) {
-            Some((_, error)) => Err(error),
-            None => Ok(policy),
+        let Lifetimes { access, idle, absolute, code } = self.policy.lifetimes;
+        let most_leeway = most_leeway(access / 2);
+        let reuse_leeway = match self.leeway_is_chosen {
+            true => self.policy.reuse_leeway,
+            false => self.policy.reuse_leeway.min(most_leeway),
+        };
+        let policy = RotationPolicy { reuse_leeway, ..self.policy };
+        for (setting, value) in [
+            ("access_lifetime", access),
+            ("idle_lifetime", idle),
+            ("absolute_lifetime", absolute),
+            ("code_lifetime", code),
+            ("min_access_lifetime", policy.min_access),
+        ] {
+            at_least(setting, value, "at least", SECOND)?;
         }
+        at_most("access_lifetime", access, "at most", DAY)?;
+        at_most("access_lifetime", access, "at most idle_lifetime =", idle)?;
+        at_most("idle_lifetime", idle, "at most absolute_lifetime =", absolute)?;
+        at_most("code_lifetime", code, "at most", 10 * MINUTE)?;
+        at_most("min_access_lifetime", policy.min_access, "at most access_lifetime =", access)?;
+        at_most("reuse_leeway", reuse_leeway, "at most about a twelfth of access_lifetime =", most_leeway)?;
+        at_most("code_retry_window", policy.code_retry_window, "at most code_lifetime =", code)?;
+        if let Some(window) = policy.lost_response_window {
+            at_least("lost_response_window", window, "at least reuse_leeway =", reuse_leeway)?;
+            at_most("lost_response_window", window, "at most idle_lifetime =", idle)?;
+        }
+        if policy.jitter_percent > 50 {
+            let value = policy.jitter_percent.into();
+            return Err(PolicyError::Number { setting: "jitter_percent", value, bound: "at most", limit: 50 });
+        }
+        if policy.retry_limit == Some(0) {
+            return Err(PolicyError::Number { setting: "retry_limit", value: 0, bound: "at least", limit: 1 });
+        }
+        Ok(policy)
     }
+}
+
+fn at_least(setting: &'static str, value: Duration, bound: &'static str, limit: Duration) -> Result<(), PolicyError> {
+    if value < limit { Err(PolicyError::Duration { setting, value, bound, limit }) } else { Ok(()) }
+}
+
+fn at_most(setting: &'static str, value: Duration, bound: &'static str, limit: Duration) -> Result<(), PolicyError> {
+    if value > limit { Err(PolicyError::Duration { setting, value, bound, limit }) } else { Ok(()) }
 }
 
 /// Why a policy was refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum PolicyError {
-    /// A lifetime below one second.
-    #[error("a lifetime is shorter than one second")]
-    TooShort,
-    /// The least access lifetime is above the access lifetime.
-    #[error("the least access lifetime is longer than the access lifetime")]
-    MinAccessBeyondAccess,
-    /// Access tokens of more than a day are not short-lived.
-    #[error("an access token may live for 24 hours at most")]
-    AccessTooLong,
-    /// An access token would outlive its refresh token.
-    #[error("the access lifetime is longer than the idle lifetime")]
-    AccessBeyondIdle,
-    /// An idle refresh token would outlive its family.
-    #[error("the idle lifetime is longer than the absolute lifetime")]
-    IdleBeyondAbsolute,
-    /// More than OAuth 2.1 §4.1.2 recommends.
-    #[error("an authorization code may live for 10 minutes at most")]
-    CodeTooLong,
-    /// More than half of the lifetime.
-    #[error("the jitter may be 50 percent at most")]
-    TooMuchJitter,
-    /// A leeway that long is no leeway but a second life.
-    #[error("the reuse leeway may be one hour at most")]
-    LeewayTooLong,
-    /// A token would be kept for longer than its predecessor is tolerated.
-    #[error("the rotation interval is longer than the reuse leeway")]
-    IntervalBeyondLeeway,
-    /// The leeway or the lost-response window does not fit in.
-    #[error("the lost-response window must be between the reuse leeway and the idle lifetime")]
-    WindowOutOfRange,
-    /// A limit of zero; for no retries at all the leeway is zero.
-    #[error("a retry limit must be at least 1")]
-    NoRetry,
+    /// A duration is out of its bounds.
+    #[error("{setting} must be {bound} {limit:?}, got {value:?}")]
+    #[non_exhaustive]
+    Duration {
+        /// The setting of [`RotationPolicyBuilder`].
+        setting: &'static str,
+        /// What it was set to.
+        value: Duration,
+        /// What kind of bound it breaks.
+        bound: &'static str,
+        /// The bound.
+        limit: Duration,
+    },
+    /// A number is out of its bounds.
+    #[error("{setting} must be {bound} {limit}, got {value}")]
+    #[non_exhaustive]
+    Number {
+        /// The setting of [`RotationPolicyBuilder`].
+        setting: &'static str,
+        /// What it was set to.
+        value: u32,
+        /// What kind of bound it breaks.
+        bound: &'static str,
+        /// The bound.
+        limit: u32,
+    },
+}
+
+impl PolicyError {
+    /// The name of the setting that was refused.
+    pub fn setting(&self) -> &'static str {
+        let (Self::Duration { setting, .. } | Self::Number { setting, .. }) = self;
+        setting
+    }
 }
 
 /// The policies of a deployment: a default, others for certain clients, shorter lifetimes for certain scopes.
@@ -404,9 +482,14 @@ impl PolicySet {
         self.limited(grant.client_id(), grant.scope())
     }
 
-    /// How long an access token of `client_id` with `scope` lives.
+    /// How long an access token of `client_id` with `scope` lives, before it is shortened at random.
     pub fn access_lifetime(&self, client_id: &str, scope: &Scope) -> Duration {
         self.limited(client_id, scope).access
+    }
+
+    /// How long a spent refresh token of `grant` is still answered with the current one, far from the end of its family.
+    pub fn reuse_leeway(&self, grant: &Grant) -> Duration {
+        self.policy(grant.client_id()).leeway(self.lifetimes(grant).access).own
     }
 
     fn limited(&self, client_id: &str, scope: &Scope) -> Lifetimes {

@@ -10,7 +10,7 @@ use crate::claims::Audience;
 use crate::client::Binding;
 use crate::crypto;
 use crate::error::Error;
-use crate::family::{CodeCheck, FamilyId, FamilySecret, Status, TokenFamily};
+use crate::family::{CodeCheck, FamilyId, FamilySecret, Issued, IssuerId, Status, TokenFamily};
 use crate::grant::{Grant, Scope};
 use crate::keyring::{KeyId, KeySet, Keyring};
 use crate::sealed::{self, Kind, Opened, corrupt};
@@ -22,13 +22,22 @@ pub(crate) const SUBJECT_INDEX: &str = "subject";
 /// The blind index by client.
 pub(crate) const CLIENT_INDEX: &str = "client";
 
+/// Of a fixed width, for the same reason.
+#[derive(Clone, Copy, Serialize, Deserialize)]
+struct StoredIssued {
+    #[serde(with = "postcard::fixint::le")]
+    at: u64,
+    #[serde(with = "postcard::fixint::le")]
+    by: u32,
+}
+
 /// The family as bytes. The generation has a fixed width, so that a record does not grow with its rotations.
 #[derive(Serialize, Deserialize)]
 struct Stored<'a> {
     #[serde(with = "postcard::fixint::le")]
     generation: u64,
     created_at: Timestamp,
-    rotated_at: Timestamp,
+    issued: [StoredIssued; 3],
     used_at: Timestamp,
     absolute_expires_at: Timestamp,
     status: Status,
@@ -52,7 +61,7 @@ impl<'a> Stored<'a> {
         Self {
             generation: family.generation,
             created_at: family.created_at,
-            rotated_at: family.rotated_at,
+            issued: family.issued.map(|issued| StoredIssued { at: issued.at.as_unix(), by: issued.by.0 }),
             used_at: family.used_at,
             absolute_expires_at: family.absolute_expires_at,
             status: family.status,
@@ -83,7 +92,7 @@ impl<'a> Stored<'a> {
             grant: Arc::new(grant),
             generation: self.generation,
             created_at: self.created_at,
-            rotated_at: self.rotated_at,
+            issued: self.issued.map(|stored| Issued { at: Timestamp::from_unix(stored.at), by: IssuerId(stored.by) }),
             used_at: self.used_at,
             absolute_expires_at: self.absolute_expires_at,
             status: self.status,

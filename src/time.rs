@@ -5,6 +5,13 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde::{Deserialize, Serialize};
 
+/// How far the clocks of the issuers that share a store may differ.
+///
+/// Within it no honest client is refused. A refresh token that was spent by one issuer is answered by another for this much
+/// longer than the leeway, so far as the jitter outweighs both. An issuer whose clock is further behind than this answers
+/// [`ErrorKind::ClockSkew`](crate::ErrorKind::ClockSkew), which is 503, in place of a decision.
+pub const CLOCK_TOLERANCE: Duration = Duration::from_secs(15);
+
 /// A point in time: whole seconds since 1970-01-01T00:00:00Z, as in the `NumericDate` of RFC 7519 §2.
 ///
 /// All arithmetic saturates, at zero and at `i64::MAX`, so that no input can overflow it and every database can hold it.

@@ -54,6 +54,10 @@ pub enum VerifyError {
     /// Without a scope that is needed. 403 `insufficient_scope`.
     #[error("the access token does not have the scope")]
     Scope,
+    /// By the offline check: the token is good only with a live check, because its policy has a
+    /// [lost-response window](crate::RotationPolicyBuilder::lost_response_window). 401 `invalid_token`.
+    #[error("the access token needs a live check")]
+    LiveCheckRequired,
     /// By the live check: its family is revoked, has ended, or is gone. 401 `invalid_token`.
     #[error("the access token has been revoked")]
     Revoked,
@@ -104,12 +108,23 @@ impl AccessVerifier {
         Self { keys }
     }
 
-    /// Verify authenticity, expiry, audience, binding and scope, in this order.
+    /// Verify authenticity, expiry, audience, binding and scope, in this order, and that the token needs no live check.
     ///
     /// # Errors
     ///
     /// The first of them that does not hold.
     pub fn verify(&self, token: &str, expect: &Expectation<'_>, now: Timestamp) -> Result<AccessClaims, VerifyError> {
+        let claims = self.verify_before_live(token, expect, now)?;
+        if claims.live_only { Err(VerifyError::LiveCheckRequired) } else { Ok(claims) }
+    }
+
+    /// What [`verify`](Self::verify) does, for a caller that makes the live check.
+    pub(crate) fn verify_before_live(
+        &self,
+        token: &str,
+        expect: &Expectation<'_>,
+        now: Timestamp,
+    ) -> Result<AccessClaims, VerifyError> {
         access::open(token, &self.keys, |claims| {
             if now >= claims.expires_at {
                 return Err(VerifyError::Expired);

@@ -1,5 +1,6 @@
 //! Whether a token is live, as the store has it now.
 
+use super::window::Windows;
 use super::{Context, Decision};
 use crate::audit::Reason;
 use crate::claims::AccessClaims;
@@ -12,14 +13,14 @@ use crate::token::Genuine;
 /// Where the policy has a lost-response window, the first sight of a generation's access token is written down, since it
 /// shows that the response arrived.
 pub fn live(family: &TokenFamily, claims: &AccessClaims, cx: &Context<'_>) -> Decision<bool> {
-    let policy = cx.policies.policy(family.grant.client_id());
-    let lifetimes = cx.policies.lifetimes(&family.grant);
+    let windows @ Windows { policy, lifetimes, .. } = Windows::new(family, cx);
+    let is_superseded = |generation| policy.on_superseded == OnSuperseded::Reject && !windows.is_open(generation);
     let (claimed, current) = (claims.generation, family.generation);
     let reason = match family.ended(&lifetimes, cx.now) {
         Some(reason) => Some(reason),
         None if cx.now >= claims.expires_at => Some(Reason::AccessExpired),
         None if claimed > current && policy.on_ahead == OnAhead::Reject => Some(Reason::AheadOfStore),
-        None if claimed < current && policy.on_superseded == OnSuperseded::Reject => Some(Reason::Superseded),
+        None if claimed < current && is_superseded(claimed) => Some(Reason::Superseded),
         None => None,
     };
     if let Some(reason) = reason {
@@ -30,13 +31,14 @@ pub fn live(family: &TokenFamily, claims: &AccessClaims, cx: &Context<'_>) -> De
     Decision { write, verdict: true, event: None }
 }
 
-/// Decide whether the refresh token `token` is live: the current one of a family that is neither revoked nor expired.
+/// Decide whether the refresh token `token` is live: it could be exchanged now. That is the current one of a family that is
+/// neither revoked nor expired, and a spent one within its leeway: to say more would show a thief that the victim has rotated.
 pub fn introspect_refresh(family: &TokenFamily, token: &Genuine, cx: &Context<'_>) -> Decision<bool> {
-    let lifetimes = cx.policies.lifetimes(&family.grant);
+    let windows @ Windows { lifetimes, .. } = Windows::new(family, cx);
     let reason = match family.ended(&lifetimes, cx.now) {
         Some(reason) => Some(reason),
         None if token.generation() > family.generation => Some(Reason::AheadOfStore),
-        None if !token.is_current(family) => Some(Reason::SpentToken),
+        None if !token.is_current(family) && !windows.is_open(token.generation()) => Some(Reason::SpentToken),
         None if cx.now >= family.idle_end(&lifetimes) => Some(Reason::IdleExpired),
         None => None,
     };

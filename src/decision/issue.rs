@@ -24,8 +24,10 @@ pub struct Issue {
     pub(crate) audience: Audience,
     /// The longest the access token may live.
     pub lifetime: Duration,
-    /// By how many percent at most its life is to be shortened.
-    pub jitter_percent: u8,
+    /// By how much at most its life is to be shortened, at random.
+    pub jitter_span: Duration,
+    /// Whether the access token is good only with a live check.
+    pub live_only: bool,
     /// How long the refresh token lives unused.
     pub idle: Duration,
     /// How long the family lives.
@@ -38,14 +40,18 @@ impl Issue {
     /// What is to be issued for `family` as it is after the write.
     pub(super) fn new(family: TokenFamily, scope: &Scope, audience: Audience, cx: &Context<'_>) -> Self {
         let lifetimes = cx.policies.lifetimes(&family.grant);
+        let policy = cx.policies.policy(family.grant.client_id());
         let absolute = family.absolute_end(&lifetimes).since(cx.now);
         let idle = family.idle_end(&lifetimes).since(cx.now).min(absolute);
+        // Once the refresh token is dead the record may be purged, and then a live check would find nothing.
+        let lifetime = cx.policies.access_lifetime(family.grant.client_id(), scope).min(idle);
         Self {
             scope: scope.clone(),
             audience,
-            // Once the refresh token is dead the record may be purged, and then a live check would find nothing.
-            lifetime: cx.policies.access_lifetime(family.grant.client_id(), scope).min(idle),
-            jitter_percent: cx.policies.policy(family.grant.client_id()).jitter_percent,
+            lifetime,
+            jitter_span: policy.jitter_span(lifetime),
+            // The lost-response window closes when the successor is seen, so it must not be used unseen.
+            live_only: policy.lost_response_window.is_some(),
             idle,
             absolute,
             retry: false,
@@ -60,9 +66,9 @@ impl Issue {
 
     /// The claims of the access token, shortened by a uniformly random `jitter`.
     pub fn claims(&self, now: Timestamp, jitter: u32) -> AccessClaims {
-        let span = self.lifetime.as_secs().saturating_mul(u64::from(self.jitter_percent)) / 100;
-        let cut = u128::from(span) * u128::from(jitter) / u128::from(u32::MAX);
-        let lifetime = self.lifetime.saturating_sub(Duration::from_secs(u64::try_from(cut).unwrap_or(span)));
+        // Uniform over the whole seconds from 0 to the span.
+        let cut = (u128::from(self.jitter_span.as_secs()) + 1) * u128::from(jitter) >> u32::BITS;
+        let lifetime = self.lifetime.saturating_sub(Duration::from_secs(u64::try_from(cut).unwrap_or_default()));
         let grant = &self.family.grant;
         AccessClaims {
             family: self.family.id,
@@ -73,6 +79,7 @@ impl Issue {
             issued_at: now,
             expires_at: now.saturating_add(lifetime),
             binding: self.family.binding,
+            live_only: self.live_only,
             claims: grant.claims.clone(),
         }
     }

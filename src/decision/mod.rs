@@ -7,14 +7,21 @@
 //!
 //! | presented *g*, current *G* | condition | act |
 //! |---|---|---|
-//! | *g* = *G* | the policy rotates, its interval is over; or the token's key is retired | `Rotate` (`Redeem` for a code) |
-//! | *g* = *G* | otherwise | `Keep` |
-//! | *g* = *G* − 1 | within the leeway, retry limit not reached | `Retry`: the same successor |
+//! | *g* = *G* | a code | `Redeem`: generation 1 |
+//! | *g* = *G* | the policy rotates | `Rotate`: generation *G* + 1 |
+//! | *g* = *G* | the policy rotates, and the token of *G* − 3 is still in its leeway | `Keep` |
+//! | *g* = *G* | otherwise | `Keep`: the same token, made with the primary key |
+//! | *g* < *G* | within the leeway of *g*, retry limit not reached | `Retry`: the current token |
+//! | *g* = *G* − 1 | this issuer never answered the rotation, which is less than a minute old | `Retry` |
 //! | *g* = *G* − 1 | within the lost-response window, successor never seen | `Retry` |
 //! | *g* < *G* otherwise | the token's own idle life not over | `Reuse` |
 //! | *g* < *G* otherwise | the token's own idle life over | `Deny` |
 //! | *g* > *G* | genuine, ahead of the store | `Deny`, or `FastForward` |
 //! | any | the family is revoked or expired | `Deny` |
+//!
+//! The leeway of a token runs from when that token was spent. A record remembers this of the last three, so a fourth rotation
+//! within one leeway does not take place: no burst of an honest client's requests meets a token that was forgotten. A code has
+//! no leeway, unless the policy gives it one.
 
 mod introspect;
 mod issue;
@@ -22,6 +29,7 @@ mod redeem;
 mod refresh;
 mod revoke;
 mod rotation;
+mod window;
 
 pub use self::introspect::{introspect_refresh, live};
 pub use self::issue::{Issue, issue};
@@ -31,8 +39,9 @@ pub use self::revoke::{revoke, revoke_by_token};
 pub use self::rotation::Ask;
 
 use crate::audit::{Action, AuditEvent, Reason};
-use crate::family::TokenFamily;
+use crate::family::{IssuerId, TokenFamily};
 use crate::keyring::KeyId;
+use crate::outage::Outages;
 use crate::policy::PolicySet;
 use crate::response::ErrorCode;
 use crate::time::Timestamp;
@@ -44,8 +53,14 @@ pub struct Context<'a> {
     pub policies: &'a PolicySet,
     /// The key that a new token is made with.
     pub key_id: KeyId,
+    /// The issuer that decides.
+    pub issuer: IssuerId,
     /// The time.
     pub now: Timestamp,
+    /// When this issuer could not reach its store.
+    pub outages: Outages,
+    /// The generation of the family that this issuer may have committed and has never answered.
+    pub unanswered: Option<u64>,
 }
 
 /// What to do, in this order: seal what is to be issued, write, report, answer. If the write meets a conflict nothing has

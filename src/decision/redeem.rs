@@ -20,8 +20,9 @@ redacted!(Redemption<'_>);
 
 /// Decide on the redemption of `code`, which was authenticated against `family`.
 ///
-/// Verifier and redirect URI count as part of the binding, so nobody without them can spend a code, nor kill a session by
-/// replaying one here. Whoever has them and redeems twice is answered as for any token: a retry inside the leeway, reuse after.
+/// Verifier and redirect URI count as part of the binding: without them a request neither spends a code nor ends a session by
+/// replaying one here. With them a second redemption is reuse and ends what the first led to (OAuth 2.1 §4.1.3), unless the
+/// policy has a retry window for codes.
 pub fn redeem(
     family: &TokenFamily,
     code: &Genuine,

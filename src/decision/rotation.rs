@@ -2,10 +2,11 @@
 
 use std::cmp::Ordering;
 
+use super::window::Windows;
 use super::{Context, Decision, Issue, Verdict};
 use crate::audit::{Action, AuditEvent, Reason};
 use crate::client::{Binding, Client};
-use crate::family::{RevocationReason, TokenFamily};
+use crate::family::{Issued, RevocationReason, TokenFamily};
 use crate::grant::{Resource, Scope};
 use crate::policy::{Lifetimes, OnAhead, OnReuse, RotationPolicy};
 use crate::token::Genuine;
@@ -44,12 +45,13 @@ pub(super) struct Presentation<'a> {
     pub(super) cx: &'a Context<'a>,
     policy: &'a RotationPolicy,
     lifetimes: Lifetimes,
+    windows: Windows<'a>,
 }
 
 impl<'a> Presentation<'a> {
     pub(super) fn new(family: &'a TokenFamily, token: &'a Genuine, ask: &'a Ask<'a>, cx: &'a Context<'a>) -> Self {
-        let policy = cx.policies.policy(family.grant.client_id());
-        Self { family, token, ask, cx, policy, lifetimes: cx.policies.lifetimes(&family.grant) }
+        let windows @ Windows { policy, lifetimes, .. } = Windows::new(family, cx);
+        Self { family, token, ask, cx, policy, lifetimes, windows }
     }
 
     /// The decision, if `may_present` says that client and binding are right.
@@ -72,48 +74,57 @@ impl<'a> Presentation<'a> {
 
     /// g = G.
     fn current(&self) -> Result<Decision, Reason> {
-        let is_code = self.family.generation == 0;
+        if self.family.generation == 0 {
+            let next = if self.windows.code_is_alive() {
+                self.rotated(self.family)?
+            } else {
+                return Err(Reason::CodeExpired);
+            };
+            return self.issue(Action::Redeem, None, Some(next));
+        }
         if self.cx.now >= self.family.idle_end(&self.lifetimes) {
-            return Err(if is_code { Reason::CodeExpired } else { Reason::IdleExpired });
+            return Err(Reason::IdleExpired);
         }
-        if is_code {
-            self.issue(Action::Redeem, None, Some(self.rotated(self.family)?))
-        } else if self.policy.rotates(self.ask.client, self.family.binding.as_ref())
-            && self.cx.now.since(self.family.rotated_at).as_secs() >= self.policy.rotation_interval.as_secs()
-            // A token that is kept for good must not keep its key from being dropped.
-            || self.family.key_id != self.cx.key_id
-        {
-            self.issue(Action::Rotate, None, Some(self.rotated(self.family)?))
-        } else {
-            // Several uses in one second need one write.
-            let used = TokenFamily { used_at: self.cx.now, confirmed: true, ..self.family.clone() };
-            let changed = used.used_at != self.family.used_at || !self.family.confirmed;
-            self.issue(Action::Keep, None, changed.then_some(used))
+        if self.policy.rotates(self.ask.client, self.family.binding.as_ref()) && !self.windows.is_crowded() {
+            return self.issue(Action::Rotate, None, Some(self.rotated(self.family)?));
         }
+        let kept = self.kept();
+        // Several uses in one second need one write.
+        let changed =
+            kept.used_at != self.family.used_at || !self.family.confirmed || kept.key_id != self.family.key_id;
+        self.issue(Action::Keep, None, changed.then_some(kept))
+    }
+
+    /// The family after another use of its current token. A token that is kept for good must not keep its key from being
+    /// dropped, so it is made with the primary key from now on; made with the one before, it is still the current token. Key
+    /// ids rise, so issuers with different primary keys, as during a roll-out, do not change it to and fro.
+    fn kept(&self) -> TokenFamily {
+        let key_id = self.cx.key_id.max(self.family.key_id);
+        TokenFamily { used_at: self.cx.now, confirmed: true, key_id, ..self.family.clone() }
     }
 
     /// g < G.
     fn spent(&self) -> Result<Decision, Reason> {
-        let is_previous = self.token.generation().checked_add(1) == Some(self.family.generation);
-        let elapsed = self.cx.now.since(self.family.rotated_at);
-        let in_leeway = elapsed.as_secs() < self.policy.reuse_leeway.as_secs();
-        let in_window = self.policy.lost_response_window.is_some_and(|window| elapsed.as_secs() < window.as_secs())
-            && !self.family.confirmed;
+        let generation = self.token.generation();
+        let is_open = self.windows.is_open(generation);
         let is_idle = self.cx.now >= self.family.idle_end(&self.lifetimes);
         let below_limit = self.policy.retry_limit.is_none_or(|limit| self.family.retries < limit);
-        if is_previous && (in_leeway || in_window) && below_limit && !is_idle {
+        if (is_open || self.windows.is_lost(generation)) && below_limit && !is_idle {
             let counted = TokenFamily { retries: self.family.retries.saturating_add(1), ..self.family.clone() };
-            let reason = (!in_leeway).then_some(Reason::LostResponse);
+            let reason = (!is_open).then_some(Reason::LostResponse);
             return self.issue(Action::Retry, reason, self.policy.retry_limit.map(|_| counted));
         }
-        let own_life = if self.token.generation() == 0 { self.lifetimes.code } else { self.lifetimes.idle };
-        if self.cx.now >= self.token.issued_at().saturating_add(own_life) {
+        let is_stale = match generation {
+            0 => !self.windows.code_is_alive(),
+            _ => self.cx.now >= self.token.issued_at().saturating_add(self.lifetimes.idle),
+        };
+        if is_stale {
             return Err(Reason::StaleToken);
         }
-        Ok(self.reuse(match (is_previous, below_limit) {
+        Ok(self.reuse(match (generation.checked_add(1) == Some(self.family.generation), below_limit) {
+            (_, false) => Reason::RetryLimit,
             (true, true) => Reason::SpentToken,
-            (true, false) => Reason::RetryLimit,
-            (false, _) => Reason::SpentAncestor,
+            (false, true) => Reason::SpentAncestor,
         }))
     }
 
@@ -138,7 +149,9 @@ impl<'a> Presentation<'a> {
             OnAhead::FastForward if self.family.generation == 0 => Err(Reason::AheadOfStore),
             OnAhead::FastForward if self.cx.now >= idle_end => Err(Reason::IdleExpired),
             OnAhead::FastForward => {
-                let caught_up = TokenFamily { generation: self.token.generation(), ..self.family.clone() };
+                let known = Issued { at: self.token.issued_at(), ..Issued::default() };
+                let issued = [known, Issued::default(), Issued::default()];
+                let caught_up = TokenFamily { generation: self.token.generation(), issued, ..self.family.clone() };
                 let next = self.rotated(&caught_up)?;
                 self.issue(Action::FastForward, Some(Reason::AheadOfStore), Some(next))
             }
@@ -149,9 +162,10 @@ impl<'a> Presentation<'a> {
     fn rotated(&self, family: &TokenFamily) -> Result<TokenFamily, Reason> {
         let Context { now, key_id, .. } = *self.cx;
         let generation = family.generation.checked_add(1).ok_or(Reason::Exhausted)?;
+        let [newest, before, _] = family.issued;
         Ok(TokenFamily {
             generation,
-            rotated_at: now,
+            issued: [Issued { at: now, by: self.cx.issuer }, newest, before],
             used_at: now,
             retries: 0,
             confirmed: false,
@@ -159,7 +173,7 @@ impl<'a> Presentation<'a> {
             // The first request that proves a key binds the family to it (RFC 9449 §5).
             binding: family.binding.or(if generation == 1 { self.ask.binding.copied() } else { None }),
             // Kept as long as the code could come back: without the verifier it must not do anything then either.
-            code: family.code.filter(|_| now < family.created_at.saturating_add(self.lifetimes.code)),
+            code: family.code.filter(|_| self.windows.code_is_alive()),
             ..family.clone()
         })
     }

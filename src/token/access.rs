@@ -21,19 +21,22 @@ const OVERHEAD: usize = HEADER + crypto::NONCE + crypto::TAG;
 const MAX_CLAIMS: usize = Grant::MAX_BYTES + 256;
 const MAX_BYTES: usize = OVERHEAD + MAX_CLAIMS;
 const MAX_CHARS: usize = (MAX_BYTES * 4).div_ceil(3);
+/// The flag of a token that is good only with a live check.
+const LIVE_ONLY: u8 = 1;
 const USUAL_BYTES: usize = 384;
 const USUAL_CHARS: usize = USUAL_BYTES / 3 * 4;
 
 /// The claims of an authentic token, still in the buffer that it was opened in, so that reading them allocates nothing.
 ///
-/// `family ‖ generation ‖ issued at ‖ expires at ‖ lengths ‖ binding ‖ subject ‖ client id ‖ scope ‖ audience ‖ application's
+/// `family ‖ generation ‖ issued at ‖ expires at ‖ flags ‖ lengths ‖ binding ‖ subject ‖ client id ‖ scope ‖ audience ‖ application's
 /// claims`. Numbers have eight bytes and the four lengths, of the texts in their order, two, big-endian: this is read at every
-/// request. Binding and application's claims are in postcard, the latter left out if there are none.
+/// request. Bit 0 of the flags says that the token is good only with a live check. Binding and application's claims are in postcard, the latter left out if there are none.
 pub(crate) struct OpenClaims<'a> {
     family: FamilyId,
     generation: u64,
     issued_at: Timestamp,
     pub(crate) expires_at: Timestamp,
+    live_only: bool,
     pub(crate) binding: Option<Binding>,
     names: &'a str,
     subject_len: usize,
@@ -49,13 +52,30 @@ impl<'a> OpenClaims<'a> {
         let generation = u64::from_be_bytes(*take(&mut bytes)?);
         let issued_at = Timestamp::from_bytes(*take(&mut bytes)?);
         let expires_at = Timestamp::from_bytes(*take(&mut bytes)?);
+        let live_only = match take(&mut bytes)? {
+            [0] => false,
+            [LIVE_ONLY] => true,
+            _ => return None,
+        };
         let mut length = || Some(usize::from(u16::from_be_bytes(*take(&mut bytes)?)));
         let [subject_len, client_id_len, scope_len, audience_len] = [length()?, length()?, length()?, length()?];
         let (binding, rest) = postcard::take_from_bytes(bytes).ok()?;
         let (texts, own) = rest.split_at_checked(subject_len + client_id_len + scope_len + audience_len)?;
         let (names, texts) = str::from_utf8(texts).ok()?.split_at_checked(subject_len + client_id_len)?;
         let (scope, audience) = texts.split_at_checked(scope_len)?;
-        Some(Self { family, generation, issued_at, expires_at, binding, names, subject_len, scope, audience, own })
+        Some(Self {
+            family,
+            generation,
+            issued_at,
+            expires_at,
+            live_only,
+            binding,
+            names,
+            subject_len,
+            scope,
+            audience,
+            own,
+        })
     }
 
     pub(crate) fn to_owned(&self) -> Option<AccessClaims> {
@@ -73,6 +93,7 @@ impl<'a> OpenClaims<'a> {
             issued_at: self.issued_at,
             expires_at: self.expires_at,
             binding: self.binding,
+            live_only: self.live_only,
             claims,
         })
     }
@@ -108,6 +129,7 @@ fn encode(claims: &AccessClaims, mut bytes: Vec<u8>) -> Option<Vec<u8>> {
     let texts = [claims.subject(), claims.client_id(), claims.scope.as_str(), &audience];
     let numbers = [claims.generation.to_be_bytes(), claims.issued_at.to_bytes(), claims.expires_at.to_bytes()];
     [claims.family.as_bytes(), numbers.as_flattened()].into_iter().for_each(|part| bytes.extend_from_slice(part));
+    bytes.push(if claims.live_only { LIVE_ONLY } else { 0 });
     for text in texts {
         bytes.extend_from_slice(&u16::try_from(text.len()).ok()?.to_be_bytes());
     }
@@ -159,6 +181,7 @@ mod tests {
             issued_at: Timestamp::from_unix(3),
             expires_at: Timestamp::from_unix(4),
             binding: Some(Binding::DpopKey([5; 32])),
+            live_only: true,
             claims: own.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect(),
         }
     }
@@ -189,7 +212,7 @@ mod tests {
     }
 
     /// Where the four lengths and the tag of the binding stand.
-    const LENGTHS: usize = 16 + 3 * 8;
+    const LENGTHS: usize = 16 + 3 * 8 + 1;
     const BINDING: usize = LENGTHS + 4 * 2;
 
     #[test]

@@ -1,7 +1,8 @@
 //! Refresh tokens, and authorization codes as their generation 0: derived from the family, never stored.
 //!
-//! `prefix ‖ base64url(version ‖ key id ‖ family id ‖ generation ‖ issued at ‖ guard ‖ MAC)`: 78 bytes, a multiple of three,
-//! so that 104 characters spell it in exactly one way.
+//! `prefix ‖ base64url(version ‖ key id ‖ family id ‖ generation ‖ masked issued at ‖ guard ‖ MAC)`: 78 bytes, a multiple of
+//! three, so that 104 characters spell it in exactly one way. Guard and mask are parts of one keyed hash over what stands before
+//! them: when a token was issued would show a thief when the access token that came with it expires.
 
 use std::fmt;
 
@@ -14,7 +15,9 @@ use crate::family::{FamilyId, FamilySecret, TokenFamily};
 use crate::keyring::{KeyId, KeySet, Keyring};
 use crate::time::Timestamp;
 
-const BODY: usize = 1 + 4 + 16 + 8 + 8;
+const HEAD: usize = 1 + 4 + 16 + 8;
+const ISSUED_AT: usize = 8;
+const BODY: usize = HEAD + ISSUED_AT;
 const GUARD: usize = 9;
 const MAC: usize = 32;
 const BYTES: usize = BODY + GUARD + MAC;
@@ -35,8 +38,8 @@ struct Body {
 impl Body {
     /// What the current token of `family` says.
     fn current(family: &TokenFamily) -> Self {
-        let TokenFamily { key_id, id, generation, rotated_at, .. } = family;
-        Self { key_id: *key_id, family: *id, generation: *generation, issued_at: *rotated_at }
+        let TokenFamily { key_id, id, generation, .. } = family;
+        Self { key_id: *key_id, family: *id, generation: *generation, issued_at: family.rotated_at() }
     }
 
     /// The prefix keeps codes and refresh tokens apart.
@@ -67,10 +70,13 @@ impl Body {
         (*version == VERSION).then_some(body)
     }
 
-    fn guard(&self, keys: &KeySet, bytes: &[u8; BODY]) -> [u8; GUARD] {
-        let mut guard = [0; GUARD];
-        guard.copy_from_slice(&keys.guard.tag([self.prefix().as_bytes(), bytes])[..GUARD]);
-        guard
+    /// The guard, and what masks the time of issue.
+    fn guard(prefix: &str, keys: &KeySet, head: &[u8]) -> ([u8; GUARD], [u8; ISSUED_AT]) {
+        let tag = keys.guard.tag([prefix.as_bytes(), head]);
+        let (mut guard, mut mask) = ([0; GUARD], [0; ISSUED_AT]);
+        guard.copy_from_slice(&tag[..GUARD]);
+        mask.copy_from_slice(&tag[GUARD..GUARD + ISSUED_AT]);
+        (guard, mask)
     }
 
     fn mac(&self, keys: &KeySet, bytes: &[u8; BODY], secret: &FamilySecret) -> [u8; MAC] {
@@ -85,10 +91,16 @@ pub(crate) fn derive(family: &TokenFamily, keyring: &Keyring) -> Option<Zeroizin
     let keys = keyring.get(body.key_id)?;
     let head = body.to_bytes();
     let mut bytes = Zeroizing::new([0; BYTES]);
+    let (guard, mask) = Body::guard(body.prefix(), keys, &head[..HEAD]);
     bytes[..BODY].copy_from_slice(&head);
-    bytes[BODY..BODY + GUARD].copy_from_slice(&body.guard(keys, &head));
+    apply(&mask, &mut bytes[HEAD..BODY]);
+    bytes[BODY..BODY + GUARD].copy_from_slice(&guard);
     bytes[BODY + GUARD..].copy_from_slice(&body.mac(keys, &head, &family.secret));
     base64url::encode(body.prefix(), bytes.as_ref())
+}
+
+fn apply(mask: &[u8; ISSUED_AT], bytes: &mut [u8]) {
+    bytes.iter_mut().zip(mask).for_each(|(byte, mask)| *byte ^= mask);
 }
 
 /// A refresh token or authorization code that has the right form and guard, and is still to be authenticated.
@@ -117,10 +129,14 @@ impl Presented {
         let (front, back) = chars.split_at_checked(FRONT_CHARS)?;
         let mut bytes = Zeroizing::new([0; BYTES]);
         base64url::decode(front, &mut bytes[..FRONT_BYTES])?;
-        let (head, rest) = bytes.split_first_chunk()?;
+        let (body, rest) = bytes.split_first_chunk::<BODY>()?;
         let (guard, _) = rest.split_first_chunk::<GUARD>()?;
-        let body = Body::parse(head)?;
-        let right = token.starts_with(body.prefix()) && equal(guard, &body.guard(keyring.get(body.key_id)?, head));
+        let mut clear = *body;
+        let (prefix, keys) = Body::parse(&clear).map(|body| (body.prefix(), keyring.get(body.key_id)))?;
+        let (expected, mask) = Body::guard(prefix, keys?, &clear[..HEAD]);
+        apply(&mask, &mut clear[HEAD..]);
+        let body = Body::parse(&clear)?;
+        let right = token.starts_with(prefix) && equal(guard, &expected);
         // What the guard turns away is not even decoded to its end.
         right.then(|| base64url::decode(back, &mut bytes[FRONT_BYTES..]))??;
         let mac = bytes.last_chunk::<MAC>()?;
@@ -161,8 +177,9 @@ impl Genuine {
         self.0.issued_at
     }
 
-    /// Whether it is, to the last bit, the current token of `family`.
+    /// Whether it is the current token of `family`, made with whichever key.
     pub(crate) fn is_current(&self, family: &TokenFamily) -> bool {
-        self.0 == Body::current(family)
+        let current = Body::current(family);
+        self.0 == Body { key_id: self.0.key_id, ..current }
     }
 }

@@ -39,6 +39,11 @@ fn a_blind_commit_logs_the_client_out() {
 }
 
 #[test]
+fn answer_without_a_second_look_outlives_a_logout() {
+    breaks(DEAD_STAYS_DEAD, with(Flaw::OneLook, logout(standard())));
+}
+
+#[test]
 fn without_a_leeway_a_lost_response_logs_the_client_out() {
     breaks(HONEST_STAYS_IN, alone(strict()));
 }

@@ -35,9 +35,14 @@ impl Deployment {
         Self { setup, start: World::new(record, code), node, outlooks: Mutex::default() }
     }
 
-    /// What the code decides, or a broken version of it.
+    /// What the code decides on what it has loaded, or a broken version of it.
     pub fn attempt(&self, loaded: Sealed, request: Request, now: u8) -> Attempt {
-        let attempt = |request| self.node.attempt(loaded, request, now);
+        self.look_again(loaded, loaded, request, now)
+    }
+
+    /// The same, where a second look at the store finds `current`.
+    pub fn look_again(&self, loaded: Sealed, current: Sealed, request: Request, now: u8) -> Attempt {
+        let attempt = |request| self.node.attempt(loaded, current, request, now);
         match (self.setup.flaw, attempt(request)) {
             (Some(Flaw::Ignores(lack)), _) if request.lack == Some(lack) => attempt(Request { lack: None, ..request }),
             (Some(Flaw::FreshSuccessor), Attempt { reply: Reply::Tokens { refresh, retry: true }, .. }) => {
@@ -56,7 +61,7 @@ impl Deployment {
         let mut outlook = Outlook::default();
         for (token, call) in minted.iter().flat_map(|token| Call::ALL.map(|call| (token, call))) {
             // No access token comes with a code.
-            if token.is_code() && call == Call::Live {
+            if token.is_code() && call == Call::Live || call == Call::Straggle {
                 continue;
             }
             match self.attempt(store, Request::whole(call, token), now).reply {

@@ -21,8 +21,13 @@ fn a_client_alone_with_the_network() {
 }
 
 #[test]
+fn a_client_alone_whose_requests_overtake_one_another() {
+    check("a client alone, stragglers", Setup { stragglers: true, horizon: 4, ..alone(standard()) });
+}
+
+#[test]
 fn a_client_alone_with_a_lost_response_window() {
-    let setup = Setup { window: Some(3 * LEEWAY), versions: 5, ..alone(standard()) };
+    let setup = Setup { window: Some(3 * LEEWAY), code_retries: 3 * LEEWAY, versions: 5, ..alone(standard()) };
     check("a client alone, lost-response window", setup);
 }
 
@@ -54,7 +59,7 @@ fn a_theft_without_leeway() {
 
 #[test]
 fn a_theft_with_a_lost_response_window() {
-    check("a theft, lost-response window", Setup { window: Some(LEEWAY + 1), ..theft(standard()) });
+    check("a theft, lost-response window", Setup { window: Some(LEEWAY + 1), code_retries: LEEWAY + 1, ..theft(standard()) });
 }
 
 #[test]

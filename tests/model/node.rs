@@ -36,8 +36,10 @@ pub struct Node {
 struct Known {
     records: HashMap<Sealed, Record>,
     codes_and_refresh_tokens: HashMap<Token, String>,
+    /// The same the other way round: a token does not show when it was issued.
+    tokens: HashMap<String, Token>,
     access_tokens: HashMap<Token, String>,
-    attempts: HashMap<(Sealed, Request, u8), Attempt>,
+    attempts: HashMap<(Sealed, Sealed, Request, u8), Attempt>,
 }
 
 impl Node {
@@ -49,33 +51,34 @@ impl Node {
         let request = if setup.bound { request.binding(KEY) } else { request };
         let code = block_on(bench.issuer.authorize(request)).unwrap();
         let mut known = Known::default();
-        let token = known.learn(code.expose());
+        let token = known.learn(code.expose(), 0);
         let record = known.keep(bench.issuer.store().take(), Fate::Alive);
         (Self { bench, bound: setup.bound, known: Mutex::new(known) }, record, token)
     }
 
-    /// Load, decide, seal: what is to be committed, and what to reply.
-    pub fn attempt(&self, loaded: Sealed, request: Request, now: u8) -> Attempt {
+    /// Load, decide, seal: what is to be committed, and what to reply. The first look at the store finds `loaded`, every later
+    /// one `current`.
+    pub fn attempt(&self, loaded: Sealed, current: Sealed, request: Request, now: u8) -> Attempt {
         let mut known = self.known.lock().unwrap();
-        let key = (loaded, request, now);
+        let key = (loaded, current, request, now);
         if let Some(attempt) = known.attempts.get(&key) {
             return *attempt;
         }
         let store = self.bench.issuer.store();
-        store.put(known.records[&loaded].clone());
+        store.put(known.records[&loaded].clone(), known.records[&current].clone());
         self.bench.clock.set(Timestamp::from_unix(START).saturating_add(ticks(now)));
-        let reply = self.serve(&mut known, request);
+        let reply = self.serve(&mut known, request, now);
         let fate = match self.bench.audit.take().last().map(|event| event.action) {
             Some(Action::Reuse(_)) => Fate::Reused,
             Some(Action::Revoke(_)) => Fate::Revoked,
             _ => Fate::Alive,
         };
         let stored = store.take();
-        let write = (stored.version != loaded.version).then(|| known.keep(stored, fate));
+        let write = (stored.version != current.version).then(|| known.keep(stored, fate));
         *known.attempts.entry(key).or_insert(Attempt { write, reply })
     }
 
-    fn serve(&self, known: &mut Known, Request { call, token, lack }: Request) -> Reply {
+    fn serve(&self, known: &mut Known, Request { call, token, lack }: Request, now: u8) -> Reply {
         let issuer = &self.bench.issuer;
         let client = Client::public(if lack == Some(Lack::Client) { "client-2" } else { "client-1" });
         let binding = match lack {
@@ -87,7 +90,7 @@ impl Node {
             if lack == Some(Lack::Verifier) { "another-verifier-of-forty-three-characters.." } else { VERIFIER };
         let text = match call {
             Call::Live => &known.access_tokens[&token],
-            Call::Exchange | Call::Revoke => &known.codes_and_refresh_tokens[&token],
+            Call::Exchange | Call::Straggle | Call::Revoke => &known.codes_and_refresh_tokens[&token],
         };
         let text = match lack {
             Some(Lack::Guard) => tampered(text, 40),
@@ -106,17 +109,17 @@ impl Node {
                 block_on(issuer.revoke(&client, &text, binding.as_ref())).unwrap();
                 return Reply::Nothing;
             }
-            Call::Exchange if token.is_code() => {
+            Call::Exchange | Call::Straggle if token.is_code() => {
                 let request = RedeemRequest::new(&client, &text, REDIRECT, verifier);
                 block_on(issuer.redeem(&binding.into_iter().fold(request, RedeemRequest::binding)))
             }
-            Call::Exchange => {
+            Call::Exchange | Call::Straggle => {
                 let request = RefreshRequest::new(&client, &text);
                 block_on(issuer.refresh(&binding.into_iter().fold(request, RefreshRequest::binding)))
             }
         };
         let Ok(tokens) = verdict(answer) else { return Reply::Nothing };
-        let refresh = known.learn(support::rt(&tokens));
+        let refresh = known.learn(support::rt(&tokens), now);
         if !tokens.retry {
             known.access_tokens.insert(refresh, tokens.access_token.expose().to_owned());
         }
@@ -125,10 +128,10 @@ impl Node {
 }
 
 impl Known {
-    fn learn(&mut self, text: &str) -> Token {
-        let bytes = bytes_of(text);
-        let number = |at: usize| u64::from_be_bytes(bytes[at..at + 8].try_into().unwrap());
-        let token = Token::new(number(21), (number(29) - START) / ticks(1).as_secs());
+    /// A token that was not seen before is issued now.
+    fn learn(&mut self, text: &str, now: u8) -> Token {
+        let generation = u64::from_be_bytes(bytes_of(text)[21..29].try_into().unwrap());
+        let token = *self.tokens.entry(text.to_owned()).or_insert_with(|| Token::new(generation, now.into()));
         self.codes_and_refresh_tokens.insert(token, text.to_owned());
         token
     }
@@ -142,28 +145,29 @@ impl Known {
     }
 }
 
-/// A store of one record, which the model puts in and takes out.
+/// A store of one record, which the model puts in and takes out: what the first look finds, and what every later one does.
 #[derive(Default)]
-struct Slot(Mutex<Option<Record>>);
+struct Slot(Mutex<(Option<Record>, Option<Record>)>);
 
 impl Slot {
-    fn put(&self, record: Record) {
-        *self.0.lock().unwrap() = Some(record);
+    fn put(&self, first: Record, later: Record) {
+        *self.0.lock().unwrap() = (Some(first), Some(later));
     }
 
     fn take(&self) -> Record {
-        self.0.lock().unwrap().take().unwrap()
+        self.0.lock().unwrap().1.take().unwrap()
     }
 }
 
 impl TokenStore for Slot {
     async fn get(&self, _key: RecordKey) -> Result<Option<Record>, StoreError> {
-        Ok(self.0.lock().unwrap().clone())
+        let mut slot = self.0.lock().unwrap();
+        Ok(slot.0.take().or_else(|| slot.1.clone()))
     }
 
     /// The comparison is the model's to make, when it lets the node go on.
     async fn commit(&self, record: Record) -> Result<Commit, StoreError> {
-        self.put(record);
+        self.0.lock().unwrap().1 = Some(record);
         Ok(Commit::Apply)
     }
 

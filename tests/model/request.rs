@@ -8,6 +8,8 @@ use crate::tokens::Token;
 pub enum Call {
     /// The token endpoint, with a code or a refresh token.
     Exchange,
+    /// The same, by a request that the client sent before it turned to a newer token. It drops the answer.
+    Straggle,
     /// A live check of the access token that was first issued together with this refresh token.
     Live,
     /// The revocation endpoint.
@@ -15,7 +17,7 @@ pub enum Call {
 }
 
 impl Call {
-    pub const ALL: [Self; 3] = [Self::Exchange, Self::Live, Self::Revoke];
+    pub const ALL: [Self; 4] = [Self::Exchange, Self::Straggle, Self::Live, Self::Revoke];
 }
 
 /// What a request may lack.

@@ -17,6 +17,8 @@ pub const fn ticks(count: u8) -> Duration {
 #[derive(Clone, Copy)]
 pub struct Setup {
     pub policy: RotationPolicyBuilder,
+    /// For how many ticks a code is answered again.
+    pub code_retries: u8,
     /// The lost-response window in ticks, if there is one.
     pub window: Option<u8>,
     /// Whether the family is bound to a key, which the client proves with every request.
@@ -26,6 +28,8 @@ pub struct Setup {
     pub logout: bool,
     /// Whether each request reaches a node in time: less than a leeway, or a window, after the client first sent that token.
     pub in_time: bool,
+    /// Whether requests with tokens that the client has replaced may come late, within the leeway of each.
+    pub stragglers: bool,
     /// The last tick.
     pub horizon: u8,
     /// The last version of the record.
@@ -40,6 +44,8 @@ pub enum Flaw {
     BlindCommit,
     /// A retry rotates once more instead of repeating the successor.
     FreshSuccessor,
+    /// What is answered without a write is answered without a second look.
+    OneLook,
     /// The decision does not look at this.
     Ignores(Lack),
 }
@@ -47,7 +53,7 @@ pub enum Flaw {
 impl Setup {
     pub fn policy(&self) -> RotationPolicy {
         // Codes outlive every horizon.
-        let policy = self.policy.code_lifetime(Duration::from_secs(600));
+        let policy = self.policy.code_lifetime(Duration::from_secs(600)).code_retry_window(ticks(self.code_retries));
         policy.lost_response_window(self.window.map(ticks)).build().unwrap()
     }
 
@@ -69,11 +75,13 @@ pub fn strict() -> RotationPolicyBuilder {
 pub fn alone(policy: RotationPolicyBuilder) -> Setup {
     Setup {
         policy,
+        code_retries: LEEWAY,
         window: None,
         bound: false,
         thief: false,
         logout: false,
         in_time: true,
+        stragglers: false,
         horizon: 6,
         versions: 6,
         flaw: None,

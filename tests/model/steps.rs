@@ -6,7 +6,7 @@ use crate::deployment::Deployment;
 use crate::node::Attempt;
 use crate::properties;
 use crate::request::{Call, Fate, Reply, Request};
-use crate::setup::Flaw;
+use crate::setup::{Flaw, LEEWAY};
 use crate::tokens::{Token, Tokens};
 use crate::world::{Errand, Exchange, Party, Race, Who, Work, World};
 
@@ -17,6 +17,8 @@ pub enum Step {
     Steal,
     /// A request sets out, or one more copy of it.
     Send(Who, Token),
+    /// An idle node receives a copy that the client sent before it turned to a newer token.
+    Straggle(Token),
     /// An idle node receives a copy, loads the record and decides.
     Receive(Who),
     /// A node commits; after a conflict it loads and decides again.
@@ -47,7 +49,10 @@ impl Model for Deployment {
             steps.push(Step::Steal);
         }
         for who in [Who::Victim, Who::Thief] {
-            let Party { tokens, exchange } = *world.party(who);
+            let Party { tokens, former, exchange } = *world.party(who);
+            if self.setup.stragglers && idle {
+                steps.extend(former.iter().filter(|token| is_in_time(world, *token)).map(Step::Straggle));
+            }
             for token in tokens.iter() {
                 if may_send(world, who, token) {
                     steps.push(Step::Send(who, token));
@@ -93,11 +98,30 @@ impl Model for Deployment {
                     self.conclude(&mut next, errand, reply);
                 }
             }
+            Step::GoOn(Work::Answering(errand, loaded, reply)) => {
+                let request = Request::whole(errand.call, errand.token);
+                let again = match self.setup.flaw {
+                    Some(Flaw::OneLook) => Attempt { write: None, reply },
+                    _ => self.look_again(loaded, world.store, request, world.now),
+                };
+                let decided = again.write.map(|write| Work::Decided(errand, write, again.reply));
+                next.turn(Some(Work::Answering(errand, loaded, reply)), decided);
+                if decided.is_none() {
+                    self.conclude(&mut next, errand, again.reply);
+                }
+            }
             Step::GoOn(Work::Conflict(errand)) => {
                 next.turn(Some(Work::Conflict(errand)), None);
                 self.decide(&mut next, errand);
             }
-            Step::Deliver(Who::Victim, token) => next.party_mut(Who::Victim).tokens = token.into(),
+            Step::Deliver(Who::Victim, token) => {
+                let victim = next.party_mut(Who::Victim);
+                if !victim.tokens.contains(token) {
+                    victim.tokens.iter().for_each(|former| victim.former.insert(former));
+                    victim.tokens = token.into();
+                }
+            }
+            Step::Straggle(token) => self.decide(&mut next, Errand { who: Who::Victim, call: Call::Straggle, token }),
             Step::Deliver(Who::Thief, token) => next.party_mut(Who::Thief).tokens.insert(token),
             Step::Lose => {
                 let exchange = next.party_mut(Who::Victim).exchange.as_mut()?;
@@ -120,9 +144,22 @@ impl Model for Deployment {
 
 /// Time does not run away from a client that is to be in time.
 fn may_tick(world: &World) -> bool {
+    let late = |work: Work| work.errand().call == Call::Straggle && !would_be_in_time(world, work.errand().token, 1);
+    if world.works().any(late) {
+        return false;
+    }
     let is_busy = world.is_waiting(Who::Victim) || !world.is_settled(Who::Victim);
     let deadline = world.party(Who::Victim).exchange.and_then(|exchange| exchange.deadline);
     deadline.is_none_or(|deadline| !is_busy || world.now + 1 < deadline)
+}
+
+/// Whether a request with a spent token that arrives now comes within the leeway of that token.
+fn is_in_time(world: &World, token: Token) -> bool {
+    would_be_in_time(world, token, 0)
+}
+
+fn would_be_in_time(world: &World, token: Token, ticks_from_now: u8) -> bool {
+    world.minted.spent_at(token).is_some_and(|spent| world.now + ticks_from_now < spent + LEEWAY)
 }
 
 /// A client turns to its new token when none of its requests with the old one is under way any more. Once there is a thief,
@@ -145,13 +182,17 @@ impl Deployment {
         }
     }
 
-    /// The first half of a node's work. What needs no write is concluded as of the load.
+    /// The first half of a node's work. What issues nothing and needs no write is concluded as of the load.
     fn decide(&self, world: &mut World, errand: Errand) {
         let request = Request::whole(errand.call, errand.token);
         let Attempt { write, reply } = self.attempt(world.store, request, world.now);
-        match write {
-            Some(write) => world.turn(None, Some(Work::Decided(errand, write, reply))),
-            None => self.conclude(world, errand, reply),
+        match (write, reply) {
+            (Some(write), _) => world.turn(None, Some(Work::Decided(errand, write, reply))),
+            (None, Reply::Tokens { .. }) => {
+                let loaded = world.store;
+                world.turn(None, Some(Work::Answering(errand, loaded, reply)));
+            }
+            (None, _) => self.conclude(world, errand, reply),
         }
     }
 
@@ -164,10 +205,13 @@ impl Deployment {
     fn conclude(&self, world: &mut World, errand: Errand, reply: Reply) {
         world.fouls.resurrected |= world.dead && reply != Reply::Nothing;
         world.dead |= world.store.fate != Fate::Alive;
+        if errand.call == Call::Straggle {
+            world.fouls.logged_out |= self.setup.in_time && reply == Reply::Nothing;
+        }
         if errand.call != Call::Exchange {
             return;
         }
-        take_turn(world, errand.who, reply);
+        take_turn(world, errand, reply);
         match (reply, &mut world.party_mut(errand.who).exchange) {
             (Reply::Tokens { refresh, .. }, Some(exchange)) => {
                 exchange.responses.insert(refresh);
@@ -180,16 +224,17 @@ impl Deployment {
 }
 
 /// A node has answered `who`.
-fn take_turn(world: &mut World, who: Who, reply: Reply) {
+fn take_turn(world: &mut World, Errand { who, token, .. }: Errand, reply: Reply) {
     let is_stolen = !world.party(Who::Thief).tokens.is_empty();
     let Race { leader, apart, ahead } = world.race;
     let is_other = leader.is_some_and(|leader| leader != who);
     world.race = match reply {
-        Reply::Tokens { retry: false, .. } if is_stolen => {
+        // The fourth use within a leeway keeps the token.
+        Reply::Tokens { retry: false, refresh } if is_stolen && refresh != token => {
             Race { leader: Some(who), apart: apart + 1, ahead: if is_other { 1 } else { ahead + 1 } }
         }
-        // Two rotations back nothing is a retry any more.
-        Reply::Tokens { retry: true, .. } if is_other && apart == 1 => Race::default(),
+        // Within the leeway of what it holds, however many rotations ago that was spent.
+        Reply::Tokens { retry: true, .. } if is_other => Race::default(),
         _ if is_other => Race { ahead: 0, ..world.race },
         _ => world.race,
     }

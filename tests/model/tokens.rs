@@ -16,6 +16,10 @@ impl Token {
         self.0 < 8
     }
 
+    pub fn generation(self) -> u8 {
+        self.0 / 8
+    }
+
     /// The tick it was issued at.
     pub fn issued(self) -> u8 {
         self.0 % 8
@@ -52,6 +56,11 @@ impl Tokens {
 
     pub fn is_subset(self, of: Self) -> bool {
         self.0 & !of.0 == 0
+    }
+
+    /// The tick at which the successor of `token` was issued: there is one successor at most.
+    pub fn spent_at(self, token: Token) -> Option<u8> {
+        self.iter().find(|other| other.generation() == token.generation() + 1).map(Token::issued)
     }
 
     pub fn newest(self) -> Option<Token> {

@@ -29,6 +29,8 @@ pub struct World {
 pub struct Party {
     /// The victim holds one: the last it was given.
     pub tokens: Tokens,
+    /// What the victim held before.
+    pub former: Tokens,
     pub exchange: Option<Exchange>,
 }
 
@@ -58,13 +60,15 @@ pub struct Errand {
 pub enum Work {
     /// It has loaded and decided, and not yet committed.
     Decided(Errand, Sealed, Reply),
+    /// It has loaded this and is to answer without a write, and has not yet taken its second look.
+    Answering(Errand, Sealed, Reply),
     /// Its commit met a conflict; it is to load again and decide again.
     Conflict(Errand),
 }
 
 impl Work {
     pub fn errand(&self) -> Errand {
-        let (Self::Decided(errand, ..) | Self::Conflict(errand)) = *self;
+        let (Self::Decided(errand, ..) | Self::Answering(errand, ..) | Self::Conflict(errand)) = *self;
         errand
     }
 }
@@ -93,7 +97,7 @@ pub struct Fouls {
 
 impl World {
     pub fn new(store: Sealed, code: Token) -> Self {
-        let victim = Party { tokens: code.into(), exchange: None };
+        let victim = Party { tokens: code.into(), ..Party::default() };
         Self {
             now: 0,
             store,
@@ -138,7 +142,7 @@ impl World {
 
     /// Whether `who` still needs an answer.
     pub fn is_waiting(&self, who: Who) -> bool {
-        let Party { tokens, exchange } = *self.party(who);
+        let Party { tokens, exchange, .. } = *self.party(who);
         exchange.is_some_and(|exchange| tokens.contains(exchange.token))
     }
 }

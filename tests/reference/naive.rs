@@ -24,10 +24,16 @@ pub struct Family {
 pub struct Token {
     pub family: usize,
     pub is_code: bool,
+    /// The token that it replaced.
+    before: Option<String>,
+    /// The same token made with a newer key, if it was kept under one.
+    reads_now: Option<String>,
     key: u32,
     issued_at: u64,
     used_at: u64,
     pub spent: Option<Spent>,
+    /// How often spent tokens were answered with it.
+    answered_again: u32,
     /// Whether it has reached its client: it was used, or the access token that came with it was.
     seen: bool,
 }
@@ -35,8 +41,9 @@ pub struct Token {
 #[derive(Debug)]
 pub struct Spent {
     at: u64,
+    /// The server that did it, of those that came one after another.
+    by: u32,
     pub successor: String,
-    answered_again: u32,
 }
 
 #[derive(Debug)]
@@ -88,6 +95,7 @@ pub struct Naive {
     rules: Rules,
     pub now: u64,
     pub primary_key: u32,
+    pub server: u32,
     pub families: Vec<Family>,
     pub tokens: BTreeMap<String, Token>,
     pub access: BTreeMap<String, Access>,
@@ -100,7 +108,7 @@ pub const AUDIENCE: [&str; 2] = [crate::support::RESOURCE, crate::operations::EL
 impl Naive {
     pub fn new(rules: Rules) -> Self {
         let (families, tokens, access) = Default::default();
-        Self { rules, now: crate::support::START, primary_key: 1, families, tokens, access }
+        Self { rules, now: crate::support::START, primary_key: 1, server: 0, families, tokens, access }
     }
 
     fn begin(&mut self, user: User, app: App, binding: Option<Binding>) -> usize {
@@ -109,15 +117,26 @@ impl Naive {
         self.families.len() - 1
     }
 
-    fn insert(&mut self, text: &str, family: usize, is_code: bool) {
+    fn insert(&mut self, text: &str, family: usize, is_code: bool, before: Option<&str>) {
         let (key, now) = (self.primary_key, self.now);
-        let row = Token { family, is_code, key, issued_at: now, used_at: now, spent: None, seen: false };
+        let row = Token {
+            family,
+            is_code,
+            before: before.map(str::to_owned),
+            reads_now: None,
+            key,
+            issued_at: now,
+            used_at: now,
+            spent: None,
+            answered_again: 0,
+            seen: false,
+        };
         assert!(self.tokens.insert(text.to_owned(), row).is_none(), "the token was issued before");
     }
 
     pub fn authorize(&mut self, user: User, app: App, binding: Option<Binding>, code: &str) {
         let family = self.begin(user, app, binding);
-        self.insert(code, family, true);
+        self.insert(code, family, true, None);
     }
 
     pub fn issue(&mut self, user: User, app: App, binding: Option<Binding>) -> Granted {
@@ -151,15 +170,20 @@ impl Naive {
         let Some(spent) = &token.spent else {
             return match () {
                 () if self.now >= token.used_at + own_life => Err(ErrorCode::InvalidGrant),
-                () if token.is_code || self.rotates(token, request.confidential) => grant(Act::Rotate),
+                () if token.is_code => grant(Act::Rotate),
+                () if self.rotates(token, request.confidential) && !self.is_crowded(token) => grant(Act::Rotate),
                 () => grant(Act::Keep),
             };
         };
-        let (successor, elapsed) = (&self.tokens[&spent.successor], self.now - spent.at);
-        let lost = self.rules.window.is_some_and(|window| elapsed < window) && !successor.seen;
-        let may_retry = self.rules.retries.is_none_or(|limit| spent.answered_again < limit);
-        let is_alive = successor.spent.is_none() && self.now < successor.used_at + self.rules.idle();
-        if (elapsed < self.rules.leeway || lost) && may_retry && is_alive {
+        let current = &self.tokens[self.current(text)];
+        let successor = &self.tokens[&spent.successor];
+        let lost = self.rules.window.is_some_and(|window| self.now - spent.at < window)
+            && successor.spent.is_none()
+            && !successor.seen
+            && !token.is_code;
+        let may_retry = self.rules.retries.is_none_or(|limit| current.answered_again < limit);
+        let is_alive = self.now < current.used_at + self.rules.idle();
+        if (self.is_open(token, true) || lost) && may_retry && is_alive {
             return grant(Act::Retry);
         }
         if self.now < token.issued_at + own_life {
@@ -173,10 +197,36 @@ impl Naive {
         Err(ErrorCode::InvalidGrant)
     }
 
+    /// Whether a spent token is in its leeway, on the server that runs now or on another one.
+    fn is_open(&self, token: &Token, here: bool) -> bool {
+        let Some(spent) = &token.spent else { return false };
+        let elapsed = self.now - spent.at;
+        if token.is_code {
+            return elapsed < self.rules.code_retries && self.now < token.issued_at + self.rules.code;
+        }
+        let (own, across) = self.rules.leeway(self.families[token.family].ends_at - spent.at);
+        elapsed < if here && spent.by == self.server { own } else { across }
+    }
+
+    /// Whether the third token before this one is still in its leeway.
+    fn is_crowded(&self, token: &Token) -> bool {
+        let before = |token: &Token| token.before.as_ref().map(|text| &self.tokens[text]);
+        let third = before(token).and_then(before).and_then(before);
+        third.is_some_and(|third| self.is_open(third, true))
+    }
+
+    /// What `text` was replaced with, and that in turn, to the last.
+    fn current<'a>(&'a self, mut text: &'a str) -> &'a str {
+        while let Some(spent) = &self.tokens[text].spent {
+            text = &spent.successor;
+        }
+        text
+    }
+
     fn rotates(&self, token: &Token, confidential: bool) -> bool {
         let constrained =
             matches!(self.families[token.family].binding, Some(Binding::DpopKey(_) | Binding::Certificate(_)));
-        self.rules.always_rotate || !(confidential || constrained) || token.key != self.primary_key
+        self.rules.always_rotate || !(confidential || constrained)
     }
 
     fn grant(
@@ -203,7 +253,7 @@ impl Naive {
             return Err(ErrorCode::InvalidGrant);
         }
         let used_at = match (&act, presented) {
-            (Act::Retry, Some(presented)) => self.tokens[self.successor(presented)].used_at,
+            (Act::Retry, Some(presented)) => self.tokens[self.current(presented)].used_at,
             _ => self.now,
         };
         // No access token outlives the refresh token that comes with it.
@@ -221,10 +271,6 @@ impl Naive {
         })
     }
 
-    fn successor(&self, text: &str) -> &str {
-        &self.tokens[text].spent.as_ref().expect("a spent token").successor
-    }
-
     /// Compare `response` with what was to be granted, and remember it.
     pub fn remember(&mut self, granted: Granted, response: &TokenResponse) {
         let Granted { family, presented, act, scope, audience, binding, expires_in, idle_in, ends_in } = granted;
@@ -237,22 +283,34 @@ impl Naive {
         let (text, now) = (rt(response).to_owned(), self.now);
         let presented = presented.as_deref().unwrap_or_default();
         match act {
-            Act::Begin => self.insert(&text, family, false),
+            Act::Begin => self.insert(&text, family, false, None),
             Act::Rotate => {
-                self.insert(&text, family, false);
-                let spent = Spent { at: now, successor: text.clone(), answered_again: 0 };
+                self.insert(&text, family, false, Some(presented));
+                let spent = Spent { at: now, by: self.server, successor: text.clone() };
                 self.tokens.get_mut(presented).unwrap().spent = Some(spent);
             }
             Act::Keep => {
-                assert_eq!(text, presented, "the token is kept");
+                let primary = self.primary_key;
                 let token = self.tokens.get_mut(presented).unwrap();
+                if token.key < primary {
+                    token.key = primary;
+                    token.reads_now = Some(text.clone());
+                }
+                assert_eq!(text, token.reads_now.as_deref().unwrap_or(presented), "the token is kept");
                 (token.used_at, token.seen) = (now, true);
             }
             Act::Retry => {
-                assert_eq!(text, self.successor(presented), "a retry gets the same successor");
-                self.tokens.get_mut(presented).unwrap().spent.as_mut().unwrap().answered_again += 1;
+                let current = self.current(presented).to_owned();
+                let token = self.tokens.get_mut(&current).unwrap();
+                assert_eq!(text, *token.reads_now.as_ref().unwrap_or(&current), "a retry gets the current token");
+                token.answered_again += 1;
             }
         }
+        let text = match act {
+            Act::Keep => presented.to_owned(),
+            Act::Retry => self.current(presented).to_owned(),
+            Act::Begin | Act::Rotate => text,
+        };
         self.families[family].binding = binding;
         let row = Access { family, with: text, scope, audience, binding, expires_at: now + expires_in };
         let before = self.access.insert(response.access_token.expose().to_owned(), row);
@@ -274,16 +332,19 @@ impl Naive {
 
     /// An access token was seen at a resource server.
     pub fn see(&mut self, text: &str) {
-        if self.verify_live(text).is_ok() {
+        if self.verify_live(text, true).is_ok() {
             let with = self.access[text].with.clone();
             self.tokens.get_mut(&with).unwrap().seen = true;
         }
     }
 
-    pub fn verify_live(&self, text: &str) -> Result<(), VerifyError> {
+    /// On the server that runs, or on another one.
+    pub fn verify_live(&self, text: &str, here: bool) -> Result<(), VerifyError> {
         let access = &self.access[text];
         let family = &self.families[access.family];
-        let superseded = self.tokens[&access.with].spent.is_some() && self.rules.on_superseded == OnSuperseded::Reject;
+        let with = &self.tokens[&access.with];
+        let is_over = with.spent.is_some() && !self.is_open(with, here);
+        let superseded = is_over && self.rules.on_superseded == OnSuperseded::Reject;
         match () {
             () if self.now >= access.expires_at => Err(VerifyError::Expired),
             () if family.revoked || self.now >= family.ends_at || superseded => Err(VerifyError::Revoked),
@@ -291,17 +352,19 @@ impl Naive {
         }
     }
 
-    /// Whether a refresh token could be exchanged by its client now.
-    pub fn is_live(&self, token: &Token) -> bool {
+    /// Whether a refresh token could be exchanged by its client now, on the server that runs or on another one.
+    pub fn is_live(&self, text: &str, here: bool) -> bool {
+        let (token, current) = (&self.tokens[text], &self.tokens[self.current(text)]);
         let family = &self.families[token.family];
-        let life = if token.is_code { self.rules.code } else { self.rules.idle() };
-        let over = family.revoked || self.now >= family.ends_at || self.now >= token.used_at + life;
-        token.spent.is_none() && !over
+        let life = if current.is_code { self.rules.code } else { self.rules.idle() };
+        let over = family.revoked || self.now >= family.ends_at || self.now >= current.used_at + life;
+        (token.spent.is_none() || self.is_open(token, here)) && !over
     }
 
     /// The families with a token that could be exchanged now.
     pub fn live_families(&self, of: impl Fn(&Family) -> bool) -> Vec<usize> {
-        let live = self.tokens.values().filter(|token| self.is_live(token)).map(|token| token.family);
+        let current = self.tokens.iter().filter(|(_, token)| token.spent.is_none());
+        let live = current.filter(|(text, _)| self.is_live(text, true)).map(|(_, token)| token.family);
         live.filter(|family| of(&self.families[*family])).collect()
     }
 }

@@ -166,6 +166,7 @@ fn many_refreshes<S: TokenStore + 'static>(store: S) {
         assert_eq!(successors.len(), 1, "round {round}");
         current = answers.swap_remove(0);
         assert_eq!(bench.claims(&current).generation(), round);
+        bench.pass(31);
     }
 }
 
@@ -199,13 +200,14 @@ fn s29_a_stolen_token_presented_from_all_sides_revokes_the_family_once_with_one_
 fn code_from_all_sides<S: TokenStore + 'static>(store: S) {
     let bench = bench_on(store, keyring(), RotationPolicy::standard());
     let code = bench.code();
-    let answers = simultaneously(16, |_| bench.redeem(&code).unwrap());
-    assert_eq!(answers.iter().map(rt).collect::<HashSet<_>>().len(), 1);
-    assert_eq!(answers.iter().filter(|answer| !answer.retry).count(), 1);
+    let answers = simultaneously(16, |_| bench.redeem(&code));
+    let granted: Vec<_> = answers.into_iter().flatten().collect();
+    assert!(granted.len() <= 1, "a code is used once");
+    assert!(granted.iter().all(|tokens| bench.live(tokens).is_err()), "and presented twice it ends what it led to");
 }
 
 #[test]
-fn s08_sixteen_simultaneous_redemptions_of_a_code_get_the_same_refresh_token() {
+fn s08_sixteen_simultaneous_redemptions_of_a_code_leave_nothing_alive() {
     for _ in 0..20 {
         code_from_all_sides(MemoryStore::new());
     }

@@ -29,7 +29,10 @@ fn s47_a_retry_does_not_move_the_idle_timer() {
 }
 
 fn short() -> RotationPolicy {
-    policy(|p| p.access_lifetime(seconds(60)).idle_lifetime(seconds(600)).absolute_lifetime(seconds(1000)))
+    policy(|p| {
+        let p = p.access_lifetime(seconds(60)).idle_lifetime(seconds(600)).absolute_lifetime(seconds(1000));
+        p.reuse_leeway(seconds(0))
+    })
 }
 
 #[test]

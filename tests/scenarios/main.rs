@@ -12,3 +12,4 @@ mod reuse;
 mod revocation;
 mod rotation;
 mod scope;
+mod windows;

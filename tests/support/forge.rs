@@ -13,9 +13,9 @@ use sha2::Sha256;
 pub struct TestEntropy(Arc<Mutex<(Vec<Vec<u8>>, bool)>>);
 
 impl TestEntropy {
-    /// The secret of the first family: it is drawn right after the 16 bytes of the family's id.
+    /// The secret of the first family.
     pub fn family_secret(&self) -> [u8; 32] {
-        self.0.lock().unwrap().0.concat()[16..48].try_into().unwrap()
+        self.family_secrets()[0]
     }
 
     /// The secret of every family: nothing else is drawn at this length.
@@ -57,10 +57,12 @@ impl Forge {
         bytes.extend(self.key_id.to_be_bytes());
         bytes.extend(self.family.as_bytes());
         bytes.extend(self.generation.to_be_bytes());
-        bytes.extend(self.issued_at.as_unix().to_be_bytes());
-        let guard = self.tag("guard", &[prefix.as_bytes(), &bytes]);
-        let mac = self.tag("refresh", &[prefix.as_bytes(), &bytes, &self.secret]);
-        bytes.extend(&guard[..9]);
+        let issued_at = self.issued_at.as_unix().to_be_bytes();
+        let tag = self.tag("guard", &[prefix.as_bytes(), &bytes]);
+        let mac = self.tag("refresh", &[prefix.as_bytes(), &bytes, &issued_at, &self.secret]);
+        let (guard, mask) = (&tag[..9], &tag[9..17]);
+        bytes.extend(issued_at.iter().zip(mask).map(|(byte, mask)| byte ^ mask));
+        bytes.extend(guard);
         bytes.extend(mac);
         format!("{prefix}{}", Base64UrlUnpadded::encode_string(&bytes))
     }

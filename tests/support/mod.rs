@@ -18,10 +18,10 @@ use std::thread::Thread;
 use std::time::Duration;
 
 use mcp_token_lifecycle::{
-    AccessClaims, Answer, AuditEvent, AuditSink, AuthorizeRequest, Client, Clock, CodeChallenge, Error, ErrorCode,
-    ErrorKind, Expectation, FamilyId, Grant, IntrospectionResponse, KeyId, Keyring, MasterKey, MemoryStore, PolicySet,
-    Reason, RedeemRequest, RefreshRequest, Resource, RotationPolicy, RotationPolicyBuilder, Scope, Timestamp,
-    TokenIssuer, TokenResponse, TokenStore, VerifyError,
+    AccessClaims, Answer, AuditEvent, AuditSink, AuthorizeRequest, Client, Clock, CodeChallenge, Entropy, EntropyError,
+    Error, ErrorCode, ErrorKind, Expectation, FamilyId, Grant, IntrospectionResponse, KeyId, Keyring, MasterKey,
+    MemoryStore, OsEntropy, PolicySet, Reason, RedeemRequest, RefreshRequest, Resource, RotationPolicy,
+    RotationPolicyBuilder, Scope, Timestamp, TokenIssuer, TokenResponse, TokenStore, VerifyError,
 };
 
 #[allow(unused_imports, reason = "each test binary uses a part of it")]
@@ -48,7 +48,11 @@ impl TestClock {
     }
 
     pub fn set(&self, to: Timestamp) {
-        self.0.store(to.as_unix(), Ordering::SeqCst);
+        self.set_unix(to.as_unix());
+    }
+
+    pub fn set_unix(&self, to: u64) {
+        self.0.store(to, Ordering::SeqCst);
     }
 }
 
@@ -76,6 +80,18 @@ impl TestAudit {
     /// What came since the last call.
     pub fn take(&self) -> Vec<AuditEvent> {
         std::mem::take(&mut self.0.lock().unwrap())
+    }
+}
+
+/// Randomness under which every access token has its longest life.
+pub struct LongestLife;
+
+impl Entropy for LongestLife {
+    fn fill(&self, bytes: &mut [u8]) -> Result<(), EntropyError> {
+        OsEntropy.fill(bytes)?;
+        // The jitter comes after two nonces.
+        bytes.iter_mut().skip(48).for_each(|byte| *byte = 0);
+        Ok(())
     }
 }
 
@@ -122,6 +138,11 @@ pub fn bench_on<S: TokenStore>(store: S, keyring: Keyring, policies: impl Into<P
 }
 
 impl<S: TokenStore> Bench<S> {
+    /// Access tokens live as long as they may.
+    pub fn without_jitter(self) -> Self {
+        Self { issuer: self.issuer.with_entropy(LongestLife), ..self }
+    }
+
     pub fn pass(&self, seconds: u64) {
         self.clock.advance(Duration::from_secs(seconds));
     }

@@ -1,6 +1,5 @@
 """The example as a process: on files of its own and a free port, killed and started again, its audit read from its output."""
 
-import asyncio
 import subprocess
 import tempfile
 import time
@@ -9,9 +8,11 @@ from pathlib import Path
 
 
 class Example:
-    def __init__(self, program: str, lifetime: int):
+    """With the policy that the example has by itself."""
+
+    def __init__(self, program: str):
         self.folder = tempfile.TemporaryDirectory(prefix="interop-")
-        self.program, self.lifetime = program, lifetime
+        self.program = program
         # A file rather than a pipe: what was written before an answer can be read after it.
         self.log = Path(self.folder.name) / "log"
         self.log.touch()
@@ -20,7 +21,7 @@ class Example:
 
     def start(self) -> None:
         started = len(self.addresses())
-        options = {"port": self.port, "access-lifetime": self.lifetime}
+        options = {"port": self.port}
         options |= {name: Path(self.folder.name) / name for name in ("file", "keys")}
         args = [text for name, value in options.items() for text in (f"--{name}", str(value))]
         with self.log.open("a") as log:
@@ -39,10 +40,6 @@ class Example:
     def stop(self) -> None:
         self.kill()
         self.folder.cleanup()
-
-    async def expire(self) -> None:
-        """Wait until the access tokens of before have expired."""
-        await asyncio.sleep(self.lifetime + 0.5)
 
     def audit(self) -> Counter[str]:
         """How often each action is in the audit."""

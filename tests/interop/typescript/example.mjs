@@ -13,9 +13,9 @@ export class Example {
     #log = join(this.#folder, 'log');
     #process;
 
-    static async start(lifetime) {
+    /** With the policy that the example has by itself. */
+    static async start() {
         const example = new Example();
-        example.lifetime = lifetime;
         await example.#start(0);
         return example;
     }
@@ -23,7 +23,7 @@ export class Example {
     async #start(port) {
         const started = this.#lines('listening').length;
         const files = ['--file', join(this.#folder, 'tokens'), '--keys', join(this.#folder, 'keys')];
-        const args = ['--port', port, ...files, '--access-lifetime', this.lifetime];
+        const args = ['--port', port, ...files];
         // A file rather than a pipe: what was written before an answer can be read after it.
         const log = openSync(this.#log, 'a');
         this.#process = spawn(program, args, { stdio: ['ignore', log, 'inherit'] });
@@ -47,11 +47,6 @@ export class Example {
     async stop() {
         await this.kill();
         rmSync(this.#folder, { recursive: true });
-    }
-
-    /** Wait until the access tokens of before have expired. */
-    expire() {
-        return sleep((this.lifetime + 0.5) * 1000);
     }
 
     /** How often each of these actions is in the audit. */

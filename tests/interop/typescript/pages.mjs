@@ -12,7 +12,7 @@ import { finish, step } from './report.mjs';
 
 const [, , , folder] = process.argv;
 
-const example = await Example.start(60);
+const example = await Example.start();
 const chrome = await chromium.launch({
     executablePath: '/usr/bin/chromium',
     args: [

@@ -42,6 +42,11 @@ export class Provider {
         this.#tokens = tokens;
     }
 
+    /** The server refuses the access token from now on, as it does when its time is over. */
+    expire() {
+        this.#tokens = { ...this.#tokens, access_token: 'expired' };
+    }
+
     codeVerifier() {
         return this.#verifier;
     }
