@@ -43,7 +43,7 @@ pub(super) struct Config {
     pub(super) introspectors: Vec<(String, Resource)>,
     pub(super) binding: Option<Arc<ReadBinding>>,
     pub(super) https: Https,
-    cors: Cors,
+    pub(super) cors: Cors,
     pub(super) on_fault: Option<Arc<OnFault>>,
 }
 
