@@ -14,15 +14,15 @@ pub(crate) fn normalize(uri: &str) -> Option<String> {
     }
     let scheme = scheme.to_ascii_lowercase();
     let authority = normalize_authority(&scheme, authority)?;
-    let path = normalize_path(path)?;
+    let path = normalize_path(path);
     let path = if path == "/" { "" } else { &path };
-    Some(format!("{scheme}://{authority}{path}{}", normalize_percent(query)?))
+    Some(format!("{scheme}://{authority}{path}{}", normalize_percent(query)))
 }
 
 /// Spells a path in the one way: percent-encoding as in [`normalize`], and no dot segments (RFC 3986 §5.2.4).
-pub(crate) fn normalize_path(path: &str) -> Option<String> {
-    let path = normalize_percent(path)?;
-    let Some(segments) = path.strip_prefix('/') else { return Some(path) };
+pub(crate) fn normalize_path(path: &str) -> String {
+    let path = normalize_percent(path);
+    let Some(segments) = path.strip_prefix('/') else { return path };
     let mut kept = Vec::new();
     let mut segments = segments.split('/').peekable();
     while let Some(segment) = segments.next() {
@@ -36,7 +36,7 @@ pub(crate) fn normalize_path(path: &str) -> Option<String> {
             kept.push("");
         }
     }
-    Some(format!("/{}", kept.join("/")))
+    format!("/{}", kept.join("/"))
 }
 
 /// Whether `text` can be the scheme of a URI (RFC 3986 §3.1).
@@ -58,7 +58,7 @@ fn normalize_authority(scheme: &str, authority: &str) -> Option<String> {
     let host = match host.strip_prefix('[') {
         Some(address) => format!("[{}]", address.strip_suffix(']')?.parse::<Ipv6Addr>().ok()?),
         // What is left of the percent-encoding goes back into capitals.
-        None => normalize_percent(&normalize_percent(host)?.to_ascii_lowercase())?,
+        None => normalize_percent(&normalize_percent(host).to_ascii_lowercase()),
     };
     let port = match port {
         "" | ":" => None,
@@ -85,23 +85,21 @@ fn default_port(scheme: &str) -> Option<u16> {
     }
 }
 
-/// Decodes what need not be encoded (RFC 3986 §2.3) and puts the rest into capitals. `None` for a `%` without two digits.
-fn normalize_percent(text: &str) -> Option<String> {
+/// Decodes what need not be encoded (RFC 3986 §2.3) and puts the rest into capitals. A `%` that encodes nothing stands for itself.
+fn normalize_percent(text: &str) -> String {
     let mut parts = text.split('%');
     let mut normal = String::with_capacity(text.len());
     normal.push_str(parts.next().unwrap_or_default());
     for part in parts {
-        let (digits, rest) = part.split_at_checked(2)?;
-        if !digits.bytes().all(|digit| digit.is_ascii_hexdigit()) {
-            return None;
+        let digits = part.get(..2).filter(|digits| digits.bytes().all(|digit| digit.is_ascii_hexdigit()));
+        match digits.and_then(|digits| u8::from_str_radix(digits, 16).ok()) {
+            Some(byte) if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) => normal.push(char::from(byte)),
+            Some(byte) => normal.push_str(&format!("%{byte:02X}")),
+            None => normal.push_str("%25"),
         }
-        match u8::from_str_radix(digits, 16).ok()? {
-            byte if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) => normal.push(char::from(byte)),
-            _ => normal.extend(['%'].into_iter().chain(digits.chars().map(|digit| digit.to_ascii_uppercase()))),
-        }
-        normal.push_str(rest);
+        normal.push_str(&part[digits.map_or(0, str::len)..]);
     }
-    Some(normal)
+    normal
 }
 
 #[cfg(test)]
@@ -142,6 +140,7 @@ mod tests {
                 "https://h.example/%C3%A4%2F?%C3",
             ),
             (&["https://[0:0::1]:443/", "https://[::1]", "https://[::0001]:"], "https://[::1]"),
+            (&["https://h.example/%4%31%+4%", "https://h.example/%254%31%25+4%25"], "https://h.example/%2541%25+4%25"),
             (&["http://127.0.0.1:8000/mcp"], "http://127.0.0.1:8000/mcp"),
             (&["app://Host:080/A//b/", "APP://host:80/A//b/"], "app://host:80/A//b/"),
         ] {
@@ -183,10 +182,6 @@ mod tests {
             "https://u@h",
             "https://h/#f",
             "https://h/ä",
-            "https://h/%",
-            "https://h/%4",
-            "https://h/%zz",
-            "https://h/%+4",
             "https://h:65536",
             "https://h:+80",
             "https://h:80:80",

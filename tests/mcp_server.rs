@@ -299,6 +299,27 @@ async fn every_page_is_kept_to_itself() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn web_page_reaches_the_mcp_server_past_its_preflight() {
+    let site = Site::open().await;
+    let ask = |method, path: &str| {
+        let request = Client::new().request(method, site.url(path)).header("origin", "https://app.example.com");
+        request.header("access-control-request-method", "POST").send()
+    };
+    let preflight = ask(reqwest::Method::OPTIONS, "/mcp").await.unwrap();
+    let allowed =
+        ["access-control-allow-origin", "access-control-allow-methods"].map(|name| header(preflight.headers(), name));
+    assert_eq!((preflight.status(), allowed), (StatusCode::NO_CONTENT, ["*", "POST"]));
+    let refused = ask(reqwest::Method::POST, "/mcp").await.unwrap();
+    assert_eq!(
+        (refused.status(), header(refused.headers(), "access-control-allow-origin")),
+        (StatusCode::UNAUTHORIZED, "*")
+    );
+    assert!(header(refused.headers(), "access-control-expose-headers").contains("www-authenticate"));
+    let page = ask(reqwest::Method::OPTIONS, "/sessions").await.unwrap();
+    assert!(!page.headers().contains_key("access-control-allow-origin"), "what reads a cookie is for no other site");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_user_sees_and_revokes_what_has_access() {
     let (site, alice) = (Site::open().await, Browser::alice());
     let sessions = site.url("/sessions");

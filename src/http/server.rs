@@ -57,7 +57,7 @@ impl Config {
         }
         // However the client spells it: its URL may have come out of a browser, or from a user.
         let spelled = uri::normalize_path(path);
-        let named = |resource: &&ProtectedResource| spelled.as_deref() == Some(resource.metadata_path());
+        let named = |resource: &&ProtectedResource| spelled == resource.metadata_path();
         if let Some(resource) = self.resources.iter().find(named) {
             return Some(Endpoint::ResourceMetadata(resource));
         }

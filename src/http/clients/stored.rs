@@ -87,11 +87,11 @@ impl<S: TokenStore> StoredClients<S> {
         Err(Error::new(ErrorKind::Contention))
     }
 
-    /// The same client until `lifetime` from now, if that is enough later than its present end to be worth a write.
-    fn prolong(&self, client: RegisteredClient, lifetime: Duration) -> Option<Next> {
+    /// When the registration of `client` ends that lives for `lifetime` from now, if that is enough later than before to be worth a
+    /// write.
+    fn later_end(&self, client: &RegisteredClient, lifetime: Duration) -> Option<Timestamp> {
         let end = self.issuer.clock.now().saturating_add(lifetime);
-        let gain = end.since(client.expires_at?);
-        (gain > DAY.min(lifetime / 24)).then_some((Some(client), end))
+        (end.since(client.expires_at?) > DAY.min(lifetime / 24)).then_some(end)
     }
 
     /// `None` for one that was removed, or whose lifetime is over.
@@ -151,7 +151,9 @@ impl<S: TokenStore> ClientRegistry for StoredClients<S> {
             }
             let keep = |found: Option<RegisteredClient>| match found {
                 None => Ok(Some((Some(client.clone()), self.issuer.clock.now().saturating_add(lifetime)))),
-                Some(found) if found.is_registered_as(&client) => Ok(self.prolong(found, lifetime)),
+                Some(found) if found.is_registered_as(&client) => {
+                    Ok(self.later_end(&found, lifetime).map(|end| (Some(found), end)))
+                }
                 Some(_) => Err(taken().into()),
             };
             self.change(client.id(), keep).await.map(|_| None).map_err(StoreError::uncertain)
@@ -161,11 +163,12 @@ impl<S: TokenStore> ClientRegistry for StoredClients<S> {
     fn used<'a>(&'a self, client: &'a RegisteredClient) -> BoxFuture<'a, Result<(), StoreError>> {
         Box::pin(async move {
             // What was found with the request says whether it is time: nearly always this reads and writes nothing.
-            if self.prolong(client.clone(), self.lifetime).is_none() {
+            if self.later_end(client, self.lifetime).is_none() {
                 return Ok(());
             }
-            let prolong =
-                |found: Option<RegisteredClient>| Ok(found.and_then(|found| self.prolong(found, self.lifetime)));
+            let prolong = |found: Option<RegisteredClient>| {
+                Ok(found.and_then(|found| self.later_end(&found, self.lifetime).map(|end| (Some(found), end))))
+            };
             self.change(client.id(), prolong).await.map(|_| ()).map_err(StoreError::uncertain)
         })
     }
