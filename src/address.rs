@@ -4,6 +4,8 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 
 use http::Uri;
 
+use crate::uri::is_plain;
+
 /// Whether `host` is this machine (RFC 8252 §7.3, §8.3).
 pub(crate) fn is_loopback(host: &str) -> bool {
     host.eq_ignore_ascii_case("localhost")
@@ -13,8 +15,7 @@ pub(crate) fn is_loopback(host: &str) -> bool {
 
 /// An absolute URL with a host and without fragment or user information, `https` or on a loopback host.
 pub(crate) fn parse(text: &str) -> Option<Uri> {
-    let plain = text.bytes().all(|byte| byte.is_ascii_graphic() && !matches!(byte, b'#' | b'"' | b'<' | b'>' | b'\\'));
-    let uri: Uri = text.parse().ok().filter(|_| plain)?;
+    let uri: Uri = text.parse().ok().filter(|_| is_plain(text))?;
     let host = uri.host().filter(|host| is_host(host))?;
     let port = uri.authority()?.as_str().strip_prefix(host)?;
     let good = match uri.scheme_str()? {

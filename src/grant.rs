@@ -5,6 +5,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use crate::claims::Audience;
+use crate::uri;
 
 /// The members of an introspection response (RFC 7662 §2.2) that are not the application's.
 #[rustfmt::skip]
@@ -68,8 +69,18 @@ impl fmt::Display for Scope {
 
 /// The URI of a protected resource (RFC 8707 §2): what a client asks for, and the audience of what it gets.
 ///
-/// Scheme and host are in lower case and a lone `/` as path is dropped, so that the spellings that clients use compare
-/// equal; everything else is compared byte for byte.
+/// Equivalent URIs are the same resource (RFC 3986 §6.2.2, §6.2.3): the case of scheme and host, a default port, an empty path,
+/// dot segments, and percent-encoding that is not needed make no difference. Everything else does, such as a `/` at the end of a
+/// path.
+///
+/// ```
+/// use mcp_token_lifecycle::Resource;
+///
+/// let resource = Resource::parse("https://MCP.example.com:443/mcp")?;
+/// assert_eq!(resource, Resource::parse("https://mcp.example.com/mcp")?);
+/// assert_eq!(resource.as_str(), "https://mcp.example.com/mcp");
+/// # Ok::<(), mcp_token_lifecycle::GrantError>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Resource(Arc<str>);
 
@@ -80,16 +91,7 @@ impl Resource {
     ///
     /// [`GrantError::Resource`].
     pub fn parse(uri: &str) -> Result<Self, GrantError> {
-        let (scheme, rest) = uri.split_once("://").ok_or(GrantError::Resource)?;
-        let scheme_fits = scheme.starts_with(|c: char| c.is_ascii_alphabetic())
-            && scheme.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'+' | b'-' | b'.'));
-        let printable = rest.bytes().all(|b| b.is_ascii_graphic() && !matches!(b, b'#' | b'"' | b'<' | b'>' | b'\\'));
-        let (host, path) = rest.split_at(rest.find(['/', '?']).unwrap_or(rest.len()));
-        if !scheme_fits || !printable || host.is_empty() || host.contains('@') {
-            return Err(GrantError::Resource);
-        }
-        let path = if path == "/" { "" } else { path };
-        Ok(Self(format!("{}://{}{path}", scheme.to_ascii_lowercase(), host.to_ascii_lowercase()).into()))
+        uri::normalize(uri).map(|uri| Self(uri.into())).ok_or(GrantError::Resource)
     }
 
     /// The URI.

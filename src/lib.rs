@@ -142,6 +142,7 @@ mod token;
 mod upkeep;
 #[cfg(feature = "upstream")]
 pub mod upstream;
+mod uri;
 mod verifier;
 
 pub use self::access_keys::AccessKeys;

@@ -361,6 +361,7 @@ fn scopes_are_sets() {
 fn a_resource_is_an_absolute_uri_without_fragment_or_user() {
     assert_eq!(Resource::parse("https://A.example/").unwrap().as_str(), "https://a.example");
     assert_eq!(Resource::parse("https://a.example/P?Q").unwrap().as_str(), "https://a.example/P?Q");
+    assert_eq!(Resource::parse("https://a.example:443/%50/.").unwrap().as_str(), "https://a.example/P/");
     for wrong in [
         "",
         "/mcp",
@@ -371,6 +372,7 @@ fn a_resource_is_an_absolute_uri_without_fragment_or_user() {
         "https://a#b",
         "https://u@a",
         "https://a b",
+        "https://a:80:80",
         "1s://a",
     ] {
         assert_eq!(Resource::parse(wrong), Err(GrantError::Resource), "{wrong:?}");

@@ -382,3 +382,21 @@ async fn a_protected_route_tells_how_to_get_in() {
     let response = send(request.body(Vec::new()).unwrap()).await.unwrap();
     assert_eq!(response.status(), StatusCode::UNAUTHORIZED, "a refresh token is no access token");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn web_page_reads_the_challenge_of_a_protected_route() {
+    let site = Site::open().await;
+    let ask = async |method: &str, path: &str| {
+        let request = Request::builder().method(method).uri(site.url(path)).header("origin", "https://app.example.com");
+        let request = request.header("access-control-request-method", "GET");
+        let request = request.header("access-control-request-headers", "authorization");
+        send(request.body(Vec::new()).unwrap()).await.unwrap()
+    };
+    let preflight = ask("OPTIONS", "/whoami").await;
+    assert_eq!(preflight.status(), StatusCode::NO_CONTENT);
+    assert_eq!(header(&preflight, "access-control-allow-headers"), "authorization");
+    let refused = ask("GET", "/whoami").await;
+    assert_eq!((refused.status(), header(&refused, "access-control-allow-origin")), (StatusCode::UNAUTHORIZED, "*"));
+    assert!(header(&refused, "access-control-expose-headers").contains("www-authenticate"));
+    assert!(!ask("GET", "/authorize").await.headers().contains_key("access-control-allow-origin"));
+}

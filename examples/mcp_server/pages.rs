@@ -27,7 +27,7 @@ pub fn login(csrf: &str, notice: Option<Notice>) -> Page {
             button { "Log in" }
         }
     };
-    page("Log in", notice, None, &content)
+    page("Log in", notice, "", &content)
 }
 
 /// Who asks for what, and where the answer goes: everything else about the client is its own word.
@@ -39,7 +39,7 @@ pub fn consent(request: &AuthorizationRequest, user: &User, csrf: &str, notice: 
         ul { @for scope in request.scope().iter() { li { (words(scope)) } } }
         h2 { "The answer goes to" }
         p { code { (redirect.origin()) } }
-        @if redirect.is_loopback() {
+        @if redirect.is_loopback() || redirect.is_private_use() {
             p.warning {
                 strong { "That is a program on your own computer." } " Any program could use the name " strong { (client) }
                 ". Allow this only if you have just started it yourself."
@@ -52,9 +52,7 @@ pub fn consent(request: &AuthorizationRequest, user: &User, csrf: &str, notice: 
         }
         p { "You can take this back at any time under " a href="/sessions" { "your sessions" } "." }
     };
-    // A browser holds the redirect after a form to `form-action` as well. It knows no IPv6 addresses there.
-    let origin = if redirect.origin().contains('[') { "http:" } else { redirect.origin() };
-    page("Allow access?", notice, Some(origin), &content)
+    page("Allow access?", notice, "", &content)
 }
 
 /// The user's families, each with the name of its client and a way to end it.
@@ -86,14 +84,17 @@ pub fn sessions(user: &User, csrf: &str, sessions: &[(TokenFamily, String)], not
             button.quiet name="logout" value="yes" { "Log out" }
         }
     };
-    page("Your sessions", notice, None, &content)
+    page("Your sessions", notice, "; form-action 'self'", &content)
 }
 
 /// What went wrong, and the status that says the same.
 pub type Notice = (StatusCode, &'static str);
 
-fn page(title: &str, notice: Option<Notice>, redirect: Option<&str>, content: &Markup) -> Page {
-    let redirect = redirect.map(|origin| format!(" {origin}")).unwrap_or_default();
+/// A page under a policy with `directives` besides those of every page.
+///
+/// `form-action` is none of those: Chromium holds every redirect after a form to it, and the pages of an authorization end in a
+/// redirect to a client, whose callback may redirect on to anywhere.
+fn page(title: &str, notice: Option<Notice>, directives: &str, content: &Markup) -> Page {
     let (status, notice) = notice.map_or((StatusCode::OK, None), |(status, text)| (status, Some(text)));
     let document = html! {
         (DOCTYPE)
@@ -113,16 +114,14 @@ fn page(title: &str, notice: Option<Notice>, redirect: Option<&str>, content: &M
             }
         }
     };
-    let policy = format!(
-        "default-src 'none'; style-src 'self'; form-action 'self'{redirect}; frame-ancestors 'none'; base-uri 'none'"
-    );
+    let policy = format!("default-src 'none'; style-src 'self'; frame-ancestors 'none'; base-uri 'none'{directives}");
     let mut page = Response::new(ResponseBody::from(document.into_string()));
     *page.status_mut() = status;
     let headers = page.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8"));
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-    headers.insert(REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
+    headers.insert(REFERRER_POLICY, HeaderValue::from_static("same-origin"));
     let policy = HeaderValue::try_from(policy).unwrap_or(HeaderValue::from_static("default-src 'none'"));
     headers.insert(CONTENT_SECURITY_POLICY, policy);
     page

@@ -4,8 +4,9 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use axum::extract::rejection::RawFormRejection;
-use axum::extract::{DefaultBodyLimit, RawForm, State};
-use axum::http::{HeaderMap, StatusCode};
+use axum::extract::{DefaultBodyLimit, RawForm, Request, State};
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode};
+use axum::middleware::{Next, from_fn};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{delete, get, post};
 use axum::{Json, Router};
@@ -46,13 +47,32 @@ pub fn router(issuer: Arc<Issuer>, url: &str) -> Result<Router, mcp_token_lifecy
     Ok(Router::new()
         .route("/.well-known/oauth-authorization-server", get(metadata))
         .route("/.well-known/oauth-protected-resource", get(resource_metadata))
-        .route("/authorize", get(authorize))
         .route("/token", post(token))
         .route("/revoke", post(revoke))
         .route("/whoami", get(whoami))
         .route("/notes", delete(delete_notes))
+        .layer(from_fn(cross_origin))
+        .route("/authorize", get(authorize))
         .layer(DefaultBodyLimit::max(16 * 1024))
         .with_state(Arc::new(app)))
+}
+
+/// Web pages of any origin may use everything but the authorization endpoint, since nothing reads a cookie. A preflight has no token,
+/// so it is answered before the routes are asked.
+async fn cross_origin(request: Request, next: Next) -> Response {
+    let preflight = request.method() == Method::OPTIONS;
+    let asked = request.headers().get("access-control-request-headers").cloned();
+    let mut response = if preflight { StatusCode::NO_CONTENT.into_response() } else { next.run(request).await };
+    let headers = response.headers_mut();
+    headers.insert("access-control-allow-origin", HeaderValue::from_static("*"));
+    headers.insert("access-control-expose-headers", HeaderValue::from_static("retry-after, www-authenticate"));
+    if let Some(asked) = asked.filter(|_| preflight) {
+        headers.insert("access-control-allow-headers", asked);
+    }
+    if preflight {
+        headers.insert("access-control-allow-methods", HeaderValue::from_static("DELETE, GET, POST"));
+    }
+    response
 }
 
 async fn metadata(State(app): State<Arc<App>>) -> impl IntoResponse {

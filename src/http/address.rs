@@ -5,6 +5,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use crate::address::{is_loopback, parse};
+use crate::uri::{is_plain, is_scheme};
 
 /// The identifier of the authorization server (RFC 8414 §2): given out byte for byte as it was given in.
 #[derive(Clone, PartialEq, Eq)]
@@ -34,14 +35,35 @@ impl Issuer {
     }
 }
 
+/// Schemes that a browser, or the system under it, handles itself: to send a browser there is to run, open or call what the
+/// address names. No redirect URI has one of them. Those of Windows begin with `ms-`.
+#[rustfmt::skip]
+const NEVER_PRIVATE: [&str; 57] = [
+    "about", "acap", "afp", "android-app", "blob", "callto", "chrome", "chrome-extension", "cid", "content", "data", "dav",
+    "edge", "facetime", "feed", "file", "filesystem", "ftp", "ftps", "geo", "git", "gopher", "hcp", "help", "http", "https",
+    "imap", "intent", "itms-services", "jar", "javascript", "ldap", "ldaps", "livescript", "mailto", "market", "mhtml", "mid",
+    "moz-extension", "news", "nfs", "nntp", "res", "resource", "sftp", "shell", "sip", "smb", "sms", "ssh", "tel", "telnet",
+    "vbscript", "view-source", "wais", "ws", "wss",
+];
+
 /// A redirect URI of a client: `https`, or `http` on a loopback host (MCP authorization specification, "Communication
-/// Security").
+/// Security"), or a private-use scheme of an app on the user's machine (RFC 8252 §7.1).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct RedirectUri {
     text: String,
-    /// The same without its port, if it is on a loopback host.
-    portless: Option<String>,
+    target: Target,
+}
+
+/// What a redirect URI leads to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Target {
+    /// A server.
+    Https,
+    /// A program that listens on the user's machine, at the URI without its port.
+    Loopback { portless: String },
+    /// An app on the user's machine.
+    App,
 }
 
 impl RedirectUri {
@@ -49,12 +71,27 @@ impl RedirectUri {
     pub fn parse(text: &str) -> Option<Self> {
         let uri = parse(text)?;
         let host = uri.host()?;
-        let loopback = uri.scheme_str() == Some("http");
-        let portless = || {
-            let target = uri.path_and_query().map_or("", |target| target.as_str());
-            format!("{host}{target}")
+        let target = match uri.scheme_str() {
+            Some("http") => {
+                let target = uri.path_and_query().map_or("", |target| target.as_str());
+                Target::Loopback { portless: format!("{host}{target}") }
+            }
+            _ => Target::Https,
         };
-        Some(Self { text: text.to_owned(), portless: loopback.then(portless) })
+        Some(Self { text: text.to_owned(), target })
+    }
+
+    /// Parse a URI with a private-use scheme, such as `com.example.app:/callback`, without a fragment. `None` for `http`, `https`
+    /// and every other scheme that a browser or the system handles itself, such as `javascript`, `data` and `file`.
+    pub fn parse_private_use(text: &str) -> Option<Self> {
+        let (scheme, rest) = text.split_once(':')?;
+        let good = is_private_use(scheme) && is_plain(text) && !rest.trim_start_matches('/').is_empty();
+        good.then(|| Self { text: text.to_owned(), target: Target::App })
+    }
+
+    /// Parse a redirect URI of any of the kinds that there are.
+    pub(super) fn parse_any(text: &str) -> Option<Self> {
+        Self::parse(text).or_else(|| Self::parse_private_use(text))
     }
 
     /// The URI, byte for byte as it was parsed.
@@ -62,13 +99,25 @@ impl RedirectUri {
         &self.text
     }
 
-    /// Whether it is on the user's own machine, where any program can listen.
+    /// Whether it is on a loopback host of the user's own machine, where any program can listen.
     pub fn is_loopback(&self) -> bool {
         parse(&self.text).is_some_and(|uri| uri.host().is_some_and(is_loopback))
     }
 
-    /// Scheme, host and port: what to show to the user, and what a `form-action` has to allow.
+    /// Whether it has a private-use scheme, which any app on the user's own machine can claim.
+    pub fn is_private_use(&self) -> bool {
+        self.private_use_scheme().is_some()
+    }
+
+    fn private_use_scheme(&self) -> Option<&str> {
+        self.text.split(':').next().filter(|_| self.target == Target::App)
+    }
+
+    /// Scheme, host and port, or a private-use scheme with its colon: what to show to the user.
     pub fn origin(&self) -> &str {
+        if let Some(scheme) = self.private_use_scheme() {
+            return &self.text[..=scheme.len()];
+        }
         let host = self.text.find("://").map_or(0, |at| at + 3);
         let end = self.text[host..].find(['/', '?']).map_or(self.text.len(), |at| host + at);
         &self.text[..end]
@@ -77,9 +126,66 @@ impl RedirectUri {
     /// Whether a request that names `presented` means this one: byte for byte, but for the port on a loopback host, which an
     /// application takes as it comes (OAuth 2.1 §2.3.1, §8.4.2).
     pub fn matches(&self, presented: &str) -> bool {
-        self.text == presented
-            || self.portless.is_some()
-                && Self::parse(presented).is_some_and(|presented| presented.portless == self.portless)
+        self.at(presented).is_some()
+    }
+
+    /// Where a request that names `presented` wants its answer, if it means this one.
+    pub(super) fn at(&self, presented: &str) -> Option<Self> {
+        if self.text == presented {
+            return Some(self.clone());
+        }
+        Self::parse(presented).filter(|presented| self.takes_any_port() && presented.target == self.target)
+    }
+
+    /// Whether its port makes no difference.
+    pub(super) fn takes_any_port(&self) -> bool {
+        matches!(self.target, Target::Loopback { .. })
+    }
+
+    /// The text that is the same for every URI that [`matches`](Self::matches).
+    pub(super) fn without_port(&self) -> &str {
+        match &self.target {
+            Target::Loopback { portless } => portless,
+            Target::Https | Target::App => &self.text,
+        }
+    }
+}
+
+/// Whether `scheme` may be a private-use scheme.
+fn is_private_use(scheme: &str) -> bool {
+    let scheme = scheme.to_ascii_lowercase();
+    is_scheme(&scheme) && !scheme.starts_with("ms-") && !NEVER_PRIVATE.contains(&scheme.as_str())
+}
+
+/// Which private-use schemes clients may have that say themselves who they are.
+#[derive(Clone, Debug, Default)]
+pub(super) struct PrivateUseSchemes(Option<Vec<String>>);
+
+/// A scheme that is no private-use scheme: a browser, or the system under it, handles it itself.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("private_use_schemes must have schemes that neither a browser nor the system handles itself, got {scheme:?}")]
+#[non_exhaustive]
+pub struct SchemeError {
+    /// The scheme.
+    pub scheme: String,
+}
+
+impl PrivateUseSchemes {
+    /// The schemes that are reversed domain names, and those `named`.
+    pub(super) fn new<'a>(named: impl IntoIterator<Item = &'a str>) -> Result<Self, SchemeError> {
+        let check = |scheme: &str| match is_private_use(scheme) {
+            true => Ok(scheme.to_ascii_lowercase()),
+            false => Err(SchemeError { scheme: scheme.to_owned() }),
+        };
+        Ok(Self(Some(named.into_iter().map(check).collect::<Result<_, _>>()?)))
+    }
+
+    /// Whether `uri` may be a redirect URI; the other kinds always may.
+    pub(super) fn permit(&self, uri: &RedirectUri) -> bool {
+        let Some(scheme) = uri.private_use_scheme().map(str::to_ascii_lowercase) else { return true };
+        // RFC 8252 §8.4: a scheme without a period is no name that anyone owns.
+        let is_domain = scheme.contains('.') && scheme.split('.').all(|label| !label.is_empty());
+        self.0.as_ref().is_some_and(|named| is_domain || named.contains(&scheme))
     }
 }
 
@@ -93,7 +199,8 @@ impl TryFrom<String> for RedirectUri {
     type Error = &'static str;
 
     fn try_from(text: String) -> Result<Self, Self::Error> {
-        Self::parse(&text).ok_or("a redirect URI must be https, or http on a loopback host")
+        Self::parse_any(&text)
+            .ok_or("a redirect URI must be https, http on a loopback host, or have a private-use scheme")
     }
 }
 
@@ -121,6 +228,63 @@ mod tests {
             ("http://[::1]:7777/cb", "http://[::1]:7777"),
         ] {
             assert_eq!(RedirectUri::parse(uri).unwrap().origin(), origin);
+        }
+    }
+
+    /// spec: RFC 8252 §7.1, §8.4
+    #[test]
+    fn parse_private_use_takes_apps_and_no_handlers() {
+        for (uri, origin) in [
+            ("cursor://anysphere.cursor-mcp/oauth/callback", "cursor:"),
+            ("com.example.app:/cb", "com.example.app:"),
+            ("com.example.app:cb?a=b", "com.example.app:"),
+            ("a+b-1.c://x", "a+b-1.c:"),
+        ] {
+            let parsed = RedirectUri::parse_private_use(uri).unwrap();
+            assert_eq!((parsed.as_str(), parsed.origin()), (uri, origin));
+            assert!(parsed.is_private_use() && !parsed.is_loopback() && RedirectUri::parse(uri).is_none());
+            assert!(parsed.matches(uri) && !parsed.matches(&format!("{uri}/")) && !parsed.matches(&uri.to_uppercase()));
+        }
+        let handled = NEVER_PRIVATE.iter().flat_map(|scheme| [scheme.to_string(), scheme.to_uppercase()]);
+        for scheme in handled.chain(["ms-msdt".into(), "MS-settings".into(), "jAvAsCrIpT".into()]) {
+            assert!(RedirectUri::parse_private_use(&format!("{scheme}://a/b")).is_none(), "{scheme}");
+            assert!(RedirectUri::parse_any(&format!("{scheme}:alert(1)")).is_none(), "{scheme}");
+            assert_eq!(PrivateUseSchemes::new([&*scheme]).unwrap_err(), SchemeError { scheme });
+        }
+        for uri in [
+            "app:",
+            "app://",
+            ":a",
+            "/a",
+            "",
+            "1app:/a",
+            "a_b:/a",
+            "java\tscript:a",
+            " app:/a",
+            "app:/a b",
+            "app:/a#b",
+            "app:/ä",
+            "app:\"a",
+        ] {
+            assert!(RedirectUri::parse_private_use(uri).is_none(), "{uri:?}");
+        }
+    }
+
+    #[test]
+    fn permit_takes_reversed_domains_and_named_schemes() {
+        let permits = |schemes: &PrivateUseSchemes, uri: &str| schemes.permit(&RedirectUri::parse_any(uri).unwrap());
+        let (none, some) = (PrivateUseSchemes::default(), PrivateUseSchemes::new(["Cursor"]).unwrap());
+        for (uri, without, with) in [
+            ("https://a/cb", true, true),
+            ("http://127.0.0.1/cb", true, true),
+            ("cursor://a/cb", false, true),
+            ("CURSOR://a/cb", false, true),
+            ("com.example.app:/cb", false, true),
+            ("vscode://a/cb", false, false),
+            ("localhost:3000/cb", false, false),
+            ("javascript.:alert(1)", false, false),
+        ] {
+            assert_eq!((permits(&none, uri), permits(&some, uri)), (without, with), "{uri}");
         }
     }
 }

@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 
 use http::request::Parts;
 
+use super::address::PrivateUseSchemes;
 use super::clients::RegisteredClient;
 use super::params::Params;
-use super::reply::{Refusal, Reply, redirect, seal};
+use super::reply::{Refusal, Reply, redirect, seal_page};
 use super::resource::common;
 use super::server::AuthorizationServer;
 use crate::grant::{Grant, Resource, Scope};
@@ -25,7 +26,9 @@ use crate::token::CodeChallenge;
 ///
 /// The page that it shows must have a defence against forged posts (CSRF), and must show who asks: the client's name, which
 /// the client chose itself, and the [origin](super::RedirectUri::origin) that the code goes to. Warn if that is the user's own
-/// machine and the client is not [preregistered](RegisteredClient::is_preregistered).
+/// machine ([loopback](super::RedirectUri::is_loopback) or an [app](super::RedirectUri::is_private_use)) and the client is not
+/// [preregistered](RegisteredClient::is_preregistered). Such a client is to be asked about each time: all programs that register with
+/// the same metadata have one client id, and any program can register with the metadata of another.
 pub trait Consent: Send + Sync {
     /// Decide on `request`; `parts` and `body` are the HTTP request that it came with, for cookies and form fields.
     fn decide<'a>(
@@ -47,6 +50,21 @@ pub enum ConsentDecision {
     /// would send it to is no place for a user who has just become suspicious: show a page of your own then (OAuth 2.1 §7.12.2).
     Deny,
     /// It is open: show this page, to log in or to ask.
+    ///
+    /// The page gets these headers, except those that it brings itself: `Cache-Control: no-store`, `Pragma: no-cache`,
+    /// `X-Content-Type-Options: nosniff`, `X-Frame-Options: DENY`, `Referrer-Policy: same-origin`, and
+    ///
+    /// ```text
+    /// Content-Security-Policy: default-src 'none'; frame-ancestors 'none'; base-uri 'none'
+    /// ```
+    ///
+    /// Under that policy the page has no style, no image, no font and no script, inline or not. A page that needs some brings a policy
+    /// of its own that allows them, such as `default-src 'none'; style-src 'self'; frame-ancestors 'none'; base-uri 'none'`.
+    ///
+    /// Leave `form-action` out of it, on each page that ends in a redirect to the client. Chromium holds every redirect after a form to
+    /// that directive, and where a callback redirects on is known to the client alone: another host, or an app on the user's machine.
+    /// The user would press the button, and nothing would happen. Leave `Referrer-Policy: no-referrer` out as well if the page's defence
+    /// against forged posts looks at `Origin`: under it browsers send `Origin: null`.
     Show(Reply),
 }
 
@@ -123,7 +141,7 @@ impl<S: TokenStore> AuthorizationServer<S> {
         let client_id = params.need("client_id", "client_id is missing")?;
         let unknown = Refusal::Error(ErrorCode::InvalidRequest, "the client is not known here");
         let client = self.config.clients.find(client_id).await?.ok_or(unknown)?;
-        let back = Return::read(&params, &client)?;
+        let back = Return::read(&params, &client, &self.config.private_use)?;
         // Whoever made up both the client and the mistake must not get a redirector to a place of their choice out of it,
         // which the user was never asked about (OAuth 2.1 §7.12.2).
         let trusted = client.is_preregistered() || back.redirect_uri.is_loopback();
@@ -139,7 +157,7 @@ impl<S: TokenStore> AuthorizationServer<S> {
             }
             ConsentDecision::Deny => Ok(self.send_back(&back, Err(ErrorCode::AccessDenied))),
             ConsentDecision::Show(mut page) => {
-                seal(&mut page);
+                seal_page(&mut page);
                 Ok(page)
             }
         }
@@ -187,6 +205,7 @@ impl<S: TokenStore> AuthorizationServer<S> {
             self.report(&fault);
             ErrorCode::TemporarilyUnavailable
         })?;
+        self.note_use(&client).await;
         Ok(code.expose().to_owned())
     }
 
@@ -210,13 +229,17 @@ impl<S: TokenStore> AuthorizationServer<S> {
 }
 
 impl Return {
-    fn read(params: &Params, client: &RegisteredClient) -> Result<Self, Refusal> {
-        let wrong = Refusal::Error(ErrorCode::InvalidRequest, "redirect_uri is not one of the client's");
-        let redirect_uri = match (params.get("redirect_uri"), &client.metadata().redirect_uris[..]) {
-            (Some(presented), _) if client.redirect_uri(presented).is_some() => super::RedirectUri::parse(presented),
-            (None, [only]) => Some(only.clone()),
+    fn read(params: &Params, client: &RegisteredClient, private_use: &PrivateUseSchemes) -> Result<Self, Refusal> {
+        // What the application wrote down itself it has allowed itself.
+        let usable = client.redirect_uris().filter(|uri| client.is_preregistered() || private_use.permit(uri));
+        let usable: Vec<_> = usable.collect();
+        let redirect_uri = match (params.get("redirect_uri"), &usable[..]) {
+            (Some(presented), usable) => usable.iter().find_map(|uri| uri.at(presented)),
+            // One registration may stand for many installations, each on a port of its own: only the request can say which.
+            (None, [only]) if client.is_preregistered() || !only.takes_any_port() => Some((*only).clone()),
             _ => None,
         };
+        let wrong = Refusal::Error(ErrorCode::InvalidRequest, "redirect_uri is missing, or is not one of the client's");
         Ok(Self { redirect_uri: redirect_uri.ok_or(wrong)?, state: params.get("state").map(str::to_owned) })
     }
 }

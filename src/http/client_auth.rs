@@ -5,7 +5,7 @@ use http::HeaderMap;
 use http::header::AUTHORIZATION;
 use zeroize::Zeroizing;
 
-use super::clients::ClientRegistry;
+use super::clients::{ClientRegistry, RegisteredClient};
 use super::params::Params;
 use super::reply::Refusal;
 use crate::client::Client;
@@ -17,6 +17,12 @@ struct Credentials {
     secret: Option<Zeroizing<String>>,
 }
 
+/// A client that has authenticated as it must, and what is known of it.
+pub(super) struct Authenticated {
+    pub(super) client: Client,
+    pub(super) registration: RegisteredClient,
+}
+
 /// Nobody says who they are. Not `invalid_client`, which makes clients throw away their registration.
 pub(super) const NO_CLIENT: Refusal = Refusal::Error(ErrorCode::InvalidRequest, "client_id is missing");
 
@@ -25,10 +31,13 @@ pub(super) async fn authenticate(
     headers: &HeaderMap,
     params: &Params,
     clients: &dyn ClientRegistry,
-) -> Result<Option<Client>, Refusal> {
+) -> Result<Option<Authenticated>, Refusal> {
     let Some(Credentials { id, secret }) = Credentials::read(headers, params)? else { return Ok(None) };
     let known = clients.find(&id).await?;
-    let client = known.and_then(|client| client.authenticate(secret.as_ref().map(|secret| secret.as_str())));
+    let client = known.and_then(|registration| {
+        let client = registration.authenticate(secret.as_ref().map(|secret| secret.as_str()))?;
+        Some(Authenticated { client, registration })
+    });
     client.map(Some).ok_or(Refusal::InvalidClient)
 }
 

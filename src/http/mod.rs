@@ -76,7 +76,7 @@ mod server;
 mod service;
 mod token;
 
-pub use self::address::RedirectUri;
+pub use self::address::{RedirectUri, SchemeError};
 pub use self::authorize::{Approval, AuthorizationRequest, Consent, ConsentDecision};
 pub use self::bearer::*;
 pub use self::body::{ProtectedBody, ResponseBody};

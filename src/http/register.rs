@@ -18,19 +18,19 @@ impl<S: TokenStore> AuthorizationServer<S> {
     /// The registration endpoint.
     pub(super) async fn register(&self, parts: &Parts, body: &[u8]) -> Result<Reply, Refusal> {
         check_content(parts, "application/json")?;
-        // RFC 7591 §2: who does not say how it authenticates means HTTP Basic.
-        let metadata = ClientMetadata::from_json(body, AuthMethod::ClientSecretBasic)?;
+        // RFC 7591 §2: a client that does not say how it authenticates means HTTP Basic.
+        let methods = [AuthMethod::ClientSecretBasic, AuthMethod::ClientSecretPost, AuthMethod::None];
+        let metadata = ClientMetadata::from_json(body, &methods)?.keep(|uri| self.config.private_use.permit(uri))?;
         if !self.config.admit.as_ref().is_some_and(|admit| admit(parts, &metadata)) {
             return Err(MetadataError::NotWanted.into());
         }
-        let entropy = &*self.issuer.entropy;
-        let id = base64url::encode("mcpc_", &random::<16>(entropy).map_err(Error::from)?);
-        let id = id.ok_or_else(|| Error::new(ErrorKind::Entropy))?;
         let (secret, client) = match metadata.auth_method {
-            AuthMethod::None => (None, RegisteredClient::public(id.as_str(), metadata)),
+            AuthMethod::None => (None, RegisteredClient::public(self.public_id(&metadata)?, metadata)),
             _ => {
+                let entropy = &*self.issuer.entropy;
                 let secret = ClientSecret::generate(entropy).map_err(Error::from)?;
-                let client = RegisteredClient::confidential(id.as_str(), &secret, metadata);
+                let id = client_id(&random(entropy).map_err(Error::from)?)?;
+                let client = RegisteredClient::confidential(id, &secret, metadata);
                 (Some(secret), client)
             }
         };
@@ -43,6 +43,18 @@ impl<S: TokenStore> AuthorizationServer<S> {
         }
         Ok(json(StatusCode::CREATED, &answer))
     }
+
+    /// The same id for the same metadata, so that a client that registers again and again is kept once. It stands for all that the
+    /// client said of itself, so that nobody can change what is known under it. The hash is keyed: who reads the store must not find
+    /// out from it which programs are registered.
+    fn public_id(&self, metadata: &ClientMetadata) -> Result<String, Error> {
+        client_id(self.issuer.keyring.primary().index("registration", &metadata.canonical()).as_bytes())
+    }
+}
+
+fn client_id(bytes: &[u8; 16]) -> Result<String, Error> {
+    let id = base64url::encode("mcpc_", bytes).map(|id| id.as_str().to_owned());
+    id.ok_or_else(|| Error::new(ErrorKind::Entropy))
 }
 
 /// §3.2.1: what was registered. What there is none of is left out.

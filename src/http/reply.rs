@@ -148,6 +148,14 @@ pub(super) fn set(reply: &mut Reply, name: HeaderName, value: HeaderValue) {
     reply.headers_mut().insert(name, value);
 }
 
+/// The headers of a page of the application's. Under `no-referrer` a browser posts its form with `Origin: null`, which a defence
+/// against forged posts would take for another site.
+pub(super) fn seal_page(page: &mut Reply) {
+    let referrer = page.headers_mut().entry(header::REFERRER_POLICY);
+    referrer.or_insert(HeaderValue::from_static("same-origin"));
+    seal(page);
+}
+
 /// The headers that every answer has, unless it has them already: kept by no cache, guessed at by no browser, told to no
 /// other site, shown in no frame (OAuth 2.1 §7.12.3, RFC 9700 §4.16).
 pub(super) fn seal(reply: &mut Reply) {

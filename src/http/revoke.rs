@@ -13,9 +13,9 @@ impl<S: TokenStore> AuthorizationServer<S> {
     /// The revocation endpoint: 200 whatever the token was (§2.2). `token_type_hint` is not needed and not looked at.
     pub(super) async fn revoke(&self, parts: &Parts, body: &[u8]) -> Result<Reply, Refusal> {
         let params = Params::of_form(parts, body)?;
-        let client = authenticate(&parts.headers, &params, &*self.config.clients).await?.ok_or(NO_CLIENT)?;
+        let caller = authenticate(&parts.headers, &params, &*self.config.clients).await?.ok_or(NO_CLIENT)?;
         let token = params.need("token", "token is missing")?;
-        self.issuer.revoke(&client, token, self.config.binding(parts).as_ref()).await?;
+        self.issuer.revoke(&caller.client, token, self.config.binding(parts).as_ref()).await?;
         Ok(empty(StatusCode::OK))
     }
 }

@@ -6,10 +6,10 @@ use std::sync::Arc;
 use http::request::Parts;
 use http::{Method, StatusCode};
 
-use super::address::Issuer;
+use super::address::{Issuer, PrivateUseSchemes, SchemeError};
 use super::authorize::Consent;
 use super::body::Unreadable;
-use super::clients::{ClientMetadata, ClientRegistry};
+use super::clients::{ClientMetadata, ClientRegistry, RegisteredClient};
 use super::cors::Cors;
 use super::https::Https;
 use super::reply::{Refusal, Reply, json, without_content};
@@ -19,6 +19,7 @@ use crate::error::Error;
 use crate::grant::Resource;
 use crate::issuer::TokenIssuer;
 use crate::store::TokenStore;
+use crate::uri;
 
 /// The largest request body that is read, in bytes.
 pub(super) const MAX_BODY: usize = 16 * 1024;
@@ -40,10 +41,11 @@ pub(super) struct Config {
     pub(super) consent: Arc<dyn Consent>,
     pub(super) admit: Option<Arc<Admit>>,
     pub(super) documents: bool,
+    pub(super) private_use: PrivateUseSchemes,
     pub(super) introspectors: Vec<(String, Resource)>,
     pub(super) binding: Option<Arc<ReadBinding>>,
     pub(super) https: Https,
-    cors: Cors,
+    pub(super) cors: Cors,
     pub(super) on_fault: Option<Arc<OnFault>>,
 }
 
@@ -53,7 +55,10 @@ impl Config {
         if path.strip_prefix("/.well-known/oauth-authorization-server") == Some(self.issuer.path()) {
             return Some(Endpoint::Metadata);
         }
-        if let Some(resource) = self.resources.iter().find(|resource| resource.metadata_path() == path) {
+        // However the client spells it: its URL may have come out of a browser, or from a user.
+        let spelled = uri::normalize_path(path);
+        let named = |resource: &&ProtectedResource| spelled == resource.metadata_path();
+        if let Some(resource) = self.resources.iter().find(named) {
             return Some(Endpoint::ResourceMetadata(resource));
         }
         match path.strip_prefix(self.issuer.path())? {
@@ -177,6 +182,7 @@ impl<S: TokenStore> AuthorizationServer<S> {
             consent: Arc::new(consent),
             admit: None,
             documents: false,
+            private_use: PrivateUseSchemes::default(),
             introspectors: Vec::new(),
             binding: None,
             https: Https::default(),
@@ -202,6 +208,22 @@ impl<S: TokenStore> AuthorizationServer<S> {
     #[must_use]
     pub fn with_registration(self, admit: impl Fn(&Parts, &ClientMetadata) -> bool + Send + Sync + 'static) -> Self {
         self.with(|config| config.admit = Some(Arc::new(admit)))
+    }
+
+    /// With private-use schemes (RFC 8252 §7.1) in the redirect URIs of public clients that register or are known by a document:
+    /// every reversed domain name, such as `com.example.app`, and those that are `named`, such as `cursor`. Without this, such
+    /// redirect URIs are left out of a registration.
+    ///
+    /// Any app on a user's machine can claim a scheme, as any program can listen on a loopback host: the code verifier (PKCE) keeps
+    /// the code from being of use to it. Warn users as for [loopback hosts](super::RedirectUri::is_loopback). The MCP authorization
+    /// specification speaks of `https` and loopback hosts alone, and some clients have nothing else.
+    ///
+    /// # Errors
+    ///
+    /// [`SchemeError`] for a scheme that a browser or the system handles itself, such as `javascript` or `file`.
+    pub fn with_private_use_schemes<'a>(self, named: impl IntoIterator<Item = &'a str>) -> Result<Self, SchemeError> {
+        let schemes = PrivateUseSchemes::new(named)?;
+        Ok(self.with(|config| config.private_use = schemes))
     }
 
     /// Say in the metadata that clients may be known by a document; the registry has to be one that finds them, such as
@@ -310,6 +332,13 @@ impl<S: TokenStore> AuthorizationServer<S> {
             Endpoint::Revoke => self.revoke(parts, body).await,
             Endpoint::Introspect => self.introspect(parts, body).await,
             Endpoint::Register => self.register(parts, body).await,
+        }
+    }
+
+    /// Have the registry count the lifetime of `client` from now. A fault costs the client nothing: its next use is noted as well.
+    pub(super) async fn note_use(&self, client: &RegisteredClient) {
+        if let Err(fault) = self.config.clients.used(client).await {
+            self.report(&fault.into());
         }
     }
 

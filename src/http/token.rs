@@ -3,7 +3,7 @@
 use http::StatusCode;
 use http::request::Parts;
 
-use super::client_auth::{NO_CLIENT, authenticate};
+use super::client_auth::{Authenticated, NO_CLIENT, authenticate};
 use super::params::Params;
 use super::reply::{Refusal, Reply, json};
 use super::server::AuthorizationServer;
@@ -19,7 +19,8 @@ impl<S: TokenStore> AuthorizationServer<S> {
         if !matches!(grant_type, "authorization_code" | "refresh_token") {
             return Err(ErrorResponse::new(ErrorCode::UnsupportedGrantType).into());
         }
-        let client = authenticate(&parts.headers, &params, &*self.config.clients).await?.ok_or(NO_CLIENT)?;
+        let caller = authenticate(&parts.headers, &params, &*self.config.clients).await?;
+        let Authenticated { client, registration } = caller.ok_or(NO_CLIENT)?;
         let (scope, binding) = (params.scope(), self.config.binding(parts));
         let answer = if grant_type == "refresh_token" {
             let token = params.need("refresh_token", "refresh_token is missing")?;
@@ -33,7 +34,8 @@ impl<S: TokenStore> AuthorizationServer<S> {
             self.issuer.redeem(&request.binding(binding)).await?
         };
         let mut tokens = answer.into_result()?;
-        tokens.expires_in = told(tokens.expires_in);
+        self.note_use(&registration).await;
+        tokens.expires_in = advertised_lifetime(tokens.expires_in);
         Ok(json(StatusCode::OK, &tokens))
     }
 }
@@ -42,20 +44,25 @@ impl<S: TokenStore> AuthorizationServer<S> {
 ///
 /// A client counts from when it hears of the token, which is a journey and up to a second of this server's clock after the token
 /// was issued; the request that then presents it travels as well. A client that finds a token refused although its time is not
-/// over does not refresh it, it asks its user to log in again.
-fn told(lifetime: u64) -> u64 {
-    lifetime - (lifetime / 2).min(5)
+/// over may not refresh it and ask its user to log in again. So it is told 5 seconds less, but at most a twentieth: `expires_in` is
+/// the lifetime of the token (RFC 6749 §5.1).
+fn advertised_lifetime(lifetime: u64) -> u64 {
+    lifetime - (lifetime / 20).min(5)
 }
 
 #[cfg(test)]
 mod tests {
-    use super::told;
+    use super::advertised_lifetime;
 
+    /// spec: RFC 6749 §5.1
     #[test]
-    fn a_client_is_told_seconds_less_than_its_token_lives() {
-        assert_eq!(told(1800), 1795);
-        assert_eq!(told(5), 3);
+    fn advertised_lifetime_is_short_by_a_twentieth_at_most() {
+        for (lifetime, advertised) in [(1, 1), (3, 3), (5, 5), (19, 19), (20, 19), (60, 57), (100, 95), (1800, 1795)] {
+            assert_eq!(advertised_lifetime(lifetime), advertised);
+        }
         // Never nothing: a client would take that for expired, or for unknown.
-        assert!((1..=3600).all(|lifetime| (1..=lifetime).contains(&told(lifetime))));
+        assert!(
+            (1..=3600).all(|lifetime| (lifetime - lifetime / 20..=lifetime).contains(&advertised_lifetime(lifetime)))
+        );
     }
 }

@@ -24,8 +24,6 @@ fn what_a_parser_takes_it_takes_in_one_form() {
             let again = Resource::parse(resource.as_str());
             prop_assert_eq!(again.as_ref(), Ok(&resource));
             prop_assert!(resource.as_str().bytes().all(|b| b.is_ascii_graphic() && b != b'#'));
-            let spelled = text.strip_suffix('/').unwrap_or(&text);
-            prop_assert!([&*text, spelled].iter().any(|text| text.eq_ignore_ascii_case(resource.as_str())));
         }
         let canonical = Base64UrlUnpadded::decode_vec(&text)
             .is_ok_and(|bytes| bytes.len() == 32 && Base64UrlUnpadded::encode_string(&bytes) == text);
@@ -38,6 +36,7 @@ fn what_a_parser_takes_it_takes_in_one_form() {
         text(),
         "[ -~]{0,40}",
         "[a-z]{1,5}://[ -~]{1,40}",
+        "(https?|ws)://[aA]?(:[0-9]{0,3})?(/|/[.]|%2e|%[0-9a-f]{2}|[?]|[aZ]){0,8}",
         "[A-Za-z0-9_-]{42,44}",
         "([0-9]{1,11}:[A-Za-z0-9+/]{43}=[\n, #]{1,3}){1,3}",
     ];

@@ -1,10 +1,11 @@
 //! `/authorize`: checked, decided by the application, sent back (OAuth 2.1 §4.1.1, §4.1.2, RFC 9207).
 
 use axum::body::Body;
-use mcp_token_lifecycle::http::ProtectedResource;
+use mcp_token_lifecycle::http::*;
+use mcp_token_lifecycle::{BoxFuture, Expectation, Resource};
 
 use crate::site::*;
-use crate::support::{Fault, Op};
+use crate::support::{Fault, Op, VERIFIER};
 
 async fn decide(site: &Site, changes: &[(&str, &str)], form_fields: &[(&str, &str)]) -> Answer {
     let request = site.request("POST", &site.authorize_path(changes));
@@ -35,8 +36,35 @@ async fn a_visitor_is_shown_the_applications_page_in_no_frame_and_no_cache() {
     ] {
         assert_eq!(page.header(name), value);
     }
-    assert_eq!(page.header("referrer-policy"), "same-origin", "what the application says stands");
+    assert_eq!(page.header("referrer-policy"), "strict-origin", "what the application says stands");
     assert_eq!(page.header("access-control-allow-origin"), "");
+}
+
+/// Under `no-referrer` the form of the page would be posted with `Origin: null`; under `form-action` its end would not be reached.
+#[tokio::test]
+async fn show_adds_no_header_that_hinders_an_honest_page() {
+    struct Bare;
+    impl Consent for Bare {
+        fn decide<'a>(
+            &'a self,
+            _: &'a AuthorizationRequest,
+            _: &'a axum::http::request::Parts,
+            _: &'a [u8],
+        ) -> BoxFuture<'a, ConsentDecision> {
+            Box::pin(async { ConsentDecision::Show(axum::http::Response::new(ResponseBody::from("page"))) })
+        }
+    }
+    let site = Site::open_with(|server| {
+        let resource = ProtectedResource::new("http://localhost/mcp", "notes:read").unwrap();
+        let clients = MemoryClients::new().with(client());
+        AuthorizationServer::new("http://localhost", server.issuer().clone(), resource, clients, Bare).unwrap()
+    })
+    .await;
+    let page = site.get(&site.authorize_path(&[])).await;
+    assert_eq!((page.status, page.header("referrer-policy")), (200, "same-origin"));
+    let policy = page.header("content-security-policy");
+    assert!(policy.contains("frame-ancestors 'none'") && !policy.contains("form-action"), "{policy}");
+    assert_eq!(site.get("/nowhere").await.header("referrer-policy"), "no-referrer", "where there is no form");
 }
 
 #[tokio::test]
@@ -150,6 +178,38 @@ async fn the_resource_may_be_spelled_in_capitals_named_twice_or_left_out() {
         let tokens = site.redeem(&code).await.tokens();
         assert_eq!(site.introspect(&tokens.access).await["aud"], spellings[0]);
     }
+}
+
+/// spec: RFC 3986 §6.2.2, §6.2.3
+#[tokio::test]
+async fn equivalent_spellings_of_a_resource_are_one_resource() {
+    let site = Site::open_with(|server| {
+        let resource = ProtectedResource::new("https://H.example:443/mc%70", "notes:read").unwrap();
+        let clients = MemoryClients::new().with(client());
+        AuthorizationServer::new("http://localhost", server.issuer().clone(), resource, clients, Pages).unwrap()
+    })
+    .await;
+    let here = Resource::parse("https://h.example/mcp").unwrap();
+    let spellings =
+        ["https://h.example/mcp", "https://h.example:443/mcp", "HTTPS://H.EXAMPLE/./mcp", "https://h.example/%6Dcp"];
+    for asked in spellings {
+        let code = site.code(&[("resource", asked)]).await;
+        let pairs =
+            [("grant_type", "authorization_code"), ("client_id", CLIENT), ("code", &code), ("code_verifier", VERIFIER)];
+        let mut tokens = site.post("/token", &[&pairs[..], &[("resource", asked)]].concat()).await.tokens();
+        for again in spellings {
+            tokens = site.refresh(&tokens.refresh, &[("resource", again), ("resource", asked)]).await.tokens();
+            let claims = site.server.issuer().verify(&tokens.access, &Expectation::resource(&here)).unwrap();
+            assert_eq!(claims.audience(), std::slice::from_ref(&here));
+        }
+    }
+    for other in
+        ["https://h.example/mcp/", "https://h.example/MCP", "http://h.example/mcp", "https://h.example:444/mcp"]
+    {
+        assert_eq!(site.authorize(&[("resource", other)]).await.sent_back("error"), "invalid_target", "{other}");
+    }
+    let metadata = site.get("/.well-known/oauth-protected-resource/mcp").await.json();
+    assert_eq!(metadata["resource"], "https://h.example/mcp");
 }
 
 #[tokio::test]

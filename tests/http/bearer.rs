@@ -104,7 +104,7 @@ async fn a_token_for_another_resource_is_refused_and_never_forwarded() {
 }
 
 #[tokio::test]
-async fn two_headers_or_a_token_in_the_query_are_400_invalid_request() {
+async fn two_headers_or_two_tokens_are_400_invalid_request() {
     let site = Site::open().await;
     let token = site.login().await.access;
     let bearer = format!("Bearer {token}");
@@ -115,18 +115,37 @@ async fn two_headers_or_a_token_in_the_query_are_400_invalid_request() {
         assert_eq!(refused.header("www-authenticate"), challenge(&site, "invalid_request", "notes:read"));
     }
     for query in [format!("access_token={token}"), "a=b&access_token=".into(), "access%5ftoken=x".into()] {
-        for request in [
-            site.request("GET", &format!("/mcp?{query}")),
-            site.request("GET", &format!("/mcp?{query}")).header("authorization", &bearer),
-        ] {
-            let refused = send(request.body(Body::empty()).unwrap()).await;
-            assert_eq!(refused.refusal(), (400, "invalid_request".into()), "{query}");
-        }
+        let request = site.request("GET", &format!("/mcp?{query}")).header("authorization", &bearer);
+        let refused = send(request.body(Body::empty()).unwrap()).await;
+        assert_eq!(refused.refusal(), (400, "invalid_request".into()), "{query}");
+        assert_eq!(refused.header("www-authenticate"), challenge(&site, "invalid_request", "notes:read"));
     }
     let on_the_wire = format!(
         "GET /mcp HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nAuthorization: {bearer}\r\nAUTHORIZATION: {bearer}\r\n\r\n"
     );
     assert!(send_raw(&site.origin, on_the_wire).await.starts_with("HTTP/1.1 400 "));
+    assert_eq!(site.reached(), 0);
+}
+
+/// spec: RFC 6750 §3.1, OAuth 2.1 §5.1
+#[tokio::test]
+async fn a_token_outside_of_the_header_is_no_token() {
+    let site = Site::open().await;
+    let token = site.login().await.access;
+    let in_query = format!("/mcp?access_token={token}");
+    for request in [
+        site.request("GET", &in_query).body(Body::empty()),
+        site.request("GET", "/mcp?a=b&access%5ftoken=").body(Body::empty()),
+        site.request("GET", &in_query).header("authorization", basic(WEB_CLIENT, WEB_SECRET)).body(Body::empty()),
+        site.request("GET", &in_query).header("authorization", "").body(Body::empty()),
+        site.request("POST", "/mcp")
+            .header("content-type", "application/x-www-form-urlencoded")
+            .body(Body::from(form(&[("access_token", &token)]))),
+    ] {
+        let refused = send(request.unwrap()).await;
+        assert_eq!((refused.status, refused.body.len()), (401, 0));
+        assert_eq!(refused.header("www-authenticate"), challenge(&site, "", "notes:read"));
+    }
     assert_eq!(site.reached(), 0);
 }
 

@@ -7,7 +7,7 @@ use mcp_token_lifecycle::http::*;
 use mcp_token_lifecycle::{KeyId, Keyring, MasterKey, MemoryStore, RedbStore, TokenIssuer, TokenStore};
 
 use crate::site::*;
-use crate::support::{TestClock, VERIFIER, block_on, keyring};
+use crate::support::{Fault, TestClock, VERIFIER, block_on, keyring};
 
 /// The token request of the confidential client for a new code.
 async fn redeem(site: &Site, authorization: Option<&str>, more: &[(&str, &str)]) -> Answer {
@@ -150,8 +150,11 @@ fn both_registries_find_what_was_registered_and_nothing_else() {
             assert!(block_on(registry.find(unknown)).unwrap().is_none(), "{unknown}");
         }
     }
+    let another = RegisteredClient::public(CLIENT, ClientMetadata::new([WEB_CALLBACK]).unwrap());
+    for registry in registries {
+        assert!(block_on(registry.register(another.clone())).is_err(), "an id is given once");
+    }
     assert!(memory.remove(CLIENT) && !memory.remove(CLIENT) && find(&memory, CLIENT).is_none());
-    assert!(block_on(stored.register(client())).is_err(), "an id is given once");
 }
 
 #[test]
@@ -191,7 +194,7 @@ fn a_stored_client_is_gone_once_it_is_removed_or_its_time_is_over() {
     let clock = TestClock::default();
     let store = Arc::new(MemoryStore::new());
     let issuer = issuer(Arc::clone(&store), keyring(), &clock);
-    let stored = StoredClients::new(Arc::clone(&issuer)).with_lifetime(Duration::from_secs(60));
+    let stored = StoredClients::new(Arc::clone(&issuer)).with_unused_lifetime(Duration::from_secs(60));
     block_on(stored.register(client())).unwrap();
     block_on(stored.register(web_client())).unwrap();
     assert!(block_on(stored.remove(CLIENT)).unwrap());
@@ -212,4 +215,139 @@ fn a_client_with_its_secret_shows_neither_it_nor_its_hash() {
         shown.contains("ClientSecret(..)") && !shown.contains(WEB_SECRET) && !shown.contains("SecretHash"),
         "{shown}"
     );
+}
+
+const DAY: u64 = 24 * 60 * 60;
+
+/// The tokens of a client that registered itself, for a code that a user agreed to.
+async fn log_in(site: &Site, client: &str) -> Tokens {
+    let code = site.code(&[("client_id", client), ("redirect_uri", WEB_CALLBACK)]).await;
+    let pairs = [("grant_type", "authorization_code"), ("client_id", client), ("code", &code)];
+    let more = [("code_verifier", VERIFIER), ("redirect_uri", WEB_CALLBACK)];
+    site.post("/token", &[&pairs[..], &more].concat()).await.tokens()
+}
+
+async fn refresh(site: &Site, client: &str, token: &str) -> Answer {
+    site.post("/token", &[("grant_type", "refresh_token"), ("client_id", client), ("refresh_token", token)]).await
+}
+
+#[tokio::test]
+async fn stored_client_lives_as_long_as_it_is_used() {
+    let site = Site::open().await;
+    let client = site.register(WEB_CALLBACK).await;
+    for _ in 0..9 {
+        // A family ends after 90 days; the last of these begins on day 680.
+        let mut tokens = log_in(&site, &client).await;
+        for _ in 0..17 {
+            site.pass(5 * DAY);
+            tokens = refresh(&site, &client, &tokens.refresh).await.tokens();
+        }
+    }
+    site.pass(364 * DAY);
+    let tokens = log_in(&site, &client).await;
+    site.pass(13 * DAY);
+    refresh(&site, &client, &tokens.refresh).await.tokens();
+    site.pass(365 * DAY);
+    assert_eq!(
+        site.authorize(&[("client_id", &client), ("redirect_uri", WEB_CALLBACK)]).await.status,
+        400,
+        "a year idle"
+    );
+    assert_eq!(refresh(&site, &client, "any").await.refusal(), (401, "invalid_client".into()));
+}
+
+#[tokio::test]
+async fn stored_client_that_is_never_used_ends_after_a_day() {
+    let site = Site::open().await;
+    let metadata = format!(r#"{{"redirect_uris":["{WEB_CALLBACK}"]}}"#);
+    for _ in 0..20 {
+        assert_eq!(site.post_as("/register", "application/json", &metadata).await.status, 201);
+    }
+    let client = site.register(WEB_CALLBACK).await;
+    site.pass(DAY - 1);
+    let asked = site.get(&site.authorize_path(&[("client_id", &client), ("redirect_uri", WEB_CALLBACK)])).await;
+    assert_eq!(asked.status, 200, "there is time to log in, and a page alone is no use");
+    site.pass(1);
+    assert_eq!(site.get(&site.authorize_path(&[("client_id", &client)])).await.status, 400);
+    assert_eq!(site.server.issuer().purge().await.unwrap(), 21);
+    assert_eq!(site.register(WEB_CALLBACK).await, client, "it may come back");
+    log_in(&site, &client).await;
+}
+
+#[tokio::test]
+async fn stored_client_that_registers_again_has_a_day_from_then() {
+    let site = Site::open().await;
+    let client = site.register(WEB_CALLBACK).await;
+    site.pass(DAY - 60);
+    assert_eq!(site.register(WEB_CALLBACK).await, client);
+    site.pass(DAY - 60);
+    let tokens = log_in(&site, &client).await;
+    assert_eq!(site.register(WEB_CALLBACK).await, client, "which shortens nothing");
+    site.pass(10 * DAY);
+    refresh(&site, &client, &tokens.refresh).await.tokens();
+}
+
+#[tokio::test]
+async fn stored_client_in_use_is_written_once_a_day_at_most() {
+    let site = Site::open().await;
+    let client = site.register(WEB_CALLBACK).await;
+    let mut tokens = log_in(&site, &client).await;
+    for day in 0..3 {
+        let before = site.store.journal().len();
+        site.store.operations();
+        for _ in 0..24 {
+            site.pass(DAY / 24);
+            tokens = refresh(&site, &client, &tokens.refresh).await.tokens();
+        }
+        let (written, operations) = (site.store.journal().len() - before, site.store.operations());
+        assert!(written <= 24 + 1, "day {day}: {written} records for 24 rotations");
+        // A request reads its client and its family, and the client once more before it is written.
+        assert!(operations.len() <= 24 * 3 + 2, "{}", operations.len());
+    }
+}
+
+#[tokio::test]
+async fn stored_client_whose_use_cannot_be_noted_gets_its_tokens() {
+    let site = Site::open().await;
+    let client = site.register(WEB_CALLBACK).await;
+    let tokens = log_in(&site, &client).await;
+    site.pass(2 * DAY);
+    // It reads the client and the family, and writes the family.
+    site.store.fail_after(3, Fault::Unavailable);
+    let tokens = refresh(&site, &client, &tokens.refresh).await.tokens();
+    assert_eq!(site.faults(), 1);
+    site.store.fail_after(4, Fault::Unavailable);
+    let tokens = refresh(&site, &client, &tokens.refresh).await.tokens();
+    assert_eq!(site.faults(), 1, "and noted the next time");
+    refresh(&site, &client, &tokens.refresh).await.tokens();
+    assert_eq!(site.faults(), 0);
+}
+
+#[test]
+fn stored_client_that_is_removed_is_not_brought_back_by_its_use() {
+    let clock = TestClock::default();
+    let store = Arc::new(crate::support::FlakyStore::new(MemoryStore::new()));
+    let issuer = issuer(Arc::clone(&store), keyring(), &clock);
+    let stored = Arc::new(StoredClients::new(issuer));
+    block_on(stored.register(client())).unwrap();
+    let found = find(&*stored, CLIENT).unwrap();
+    let remove = Arc::clone(&stored);
+    store.before_next_commit(move || assert!(block_on(remove.remove(CLIENT)).unwrap()));
+    block_on(stored.used(&found)).unwrap();
+    assert!(find(&*stored, CLIENT).is_none());
+}
+
+#[test]
+fn memory_clients_forget_the_oldest_that_were_never_used() {
+    let memory = MemoryClients::new().with(web_client());
+    let one = |n: usize| RegisteredClient::public(format!("c-{n}"), ClientMetadata::new([CALLBACK]).unwrap());
+    block_on(memory.register(one(0))).unwrap();
+    block_on(memory.used(&find(&memory, "c-0").unwrap())).unwrap();
+    for n in 1..5000 {
+        block_on(memory.register(one(n))).unwrap();
+        block_on(memory.register(one(n))).unwrap();
+    }
+    let left = (0..5000).filter(|n| find(&memory, &format!("c-{n}")).is_some()).collect::<Vec<_>>();
+    assert_eq!(left, [&[0][..], &(5000 - 1024..5000).collect::<Vec<_>>()].concat());
+    assert!(find(&memory, WEB_CLIENT).is_some());
 }

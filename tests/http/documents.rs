@@ -30,15 +30,21 @@ impl FetchDocument for &'static Web {
 }
 
 async fn open() -> (Site, &'static Web) {
+    open_with(|server| server).await
+}
+
+async fn open_with(change: impl FnOnce(Server) -> Server) -> (Site, &'static Web) {
     let web: &'static Web = Box::leak(Box::new(Web(Mutex::new(Ok(Some(document()))))));
-    let site = Site::open_with(|server| {
+    (site_of(WithDocuments::new(MemoryClients::new().with(client()), web), change).await, web)
+}
+
+async fn site_of(clients: impl ClientRegistry + 'static, change: impl FnOnce(Server) -> Server) -> Site {
+    Site::open_with(|server| {
         let resource = ProtectedResource::new("http://localhost/mcp", "notes:read").unwrap();
-        let clients = WithDocuments::new(MemoryClients::new().with(client()), web);
         let server = AuthorizationServer::new("http://localhost", server.issuer().clone(), resource, clients, Pages);
-        server.unwrap().with_client_documents()
+        change(server.unwrap().with_client_documents())
     })
-    .await;
-    (site, web)
+    .await
 }
 
 #[tokio::test]
@@ -149,4 +155,101 @@ fn a_client_id_that_is_no_address_of_a_document_is_refused() {
         let refused = RegisteredClient::from_document(id, document.to_string().as_bytes()).map(|_| ());
         assert_eq!(refused, Err(DocumentError::Address), "{id}");
     }
+}
+
+fn registered(changes: Value) -> Result<RegisteredClient, DocumentError> {
+    let mut document = document();
+    document.as_object_mut().unwrap().extend(changes.as_object().unwrap().clone());
+    RegisteredClient::from_document(ID, document.to_string().as_bytes())
+}
+
+#[tokio::test]
+async fn document_that_prefers_a_method_we_lack_and_lists_none_goes_all_the_way() {
+    let (site, web) = open().await;
+    let callback = "https://client.example/connector/oauth/IbUR3zxyNQ16";
+    *web.0.lock().unwrap() = Ok(Some(json!({
+        "client_id": ID,
+        "client_uri": "https://client.example/",
+        "redirect_uris": [callback],
+        "token_endpoint_auth_method": "private_key_jwt",
+        "token_endpoint_auth_methods_supported": ["none", "private_key_jwt"],
+        "token_endpoint_auth_signing_alg": "RS256",
+        "jwks_uri": "https://client.example/oauth/jwks.json",
+        "grant_types": ["authorization_code", "refresh_token"],
+        "response_types": ["code"],
+        "client_name": "ChatGPT",
+    })));
+    let code = site.code(&[("client_id", ID), ("redirect_uri", callback)]).await;
+    let pairs = [("grant_type", "authorization_code"), ("client_id", ID), ("code", &code), ("code_verifier", VERIFIER)];
+    site.post("/token", &pairs).await.tokens();
+}
+
+#[test]
+fn document_with_odd_members_is_read_without_them() {
+    for changes in [
+        json!({ "token_endpoint_auth_method": "private_key_jwt", "token_endpoint_auth_methods_supported": ["x", 7, "none"] }),
+        json!({ "token_endpoint_auth_method": "client_secret_basic", "token_endpoint_auth_methods_supported": ["none"] }),
+        json!({ "token_endpoint_auth_method": null, "token_endpoint_auth_methods_supported": null }),
+        json!({ "grant_types": ["urn:ietf:params:oauth:grant-type:device_code", "authorization_code"] }),
+        json!({ "grant_types": [], "response_types": null }),
+        json!({ "scope": 7, "contacts": {}, "jwks": "x", "client_secret": null, "logo_uri": ["javascript:alert(1)"] }),
+        json!({ "redirect_uris": ["cursor://a/b", CALLBACK, "javascript:alert(1)", 7, "http://client.example/"] }),
+    ] {
+        let client = registered(changes.clone()).unwrap();
+        assert_eq!(client.metadata().auth_method, AuthMethod::None, "{changes}");
+        assert!(client.redirect_uri(CALLBACK).is_some() && client.redirect_uri("javascript:alert(1)").is_none());
+    }
+    for (changes, error) in [
+        (
+            json!({ "token_endpoint_auth_methods_supported": ["private_key_jwt"], "token_endpoint_auth_method": null }),
+            DocumentError::Metadata(MetadataError::AuthMethod),
+        ),
+        (
+            json!({ "token_endpoint_auth_methods_supported": ["client_secret_post"], "token_endpoint_auth_method": "client_secret_jwt" }),
+            DocumentError::Secret,
+        ),
+        (
+            json!({ "redirect_uris": ["javascript:alert(1)", "file:///a", "http://client.example/"] }),
+            DocumentError::Metadata(MetadataError::RedirectUris),
+        ),
+    ] {
+        assert_eq!(registered(changes.clone()).map(|_| ()), Err(error), "{changes}");
+    }
+}
+
+#[tokio::test]
+async fn document_with_private_use_schemes_needs_them_allowed() {
+    let app = "com.example.app:/cb";
+    for allowed in [false, true] {
+        let (site, web) = open_with(|server| match allowed {
+            true => server.with_private_use_schemes([]).unwrap(),
+            false => server,
+        })
+        .await;
+        let mut document = document();
+        document["redirect_uris"] = json!([app, "cursor://a/b"]);
+        *web.0.lock().unwrap() = Ok(Some(document));
+        for (uri, good) in [(app, allowed), ("cursor://a/b", false)] {
+            let answer = site.authorize(&[("client_id", ID), ("redirect_uri", uri)]).await;
+            assert_eq!(answer.status, if good { 303 } else { 400 }, "{uri}");
+            assert_eq!(answer.header("location").starts_with(&format!("{app}?code=")), good);
+        }
+    }
+}
+
+/// A document changes nothing about a client that is known beforehand.
+#[tokio::test]
+async fn document_does_not_shadow_a_client_known_beforehand() {
+    let web: &'static Web = Box::leak(Box::new(Web(Mutex::new(Ok(Some(document()))))));
+    let secret = ClientSecret::from_text(WEB_SECRET);
+    let known = RegisteredClient::confidential(ID, &secret, ClientMetadata::new([WEB_CALLBACK]).unwrap());
+    let site = site_of(WithDocuments::new(MemoryClients::new().with(known), web), |server| server).await;
+    let code = site.code(&[("client_id", ID), ("redirect_uri", WEB_CALLBACK)]).await;
+    let pairs = [("grant_type", "authorization_code"), ("client_id", ID), ("code", &code), ("code_verifier", VERIFIER)];
+    assert_eq!(site.post("/token", &pairs).await.refusal(), (401, "invalid_client".into()));
+    let refused = site.authorize(&[("client_id", ID), ("redirect_uri", CALLBACK)]).await;
+    assert_eq!((refused.status, refused.header("location")), (400, ""), "the document's redirect URI");
+    site.post_with("/token", &basic(ID, WEB_SECRET), &pairs).await.tokens();
+    *web.0.lock().unwrap() = Err("no route to host");
+    assert_eq!(site.authorize(&[("client_id", ID), ("redirect_uri", WEB_CALLBACK)]).await.status, 303);
 }

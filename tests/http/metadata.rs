@@ -58,6 +58,25 @@ async fn the_resource_says_who_issues_tokens_for_it() {
 }
 
 #[tokio::test]
+async fn resource_metadata_is_found_however_its_path_is_spelled() {
+    let site = Site::open_with(|server| {
+        server.with_resource(ProtectedResource::new("https://h.example/caf%c3%a9/mcp", "notes:read").unwrap())
+    })
+    .await;
+    for path in ["/caf%C3%A9/mcp", "/caf%c3%a9/mcp", "/caf%C3%A9/%6dcp"] {
+        let answer = site.get(&format!("{RESOURCE}{path}")).await;
+        assert_eq!(
+            (answer.status, &answer.json()["resource"]),
+            (200, &json!("https://h.example/caf%C3%A9/mcp")),
+            "{path}"
+        );
+    }
+    for path in ["/caf%C3%A9%2Fmcp", "/caf%C3%A9/mcp/", "/caf%C3%A9/mcp%"] {
+        assert_eq!(site.get(&format!("{RESOURCE}{path}")).await.status, 404, "{path}");
+    }
+}
+
+#[tokio::test]
 async fn the_issuer_is_the_same_byte_for_byte_wherever_it_is_named() {
     for identifier in
         ["http://localhost", "http://LOCALHOST:80/", "http://localhost/tenant-1", "http://localhost/tenant-1/"]
@@ -131,6 +150,7 @@ fn a_resources_metadata_is_between_its_host_and_its_path() {
         ("https://MCP.example.com/mcp", "/mcp"),
         ("https://mcp.example.com/mcp/", "/mcp/"),
         ("https://mcp.example.com/a/b", "/a/b"),
+        ("https://mcp.example.com:443/a/./%62", "/a/b"),
     ] {
         let resource = ProtectedResource::new(uri, "notes:read").unwrap().with_name("Notes");
         assert_eq!(resource.metadata_path(), format!("{RESOURCE}{path}"), "{uri}");

@@ -1,6 +1,6 @@
 //! Which redirect URIs a request may name (OAuth 2.1 §2.3.1, §8.4.2, RFC 9700 §4.1).
 
-use mcp_token_lifecycle::http::RedirectUri;
+use mcp_token_lifecycle::http::*;
 
 use crate::site::*;
 
@@ -104,4 +104,32 @@ fn a_page_can_say_where_the_code_goes_and_whether_that_is_the_users_own_machine(
         let uri = RedirectUri::parse(uri).unwrap();
         assert_eq!((uri.origin(), uri.is_loopback()), (origin, loopback), "{uri}");
     }
+}
+
+/// An application may write down itself that a client is an app; a confidential client is none.
+#[tokio::test]
+async fn native_client_known_beforehand_gets_codes_at_its_scheme() {
+    let app = "com.example.app:/cb";
+    assert_eq!(ClientMetadata::new([app]), Err(MetadataError::RedirectUris));
+    for uri in ["javascript:alert(1)", "file:///a", "http://a.example/"] {
+        assert_eq!(ClientMetadata::native([app, uri]), Err(MetadataError::RedirectUris), "{uri}");
+    }
+    let metadata = ClientMetadata::native([app, WEB_CALLBACK]).unwrap();
+    let secret = ClientSecret::from_text(WEB_SECRET);
+    let site = Site::open_with(|server| {
+        let resource = ProtectedResource::new("http://localhost/mcp", "notes:read").unwrap();
+        let clients = MemoryClients::new()
+            .with(RegisteredClient::public("native", metadata.clone()))
+            .with(RegisteredClient::confidential("web", &secret, metadata.clone()));
+        AuthorizationServer::new("http://localhost", server.issuer().clone(), resource, clients, Pages).unwrap()
+    })
+    .await;
+    let answer = async |client: &str, uri: &str| {
+        let answer = site.authorize(&[("client_id", client), ("redirect_uri", uri)]).await;
+        (answer.status, answer.header("location").starts_with(&format!("{uri}?code=")))
+    };
+    assert_eq!(answer("native", app).await, (303, true));
+    assert_eq!(answer("native", "com.example.app:/cb/").await, (400, false));
+    assert_eq!(answer("web", app).await, (400, false));
+    assert_eq!(answer("web", WEB_CALLBACK).await, (303, true));
 }

@@ -245,7 +245,7 @@ impl Consent for Pages {
             }
             (_, Some(user)) => ConsentDecision::Approve(Approval::new(user)),
             _ => {
-                let page = Response::builder().header("referrer-policy", "same-origin");
+                let page = Response::builder().header("referrer-policy", "strict-origin");
                 ConsentDecision::Show(page.body(ResponseBody::from(page_text(request))).unwrap())
             }
         };

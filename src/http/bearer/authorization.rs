@@ -11,22 +11,19 @@ const MAX_TOKEN: usize = 8 * 1024;
 /// What a request presents.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Credentials<'a> {
-    /// Nothing, or something of another scheme.
+    /// Nothing, or something of another scheme. A token in the query alone is nothing: it is not looked at.
     None,
     /// A token, spelled as one, and the scheme it comes under.
     Token(TokenType, &'a str),
     /// Something in the place of a token that cannot be one.
     Malformed,
-    /// More than one header, or a token in the query, where logs keep it.
+    /// More than one header, or a token in the query besides the one in the header (RFC 6750 §2).
     Misplaced,
 }
 
 impl<'a> Credentials<'a> {
     /// Read the `Authorization` header of a request with `query`; `dpop` if the scheme may be `DPoP` (RFC 9449 §7.1).
     pub(super) fn read(headers: &'a HeaderMap, query: Option<&str>, dpop: bool) -> Self {
-        if query.is_some_and(has_token) {
-            return Self::Misplaced;
-        }
         let mut values = headers.get_all(AUTHORIZATION).iter();
         let Some(value) = values.next() else { return Self::None };
         if values.next().is_some() {
@@ -40,6 +37,9 @@ impl<'a> Credentials<'a> {
             scheme if dpop && scheme.eq_ignore_ascii_case(b"dpop") => TokenType::Dpop,
             _ => return Self::None,
         };
+        if query.is_some_and(has_token) {
+            return Self::Misplaced;
+        }
         match std::str::from_utf8(rest.trim_ascii_start()) {
             Ok(token) if is_token(token) => Self::Token(scheme, token),
             _ => Self::Malformed,
@@ -113,7 +113,7 @@ mod tests {
     }
 
     #[test]
-    fn two_headers_or_a_token_in_the_query_are_misplaced() {
+    fn two_headers_or_a_second_token_in_the_query_are_misplaced() {
         assert_eq!(Credentials::read(&headers(&["Bearer a", "Bearer a"]), None, false), Credentials::Misplaced);
         assert_eq!(Credentials::read(&headers(&["Bearer a", "Basic b"]), None, false), Credentials::Misplaced);
         for query in ["access_token=a", "a=b&access_token=", "access%5Ftoken=a", "access_token"] {
@@ -122,6 +122,20 @@ mod tests {
                 Credentials::Misplaced,
                 "{query}"
             );
+        }
+    }
+
+    /// spec: RFC 6750 §3.1
+    #[test]
+    fn a_token_in_the_query_alone_presents_nothing() {
+        for values in [&[][..], &["Basic abc"], &[""]] {
+            for query in ["access_token=a", "a=b&access_token=", "access%5Ftoken=a"] {
+                assert_eq!(
+                    Credentials::read(&headers(values), Some(query), true),
+                    Credentials::None,
+                    "{values:?} {query}"
+                );
+            }
         }
     }
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use http::StatusCode;
-use http::header::WWW_AUTHENTICATE;
+use http::header::{HeaderMap, HeaderValue, ORIGIN, WWW_AUTHENTICATE};
 use http::request::Parts;
 use serde_json::json;
 use zeroize::Zeroizing;
@@ -13,6 +13,7 @@ use crate::claims::AccessClaims;
 use crate::client::Binding;
 use crate::error::Error;
 use crate::grant::Scope;
+use crate::http::cors::{Cors, CrossOrigin};
 use crate::http::https::Https;
 use crate::http::reply::{Refusal, Reply, empty, json, set, unavailable};
 use crate::http::resource::ProtectedResource;
@@ -65,6 +66,9 @@ pub(super) struct Guard {
     pub(super) resource: ProtectedResource,
     pub(super) required: Scope,
     pub(super) https: Https,
+    pub(super) cors: Cors,
+    /// The headers of an answer that a page of another origin may read.
+    pub(super) exposed: HeaderValue,
     pub(super) binding: Option<Arc<ReadBinding>>,
     pub(super) on_fault: Option<Arc<OnFault>>,
 }
@@ -78,7 +82,15 @@ pub(super) enum Look {
 }
 
 impl Guard {
+    /// What a page of another origin may do with the answer. `None` if no page asks.
+    pub(super) fn cross_origin(&self, headers: &HeaderMap) -> Option<CrossOrigin> {
+        headers.contains_key(ORIGIN).then(|| self.cors.judge(headers))
+    }
+
     pub(super) fn look(self: &Arc<Self>, parts: &Parts) -> Look {
+        if let Some(reply) = self.cors.preflight_of_service(parts) {
+            return Look::Refuse(reply);
+        }
         if !self.https.permits(parts) {
             return Look::Refuse(Refusal::INSECURE.into_reply());
         }

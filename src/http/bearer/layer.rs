@@ -5,7 +5,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
-use http::header::AUTHORIZATION;
+use http::header::{AUTHORIZATION, HeaderName, HeaderValue};
 use http::request::Parts;
 use http::{Request, Response};
 use http_body::Body;
@@ -20,6 +20,7 @@ use crate::client::Binding;
 use crate::error::Error;
 use crate::grant::{GrantError, Scope};
 use crate::http::body::{MAX_MESSAGE, ProtectedBody, poll_discard};
+use crate::http::cors::{Cors, CrossOrigin};
 use crate::http::https::Https;
 use crate::http::reply::Reply;
 use crate::http::resource::ProtectedResource;
@@ -28,21 +29,27 @@ use crate::issuer::TokenIssuer;
 use crate::store::{BoxFuture, TokenStore};
 use crate::verifier::{AccessVerifier, VerifyError};
 
+/// The headers of an answer that web pages may read, unless the application says otherwise.
+const EXPOSED: HeaderValue =
+    HeaderValue::from_static("mcp-protocol-version, mcp-session-id, retry-after, www-authenticate");
+
 /// Protects a service: only requests with a good access token get through, without the token and with its
 /// [`AccessClaims`] in their extensions.
 ///
 /// | request | answer |
 /// |---|---|
-/// | without a token, or with another scheme | 401, and no `error` |
+/// | without a token in the header, or with another scheme | 401, and no `error` |
 /// | with a token that is not one, not ours, expired, for another resource, or revoked | 401 `invalid_token` |
 /// | without a scope that is needed | 403 `insufficient_scope`, with all that are |
-/// | with two `Authorization` headers, or a token in the query | 400 `invalid_request` |
+/// | with two `Authorization` headers, or a token in the header and in the query | 400 `invalid_request` |
+/// | a preflight (`OPTIONS` with `Access-Control-Request-Method`) | 204 with what [`Cors`] allows |
 /// | over plain HTTP, unless on a loopback host | 400 |
 /// | while the store does not answer (live check) | 503 with `Retry-After` |
 ///
-/// Each of the first four has one `WWW-Authenticate` header that names the resource's metadata (RFC 9728 §5.1). The layer
-/// belongs inside whatever answers CORS preflights, which carry no token. A refused message is read to its end, up to 4 MiB, or its
-/// connection would be lost: the transport has to limit how slowly a message may come.
+/// Each of the first four has one `WWW-Authenticate` header that names the resource's metadata (RFC 9728 §5.1). Web pages may read
+/// it and every answer of the service, unless [`with_cors`](Self::with_cors) says otherwise or the service has CORS headers of its own.
+/// A refused message is read to its end, up to 4 MiB, or its connection would be lost: the transport has to limit how slowly a message
+/// may come.
 #[derive(Clone)]
 pub struct BearerLayer {
     guard: Arc<Guard>,
@@ -67,6 +74,8 @@ impl<S: TokenStore + 'static> AuthorizationServer<S> {
             resource: config.resources[0].clone(),
             required: Scope::default(),
             https: config.https,
+            cors: config.cors.clone(),
+            exposed: EXPOSED,
             binding: config.binding.clone(),
             on_fault: config.on_fault.clone(),
         };
@@ -82,6 +91,8 @@ impl BearerLayer {
             resource,
             required: Scope::default(),
             https: Https::default(),
+            cors: Cors::default(),
+            exposed: EXPOSED,
             binding: None,
             on_fault: None,
         };
@@ -115,6 +126,24 @@ impl BearerLayer {
         self.with(|guard| guard.https = https)
     }
 
+    /// With other rules for web pages of other origins than those of the server; [`Cors::Deny`] leaves preflights to a layer around
+    /// this one.
+    #[must_use]
+    pub fn with_cors(self, cors: Cors) -> Self {
+        self.with(|guard| guard.cors = cors)
+    }
+
+    /// With more headers of an answer that web pages may read (`Access-Control-Expose-Headers`), besides `WWW-Authenticate`,
+    /// `Retry-After`, `Mcp-Session-Id` and `Mcp-Protocol-Version`.
+    #[must_use]
+    pub fn with_exposed_headers(self, names: impl IntoIterator<Item = HeaderName>) -> Self {
+        self.with(|guard| {
+            let mut exposed = guard.exposed.as_bytes().to_vec();
+            names.into_iter().for_each(|name| exposed.extend([b", ", name.as_str().as_bytes()].concat()));
+            guard.exposed = HeaderValue::from_bytes(&exposed).unwrap_or(EXPOSED);
+        })
+    }
+
     /// With what a request proves to be bound to.
     #[must_use]
     pub fn with_binding(self, read: impl Fn(&Parts) -> Option<Binding> + Send + Sync + 'static) -> Self {
@@ -136,12 +165,13 @@ impl BearerLayer {
 
 impl fmt::Debug for BearerLayer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Guard { check, resource, required, https, binding: _, on_fault: _ } = &*self.guard;
+        let Guard { check, resource, required, https, cors, exposed: _, binding: _, on_fault: _ } = &*self.guard;
         f.debug_struct("BearerLayer")
             .field("live", &matches!(check, Check::Live(_)))
             .field("resource", resource)
             .field("required", required)
             .field("https", https)
+            .field("cors", cors)
             .finish_non_exhaustive()
     }
 }
@@ -182,6 +212,7 @@ where
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
         let (parts, body) = request.into_parts();
+        let cross_origin = self.guard.cross_origin(&parts.headers).map(|allowed| (allowed, self.guard.exposed.clone()));
         let state = match self.guard.look(&parts) {
             Look::Pass(claims) => State::serve(&mut self.inner, claims, Request::from_parts(parts, body)),
             Look::Refuse(reply) => State::refuse(reply, body),
@@ -193,7 +224,7 @@ where
                 State::Ask { answer, waiting: Some(Waiting { inner, request, guard: Arc::clone(&self.guard) }) }
             }
         };
-        BearerFuture { state }
+        BearerFuture { state, cross_origin }
     }
 }
 
@@ -212,6 +243,8 @@ pin_project! {
     {
         #[pin]
         state: State<S, B>,
+        // What the answer says to a page of another origin, and which headers it shows.
+        cross_origin: Option<(CrossOrigin, HeaderValue)>,
     }
 }
 
@@ -261,7 +294,21 @@ where
 {
     type Output = Result<Response<ProtectedBody<R>>, S::Error>;
 
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let mut answer = ready!(self.as_mut().poll_answer(cx));
+        if let (Ok(answer), Some((allowed, exposed))) = (&mut answer, self.project().cross_origin) {
+            allowed.apply(answer.headers_mut(), exposed);
+        }
+        Poll::Ready(answer)
+    }
+}
+
+impl<S, B, R> BearerFuture<S, B>
+where
+    S: Service<Request<B>, Response = Response<R>>,
+    B: Body,
+{
+    fn poll_answer(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<<Self as Future>::Output> {
         let mut state = self.project().state;
         loop {
             let next = match state.as_mut().project() {

@@ -6,6 +6,7 @@ use std::error::Error as StdError;
 use http::Uri;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
+use serde_json::Value;
 
 use super::{AuthMethod, ClientMetadata, ClientRegistry, MetadataError, RegisteredClient};
 use crate::address;
@@ -75,6 +76,8 @@ impl RegisteredClient {
         struct Wire {
             client_id: String,
             client_secret: Option<IgnoredAny>,
+            #[serde(default)]
+            token_endpoint_auth_method: Value,
         }
         if !is_document(client_id) {
             return Err(DocumentError::Address);
@@ -89,18 +92,21 @@ impl RegisteredClient {
         if wire.client_secret.is_some() {
             return Err(DocumentError::Secret);
         }
-        let metadata = ClientMetadata::from_json(document, AuthMethod::None)?;
-        match metadata {
-            ClientMetadata { name: None, .. } => Err(DocumentError::NoName),
-            ClientMetadata { auth_method: AuthMethod::None, .. } => {
-                Ok(Self::public(client_id, metadata).self_declared())
-            }
-            _ => Err(DocumentError::Secret),
+        // A public document cannot share a secret, and its client authenticates by no other way that there is here.
+        let asks_for_a_secret =
+            wire.token_endpoint_auth_method.as_str().is_some_and(|m| m.starts_with("client_secret_"));
+        match ClientMetadata::from_json(document, &[AuthMethod::None]) {
+            Ok(ClientMetadata { name: None, .. }) => Err(DocumentError::NoName),
+            Ok(metadata) => Ok(Self::public(client_id, metadata).self_declared()),
+            Err(MetadataError::AuthMethod) if asks_for_a_secret => Err(DocumentError::Secret),
+            Err(error) => Err(error.into()),
         }
     }
 }
 
 /// A [`ClientRegistry`] that knows, besides those of another one, the clients that are known by a document.
+///
+/// The other registry is asked first: a document at the address of a client that is known beforehand changes nothing about it.
 #[derive(Debug)]
 pub struct WithDocuments<R, F> {
     registry: R,
@@ -117,8 +123,9 @@ impl<R: ClientRegistry, F: FetchDocument> WithDocuments<R, F> {
 impl<R: ClientRegistry, F: FetchDocument> ClientRegistry for WithDocuments<R, F> {
     fn find<'a>(&'a self, client_id: &'a str) -> BoxFuture<'a, Result<Option<RegisteredClient>, StoreError>> {
         Box::pin(async move {
-            if !is_document(client_id) {
-                return self.registry.find(client_id).await;
+            let known = self.registry.find(client_id).await?;
+            if known.is_some() || !is_document(client_id) {
+                return Ok(known);
             }
             let document = self.fetch.fetch(client_id).await.map_err(StoreError::unavailable)?;
             Ok(document.and_then(|document| RegisteredClient::from_document(client_id, &document).ok()))
@@ -127,5 +134,9 @@ impl<R: ClientRegistry, F: FetchDocument> ClientRegistry for WithDocuments<R, F>
 
     fn register(&self, client: RegisteredClient) -> BoxFuture<'_, Result<Option<Timestamp>, StoreError>> {
         self.registry.register(client)
+    }
+
+    fn used<'a>(&'a self, client: &'a RegisteredClient) -> BoxFuture<'a, Result<(), StoreError>> {
+        self.registry.used(client)
     }
 }

@@ -1,15 +1,33 @@
 //! Clients in memory: those known beforehand, and those that register until the process ends.
 
-use std::collections::HashMap;
-use std::sync::{PoisonError, RwLock};
+use std::collections::{HashMap, VecDeque};
+use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use super::{ClientRegistry, RegisteredClient};
 use crate::store::{BoxFuture, StoreError};
 use crate::time::Timestamp;
 
+/// How many clients are kept that registered and were not used since.
+const MAX_UNUSED: usize = 1024;
+
 /// A [`ClientRegistry`] in memory.
+///
+/// Of the clients that registered and were never used it keeps the last 1,024, so that registrations cannot fill the memory.
 #[derive(Debug, Default)]
-pub struct MemoryClients(RwLock<HashMap<String, RegisteredClient>>);
+pub struct MemoryClients(RwLock<Clients>);
+
+#[derive(Debug, Default)]
+struct Clients {
+    known: HashMap<String, Entry>,
+    /// Those that registered, the oldest first. Some may have been used or removed since.
+    registered: VecDeque<String>,
+}
+
+#[derive(Debug)]
+struct Entry {
+    client: RegisteredClient,
+    used: bool,
+}
 
 impl MemoryClients {
     /// No clients yet.
@@ -20,30 +38,66 @@ impl MemoryClients {
     /// With this client too.
     #[must_use]
     pub fn with(self, client: RegisteredClient) -> Self {
-        self.insert(client);
+        self.write().known.insert(client.id.clone(), Entry { client, used: true });
         self
     }
 
     /// Forget a client. Revoke its families with [`TokenIssuer::revoke_client`](crate::TokenIssuer::revoke_client).
     pub fn remove(&self, client_id: &str) -> bool {
-        self.0.write().unwrap_or_else(PoisonError::into_inner).remove(client_id).is_some()
+        self.write().known.remove(client_id).is_some()
     }
 
-    fn insert(&self, client: RegisteredClient) {
-        self.0.write().unwrap_or_else(PoisonError::into_inner).insert(client.id.clone(), client);
+    pub(super) fn get(&self, client_id: &str) -> Option<RegisteredClient> {
+        self.read().known.get(client_id).map(|entry| entry.client.clone())
+    }
+
+    fn read(&self) -> RwLockReadGuard<'_, Clients> {
+        self.0.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn write(&self) -> RwLockWriteGuard<'_, Clients> {
+        self.0.write().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Clients {
+    fn register(&mut self, client: RegisteredClient) -> Result<(), StoreError> {
+        match self.known.get(&client.id) {
+            Some(entry) if entry.client.is_registered_as(&client) => return Ok(()),
+            Some(_) => return Err(StoreError::unavailable("the client id is taken")),
+            None => {}
+        }
+        self.registered.push_back(client.id.clone());
+        self.known.insert(client.id.clone(), Entry { client, used: false });
+        if self.registered.len() > MAX_UNUSED
+            && let Some(oldest) = self.registered.pop_front()
+            && self.known.get(&oldest).is_some_and(|entry| !entry.used)
+        {
+            self.known.remove(&oldest);
+        }
+        Ok(())
     }
 }
 
 impl ClientRegistry for MemoryClients {
     fn find<'a>(&'a self, client_id: &'a str) -> BoxFuture<'a, Result<Option<RegisteredClient>, StoreError>> {
-        let found = self.0.read().unwrap_or_else(PoisonError::into_inner).get(client_id).cloned();
+        let found = self.get(client_id);
         Box::pin(async move { Ok(found) })
     }
 
     fn register(&self, client: RegisteredClient) -> BoxFuture<'_, Result<Option<Timestamp>, StoreError>> {
+        Box::pin(async move { self.write().register(client).map(|()| None) })
+    }
+
+    fn used<'a>(&'a self, client: &'a RegisteredClient) -> BoxFuture<'a, Result<(), StoreError>> {
         Box::pin(async move {
-            self.insert(client);
-            Ok(None)
+            // Looked at first: it is used for good after its first time.
+            if self.read().known.get(&client.id).is_some_and(|entry| !entry.used)
+                && let Some(entry) = self.write().known.get_mut(&client.id)
+            {
+                entry.used = true;
+            }
+            Ok(())
         })
     }
 }

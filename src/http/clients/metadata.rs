@@ -1,6 +1,7 @@
 //! What a client says of itself (RFC 7591 §2).
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use super::super::address::RedirectUri;
 use crate::response::ErrorCode;
@@ -28,10 +29,6 @@ impl AuthMethod {
             Self::ClientSecretPost => "client_secret_post",
         }
     }
-
-    fn parse(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|method| method.as_str() == name)
-    }
 }
 
 /// What a client says of itself, checked.
@@ -53,11 +50,11 @@ pub struct ClientMetadata {
 pub enum MetadataError {
     /// Not JSON, or a member of the wrong type.
     Malformed,
-    /// No redirect URI, too many, or one that is neither `https` nor on a loopback host.
+    /// No redirect URI that can be used, or too many of them.
     RedirectUris,
     /// A client that could not use what there is: it takes no codes.
     GrantTypes,
-    /// A way to authenticate that there is not.
+    /// No way to authenticate that this server has as well.
     AuthMethod,
     /// A name that is too long or has control characters.
     Name,
@@ -69,7 +66,9 @@ impl MetadataError {
     pub(crate) fn as_str(&self) -> &'static str {
         match self {
             Self::Malformed => "the client metadata is malformed",
-            Self::RedirectUris => "redirect_uris must be https, or http on a loopback host",
+            Self::RedirectUris => {
+                "redirect_uris must have 1 to 16 that are https, http on a loopback host, or of a private-use scheme where allowed"
+            }
             Self::GrantTypes => "the grant type authorization_code and the response type code are needed",
             Self::AuthMethod => "token_endpoint_auth_method must be none, client_secret_basic or client_secret_post",
             Self::Name => "client_name is too long or has control characters",
@@ -89,14 +88,44 @@ impl MetadataError {
 const MAX_REDIRECT_URIS: usize = 16;
 const MAX_NAME: usize = 128;
 
-/// The members that matter here, as they come.
-#[derive(Deserialize)]
+/// The members that matter here, as they come: one that is odd does not cost the others.
+#[derive(Default, Deserialize)]
+#[serde(default)]
 struct Wire {
-    redirect_uris: Option<Vec<String>>,
-    client_name: Option<String>,
-    token_endpoint_auth_method: Option<String>,
-    grant_types: Option<Vec<String>>,
-    response_types: Option<Vec<String>>,
+    redirect_uris: Value,
+    client_name: Value,
+    token_endpoint_auth_method: Value,
+    /// What else the client can do. The name is the one that servers use of themselves (RFC 8414 §2).
+    token_endpoint_auth_methods_supported: Value,
+    grant_types: Value,
+    response_types: Value,
+}
+
+/// The strings of an array, or of one string; there are none in anything else.
+fn strings(value: &Value) -> impl Iterator<Item = &str> {
+    let items = value.as_array().map_or(std::slice::from_ref(value), Vec::as_slice);
+    items.iter().filter_map(Value::as_str)
+}
+
+impl Wire {
+    /// Whether the client would use the flow that there is. A client that names none means that one (RFC 7591 §2).
+    fn takes_codes(&self) -> bool {
+        let names = |list, needed| strings(list).next().is_none() || strings(list).any(|name| name == needed);
+        names(&self.grant_types, "authorization_code") && names(&self.response_types, "code")
+    }
+
+    /// The way that the client prefers, or else the first that it lists, out of `methods`. A client that prefers none means the
+    /// first of those, unless its list says otherwise.
+    fn auth_method(&self, methods: &[AuthMethod]) -> Option<AuthMethod> {
+        let listed: Vec<&str> = strings(&self.token_endpoint_auth_methods_supported).collect();
+        let default = methods.first().map(AuthMethod::as_str);
+        let preferred = match &self.token_endpoint_auth_method {
+            Value::Null => default.filter(|name| listed.is_empty() || listed.contains(name)),
+            preferred => preferred.as_str(),
+        };
+        let mut names = preferred.into_iter().chain(listed);
+        names.find_map(|name| methods.iter().copied().find(|method| method.as_str() == name))
+    }
 }
 
 impl ClientMetadata {
@@ -106,10 +135,46 @@ impl ClientMetadata {
     ///
     /// [`MetadataError::RedirectUris`].
     pub fn new<'a>(redirect_uris: impl IntoIterator<Item = &'a str>) -> Result<Self, MetadataError> {
-        let uris: Option<Vec<_>> = redirect_uris.into_iter().map(RedirectUri::parse).collect();
-        let redirect_uris = uris.filter(|uris| !uris.is_empty() && uris.len() <= MAX_REDIRECT_URIS);
-        let redirect_uris = redirect_uris.ok_or(MetadataError::RedirectUris)?;
-        Ok(Self { redirect_uris, name: None, auth_method: AuthMethod::None })
+        Self::of(redirect_uris.into_iter().map(RedirectUri::parse))
+    }
+
+    /// A client that is an app on the user's machine: its redirect URIs may have a private-use scheme as well. A confidential
+    /// client gets no code at those.
+    ///
+    /// # Errors
+    ///
+    /// [`MetadataError::RedirectUris`].
+    pub fn native<'a>(redirect_uris: impl IntoIterator<Item = &'a str>) -> Result<Self, MetadataError> {
+        Self::of(redirect_uris.into_iter().map(RedirectUri::parse_any))
+    }
+
+    fn of(redirect_uris: impl Iterator<Item = Option<RedirectUri>>) -> Result<Self, MetadataError> {
+        let redirect_uris = redirect_uris.collect::<Option<_>>().ok_or(MetadataError::RedirectUris)?;
+        Self { redirect_uris, name: None, auth_method: AuthMethod::None }.within_limits()
+    }
+
+    fn within_limits(self) -> Result<Self, MetadataError> {
+        let fits = (1..=MAX_REDIRECT_URIS).contains(&self.redirect_uris.len());
+        fits.then_some(self).ok_or(MetadataError::RedirectUris)
+    }
+
+    /// The same with no redirect URIs but those that `permit` lets stand.
+    pub(crate) fn keep(mut self, permit: impl Fn(&RedirectUri) -> bool) -> Result<Self, MetadataError> {
+        self.redirect_uris.retain(permit);
+        self.within_limits()
+    }
+
+    /// Whether codes may go to `uri`: a confidential client is no app, whose secret everyone who has the app could read.
+    pub(super) fn reaches(&self, uri: &RedirectUri) -> bool {
+        self.auth_method == AuthMethod::None || !uri.is_private_use()
+    }
+
+    /// The text that is the same for the metadata of two clients that behave alike.
+    pub(crate) fn canonical(&self) -> String {
+        let mut uris: Vec<_> = self.redirect_uris.iter().map(RedirectUri::without_port).collect();
+        uris.sort_unstable();
+        uris.dedup();
+        serde_json::json!([self.name, self.auth_method.as_str(), uris]).to_string()
     }
 
     /// The same, with a name to show to users.
@@ -125,27 +190,35 @@ impl ClientMetadata {
         Ok(Self { name: Some(name), ..self })
     }
 
-    /// Read the JSON of a registration request or of a client-ID metadata document; `default` is how a client authenticates
-    /// that does not say.
+    /// Read the JSON of a registration request or of a client-ID metadata document. `methods` are the ways to authenticate that
+    /// the server has for it, the first of them for a client that does not say.
+    ///
+    /// What cannot be used is left out: redirect URIs, ways to authenticate, and members that mean nothing here.
     ///
     /// # Errors
     ///
-    /// [`MetadataError`]. Members that mean nothing here are left out.
-    pub(crate) fn from_json(json: &[u8], default: AuthMethod) -> Result<Self, MetadataError> {
+    /// [`MetadataError`], if what is left is not enough.
+    pub(crate) fn from_json(json: &[u8], methods: &[AuthMethod]) -> Result<Self, MetadataError> {
         // An array of the right values would do for a struct, too.
         let object = Some(json).filter(|json| json.trim_ascii_start().starts_with(b"{"));
         let wire = object.and_then(|json| serde_json::from_slice::<Wire>(json).ok()).ok_or(MetadataError::Malformed)?;
-        let without =
-            |list: &Option<Vec<String>>, needed| list.as_ref().is_some_and(|l| !l.iter().any(|x| x == needed));
-        if without(&wire.grant_types, "authorization_code") || without(&wire.response_types, "code") {
+        if !matches!(wire.redirect_uris, Value::Array(_) | Value::Null) {
+            return Err(MetadataError::Malformed);
+        }
+        if !wire.takes_codes() {
             return Err(MetadataError::GrantTypes);
         }
-        let metadata = Self::new(wire.redirect_uris.iter().flatten().map(String::as_str))?;
-        let metadata = match wire.client_name.filter(|name| !name.is_empty()) {
-            Some(name) => metadata.with_name(name)?,
-            None => metadata,
-        };
-        let auth_method = wire.token_endpoint_auth_method.map_or(Some(default), |name| AuthMethod::parse(&name));
-        Ok(Self { auth_method: auth_method.ok_or(MetadataError::AuthMethod)?, ..metadata })
+        let auth_method = wire.auth_method(methods).ok_or(MetadataError::AuthMethod)?;
+        let mut metadata = Self { redirect_uris: Vec::new(), name: None, auth_method };
+        for uri in strings(&wire.redirect_uris).filter_map(RedirectUri::parse_any) {
+            if metadata.reaches(&uri) && !metadata.redirect_uris.contains(&uri) {
+                metadata.redirect_uris.push(uri);
+            }
+        }
+        let metadata = metadata.within_limits()?;
+        match wire.client_name.as_str().filter(|name| !name.is_empty()) {
+            Some(name) => metadata.with_name(name),
+            None => Ok(metadata),
+        }
     }
 }

@@ -31,12 +31,27 @@ pub trait ClientRegistry: Send + Sync {
     fn find<'a>(&'a self, client_id: &'a str) -> BoxFuture<'a, Result<Option<RegisteredClient>, StoreError>>;
 
     /// Keep a client that has just been registered (RFC 7591), durably if sessions are durable: a client that is forgotten
-    /// has lost the sessions of all its users. Returns until when, or `None` if for good: a client with a secret is told.
+    /// has lost the sessions of all its users. Returns until when its secret is good, or `None` if it does not expire while it
+    /// is in use.
+    ///
+    /// A public client that registers twice with the same metadata comes with the same id, and is to be kept once. Everybody may
+    /// register, so a registry should forget clients that were never [used](Self::used), within hours.
     ///
     /// # Errors
     ///
     /// When it was not kept, or may not have been.
     fn register(&self, client: RegisteredClient) -> BoxFuture<'_, Result<Option<Timestamp>, StoreError>>;
+
+    /// Take note that `client`, as [`find`](Self::find) returned it, is in use: a user agreed to it, or it got tokens. A registry
+    /// that forgets clients counts from here. This is called with every token response, so it should seldom write.
+    ///
+    /// # Errors
+    ///
+    /// When it was not noted. The fault is reported and the client gets its answer.
+    fn used<'a>(&'a self, client: &'a RegisteredClient) -> BoxFuture<'a, Result<(), StoreError>> {
+        let _ = client;
+        Box::pin(async { Ok(()) })
+    }
 }
 
 /// A client as it is registered.
@@ -48,13 +63,16 @@ pub struct RegisteredClient {
     metadata: ClientMetadata,
     secret: Option<SecretHash>,
     preregistered: bool,
+    /// When the registry that found it forgets it, unless it is used.
+    #[serde(skip)]
+    expires_at: Option<Timestamp>,
 }
 
 impl RegisteredClient {
     /// A client that is known beforehand and keeps no secret.
     pub fn public(id: impl Into<String>, metadata: ClientMetadata) -> Self {
         let metadata = ClientMetadata { auth_method: AuthMethod::None, ..metadata };
-        Self { id: id.into(), metadata, secret: None, preregistered: true }
+        Self { id: id.into(), metadata, secret: None, preregistered: true, expires_at: None }
     }
 
     /// A client that is known beforehand and authenticates with `secret`, which is kept as a hash only.
@@ -64,7 +82,7 @@ impl RegisteredClient {
             method => method,
         };
         let metadata = ClientMetadata { auth_method, ..metadata };
-        Self { id: id.into(), metadata, secret: Some(secret.hash()), preregistered: true }
+        Self { id: id.into(), metadata, secret: Some(secret.hash()), preregistered: true, expires_at: None }
     }
 
     /// A resource server that authenticates with `secret` to introspect tokens, and can do nothing else: no code goes to it.
@@ -96,7 +114,18 @@ impl RegisteredClient {
 
     /// The redirect URI that a request with `presented` means, if it is one of this client's.
     pub fn redirect_uri(&self, presented: &str) -> Option<&RedirectUri> {
-        self.metadata.redirect_uris.iter().find(|uri| uri.matches(presented))
+        self.redirect_uris().find(|uri| uri.matches(presented))
+    }
+
+    /// Where its codes may go.
+    pub(super) fn redirect_uris(&self) -> impl Iterator<Item = &RedirectUri> {
+        self.metadata.redirect_uris.iter().filter(|uri| self.metadata.reaches(uri))
+    }
+
+    /// Whether `other` is the same public client, registered once more.
+    fn is_registered_as(&self, other: &Self) -> bool {
+        let alike = |client: &Self| (client.secret.is_none(), client.preregistered, client.metadata.canonical());
+        self.secret.is_none() && self.id == other.id && alike(self) == alike(other)
     }
 
     /// The client, if what it presents is what it must: its secret, or none if it has none.
@@ -113,11 +142,12 @@ impl RegisteredClient {
 
 impl fmt::Debug for RegisteredClient {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { id, metadata, secret: _, preregistered } = self;
+        let Self { id, metadata, secret: _, preregistered, expires_at } = self;
         f.debug_struct("RegisteredClient")
             .field("id", id)
             .field("metadata", metadata)
             .field("preregistered", preregistered)
+            .field("expires_at", expires_at)
             .finish_non_exhaustive()
     }
 }

@@ -6,26 +6,36 @@ use std::time::Duration;
 use super::{ClientRegistry, MemoryClients, RegisteredClient};
 use crate::crypto::sha256;
 use crate::entropy::random;
-use crate::error::Error;
+use crate::error::{Error, ErrorKind};
 use crate::issuer::{MAX_ATTEMPTS, TokenIssuer};
 use crate::sealed::{self, Kind, corrupt};
 use crate::store::{BoxFuture, Commit, Record, RecordKey, StoreError, TokenStore};
 use crate::time::Timestamp;
 
+const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// What a registration becomes, and when it ends.
+type Next = (Option<RegisteredClient>, Timestamp);
+
 /// A [`ClientRegistry`] in the store of an issuer: registrations survive a restart and are shared by all its processes. Clients
 /// that are known beforehand are not put into the store; name them with [`with`](Self::with) at every start.
+///
+/// A registration ends a day after it was made, unless a user agrees to the client by then, and a year after the client was last
+/// used. A public client that registers again with the same metadata is the same client with the same id, whatever ports it names
+/// on a loopback host, so that it takes no more room. Each use moves the end of a registration, with at most one write a day.
 ///
 /// [`TokenIssuer::rekey`] moves them to the primary key, [`TokenIssuer::purge`] deletes those whose lifetime is over.
 pub struct StoredClients<S> {
     issuer: Arc<TokenIssuer<S>>,
     lifetime: Duration,
+    unused_lifetime: Duration,
     known: MemoryClients,
 }
 
 impl<S: TokenStore> StoredClients<S> {
-    /// In the store of `issuer`. A registration lives for a year.
+    /// In the store of `issuer`.
     pub fn new(issuer: Arc<TokenIssuer<S>>) -> Self {
-        Self { issuer, lifetime: Duration::from_secs(365 * 24 * 60 * 60), known: MemoryClients::new() }
+        Self { issuer, lifetime: DAY * 365, unused_lifetime: DAY, known: MemoryClients::new() }
     }
 
     /// With a client that is known beforehand.
@@ -34,43 +44,66 @@ impl<S: TokenStore> StoredClients<S> {
         Self { known: self.known.with(client), ..self }
     }
 
-    /// With another lifetime of registrations; it should be longer than any family's. A client whose registration is over
-    /// registers again, and its users log in again.
+    /// With another lifetime of registrations, which begins with each use. It should be longer than the idle lifetime of any family
+    /// by a day: a client whose registration is over registers again, and its users log in again.
     #[must_use]
     pub fn with_lifetime(self, lifetime: Duration) -> Self {
         Self { lifetime, ..self }
     }
 
-    /// Forget a client. Returns whether it was known. Revoke its families with [`TokenIssuer::revoke_client`].
+    /// With another lifetime of registrations that were not used yet. It should leave a user the time to log in.
+    #[must_use]
+    pub fn with_unused_lifetime(self, unused_lifetime: Duration) -> Self {
+        Self { unused_lifetime, ..self }
+    }
+
+    /// Forget a client. Returns whether it was known. Revoke its families with [`TokenIssuer::revoke_client`]. To keep it out,
+    /// refuse its registration in [`with_registration`](crate::http::AuthorizationServer::with_registration): a public client that
+    /// registers again gets the same id.
     ///
     /// # Errors
     ///
     /// A fault of the server.
     pub async fn remove(&self, client_id: &str) -> Result<bool, Error> {
+        // Gone for every reader at once, and from the store with the next purge.
+        self.change(client_id, |found| Ok(found.map(|_| (None, self.issuer.clock.now())))).await
+    }
+
+    /// Write what `change` makes of the registration that is there, and until when it lives. Returns whether anything was written.
+    async fn change(
+        &self,
+        client_id: &str,
+        change: impl Fn(Option<RegisteredClient>) -> Result<Option<Next>, Error> + Sync,
+    ) -> Result<bool, Error> {
         for _ in 0..MAX_ATTEMPTS {
-            let Some(record) = self.issuer.get(key(client_id)).await? else { return Ok(false) };
-            let version = record.version;
-            if self.open(record)?.is_none() {
-                return Ok(false);
-            }
-            // Gone for every reader at once, and from the store with the next purge.
-            let now = self.issuer.clock.now();
-            if self.write(client_id, version.saturating_add(1), None, now).await? == Commit::Apply {
+            let record = self.issuer.get(key(client_id)).await?;
+            let version = record.as_ref().map_or(0, |record| record.version);
+            let found = record.map_or(Ok(None), |record| self.open(record))?;
+            let Some((client, end)) = change(found)? else { return Ok(false) };
+            if self.write(client_id, version.saturating_add(1), client.as_ref(), end).await? == Commit::Apply {
                 return Ok(true);
             }
         }
-        Err(Error::new(crate::error::ErrorKind::Contention))
+        Err(Error::new(ErrorKind::Contention))
+    }
+
+    /// When the registration of `client` ends that lives for `lifetime` from now, if that is enough later than before to be worth a
+    /// write.
+    fn later_end(&self, client: &RegisteredClient, lifetime: Duration) -> Option<Timestamp> {
+        let end = self.issuer.clock.now().saturating_add(lifetime);
+        (end.since(client.expires_at?) > DAY.min(lifetime / 24)).then_some(end)
     }
 
     /// `None` for one that was removed, or whose lifetime is over.
     fn open(&self, mut record: Record) -> Result<Option<RegisteredClient>, Error> {
-        let over = record.expires_at <= self.issuer.clock.now();
+        let expires_at = record.expires_at;
         let opened = sealed::open(&mut record, &self.issuer.keyring)?;
         if opened.kind != Kind::CLIENT {
             return Err(corrupt());
         }
         let client: Option<RegisteredClient> = postcard::from_bytes(opened.content()).map_err(|_| corrupt())?;
-        Ok(client.filter(|_| !over))
+        let client = client.filter(|_| expires_at > self.issuer.clock.now());
+        Ok(client.map(|client| RegisteredClient { expires_at: Some(expires_at), ..client }))
     }
 
     async fn write(
@@ -87,8 +120,8 @@ impl<S: TokenStore> StoredClients<S> {
     }
 }
 
-/// The same under every key of the keyring, so that a re-key leaves the record where it is. A client id is random, so its hash
-/// tells nothing.
+/// The same under every key of the keyring, so that a re-key leaves the record where it is. A client id is random or a keyed hash,
+/// so its hash tells nothing.
 fn key(client_id: &str) -> RecordKey {
     let hash = sha256(format!("mcp-token-lifecycle client {client_id}").as_bytes());
     let mut key = [0; 16];
@@ -99,7 +132,7 @@ fn key(client_id: &str) -> RecordKey {
 impl<S: TokenStore> ClientRegistry for StoredClients<S> {
     fn find<'a>(&'a self, client_id: &'a str) -> BoxFuture<'a, Result<Option<RegisteredClient>, StoreError>> {
         Box::pin(async move {
-            if let Some(client) = self.known.find(client_id).await? {
+            if let Some(client) = self.known.get(client_id) {
                 return Ok(Some(client));
             }
             let found = self.issuer.get(key(client_id)).await;
@@ -111,17 +144,41 @@ impl<S: TokenStore> ClientRegistry for StoredClients<S> {
 
     fn register(&self, client: RegisteredClient) -> BoxFuture<'_, Result<Option<Timestamp>, StoreError>> {
         Box::pin(async move {
-            let until = self.issuer.clock.now().saturating_add(self.lifetime);
-            match self.write(client.id(), 1, Some(&client), until).await.map_err(StoreError::uncertain)? {
-                Commit::Apply => Ok(Some(until)),
-                Commit::Conflict => Err(StoreError::unavailable("the client id is taken")),
+            let lifetime = self.unused_lifetime.min(self.lifetime);
+            let taken = || StoreError::unavailable("the client id is taken");
+            if self.known.get(client.id()).is_some() {
+                return Err(taken());
             }
+            let keep = |found: Option<RegisteredClient>| match found {
+                None => Ok(Some((Some(client.clone()), self.issuer.clock.now().saturating_add(lifetime)))),
+                Some(found) if found.is_registered_as(&client) => {
+                    Ok(self.later_end(&found, lifetime).map(|end| (Some(found), end)))
+                }
+                Some(_) => Err(taken().into()),
+            };
+            self.change(client.id(), keep).await.map(|_| None).map_err(StoreError::uncertain)
+        })
+    }
+
+    fn used<'a>(&'a self, client: &'a RegisteredClient) -> BoxFuture<'a, Result<(), StoreError>> {
+        Box::pin(async move {
+            // What was found with the request says whether it is time: nearly always this reads and writes nothing.
+            if self.later_end(client, self.lifetime).is_none() {
+                return Ok(());
+            }
+            let prolong = |found: Option<RegisteredClient>| {
+                Ok(found.and_then(|found| self.later_end(&found, self.lifetime).map(|end| (Some(found), end))))
+            };
+            self.change(client.id(), prolong).await.map(|_| ()).map_err(StoreError::uncertain)
         })
     }
 }
 
 impl<S> std::fmt::Debug for StoredClients<S> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("StoredClients").field("lifetime", &self.lifetime).finish_non_exhaustive()
+        f.debug_struct("StoredClients")
+            .field("lifetime", &self.lifetime)
+            .field("unused_lifetime", &self.unused_lifetime)
+            .finish_non_exhaustive()
     }
 }

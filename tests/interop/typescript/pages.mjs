@@ -36,13 +36,22 @@ page.on('requestfailed', request => complaints.push(`${request.url()}: ${request
 
 // The client: somewhere on this machine that listens for the code.
 let arrived;
-const listener = createServer((request, response) => {
+let access_token;
+const serve = async answer => {
+    const listener = createServer(answer).listen(0, '127.0.0.1');
+    await once(listener, 'listening');
+    return [listener, `http://127.0.0.1:${listener.address().port}`];
+};
+const [elsewhere, other] = await serve((_, response) => response.end('landed'));
+const [listener, client] = await serve((request, response) => {
+    const url = new URL(request.url, client);
     // A browser asks for an icon, too.
-    if (request.url.startsWith('/callback')) arrived = new URL(request.url, client);
+    if (url.pathname === '/callback') arrived = url;
+    // Callbacks that redirect on: to another host, or to an app.
+    const next = { 'state-host': `${other}/landed`, 'state-app': 'com.example.app:/landed' }[url.searchParams.get('state')];
+    if (next) response.writeHead(302, { location: next });
     response.end('done');
-}).listen(0, '127.0.0.1');
-await once(listener, 'listening');
-const client = `http://127.0.0.1:${listener.address().port}`;
+});
 const redirect_uri = `${client}/callback`;
 
 const post = async (path, type, body) => (await fetch(new URL(path, example.url), { method: 'POST', headers: { 'content-type': type }, body })).json();
@@ -121,14 +130,58 @@ try {
     });
 
     await step('consent: the code arrives at the client, past the page\'s own policy', async () => {
+        const posted = page.waitForRequest(request => request.method() === 'POST');
         await button('Allow').click();
         await page.waitForURL(`${redirect_uri}**`);
+        assert.equal((await (await posted).allHeaders()).origin, example.url, 'what a defence against forged posts looks at');
         const { code, state, iss, ...rest } = Object.fromEntries(arrived.searchParams);
         assert.match(code, /^mcpac_/);
         assert.deepEqual({ state, iss, rest }, { state: 'state-1', iss: example.url, rest: {} });
         const form = new URLSearchParams({ grant_type: 'authorization_code', code, redirect_uri, client_id, code_verifier: verifier });
         const tokens = await post('/token', 'application/x-www-form-urlencoded', form);
         assert.equal(tokens.scope, 'notes:read notes:write');
+        access_token = tokens.access_token;
+    });
+
+    await step('consent: a callback that redirects on to another host arrives there', async () => {
+        await page.goto(authorization(client_id, 'state-host'));
+        await button('Allow').click();
+        await page.waitForURL(`${other}/landed`);
+        assert.match(arrived.searchParams.get('code'), /^mcpac_/);
+    });
+
+    await step('consent: a callback that redirects on to an app is stopped by no policy', async () => {
+        // A page of its own: there is no such app here, and at its door a browser stands still.
+        const tab = await context.newPage();
+        const said = [];
+        tab.on('console', message => said.push(message.text()));
+        await tab.goto(authorization(client_id, 'state-app'));
+        const failed = tab.waitForEvent('requestfailed');
+        await tab.getByRole('button', { name: 'Allow', exact: true }).click();
+        assert.match((await failed).failure().errorText, /ERR_ABORTED|ERR_UNKNOWN_URL_SCHEME/);
+        assert.equal(arrived.searchParams.get('state'), 'state-app');
+        assert.ok(said.every(text => !text.includes('Content Security Policy')), said.join('\n'));
+        await tab.close();
+    });
+
+    await step('a page of another origin reads the challenge, then calls a tool', async () => {
+        const scripts = await chrome.newContext();
+        const app = await scripts.newPage();
+        await app.goto(client);
+        const call = token => app.evaluate(async ([url, token]) => {
+            const headers = { 'content-type': 'application/json', accept: 'application/json, text/event-stream', 'mcp-protocol-version': '2025-06-18' };
+            if (token) headers.authorization = `Bearer ${token}`;
+            const body = JSON.stringify({ jsonrpc: '2.0', id: 1, method: 'tools/call', params: { name: 'whoami', arguments: {} } });
+            const response = await fetch(url, { method: 'POST', headers, body });
+            return { status: response.status, challenge: response.headers.get('www-authenticate'), text: await response.text() };
+        }, [new URL('/mcp', example.url).href, token]);
+        const refused = await call();
+        assert.equal(refused.status, 401);
+        assert.match(refused.challenge, /resource_metadata="/);
+        const { status, text } = await call(access_token);
+        assert.equal(status, 200, text);
+        assert.match(text, /alice/i);
+        await scripts.close();
     });
 
     await step('deny: the client is told, and nothing is issued', async () => {
@@ -140,7 +193,7 @@ try {
         await page.waitForURL(`${redirect_uri}**`);
         const { error, state, code } = Object.fromEntries(arrived.searchParams);
         assert.deepEqual({ error, state, code }, { error: 'access_denied', state: 'state-2', code: undefined });
-        assert.deepEqual(example.count('authorize'), [1]);
+        assert.deepEqual(example.count('authorize'), [3]);
     });
 
     await step('sessions: listed, revoked, gone', async () => {
@@ -166,6 +219,7 @@ try {
 } finally {
     await chrome.close();
     listener.close();
+    elsewhere.close();
     await example.stop();
 }
 finish();
