@@ -264,7 +264,8 @@ fn a_claim_stands_still_while_the_store_is_away() {
         world.pass(downtime);
         world.store.heal();
         let refused = leased();
-        assert!(matches!(refused, Err(LeaseError::Unavailable { .. })), "{downtime}: {refused:?}");
+        let Err(LeaseError::Unavailable { retry_after, .. }) = refused else { panic!("{downtime}: {refused:?}") };
+        assert!(!retry_after.is_zero(), "{downtime}: a client would come again at once");
         assert_eq!(world.service.refreshes(), 1, "{downtime}");
         world.sim.thaw(holder);
         gate.open();

@@ -102,7 +102,9 @@ impl<S: TokenStore + 'static> CredentialVault<S> {
                 }
                 Act::Wait { until } => {
                     if !patience.pause(&self.runtime).await {
-                        return Err(LeaseError::Unavailable { retry_after: until.since(now) });
+                        // The claim may hold beyond its own end: for the clocks, or for an outage.
+                        let retry_after = until.since(now).max(self.policy.first_pause);
+                        return Err(LeaseError::Unavailable { retry_after });
                     }
                 }
             }
