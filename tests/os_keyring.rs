@@ -123,13 +123,15 @@ fn without_a_registered_store_there_is_no_keyring() {
 #[test]
 fn a_keyring_is_made_when_asked_for_and_once() {
     let registered = Registered::new();
-    assert!(matches!(open(), Err(OsKeyringError::NotFound)));
+    assert!(matches!(open(), Err(OsKeyringError::NotFound { .. })));
     assert!(matches!(registered.entry().get_secret(), Err(Error::NoEntry)), "opening made nothing");
     let wrapped = wrap(&create(7).unwrap());
-    assert!(matches!(create(8), Err(OsKeyringError::AlreadyThere)));
+    assert!(matches!(create(8), Err(OsKeyringError::AlreadyThere { .. })));
     assert_eq!(unwrap(&open().unwrap(), &wrapped).unwrap(), [9; 32]);
     assert_eq!(block_on(open().unwrap().primary()).unwrap(), "7");
-    assert!(matches!(OsKeyring::open("server", "other"), Err(OsKeyringError::NotFound)));
+    let missing = OsKeyring::open("server", "other").unwrap_err();
+    assert!(matches!(missing, OsKeyringError::NotFound { .. }));
+    assert_eq!(missing.to_string(), r#"the credential store has no keyring "other" of "server""#);
 }
 
 #[test]
@@ -170,7 +172,7 @@ fn a_retired_key_can_be_dropped_and_the_primary_cannot() {
     let old = wrap(&keyring);
     keyring.rotate(KeyId::new(2)).unwrap();
     let new = wrap(&keyring);
-    assert!(matches!(keyring.drop_retired(KeyId::new(2)), Err(OsKeyringError::Primary)));
+    assert!(matches!(keyring.drop_retired(KeyId::new(2)), Err(OsKeyringError::Primary(_))));
     keyring.drop_retired(KeyId::new(1)).unwrap();
     for keyring in [&keyring, &open().unwrap()] {
         assert!(matches!(unwrap(keyring, &old), Err(WrapError::UnknownKey)));

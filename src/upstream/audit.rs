@@ -1,5 +1,7 @@
 //! What the vault did, and why, for whoever watches over it.
 
+use crate::time::Timestamp;
+
 /// An act of the vault. A lease is no event of its own; a refusal is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
@@ -86,8 +88,12 @@ pub enum UpstreamReason {
     AnswerLost,
     /// The service has refused the secret in a request, and there is nothing to refresh it with.
     SecretRefused,
-    /// The service refused for another reason: the configuration is wrong.
+    /// The service refused this client: the operator has to act.
+    Configuration,
+    /// The service refused for a reason that is not known.
     Refused,
+    /// The service has replaced the refresh token, and gave no access token that can be used.
+    UnusableToken,
     /// The service is unavailable.
     Unavailable,
     /// The answer of the service was lost.
@@ -101,6 +107,16 @@ pub enum UpstreamReason {
 }
 
 impl UpstreamReason {
+    /// Since when a service has refused for a reason that is not known, if it has answered so at `now`, or has not answered. What
+    /// the operator has to act on is a reason that is known.
+    pub(crate) fn refused_since(self, before: Option<Timestamp>, now: Timestamp) -> Option<Timestamp> {
+        match self {
+            Self::Refused => before.or(Some(now)),
+            Self::Configuration => None,
+            _ => before,
+        }
+    }
+
     /// A stable name for logs and metrics.
     pub fn as_str(&self) -> &'static str {
         match self {
@@ -114,7 +130,9 @@ impl UpstreamReason {
             Self::InvalidGrant => "upstream_invalid_grant",
             Self::AnswerLost => "upstream_answer_lost",
             Self::SecretRefused => "upstream_secret_refused",
+            Self::Configuration => "upstream_configuration",
             Self::Refused => "upstream_refused",
+            Self::UnusableToken => "upstream_unusable_token",
             Self::Unavailable => "upstream_unavailable",
             Self::Uncertain => "upstream_uncertain",
             Self::Refreshing => "upstream_refreshing",

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use serde::de::Error;
+use serde::{Deserialize, Deserializer};
 use zeroize::Zeroizing;
 
 use crate::grant::Scope;
@@ -29,6 +31,14 @@ impl SecretText {
 }
 
 redacted!(SecretText);
+
+/// From a configuration. An error does not repeat what stands there.
+impl<'de> Deserialize<'de> for SecretText {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer).map_err(|_| D::Error::custom("a secret must be a text"))?;
+        Ok(Self::new(text))
+    }
+}
 
 /// Whose credential at which service: the subject, the service, and the name of the account if one user has several there.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]

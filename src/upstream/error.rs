@@ -12,7 +12,16 @@ pub enum UpstreamError {
     /// The refresh token is not honoured any more (RFC 6749 §5.2, `invalid_grant`): the user has to authorize anew.
     #[error("the service does not honour the refresh token")]
     InvalidGrant,
-    /// The service refuses for another reason, such as `invalid_client`: the configuration is wrong, the credential is not.
+    /// The service refuses this client, or the request as it is made, such as with `invalid_client`: the operator has to act, and
+    /// the credential may well be good.
+    #[error("the service refuses this client: {code}")]
+    #[non_exhaustive]
+    Configuration {
+        /// The error code: printable ASCII, at most 64 characters.
+        code: String,
+    },
+    /// The service refuses for a reason that is not known. If it does nothing else for the time of the policy's
+    /// [`refusal_limit`](crate::upstream::RefreshPolicyBuilder::refusal_limit), the user is asked to authorize again.
     #[error("the service refuses: {code}")]
     #[non_exhaustive]
     Refused {
@@ -36,7 +45,12 @@ pub enum UpstreamError {
 impl UpstreamError {
     /// The service refuses with this error code, of which what is not printable ASCII is left out.
     pub fn refused(code: &str) -> Self {
-        Self::Refused { code: code.chars().filter(char::is_ascii_graphic).take(64).collect() }
+        Self::Refused { code: printable(code) }
+    }
+
+    /// The service refuses this client with this error code, of which what is not printable ASCII is left out.
+    pub fn configuration(code: &str) -> Self {
+        Self::Configuration { code: printable(code) }
     }
 
     /// Certainly nothing has changed, because of `source`.
@@ -60,6 +74,7 @@ impl UpstreamError {
     pub(crate) fn reason(&self) -> UpstreamReason {
         match self {
             Self::InvalidGrant => UpstreamReason::InvalidGrant,
+            Self::Configuration { .. } => UpstreamReason::Configuration,
             Self::Refused { .. } => UpstreamReason::Refused,
             Self::Unavailable { .. } => UpstreamReason::Unavailable,
             Self::Uncertain(_) => UpstreamReason::Uncertain,
@@ -70,4 +85,8 @@ impl UpstreamError {
     pub fn uncertain(source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
         Self::Uncertain(source.into())
     }
+}
+
+fn printable(code: &str) -> String {
+    code.chars().filter(char::is_ascii_graphic).take(64).collect()
 }

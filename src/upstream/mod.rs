@@ -43,7 +43,8 @@ pub use self::keys::{DataKey, KeyWrapper, WrapError, WrappedKey};
 #[cfg(feature = "os-keyring")]
 pub use self::keys::{OsKeyring, OsKeyringError};
 pub use self::oauth::{
-    ClientAuthentication, Endpoint, EndpointError, HttpClient, Meaning, OAuthProvider, Quirks, Service, TokenRequest,
+    ClientAuthentication, Endpoint, EndpointError, HttpClient, Meaning, OAuthProvider, Quirks, RequestBody, Service,
+    TokenRequest,
 };
 pub use self::policy::{RefreshPolicy, RefreshPolicyBuilder, RefreshPolicyError};
 pub use self::provider::{Refreshed, Revocation, Standing, UpstreamProvider};

@@ -35,9 +35,11 @@ pub struct RefreshPolicy {
     pub(crate) jitter_percent: u8,
     pub(crate) margin: Duration,
     pub(crate) claim: Duration,
+    pub(crate) clock_skew: Duration,
     pub(crate) patience: Duration,
     pub(crate) first_pause: Duration,
     pub(crate) longest_pause: Duration,
+    pub(crate) refusal_limit: Duration,
     pub(crate) data_key_lifetime: Duration,
     pub(crate) retention: Duration,
 }
@@ -68,9 +70,11 @@ impl RefreshPolicy {
             jitter_percent: 5,
             margin: Duration::from_secs(5),
             claim: Duration::from_secs(30),
+            clock_skew: minutes(1),
             patience: Duration::from_secs(15),
             first_pause: Duration::from_secs(1),
             longest_pause: minutes(5),
+            refusal_limit: minutes(12 * 60),
             data_key_lifetime: minutes(5),
             retention: Duration::from_secs(90 * DAY.as_secs()),
         }
@@ -87,14 +91,26 @@ impl RefreshPolicy {
         lifetime.clamp(Self::MIN_LIFETIME, Self::MAX_LIFETIME)
     }
 
-    /// Whether a service is still to be left alone at `now`, which was to be asked again at `retry_at`.
-    pub(crate) fn holds_off(retry_at: Timestamp, now: Timestamp) -> bool {
-        is_ahead(retry_at, now, Self::MAX_PAUSE)
+    /// Whether a service is still to be left alone at `now`, by a pause that was set at `from` and ends at `until`.
+    pub(crate) fn holds_off(&self, from: Timestamp, until: Timestamp, now: Timestamp) -> bool {
+        self.has_begun(from, now) && now < until
     }
 
-    /// Whether a claim up to `until` holds at `now`. Twice the longest leaves room for the clock of whoever made it.
-    pub(crate) fn is_claimed(until: Timestamp, now: Timestamp) -> bool {
-        is_ahead(until, now, 2 * Self::MAX_CLAIM)
+    /// Whether a claim from `from` up to `until` keeps this process from refreshing at `now`. Its holder asks the service before
+    /// `until` or never; here it holds for longer, by what the clocks may differ by and by the time for which the store was `away`.
+    pub(crate) fn is_claimed(&self, from: Timestamp, until: Timestamp, away: Duration, now: Timestamp) -> bool {
+        self.has_begun(from, now) && now < until.saturating_add(self.clock_skew).saturating_add(away)
+    }
+
+    /// Whether `from` is not further ahead than the clocks may differ by. A later one was written when a clock was wrong, and
+    /// does not count.
+    fn has_begun(&self, from: Timestamp, now: Timestamp) -> bool {
+        from.since(now) <= self.clock_skew
+    }
+
+    /// Whether a service that has refused since `refused_since`, for no known reason, will not do anything else.
+    pub(crate) fn gives_up(&self, refused_since: Option<Timestamp>, now: Timestamp) -> bool {
+        refused_since.is_some_and(|since| now.since(since) >= self.refusal_limit)
     }
 
     /// The age at `now` of `tokens` that were obtained at `obtained_at`. The margin is a tenth of the lifetime at most, or a short
@@ -133,12 +149,6 @@ impl RefreshPolicy {
     }
 }
 
-/// Whether `at` is still to come at `now`. What is further ahead than the `most` that it was ever set to was written when a clock
-/// was wrong, and keeps nobody waiting.
-fn is_ahead(at: Timestamp, now: Timestamp, most: Duration) -> bool {
-    now < at && at.since(now) <= most
-}
-
 fn earlier(at: Timestamp, seconds: u64) -> Timestamp {
     Timestamp::from_unix(at.as_unix().saturating_sub(seconds))
 }
@@ -172,15 +182,25 @@ setters! {
     /// How long whoever refreshes keeps others from it. The default is 30 seconds.
     ///
     /// It must be longer than a write to the store, a read of it and a request to the provider may take together, by their time
-    /// limits, plus what the clocks of two processes on one store may differ by. If it is shorter, two processes may ask with one
-    /// refresh token, and a service that rotates takes the second request for a theft.
+    /// limits. If it is shorter, two processes may ask with one refresh token, and a service that rotates takes the second request
+    /// for a theft.
     claim: Duration;
+    /// What the clocks of two processes on one store may differ by; one hour at most. The default is one minute.
+    ///
+    /// A claim whose holder does not come back keeps others from refreshing for so much longer. A claim or a pause that begins
+    /// further ahead was written by a clock that is wrong, and is passed over.
+    clock_skew: Duration;
     /// How long a lease waits in all for a refresh, its own or somebody else's; one minute at most. The default is 15 seconds.
     patience: Duration;
     /// The pause after a first failure of a service. The default is one second.
     first_pause: Duration;
     /// What the pause grows to, doubled with every failure. The default is 5 minutes.
     longest_pause: Duration;
+    /// For how long a service may refuse a refresh for a reason that is not known, such as an error code of its own, until the user
+    /// is asked to authorize again; from one minute to one day. The default is 12 hours.
+    ///
+    /// The service is still asked after every pause, and a refresh that succeeds undoes it.
+    refusal_limit: Duration;
     /// How long an unwrapped data key is kept in memory; zero keeps none. The default is 5 minutes.
     data_key_lifetime: Duration;
     /// How long a revocation is retried for a credential whose expiry is unknown. The default is 90 days.
@@ -194,50 +214,76 @@ impl RefreshPolicyBuilder {
     ///
     /// [`RefreshPolicyError`] names the setting that is out of range.
     pub fn build(self) -> Result<RefreshPolicy, RefreshPolicyError> {
+        use RefreshPolicyError::{
+            Claim, ClockSkew, FirstPause, Jitter, LongestPause, Margin, Patience, RefreshAt, RefusalLimit, Retention,
+        };
         let policy = self.0;
         let second = Duration::from_secs(1);
         let broken = [
-            (!(1..=99).contains(&policy.refresh_at_percent), RefreshPolicyError::RefreshAt),
-            (policy.jitter_percent >= policy.refresh_at_percent, RefreshPolicyError::Jitter),
-            (policy.margin > minutes(60), RefreshPolicyError::Margin),
-            (policy.claim < second || policy.claim > RefreshPolicy::MAX_CLAIM, RefreshPolicyError::Claim),
-            (policy.patience > minutes(1), RefreshPolicyError::Patience),
-            (policy.first_pause < second || policy.first_pause > policy.longest_pause, RefreshPolicyError::Pause),
-            (policy.longest_pause > DAY, RefreshPolicyError::Pause),
-            (policy.retention < minutes(60), RefreshPolicyError::Retention),
+            (!(1..=99).contains(&policy.refresh_at_percent)).then_some(RefreshAt(policy.refresh_at_percent)),
+            (policy.jitter_percent >= policy.refresh_at_percent)
+                .then_some(Jitter { got: policy.jitter_percent, refresh_at_percent: policy.refresh_at_percent }),
+            (policy.margin > minutes(60)).then_some(Margin(policy.margin)),
+            (policy.claim < second || policy.claim > RefreshPolicy::MAX_CLAIM).then_some(Claim(policy.claim)),
+            (policy.clock_skew > minutes(60)).then_some(ClockSkew(policy.clock_skew)),
+            (policy.patience > minutes(1)).then_some(Patience(policy.patience)),
+            (policy.longest_pause > DAY).then_some(LongestPause(policy.longest_pause)),
+            (policy.first_pause < second || policy.first_pause > policy.longest_pause)
+                .then_some(FirstPause { got: policy.first_pause, longest_pause: policy.longest_pause }),
+            (policy.refusal_limit < minutes(1) || policy.refusal_limit > DAY)
+                .then_some(RefusalLimit(policy.refusal_limit)),
+            (policy.retention < minutes(60)).then_some(Retention(policy.retention)),
         ];
-        match broken.into_iter().find(|(broken, _)| *broken) {
-            Some((_, error)) => Err(error),
-            None => Ok(policy),
-        }
+        broken.into_iter().flatten().next().map_or(Ok(policy), Err)
     }
 }
 
-/// Why a refresh policy was refused.
+/// Why a refresh policy was refused: the setting, its bound, and the value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum RefreshPolicyError {
     /// Before the beginning or after the end.
-    #[error("a token is refreshed at 1 to 99 percent of its lifetime")]
-    RefreshAt,
+    #[error("refresh_at_percent must be between 1 and 99, got {0}")]
+    RefreshAt(u8),
     /// Nothing would be left of the lifetime.
-    #[error("the jitter must be less than what it is taken from")]
-    Jitter,
+    #[error("jitter_percent must be below refresh_at_percent ({refresh_at_percent}), got {got}")]
+    #[non_exhaustive]
+    Jitter {
+        /// The jitter.
+        got: u8,
+        /// What it is taken from.
+        refresh_at_percent: u8,
+    },
     /// More than most tokens live.
-    #[error("the margin may be one hour at most")]
-    Margin,
-    /// Too short for any request, or so long that a crash blocks everybody.
-    #[error("a claim must be between one second and one hour")]
-    Claim,
+    #[error("margin must be at most 1 hour, got {0:?}")]
+    Margin(Duration),
+    /// Too short for any request, or so long that a crash blocks every other process.
+    #[error("claim must be between 1 second and 1 hour, got {0:?}")]
+    Claim(Duration),
+    /// No allowance but a clock that is wrong.
+    #[error("clock_skew must be at most 1 hour, got {0:?}")]
+    ClockSkew(Duration),
     /// Longer than any client waits.
-    #[error("a lease may wait for one minute at most")]
-    Patience,
-    /// No pause, or a first one that is longer than the longest.
-    #[error("pauses must be between one second and one day, the first no longer than the longest")]
-    Pause,
-    /// A service that is down for a while would never be told.
-    #[error("a revocation must be retried for one hour at least")]
-    Retention,
+    #[error("patience must be at most 1 minute, got {0:?}")]
+    Patience(Duration),
+    /// No pause, or one that is longer than the longest.
+    #[error("first_pause must be between 1 second and longest_pause ({longest_pause:?}), got {got:?}")]
+    #[non_exhaustive]
+    FirstPause {
+        /// The first pause.
+        got: Duration,
+        /// The longest.
+        longest_pause: Duration,
+    },
+    /// The service would be given up rather than left alone.
+    #[error("longest_pause must be at most 1 day, got {0:?}")]
+    LongestPause(Duration),
+    /// Too short for a fault that passes, or so long that the user hears of it too late.
+    #[error("refusal_limit must be between 1 minute and 1 day, got {0:?}")]
+    RefusalLimit(Duration),
+    /// A service that is down for a while would never hear of the revocation.
+    #[error("retention must be at least 1 hour, got {0:?}")]
+    Retention(Duration),
 }
 
 #[cfg(test)]
@@ -249,26 +295,36 @@ mod tests {
     }
 
     #[test]
-    fn a_setting_out_of_range_is_refused_by_its_name() {
+    fn policy_out_of_range_names_setting_bound_and_value() {
         let builder = RefreshPolicy::builder;
         let cases = [
-            (builder().refresh_at_percent(0), RefreshPolicyError::RefreshAt),
-            (builder().refresh_at_percent(100), RefreshPolicyError::RefreshAt),
-            (builder().jitter_percent(80), RefreshPolicyError::Jitter),
-            (builder().margin(seconds(3_601)), RefreshPolicyError::Margin),
-            (builder().claim(Duration::from_millis(999)), RefreshPolicyError::Claim),
-            (builder().claim(seconds(3_601)), RefreshPolicyError::Claim),
-            (builder().patience(seconds(61)), RefreshPolicyError::Patience),
-            (builder().first_pause(Duration::from_millis(999)), RefreshPolicyError::Pause),
-            (builder().first_pause(seconds(301)), RefreshPolicyError::Pause),
-            (builder().longest_pause(seconds(24 * 3_600 + 1)), RefreshPolicyError::Pause),
-            (builder().retention(seconds(3_599)), RefreshPolicyError::Retention),
+            (builder().refresh_at_percent(0), "refresh_at_percent must be between 1 and 99, got 0"),
+            (builder().refresh_at_percent(100), "refresh_at_percent must be between 1 and 99, got 100"),
+            (builder().jitter_percent(81), "jitter_percent must be below refresh_at_percent (80), got 81"),
+            (builder().margin(seconds(3_601)), "margin must be at most 1 hour, got 3601s"),
+            (builder().claim(Duration::from_millis(999)), "claim must be between 1 second and 1 hour, got 999ms"),
+            (builder().claim(seconds(3_601)), "claim must be between 1 second and 1 hour, got 3601s"),
+            (builder().clock_skew(seconds(3_601)), "clock_skew must be at most 1 hour, got 3601s"),
+            (builder().patience(seconds(61)), "patience must be at most 1 minute, got 61s"),
+            (
+                builder().first_pause(Duration::from_millis(999)),
+                "first_pause must be between 1 second and longest_pause (300s), got 999ms",
+            ),
+            (
+                builder().first_pause(seconds(301)),
+                "first_pause must be between 1 second and longest_pause (300s), got 301s",
+            ),
+            (builder().longest_pause(seconds(86_401)), "longest_pause must be at most 1 day, got 86401s"),
+            (builder().refusal_limit(seconds(59)), "refusal_limit must be between 1 minute and 1 day, got 59s"),
+            (builder().refusal_limit(seconds(86_401)), "refusal_limit must be between 1 minute and 1 day, got 86401s"),
+            (builder().retention(seconds(3_599)), "retention must be at least 1 hour, got 3599s"),
         ];
-        for (builder, error) in cases {
-            assert_eq!(builder.build(), Err(error));
+        for (builder, message) in cases {
+            assert_eq!(builder.build().map_err(|error| error.to_string()), Err(message.to_owned()));
         }
         assert_eq!(builder().build(), Ok(RefreshPolicy::default()));
         let extreme = builder().refresh_at_percent(99).jitter_percent(98).margin(Duration::ZERO).patience(seconds(60));
+        let extreme = extreme.clock_skew(Duration::ZERO).refusal_limit(seconds(60));
         assert!(extreme.claim(seconds(1)).first_pause(seconds(1)).longest_pause(seconds(1)).build().is_ok());
     }
 

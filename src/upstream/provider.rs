@@ -28,8 +28,8 @@ pub trait UpstreamProvider: Send + Sync {
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct Refreshed {
-    /// The new access token.
-    pub access_token: SecretText,
+    /// The new access token; `None` if the service has given none that can be used.
+    pub access_token: Option<SecretText>,
     /// The new refresh token; without one the old one stays.
     pub refresh_token: Option<SecretText>,
     /// How long the access token lives; as long as the one before if the service does not say.
@@ -43,7 +43,17 @@ pub struct Refreshed {
 impl Refreshed {
     /// A new access token.
     pub fn new(access_token: SecretText) -> Self {
-        Self { access_token, refresh_token: None, expires_in: None, refresh_expires_in: None, scope: None }
+        Self { access_token: Some(access_token), ..Self::empty() }
+    }
+
+    /// A new refresh token in the place of the old one, and no access token that can be used. It is kept, or the grant would be
+    /// lost, and what there was before is leased as long as it is good.
+    pub fn rotated(refresh_token: SecretText) -> Self {
+        Self { refresh_token: Some(refresh_token), ..Self::empty() }
+    }
+
+    fn empty() -> Self {
+        Self { access_token: None, refresh_token: None, expires_in: None, refresh_expires_in: None, scope: None }
     }
 
     /// With its lifetime.

@@ -7,17 +7,23 @@ use crate::time::Timestamp;
 
 impl TokenSet {
     /// What becomes of these, which were obtained at `obtained_at`, when the answer to a refresh is `new`. What the service leaves
-    /// out stays as it was (RFC 6749 §5.1 and §6). Lifetimes count from `asked_at` on, when the service was asked.
+    /// out stays as it was (RFC 6749 §5.1 and §6), the access token and its expiry too. Lifetimes count from `asked_at` on, when
+    /// the service was asked.
     pub(crate) fn successor(&self, new: Refreshed, obtained_at: Timestamp, asked_at: Timestamp) -> Self {
         let lifetime = new.expires_in.or(self.expires_at.map(|at| at.since(obtained_at)));
+        let expires_at = lifetime.map(|lifetime| asked_at.saturating_add(RefreshPolicy::sane(lifetime)));
+        let (access_token, expires_at, scope) = match new.access_token {
+            Some(access_token) => (access_token, expires_at, new.scope.unwrap_or_else(|| self.scope.clone())),
+            None => (self.access_token.copy(), self.expires_at, self.scope.clone()),
+        };
         let refresh_lifetime = new.refresh_expires_in.map(|lifetime| lifetime.min(RefreshPolicy::MAX_LIFETIME));
         let kept = if new.refresh_token.is_none() { self.refresh_expires_at } else { None };
         Self {
-            access_token: new.access_token,
+            access_token,
             refresh_token: new.refresh_token.or_else(|| Some(self.refresh_token.as_ref()?.copy())),
-            expires_at: lifetime.map(|lifetime| asked_at.saturating_add(RefreshPolicy::sane(lifetime))),
+            expires_at,
             refresh_expires_at: refresh_lifetime.map(|lifetime| asked_at.saturating_add(lifetime)).or(kept),
-            scope: new.scope.unwrap_or_else(|| self.scope.clone()),
+            scope,
         }
     }
 }
@@ -49,6 +55,13 @@ mod tests {
         assert_eq!((new.access_token.expose(), new.refresh_token.unwrap().expose()), ("new", "refresh"));
         assert_eq!((new.expires_at, new.refresh_expires_at), (Some(at(1900)), Some(at(5000))));
         assert_eq!(new.scope.as_str(), "a");
+    }
+
+    #[test]
+    fn a_rotation_without_an_access_token_keeps_the_old_one() {
+        let new = successor(|_| Refreshed::rotated(SecretText::new("next")).expires_in(Duration::from_secs(9)));
+        assert_eq!((new.access_token.expose(), new.refresh_token.unwrap().expose()), ("access", "next"));
+        assert_eq!((new.expires_at, new.refresh_expires_at), (Some(at(1000)), None));
     }
 
     #[test]

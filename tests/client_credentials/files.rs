@@ -5,10 +5,10 @@ use std::fs::{self, Permissions};
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 
-use mcp_token_lifecycle::upstream::{CredentialStorage, FileStorage, StorageError};
+use mcp_token_lifecycle::upstream::{ClientCredentials, CredentialStorage, FileStorage, Runtime, StorageError};
 use tempfile::{TempDir, tempdir};
 
-use super::script::lock_of;
+use super::script::{Script, lock_of};
 
 fn mode(path: &Path) -> u32 {
     fs::metadata(path).unwrap().mode() & 0o7777
@@ -122,7 +122,8 @@ fn what_a_killed_process_has_left_behind_is_replaced_and_never_written_through()
 fn a_file_without_end_is_not_read_to_its_end() {
     let (_folder, path, storage) = storage();
     fs::File::options().write(true).open(&path).unwrap().set_len(1 << 40).unwrap();
-    assert!(matches!(storage.read(), Err(StorageError::Malformed)));
+    let message = storage.read().unwrap_err().to_string();
+    assert_eq!(message, format!("{} is {} bytes long, and must have less than 262144", path.display(), 1_u64 << 40));
 }
 
 #[test]
@@ -161,4 +162,32 @@ fn a_read_during_writes_is_all_of_the_old_or_all_of_the_new() {
             assert!(contents.contains(&read(&reader)));
         }
     });
+}
+
+/// What the operator has to look at, and what is wrong with it.
+#[tokio::test]
+async fn storage_errors_name_the_path_and_the_octal_mode() {
+    let (folder, path, storage) = storage();
+    let shown = path.display();
+    set_mode(&path, 0o644);
+    let expected = format!("{shown} is open to others: its mode is 0644, and must have none of the bits 0077");
+    assert_eq!(storage.read().unwrap_err().to_string(), expected);
+    set_mode(&path, 0o600);
+    set_mode(folder.path(), 0o775);
+    let shown_folder = folder.path().canonicalize().unwrap();
+    let expected =
+        format!("{} is open to others: its mode is 0775, and must have none of the bits 0022", shown_folder.display());
+    assert_eq!(storage.read().unwrap_err().to_string(), expected);
+    set_mode(folder.path(), 0o700);
+
+    let under_a_file = path.join("credentials");
+    let error = FileStorage::open(&under_a_file).unwrap_err().to_string();
+    assert_eq!(error, format!("the file system failed at {shown}"));
+
+    fs::write(&path, "not a credential").unwrap();
+    let runtime = Runtime::new(tokio::time::sleep, |task| drop(tokio::spawn(task)));
+    let credentials = ClientCredentials::new(storage, Script::new([]), runtime);
+    let error = credentials.access_token().await.unwrap_err();
+    let source = std::error::Error::source(&error).unwrap().to_string();
+    assert_eq!(source, format!("the stored credential in {shown} is malformed"));
 }

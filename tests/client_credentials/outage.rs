@@ -1,12 +1,13 @@
 //! What goes wrong at the server or on the disk, and what comes of it.
 
-use std::io::{Error, ErrorKind};
+use std::io::ErrorKind;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use mcp_token_lifecycle::upstream::{
-    ClientCredentialsError, CredentialStorage, FileStorage, StorageError, StorageLock, UpstreamError,
+    ClientCredentialsError, CredentialStorage, FileStorage, Refreshed, SecretText, StorageError, StorageLock,
+    UpstreamError,
 };
 use zeroize::Zeroizing;
 
@@ -103,7 +104,7 @@ async fn all_processes_leave_the_server_alone_for_as_long_as_it_asks() {
 
 #[tokio::test]
 async fn a_refusal_of_the_client_loses_nothing_and_says_why() {
-    let lab = Lab::new(Script::new([Err(UpstreamError::refused("invalid_client")), successor(1)]));
+    let lab = Lab::new(Script::new([Err(UpstreamError::configuration("invalid_client")), successor(1)]));
     let credentials = lab.credentials();
     lab.log_in(&credentials).await;
     lab.pass(3600);
@@ -111,6 +112,59 @@ async fn a_refusal_of_the_client_loses_nothing_and_says_why() {
     assert!(format!("{refused:?}").contains("invalid_client"));
     lab.pass(60);
     assert_eq!(token(&credentials).await, "access-1");
+}
+
+#[tokio::test]
+async fn unknown_refusal_asks_for_a_login_within_a_day() {
+    let refused = || Err(UpstreamError::refused("account_closed"));
+    let lab = Lab::new(Script::new((0..400).map(|_| refused()).chain([successor(1)])));
+    let credentials = lab.credentials();
+    lab.log_in(&credentials).await;
+    lab.pass(3600);
+    let mut minutes = 0;
+    let last = loop {
+        match credentials.access_token().await {
+            Err(ClientCredentialsError::Unavailable { .. }) => lab.pass(5 * 60),
+            other => break other,
+        }
+        minutes += 5;
+    };
+    assert!(matches!(last, Err(ClientCredentialsError::NeedsAuthorization)), "{last:?}");
+    assert!((12 * 60..24 * 60).contains(&minutes), "{minutes} minutes");
+    // Another process gets the same answer, and none of them has given the refresh token up.
+    let refused = lab.credentials().access_token().await;
+    assert!(matches!(refused, Err(ClientCredentialsError::NeedsAuthorization)), "{refused:?}");
+    assert!(lab.script.presented().iter().all(|token| token == "refresh-0"));
+}
+
+#[tokio::test]
+async fn a_login_comes_back_when_the_server_stops_refusing() {
+    let refused = || Err(UpstreamError::refused("account_closed"));
+    let lab = Lab::new(Script::new([refused(), refused(), successor(1)]));
+    let credentials = lab.credentials();
+    lab.log_in(&credentials).await;
+    lab.pass(3600);
+    let first = credentials.access_token().await;
+    assert!(matches!(first, Err(ClientCredentialsError::Unavailable { .. })), "{first:?}");
+    lab.pass(24 * 3600);
+    let second = credentials.access_token().await;
+    assert!(matches!(second, Err(ClientCredentialsError::NeedsAuthorization)), "{second:?}");
+    lab.pass(300);
+    assert_eq!(token(&credentials).await, "access-1");
+}
+
+#[tokio::test]
+async fn a_rotation_without_an_access_token_is_kept() {
+    let rotated = Ok(Refreshed::rotated(SecretText::new("refresh-1")));
+    let lab = Lab::new(Script::new([rotated, successor(2)]));
+    let credentials = lab.credentials();
+    lab.log_in(&credentials).await;
+    lab.pass(3600);
+    let refused = credentials.access_token().await;
+    assert!(matches!(refused, Err(ClientCredentialsError::Unavailable { source: Some(_), .. })), "{refused:?}");
+    lab.pass(60);
+    assert_eq!(token(&credentials).await, "access-2");
+    assert_eq!(lab.script.presented(), ["refresh-0", "refresh-1"]);
 }
 
 #[tokio::test]
@@ -147,7 +201,9 @@ impl CredentialStorage for FullDisk {
 
     fn write(&self, content: &[u8]) -> Result<(), StorageError> {
         match self.writes.fetch_add(1, Ordering::SeqCst) {
-            write if (self.from..self.to).contains(&write) => Err(Error::from(ErrorKind::StorageFull).into()),
+            write if (self.from..self.to).contains(&write) => {
+                Err(StorageError::io("credentials", ErrorKind::StorageFull.into()))
+            }
             _ => self.file.write(content),
         }
     }
@@ -176,7 +232,7 @@ async fn served_at(age: u64, lab: &Lab, from: usize, to: usize) -> Result<String
 #[tokio::test]
 async fn a_full_disk_is_found_out_before_the_refresh_token_is_spent() {
     let (lab, served) = on_full_disk(1, usize::MAX).await;
-    assert!(matches!(served, Err(ClientCredentialsError::Storage(StorageError::Io(_)))), "{served:?}");
+    assert!(matches!(served, Err(ClientCredentialsError::Storage(StorageError::Io { .. }))), "{served:?}");
     assert_eq!(lab.script.presented(), Vec::<String>::new());
 }
 
@@ -190,7 +246,7 @@ async fn a_write_that_failed_is_tried_again() {
 #[tokio::test]
 async fn what_could_not_be_stored_is_not_served() {
     let (lab, served) = on_full_disk(2, usize::MAX).await;
-    assert!(matches!(served, Err(ClientCredentialsError::Storage(StorageError::Io(_)))), "{served:?}");
+    assert!(matches!(served, Err(ClientCredentialsError::Storage(StorageError::Io { .. }))), "{served:?}");
     assert_eq!(token(&lab.credentials()).await, "access-2", "the next one asks again with the old refresh token");
     assert_eq!(lab.script.presented(), ["refresh-0"; 2]);
 }
@@ -218,5 +274,5 @@ async fn a_failure_that_cannot_be_noted_down_costs_nobody_the_valid_token() {
 async fn a_valid_token_is_not_served_in_place_of_one_that_could_not_be_stored() {
     let lab = Lab::new(Script::new([successor(1)]));
     let served = served_at(3000, &lab, 2, usize::MAX).await;
-    assert!(matches!(served, Err(ClientCredentialsError::Storage(StorageError::Io(_)))), "{served:?}");
+    assert!(matches!(served, Err(ClientCredentialsError::Storage(StorageError::Io { .. }))), "{served:?}");
 }

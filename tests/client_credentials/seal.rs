@@ -69,11 +69,11 @@ async fn a_file_that_was_cut_off_or_is_of_a_later_version_is_malformed() {
     let credentials = lab.credentials();
     lab.log_in(&credentials).await;
     let content = std::fs::read(lab.path()).unwrap();
-    let later = [&[2], &content[1..]].concat();
+    let later = [&[3], &content[1..]].concat();
     for altered in (0..content.len()).map(|len| content[..len].to_vec()).chain([later]) {
         std::fs::write(lab.path(), &altered).unwrap();
         let refused = credentials.access_token().await;
-        let malformed = matches!(refused, Err(ClientCredentialsError::Storage(StorageError::Malformed)));
+        let malformed = matches!(refused, Err(ClientCredentialsError::Storage(StorageError::Malformed { .. })));
         assert!(malformed, "{} bytes: {refused:?}", altered.len());
     }
 }

@@ -8,7 +8,7 @@ use mcp_token_lifecycle::{Clock, MemoryStore, Select, TokenStore};
 
 use crate::service::{DOWN, Gate, Service, Step, access_token};
 use crate::support::pausing::Pausing;
-use crate::support::{Fault, block_on};
+use crate::support::{Fault, Op, TestClock, block_on};
 use crate::world::*;
 
 /// A world whose token has expired, and whose first refresh hangs at `step`.
@@ -246,4 +246,89 @@ fn a_claim_that_was_not_confirmed_is_not_taken_for_ours_if_another_has_won() {
     world.sim.settle();
     assert_eq!(world.lease().unwrap(), access_token(1));
     assert_eq!(world.service.refreshes(), 1);
+}
+
+/// The holder has spent the refresh token and cannot write the new one. Another process that refreshes once the store is back
+/// presents the spent one.
+#[test]
+fn a_claim_stands_still_while_the_store_is_away() {
+    for downtime in [20, 60, 600] {
+        let (world, gate) = hanging(Service::default(), Step::HoldAnswer);
+        let twin = world.twin().with_policy(builder().patience(Duration::from_secs(5)).build().unwrap());
+        let leased = || world.sim.run(twin.lease(&user(), &need())).map(|lease| secret(&lease));
+        // 15 of the claim's 30 seconds are over.
+        world.store.fail_every(Op::Get, Fault::Unavailable);
+        assert!(matches!(leased(), Err(LeaseError::Fault(_))));
+        // Only the one who takes over is polled; the holder is between two tries to write.
+        let holder = world.sim.freeze();
+        world.pass(downtime);
+        world.store.heal();
+        let refused = leased();
+        let Err(LeaseError::Unavailable { retry_after, .. }) = refused else { panic!("{downtime}: {refused:?}") };
+        assert!(!retry_after.is_zero(), "{downtime}: a client would come again at once");
+        assert_eq!(world.service.refreshes(), 1, "{downtime}");
+        world.sim.thaw(holder);
+        gate.open();
+        world.sim.settle();
+        assert_eq!(leased().unwrap(), access_token(1), "{downtime}");
+        assert_eq!(world.service.refreshes(), 1, "{downtime}");
+    }
+}
+
+/// A holder that is gone blocks others after an outage for the length of a claim at most.
+#[test]
+fn a_claim_ends_after_an_outage_though_its_holder_is_gone() {
+    let (world, _gate) = hanging(Service::default(), Step::HoldRequest);
+    world.sim.crash();
+    let twin = world.twin();
+    let leased = || world.sim.run(twin.lease(&user(), &need())).map(|lease| secret(&lease));
+    // 20 of the claim's 30 seconds are over.
+    world.pass(5);
+    world.store.fail_every(Op::Get, Fault::Unavailable);
+    assert!(matches!(leased(), Err(LeaseError::Fault(_))));
+    world.pass(3_000);
+    world.store.heal();
+    let began = world.sim.now();
+    assert_eq!(leased().unwrap(), access_token(1));
+    assert_eq!(world.sim.now().since(began), Duration::from_secs(10));
+}
+
+/// Two processes whose clocks differ: a service that rotates would take the second refresh for a theft.
+#[test]
+fn clocks_that_differ_within_the_skew_do_not_refresh_twice() {
+    for (ahead, refreshes) in [(31, 1), (60, 1), (91, 2)] {
+        let (world, gate) = hanging(Service::default(), Step::HoldAnswer);
+        let policy = builder().clock_skew(Duration::from_secs(60)).patience(Duration::ZERO).build().unwrap();
+        // The claim is 15 seconds old.
+        let clock = TestClock::default();
+        clock.advance(Duration::from_secs(world.sim.now_millis() / 1_000 + ahead));
+        let twin = world.twin().with_policy(policy).with_clock(clock);
+        let refused = world.sim.run(twin.lease(&user(), &need()));
+        world.sim.run(async { world.sim.runtime_sleep(Duration::from_secs(1)).await });
+        assert!(refused.is_err(), "{ahead}");
+        assert_eq!(world.service.refreshes(), refreshes, "{ahead}");
+        gate.open();
+        world.sim.settle();
+        assert_eq!(world.lease().unwrap(), access_token(1), "{ahead}");
+    }
+}
+
+/// A claim or a pause that was written by a clock that is ahead by more than the policy allows does not count.
+#[test]
+fn a_clock_that_is_far_ahead_blocks_no_other() {
+    for fails in [false, true] {
+        let world = world();
+        world.put();
+        let policy = builder().clock_skew(Duration::from_secs(60)).build().unwrap();
+        let clock = TestClock::default();
+        clock.advance(Duration::from_secs(1_000 + 1_800));
+        let ahead = world.twin().with_policy(policy).with_clock(clock);
+        let gate = Gate::default();
+        world.service.then(if fails { DOWN } else { Step::HoldRequest(gate) });
+        assert!(world.sim.run(ahead.lease(&user(), &need())).is_err());
+        world.sim.crash();
+        let twin = world.twin().with_policy(policy);
+        world.pass(1_000);
+        assert_eq!(secret(&world.sim.run(twin.lease(&user(), &need())).unwrap()), access_token(1), "{fails}");
+    }
 }

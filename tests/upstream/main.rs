@@ -16,6 +16,7 @@ mod outages;
 mod races;
 mod records;
 mod refreshing;
+mod refusals;
 mod refused;
 mod renewals;
 mod revoking;

@@ -31,6 +31,8 @@ pub enum Step {
     ExpiresIn(Option<Duration>),
     /// It is answered with this scope.
     Scope(&'static str),
+    /// It is answered with a new refresh token and no access token that can be used.
+    RotateOnly,
 }
 
 /// It fails, and certainly nothing has changed.
@@ -174,6 +176,9 @@ impl Service {
             }
             Some(Step::ExpiresIn(None)) => self.rotate(presented),
             Some(Step::ExpiresIn(Some(lifetime))) => Ok(self.rotate(presented)?.expires_in(lifetime)),
+            Some(Step::RotateOnly) => {
+                Ok(Refreshed::rotated(self.rotate(presented)?.refresh_token.expect("it rotates")))
+            }
             Some(Step::Scope(text)) => Ok(self.rotate(presented)?.expires_in(lifetime).scope(scope(text))),
         }
     }

@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use mcp_token_lifecycle::upstream::{
-    Account, Credential, CredentialVault, Lease, LeaseError, Need, Owner, RefreshPolicy, Secret, SecretText,
-    StaticSecret, TokenSet,
+    Account, Credential, CredentialVault, Lease, LeaseError, Need, Owner, RefreshPolicy, RefreshPolicyBuilder, Secret,
+    SecretText, StaticSecret, TokenSet,
 };
 use mcp_token_lifecycle::{AccessClaims, Clock, MemoryStore, RotationPolicy, Timestamp, TokenStore};
 
@@ -27,7 +27,12 @@ pub struct World<S> {
 
 /// Without jitter, so that a token is refreshed at 800 of its 1,000 seconds.
 pub fn policy() -> RefreshPolicy {
-    RefreshPolicy::builder().jitter_percent(0).build().unwrap()
+    builder().build().unwrap()
+}
+
+/// The same, for a test that changes something; with clocks that agree, so that a claim ends when its 30 seconds are over.
+pub fn builder() -> RefreshPolicyBuilder {
+    RefreshPolicy::builder().jitter_percent(0).clock_skew(Duration::ZERO)
 }
 
 pub fn world() -> World<Flaky> {

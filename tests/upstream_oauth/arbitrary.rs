@@ -17,7 +17,12 @@ fn service(number: usize) -> Service {
         0 => plain(),
         1 => Service::github("1", secret()).unwrap(),
         2 => Service::slack("1", secret()).unwrap(),
-        _ => Service::google("1", secret()).unwrap(),
+        3 => Service::google("1", secret()).unwrap(),
+        4 => Service::entra("common", "1", secret()).unwrap(),
+        5 => Service::atlassian("1", secret()).unwrap(),
+        6 => Service::linear("1", secret()).unwrap(),
+        7 => Service::notion("1", secret()).unwrap(),
+        _ => Service::salesforce("login.salesforce.com", "1", secret()).unwrap(),
     }
 }
 
@@ -72,22 +77,21 @@ fn answer() -> impl Strategy<Value = Response<Vec<u8>>> {
 }
 
 #[test]
-fn nothing_panics_and_no_token_is_of_a_wrong_type() {
+fn nothing_panics_and_no_token_is_empty_or_ends_a_header() {
     let taken = Cell::new(0);
     let property = |(number, answer): (usize, Response<Vec<u8>>)| {
-        let text = String::from_utf8_lossy(answer.body()).to_lowercase();
         let status = answer.status();
         if let Ok(refreshed) = give(service(number), vec![answer]).refresh() {
             taken.set(taken.get() + 1);
             let printable = |token: &SecretText| token.expose().bytes().all(|byte| (b' '..=b'~').contains(&byte));
+            let tokens = [&refreshed.access_token, &refreshed.refresh_token];
             prop_assert!(status.is_success());
-            prop_assert!(!refreshed.access_token.expose().is_empty() && printable(&refreshed.access_token));
-            prop_assert!(refreshed.refresh_token.as_ref().is_none_or(printable));
-            prop_assert!(text.contains(if number == 2 { "user" } else { "bearer" }), "{text}");
-            prop_assert!(number != 2 || text.contains("\"ok\":true"), "{text}");
+            prop_assert!(tokens.iter().any(|token| token.is_some()));
+            prop_assert!(tokens.into_iter().flatten().all(|token| !token.expose().is_empty()));
+            prop_assert!(refreshed.access_token.as_ref().is_none_or(printable));
         }
         Ok(())
     };
-    runner(4_000).run(&(0_usize..4, answer()), property).unwrap();
+    runner(4_000).run(&(0_usize..9, answer()), property).unwrap();
     assert!(taken.get() > 100, "only {} answers were taken", taken.get());
 }

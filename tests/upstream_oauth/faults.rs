@@ -30,7 +30,7 @@ fn what_may_have_been_carried_out_is_uncertain() {
     for name in ["fault_500", "fault_502", "fault_504", "fault_truncated", "fault_html", "fault_empty"] {
         assert!(matches!(refresh(name), UpstreamError::Uncertain(_)), "{name}");
     }
-    for name in ["fault_null_access_token", "fault_token_type", "fault_no_token_type"] {
+    for name in ["fault_null_access_token", "fault_token_type"] {
         assert!(matches!(refresh(name), UpstreamError::Uncertain(_)), "{name}");
     }
 }
@@ -42,7 +42,7 @@ fn an_error_says_what_was_wrong() {
         ("fault_502", "the service answers http_502"),
         ("fault_truncated", "the answer cannot be read"),
         ("fault_null_access_token", "the answer has no access token"),
-        ("fault_token_type", "the token is of another type than expected, or of none"),
+        ("fault_token_type", "the token is of another type than expected"),
     ] {
         assert_eq!(refresh(name).source().unwrap().to_string(), cause, "{name}");
     }
@@ -50,20 +50,82 @@ fn an_error_says_what_was_wrong() {
 
 #[test]
 fn what_was_refused_is_refused_with_its_code() {
-    for (name, expected) in [
-        ("rfc_invalid_client", "invalid_client"),
-        ("rfc_unauthorized_client", "unauthorized_client"),
-        ("fault_not_found", "http_404"),
-        ("fault_moved", "http_307"),
-    ] {
+    for (name, expected) in [("rfc_unauthorized_client", "unauthorized_client"), ("fault_not_found", "http_404")] {
         assert!(matches!(refresh(name), UpstreamError::Refused { code, .. } if code == expected), "{name}");
     }
 }
 
 #[test]
+fn what_the_operator_has_to_act_on_is_told_apart() {
+    for (name, expected) in [("rfc_invalid_client", "invalid_client"), ("fault_moved", "http_307")] {
+        assert!(matches!(refresh(name), UpstreamError::Configuration { code, .. } if code == expected), "{name}");
+    }
+}
+
+/// The words that services have for a grant that is dead, in any case, in the places where services put them.
+#[test]
+fn words_for_a_dead_grant_are_known_wherever_they_stand() {
+    let answer = |status: u16, body: &str| {
+        let mut answer = json(body);
+        *answer.status_mut() = status.try_into().unwrap();
+        give(plain(), vec![answer]).refresh()
+    };
+    for word in [
+        "invalid_grant",
+        "invalid_token",
+        "invalid_refresh_token",
+        "bad_refresh_token",
+        "expired_refresh_token",
+        "refresh_token_expired",
+        "expired_token",
+        "interaction_required",
+        "login_required",
+        "consent_required",
+        "account_selection_required",
+        "INVALID_GRANT",
+    ] {
+        for status in [200, 400, 401, 403, 404] {
+            for body in [
+                format!(r#"{{"error":"{word}"}}"#),
+                format!(r#"{{"error":{{"code":"{word}","message":"no"}}}}"#),
+                format!(r#"{{"error":{{"type":"{word}"}}}}"#),
+                format!("error={word}&error_description=no"),
+            ] {
+                assert!(matches!(answer(status, &body), Err(UpstreamError::InvalidGrant)), "{status} {body}");
+            }
+        }
+        for body in [format!(r#"{{"object":"error","code":"{word}"}}"#), format!(r#"{{"error_code":"{word}"}}"#)] {
+            assert!(matches!(answer(400, &body), Err(UpstreamError::InvalidGrant)), "{body}");
+        }
+    }
+    for (status, body) in [
+        (400, ""),
+        (400, "{}"),
+        (401, r#"{"error":7}"#),
+        (403, "<html>"),
+        (404, r#"{"error":"account_closed"}"#),
+        (400, r#"{"error":"invalid_request"}"#),
+        (400, r#"{"error":"invalid_scope"}"#),
+        (200, r#"{"error":"odd"}"#),
+    ] {
+        assert!(matches!(answer(status, body), Err(UpstreamError::Refused { .. })), "{status} {body}");
+    }
+}
+
+/// A rate limit is one only if the service does not say something else.
+#[test]
+fn a_known_word_outweighs_retry_after_on_a_403() {
+    let mut answer = json(r#"{"error":"invalid_grant"}"#);
+    *answer.status_mut() = http::StatusCode::FORBIDDEN;
+    answer.headers_mut().insert("retry-after", "60".parse().unwrap());
+    assert!(matches!(give(plain(), vec![answer]).refresh(), Err(UpstreamError::InvalidGrant)));
+}
+
+#[test]
 fn a_service_may_have_codes_of_its_own() {
     let mut service = plain();
-    service.quirks.codes = &[("expired-token-2", Meaning::InvalidGrant), ("http_404", Meaning::Unavailable)];
+    service.quirks.refresh_codes.insert("expired-token-2".to_owned(), Meaning::InvalidGrant);
+    service.quirks.refresh_codes.insert("http_404".to_owned(), Meaning::Unavailable);
     let mut answer = json(r#"{"error":"expired-token-2"}"#);
     *answer.status_mut() = http::StatusCode::UNAUTHORIZED;
     let played = give(service, vec![answer, shape("fault_not_found")]);
@@ -81,16 +143,14 @@ fn a_redirect_is_not_followed() {
 #[test]
 fn null_members_are_absent_members() {
     let refreshed = play(plain(), &["fault_nulls"]).refresh().unwrap();
-    assert_eq!(refreshed.access_token.expose(), "new-access");
+    assert_eq!(refreshed.access_token.unwrap().expose(), "new-access");
     assert!(refreshed.refresh_token.is_none() && refreshed.scope.is_none());
     assert!(refreshed.expires_in.is_none() && refreshed.refresh_expires_in.is_none());
 }
 
 #[test]
-fn a_service_may_be_known_to_leave_the_token_type_out() {
-    let mut service = plain();
-    service.quirks.token_type_optional = true;
-    assert_eq!(play(service, &["fault_no_token_type"]).refresh().unwrap().access_token.expose(), "new-access");
+fn an_answer_without_a_token_type_is_of_the_expected_one() {
+    assert_eq!(play(plain(), &["fault_no_token_type"]).refresh().unwrap().access_token.unwrap().expose(), "new-access");
 }
 
 #[test]

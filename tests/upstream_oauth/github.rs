@@ -31,7 +31,7 @@ fn a_refresh_is_a_form_with_the_client_in_it_and_asks_for_json() {
 #[test]
 fn the_refresh_token_rotates_and_says_how_long_it_lives() {
     let refreshed = play(github(), &["github_refreshed"]).refresh().unwrap();
-    assert_eq!(refreshed.access_token.expose(), "ghu_new");
+    assert_eq!(refreshed.access_token.unwrap().expose(), "ghu_new");
     assert_eq!(refreshed.refresh_token.unwrap().expose(), "ghr_new");
     assert_eq!(refreshed.expires_in, Some(Duration::from_secs(28_800)));
     assert_eq!(refreshed.refresh_expires_in, Some(Duration::from_secs(15_897_600)));
@@ -41,7 +41,7 @@ fn the_refresh_token_rotates_and_says_how_long_it_lives() {
 #[test]
 fn an_answer_may_be_a_form_with_commas_in_the_scope() {
     let refreshed = play(github(), &["github_refreshed_form"]).refresh().unwrap();
-    assert_eq!(refreshed.access_token.expose(), "ghu_new");
+    assert_eq!(refreshed.access_token.unwrap().expose(), "ghu_new");
     assert_eq!(refreshed.refresh_token.unwrap().expose(), "ghr_new");
     assert_eq!(refreshed.expires_in, Some(Duration::from_secs(28_800)));
     assert_eq!(refreshed.refresh_expires_in, Some(Duration::from_secs(15_897_600)));
@@ -53,7 +53,7 @@ fn an_error_may_have_the_status_200() {
     let dead = play(github(), &["github_bad_refresh_token"]).refresh();
     assert!(matches!(dead, Err(UpstreamError::InvalidGrant)));
     let wrong = play(github(), &["github_incorrect_client_credentials"]).refresh();
-    assert!(matches!(wrong, Err(UpstreamError::Refused { code, .. }) if code == "incorrect_client_credentials"));
+    assert!(matches!(wrong, Err(UpstreamError::Configuration { code, .. }) if code == "incorrect_client_credentials"));
 }
 
 #[test]

@@ -14,7 +14,7 @@ fn google() -> Service {
 fn a_refresh_brings_no_refresh_token_so_the_old_one_stays() {
     let played = play(google(), &["google_refreshed"]);
     let refreshed = played.refresh().unwrap();
-    assert_eq!(refreshed.access_token.expose(), "ya29.new");
+    assert_eq!(refreshed.access_token.unwrap().expose(), "ya29.new");
     assert!(refreshed.refresh_token.is_none());
     assert_eq!(refreshed.expires_in, Some(Duration::from_secs(3_920)));
     assert_eq!(refreshed.scope.unwrap().iter().count(), 2);

@@ -7,11 +7,18 @@ mod shape;
 mod support;
 
 mod arbitrary;
+mod atlassian;
+mod configured;
+mod entra;
 mod faults;
 mod github;
 mod google;
+mod linear;
+mod notion;
 mod over_http;
 mod requests;
+mod rotations;
+mod salesforce;
 mod secrets;
 mod slack;
 mod values;

@@ -61,12 +61,12 @@ async fn a_server_gets_each_secret_once_and_never_in_an_address() {
     let mut github = Service::github("Iv1.0123", SecretText::new(SECRET)).unwrap();
     github.revocation = Some((Endpoint::parse(&format!("{base}/github_revoked")).unwrap(), TokenRequest::GitHub));
     let github = provider(github, &format!("{base}/github_refreshed"));
-    assert_eq!(github.refresh(&tokens()).await.unwrap().access_token.expose(), "ghu_new");
+    assert_eq!(github.refresh(&tokens()).await.unwrap().access_token.unwrap().expose(), "ghu_new");
     assert_eq!(github.revoke(&Credential::OAuth(tokens())).await.unwrap(), Revocation::Done);
     let mut slack = Service::slack("1.2", SecretText::new(SECRET)).unwrap();
     slack.revocation = Some((Endpoint::parse(&format!("{base}/slack_revoked")).unwrap(), TokenRequest::Bearer));
     let slack = provider(slack, &format!("{base}/slack_refreshed_user"));
-    assert_eq!(slack.refresh(&tokens()).await.unwrap().access_token.expose(), "xoxe.xoxp-new");
+    assert_eq!(slack.refresh(&tokens()).await.unwrap().access_token.unwrap().expose(), "xoxe.xoxp-new");
     assert_eq!(slack.revoke(&Credential::OAuth(tokens())).await.unwrap(), Revocation::Done);
 
     let got = got.lock().unwrap();
@@ -117,6 +117,6 @@ async fn a_redirect_gets_neither_token_nor_secret() {
     let base = format!("http://{}/token", listener.local_addr().unwrap());
     tokio::spawn(async move { axum::serve(listener, app).await });
     let moved = provider(plain(), &base).refresh(&tokens()).await;
-    assert!(matches!(moved, Err(UpstreamError::Refused { ref code, .. }) if code == "http_308"), "{moved:?}");
+    assert!(matches!(moved, Err(UpstreamError::Configuration { ref code, .. }) if code == "http_308"), "{moved:?}");
     assert!(stolen.lock().unwrap().is_empty());
 }

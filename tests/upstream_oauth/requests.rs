@@ -80,5 +80,24 @@ fn no_token_goes_to_an_address_that_is_not_good_enough() {
         assert!(Endpoint::parse(bad).is_err(), "{bad}");
     }
     assert!(Endpoint::parse("http://127.0.0.1:7000/token").is_ok());
-    assert!(Service::github("a b", SecretText::new(SECRET)).is_err());
+    let secret = || SecretText::new(SECRET);
+    for part in ["a b", "a/b", "..", "", "a?b", "a#b", "a@b", "a%2fb"] {
+        assert!(Service::github(part, secret()).is_err(), "{part}");
+        assert!(Service::entra(part, "1", secret()).is_err(), "{part}");
+        assert!(Service::salesforce(part, "1", secret()).is_err(), "{part}");
+    }
+}
+
+#[test]
+fn an_address_that_is_refused_is_shown_without_what_may_be_secret() {
+    for (url, shown) in [
+        ("http://as.example/token", "http://as.example/token"),
+        ("https://me:hunter2@as.example/token?key=hunter2#hunter2", "https://..@as.example/token"),
+        ("me:hunter2@as.example", "..@as.example"),
+        ("as.example/token", "as.example/token"),
+    ] {
+        let error = Endpoint::parse(url).unwrap_err().to_string();
+        assert!(error.ends_with(&format!("got {shown:?}")) && !error.contains("hunter2"), "{error}");
+        assert!(error.starts_with("an endpoint must be https"), "{error}");
+    }
 }

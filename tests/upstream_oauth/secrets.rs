@@ -45,6 +45,11 @@ fn debug_output_has_no_secret() {
     let mut services = vec![plain(), Service::github("1", SecretText::new(SECRET)).unwrap()];
     services.push(Service::slack("1", SecretText::new(SECRET)).unwrap());
     services.push(Service::google("1", SecretText::new(SECRET)).unwrap());
+    services.push(Service::entra("common", "1", SecretText::new(SECRET)).unwrap());
+    services.push(Service::atlassian("1", SecretText::new(SECRET)).unwrap());
+    services.push(Service::linear("1", SecretText::new(SECRET)).unwrap());
+    services.push(Service::notion("1", SecretText::new(SECRET)).unwrap());
+    services.push(Service::salesforce("login.salesforce.com", "1", SecretText::new(SECRET)).unwrap());
     for service in services {
         let provider = OAuthProvider::new(service, |_| async { Err(UpstreamError::unavailable("")) });
         let shown = format!("{provider:?}");

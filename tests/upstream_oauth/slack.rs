@@ -12,7 +12,7 @@ fn slack() -> Service {
 
 fn bot() -> Service {
     let mut service = slack();
-    service.quirks = Quirks::SLACK_BOT;
+    service.quirks = Quirks::slack_bot();
     service
 }
 
@@ -20,7 +20,7 @@ fn bot() -> Service {
 fn a_user_token_is_at_the_top_if_it_is_alone() {
     let played = play(slack(), &["slack_refreshed_user"]);
     let refreshed = played.refresh().unwrap();
-    assert_eq!(refreshed.access_token.expose(), "xoxe.xoxp-new");
+    assert_eq!(refreshed.access_token.unwrap().expose(), "xoxe.xoxp-new");
     assert_eq!(refreshed.refresh_token.unwrap().expose(), "xoxe-1-new");
     assert_eq!(refreshed.expires_in, Some(Duration::from_secs(43_200)));
     assert_eq!(refreshed.scope, Some(scope("channels:read chat:write")));
@@ -35,7 +35,7 @@ fn a_user_token_is_at_the_top_if_it_is_alone() {
 #[test]
 fn a_user_token_is_in_authed_user_if_there_is_a_bots_too() {
     let refreshed = play(slack(), &["slack_refreshed_nested"]).refresh().unwrap();
-    assert_eq!(refreshed.access_token.expose(), "xoxe.xoxp-new");
+    assert_eq!(refreshed.access_token.unwrap().expose(), "xoxe.xoxp-new");
     assert_eq!(refreshed.refresh_token.unwrap().expose(), "xoxe-1-new");
     assert_eq!(refreshed.expires_in, Some(Duration::from_secs(43_199)));
     assert_eq!(refreshed.scope, Some(scope("chat:write")));
@@ -43,27 +43,41 @@ fn a_user_token_is_in_authed_user_if_there_is_a_bots_too() {
 
 #[test]
 fn a_bots_token_is_never_taken_for_a_users() {
-    assert!(matches!(play(slack(), &["slack_refreshed_bot"]).refresh(), Err(UpstreamError::Uncertain(_))));
-    assert!(matches!(play(bot(), &["slack_refreshed_user"]).refresh(), Err(UpstreamError::Uncertain(_))));
-    assert_eq!(play(bot(), &["slack_refreshed_bot"]).refresh().unwrap().access_token.expose(), "xoxe.xoxb-new");
-    assert_eq!(play(bot(), &["slack_refreshed_nested"]).refresh().unwrap().access_token.expose(), "xoxe.xoxb-bot");
+    for (service, name) in [(slack(), "slack_refreshed_bot"), (bot(), "slack_refreshed_user")] {
+        let refreshed = play(service, &[name]).refresh().unwrap();
+        assert!(refreshed.access_token.is_none(), "{name}");
+        assert_eq!(refreshed.refresh_token.unwrap().expose(), "xoxe-1-new", "it is of the grant that was refreshed");
+    }
+    assert_eq!(
+        play(bot(), &["slack_refreshed_bot"]).refresh().unwrap().access_token.unwrap().expose(),
+        "xoxe.xoxb-new"
+    );
+    assert_eq!(
+        play(bot(), &["slack_refreshed_nested"]).refresh().unwrap().access_token.unwrap().expose(),
+        "xoxe.xoxb-bot"
+    );
 }
 
 #[test]
 fn every_code_has_its_meaning() {
     let refresh = |name| play(slack(), &[name]).refresh().unwrap_err();
-    assert!(matches!(refresh("slack_invalid_refresh_token"), UpstreamError::InvalidGrant));
-    assert!(matches!(refresh("slack_token_revoked"), UpstreamError::InvalidGrant));
+    for name in ["slack_invalid_refresh_token", "slack_token_revoked", "slack_token_expired"] {
+        assert!(matches!(refresh(name), UpstreamError::InvalidGrant), "{name}");
+    }
+    for code in ["invalid_auth", "account_inactive"] {
+        let dead = give(slack(), vec![json(&format!(r#"{{"ok":false,"error":"{code}"}}"#))]).refresh();
+        assert!(matches!(dead, Err(UpstreamError::InvalidGrant)), "{code}");
+    }
     assert!(matches!(refresh("slack_internal_error"), UpstreamError::Uncertain(_)));
     let refused = refresh("slack_bad_client_secret");
-    assert!(matches!(refused, UpstreamError::Refused { code, .. } if code == "bad_client_secret"));
+    assert!(matches!(refused, UpstreamError::Configuration { code, .. } if code == "bad_client_secret"));
     let limited = refresh("slack_ratelimited");
     assert!(matches!(limited, UpstreamError::Unavailable { retry_after: Some(after), .. } if after.as_secs() == 30));
 }
 
 #[test]
 fn what_does_not_say_ok_is_no_success() {
-    for name in ["rfc_refreshed", "fault_html", "fault_empty"] {
+    for name in ["fault_html", "fault_empty", "rfc_active"] {
         assert!(matches!(play(slack(), &[name]).refresh(), Err(UpstreamError::Uncertain(_))), "{name}");
         assert!(matches!(play(slack(), &[name]).revoke(), Err(UpstreamError::Uncertain(_))), "{name}");
         assert!(matches!(play(slack(), &[name]).introspect(), Err(UpstreamError::Uncertain(_))), "{name}");

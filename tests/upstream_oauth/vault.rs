@@ -28,6 +28,8 @@ enum Fault {
     Truncated,
     /// Rotated, and a token of another type.
     OtherType,
+    /// Rotated, and this member in the place of `token_type`.
+    OddMember(&'static str),
     /// The access token `odd` with this lifetime, and a refresh token that is `null`.
     Odd(&'static str),
 }
@@ -69,9 +71,13 @@ impl Rotating {
             return Some((StatusCode::BAD_REQUEST, r#"{"error":"invalid_grant"}"#).into_response());
         }
         let number = inner.generation;
-        let kind = if fault == Some(Fault::OtherType) { "DPoP" } else { "Bearer" };
+        let member = match fault {
+            Some(Fault::OtherType) => r#""token_type":"DPoP""#,
+            Some(Fault::OddMember(member)) => member,
+            _ => r#""token_type":"Bearer""#,
+        };
         let tokens = format!(
-            r#"{{"access_token":"a{number}","token_type":"{kind}","expires_in":1000,"scope":null,"refresh_token":"r{number}"}}"#
+            r#"{{"access_token":"a{number}",{member},"expires_in":1000,"scope":null,"refresh_token":"r{number}"}}"#
         );
         match fault {
             Some(Fault::Silent) => None,
@@ -139,12 +145,11 @@ impl World {
     }
 }
 
-const FAILURES: [(Fault, &str); 5] = [
+const FAILURES: [(Fault, &str); 4] = [
     (Fault::Busy, "upstream_unavailable"),
     (Fault::Broken, "upstream_uncertain"),
     (Fault::Silent, "upstream_uncertain"),
     (Fault::Truncated, "upstream_uncertain"),
-    (Fault::OtherType, "upstream_uncertain"),
 ];
 
 #[tokio::test]
@@ -182,7 +187,7 @@ async fn a_failure_past_expiry_is_a_503_and_made_good() {
 
 #[tokio::test]
 async fn where_a_service_has_no_leeway_a_lost_answer_costs_an_authorization_and_the_audit_says_why() {
-    for fault in [Fault::Silent, Fault::Truncated, Fault::OtherType] {
+    for fault in [Fault::Silent, Fault::Truncated] {
         let world = world(false, &[fault]).await;
         world.pass(800);
         assert_eq!(world.lease().await.unwrap(), "a0", "{fault:?}");
@@ -209,4 +214,36 @@ async fn null_members_and_absurd_lifetimes_leave_the_refresh_token_and_a_token_t
         world.pass(1);
         assert_eq!(world.lease().await.unwrap(), "a1", "{lifetime}: with the refresh token from before");
     }
+}
+
+/// At a service without a leeway, where the old refresh token is dead.
+#[tokio::test]
+async fn an_odd_answer_does_not_cost_the_new_refresh_token() {
+    let odd = [
+        r#""token":1"#,
+        r#""token_type":null"#,
+        r#""expires_in":1e999"#,
+        r#""scope":{"read":true}"#,
+        r#""error":{}"#,
+        r#""id_token":"\ud800""#,
+    ];
+    for member in odd {
+        let world = world(false, &[Fault::OddMember(member)]).await;
+        world.pass(1_000);
+        assert_eq!(world.lease().await.unwrap(), "a1", "{member}");
+        world.pass(1_000);
+        assert_eq!(world.lease().await.unwrap(), "a2", "{member}: with the refresh token from the odd answer");
+        assert_eq!(world.service.asked(), 2, "{member}");
+    }
+}
+
+#[tokio::test]
+async fn a_token_of_another_type_is_never_leased_and_costs_no_refresh_token() {
+    let world = world(false, &[Fault::OtherType]).await;
+    world.pass(1_000);
+    let refused = world.lease().await.unwrap_err();
+    assert_eq!((refused.status(), refused.authorize_at()), (503, None));
+    assert!(world.told().contains(&("upstream_refresh_failed", Some("upstream_unusable_token"))));
+    world.pass(1);
+    assert_eq!(world.lease().await.unwrap(), "a2");
 }

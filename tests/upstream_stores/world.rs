@@ -64,7 +64,8 @@ impl World {
     /// A vault whose leases wait for so many seconds.
     pub fn vault_on(&self, store: Store, steps: Steps, patience: u64) -> Vault {
         let store = Stepping { store, steps: steps.clone() };
-        let policy = RefreshPolicy::builder().claim(Duration::from_secs(CLAIM)).patience(Duration::from_secs(patience));
+        let policy = RefreshPolicy::builder().claim(Duration::from_secs(CLAIM)).clock_skew(Duration::ZERO);
+        let policy = policy.patience(Duration::from_secs(patience));
         let spawn = |task| {
             RUNTIME.spawn(task);
         };

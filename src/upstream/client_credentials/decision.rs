@@ -21,14 +21,16 @@ pub(super) enum Act {
     Refresh,
     /// Fail: the last refresh did, and for so long it is not tried again.
     HoldOff(Duration),
-    /// Fail: there is nothing to refresh with.
+    /// Fail: there is nothing to refresh with, or the server has refused for too long.
     Authorize,
 }
 
 impl Held {
     /// Tokens as they have just been obtained.
     pub(super) fn new(tokens: TokenSet, now: Timestamp) -> Self {
-        Self { tokens, obtained_at: now, failures: 0, retry_at: Timestamp::default(), answer_lost: false }
+        let never = Timestamp::default();
+        let (failed_at, retry_at) = (never, never);
+        Self { tokens, obtained_at: now, failures: 0, failed_at, retry_at, refused_since: None, answer_lost: false }
     }
 
     /// What to do at `now` for somebody who got no further with the access token `refused`.
@@ -37,12 +39,13 @@ impl Held {
             Some(refused) if same(refused, &self.tokens.access_token) => Age::Over,
             _ => POLICY.age(&self.tokens, self.obtained_at, self.jitter(0), now),
         };
-        let holds_off = RefreshPolicy::holds_off(self.retry_at, now);
+        let holds_off = POLICY.holds_off(self.failed_at, self.retry_at, now);
         match (age, self.tokens.can_refresh(now)) {
             (Age::Fresh, _) | (Age::Due, false) => Act::Serve,
             (Age::Due, true) if holds_off => Act::Serve,
             (Age::Due, true) => Act::RefreshAhead,
             (Age::Over, false) => Act::Authorize,
+            (Age::Over, true) if holds_off && self.is_given_up(now) => Act::Authorize,
             (Age::Over, true) if holds_off => Act::HoldOff(self.retry_at.since(now)),
             (Age::Over, true) => Act::Refresh,
         }
@@ -53,11 +56,25 @@ impl Held {
         Self::new(self.tokens.successor(new, self.obtained_at, asked_at), asked_at)
     }
 
+    /// After a refresh that was asked for at `asked_at` and brought `new`, a refresh token without an access token that can be
+    /// used. The refresh has failed all the same.
+    pub(super) fn rotated(self, new: Refreshed, asked_at: Timestamp) -> Self {
+        let tokens = self.tokens.successor(new, self.obtained_at, asked_at);
+        Self { failures: self.failures, ..Self::new(tokens, self.obtained_at) }
+    }
+
     /// After a refresh that failed with `error`; and how long it is not tried again.
     pub(super) fn failed(self, error: &UpstreamError, now: Timestamp) -> (Self, Duration) {
         let failures = self.failures.saturating_add(1);
         let wait = POLICY.pause(failures, error.asked_pause(), self.jitter(failures));
-        (Self { failures, retry_at: now.saturating_add(wait), ..self }, wait)
+        let refused_since = error.reason().refused_since(self.refused_since, now);
+        let retry_at = now.saturating_add(wait);
+        (Self { failures, failed_at: now, retry_at, refused_since, ..self }, wait)
+    }
+
+    /// Whether the server has refused for so long, for a reason that is not known, that the user is asked to log in again.
+    fn is_given_up(&self, now: Timestamp) -> bool {
+        POLICY.gives_up(self.refused_since, now)
     }
 
     /// The same for all who share the credential, another for every token and every `turn`.
@@ -182,6 +199,27 @@ mod tests {
     fn a_clock_that_is_set_back_holds_nobody_off_who_has_not_failed() {
         let refused = SecretText::new("access");
         assert_eq!(held(1000).act(Timestamp::from_unix(NOW - 3600), Some(&refused)), Act::Refresh);
+    }
+
+    #[test]
+    fn refusals_beyond_the_limit_ask_for_a_login() {
+        let mut held = held(1000);
+        let limit = POLICY.refusal_limit.as_secs();
+        for second in [2_000, 2_000 + limit - 1] {
+            (held, _) = held.failed(&UpstreamError::refused("odd_code"), at(second));
+            assert!(matches!(held.act(at(second), None), Act::HoldOff(_)));
+        }
+        assert_eq!(held.act(at(2_000 + limit), None), Act::Authorize);
+        assert_eq!(held.act(at(2_000 + limit + 3_600), None), Act::Refresh, "it is tried as before");
+    }
+
+    #[test]
+    fn what_the_operator_has_to_act_on_never_asks_for_a_login() {
+        let mut held = held(1000);
+        for second in [2_000, 200_000, 400_000] {
+            (held, _) = held.failed(&UpstreamError::configuration("invalid_client"), at(second));
+            assert!(matches!(held.act(at(second), None), Act::HoldOff(_)));
+        }
     }
 
     #[test]

@@ -1,7 +1,9 @@
 //! What keeps a client from its access token.
 
 use std::error::Error as StdError;
-use std::path::PathBuf;
+use std::fmt;
+use std::io;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::keyring::KeyId;
@@ -47,23 +49,46 @@ impl ClientCredentialsError {
 #[non_exhaustive]
 pub enum StorageError {
     /// Others than its owner may read or write the file, or write to a folder above it.
-    #[error("{} is open to others (mode {mode:o})", path.display())]
+    #[error("{} is open to others: its mode is {mode:04o}, and must have none of the bits {bits:04o}", path.display())]
     #[non_exhaustive]
     Permissions {
         /// The file or folder.
         path: PathBuf,
         /// The permission bits found.
         mode: u32,
+        /// The permission bits of which there must be none.
+        bits: u32,
     },
     /// A symbolic link, a folder, a device.
     #[error("{} is not a regular file", .0.display())]
     NotAFile(PathBuf),
     /// The file system did not do what was asked.
-    #[error("the file system failed")]
-    Io(#[from] std::io::Error),
-    /// What is stored was altered, sealed or not sealed against expectation, or written by a later version.
-    #[error("the stored credential is malformed")]
-    Malformed,
+    #[error("the file system failed at {}", path.display())]
+    #[non_exhaustive]
+    Io {
+        /// The file or folder.
+        path: PathBuf,
+        /// What it said.
+        source: io::Error,
+    },
+    /// What is stored was altered, sealed or not sealed against expectation, or written by another version.
+    #[error("the stored credential{} is malformed", In(path))]
+    #[non_exhaustive]
+    Malformed {
+        /// The file, if it is in one.
+        path: Option<PathBuf>,
+    },
+    /// The file is longer than any credential.
+    #[error("{} is {got} bytes long, and must have less than {limit}", path.display())]
+    #[non_exhaustive]
+    TooLong {
+        /// The file.
+        path: PathBuf,
+        /// Its length.
+        got: u64,
+        /// What it must be shorter than.
+        limit: u64,
+    },
     /// What is stored was sealed with a key that is not in the keyring.
     #[error("key {0} is not in the keyring")]
     UnknownKey(KeyId),
@@ -73,8 +98,34 @@ pub enum StorageError {
 }
 
 impl StorageError {
+    /// The file system failed at `path` because of `source`.
+    pub fn io(path: impl Into<PathBuf>, source: io::Error) -> Self {
+        Self::Io { path: path.into(), source }
+    }
+
+    pub(super) fn malformed() -> Self {
+        Self::Malformed { path: None }
+    }
+
+    /// The same, of the file at `path`.
+    pub(super) fn at(self, path: Option<&Path>) -> Self {
+        match self {
+            Self::Malformed { .. } => Self::Malformed { path: path.map(Path::to_owned) },
+            other => other,
+        }
+    }
+
     /// Another kind of storage failed because of `source`, which must not carry anything of what is stored.
     pub fn other(source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
         Self::Other(source.into())
+    }
+}
+
+/// ` in` and a path, if there is one.
+struct In<'a>(&'a Option<PathBuf>);
+
+impl fmt::Display for In<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.as_ref().map_or(Ok(()), |path| write!(f, " in {}", path.display()))
     }
 }

@@ -42,7 +42,7 @@ impl FileStorage {
     ///
     /// # Errors
     ///
-    /// [`StorageError::Permissions`] if others may write to the folder; [`StorageError::Io`].
+    /// [`StorageError::Permissions`] if others may write to the folder; [`StorageError::Io`] if the folder cannot be made.
     pub fn open(path: impl AsRef<Path>) -> Result<Self, StorageError> {
         let path = private::place(path.as_ref())?;
         Ok(Self {
@@ -53,6 +53,12 @@ impl FileStorage {
     }
 }
 
+impl FileStorage {
+    fn fault(&self) -> impl FnOnce(io::Error) -> StorageError {
+        |source| StorageError::io(&self.path, source)
+    }
+}
+
 impl CredentialStorage for FileStorage {
     fn try_lock(&self) -> Result<Option<StorageLock>, StorageError> {
         self.lock.try_lock()
@@ -60,37 +66,41 @@ impl CredentialStorage for FileStorage {
 
     fn read(&self) -> Result<Option<Zeroizing<Vec<u8>>>, StorageError> {
         let file = match private::open(&self.path, private::options().read(true)) {
-            Err(StorageError::Io(error)) if error.kind() == ErrorKind::NotFound => return Ok(None),
+            Err(StorageError::Io { source, .. }) if source.kind() == ErrorKind::NotFound => return Ok(None),
             file => file?,
         };
+        let length = file.metadata().map_err(self.fault())?.len();
         // Room for one byte more: a vector that grows leaves copies of the secrets behind.
-        let mut content = Zeroizing::new(Vec::with_capacity(file.metadata()?.len().min(MAX_LEN) as usize + 1));
-        match file.take(MAX_LEN).read_to_end(&mut content)? as u64 {
-            MAX_LEN => Err(StorageError::Malformed),
+        let mut content = Zeroizing::new(Vec::with_capacity(length.min(MAX_LEN) as usize + 1));
+        match file.take(MAX_LEN).read_to_end(&mut content).map_err(self.fault())? as u64 {
+            MAX_LEN => Err(StorageError::TooLong { path: self.path.clone(), got: length.max(MAX_LEN), limit: MAX_LEN }),
             _ => Ok(Some(content)),
         }
+    }
+
+    fn path(&self) -> Option<&Path> {
+        Some(&self.path)
     }
 
     fn write(&self, content: &[u8]) -> Result<(), StorageError> {
         // Left behind by a process that was killed.
         remove(&self.temp)?;
         let mut file = private::open(&self.temp, private::options().write(true).create_new(true))?;
-        file.write_all(content)?;
-        file.sync_all()?;
-        fs::rename(&self.temp, &self.path)?;
-        Ok(sync_folder(&self.path)?)
+        let written = file.write_all(content).and_then(|()| file.sync_all());
+        written.map_err(|source| StorageError::io(&self.temp, source))?;
+        fs::rename(&self.temp, &self.path).and_then(|()| sync_folder(&self.path)).map_err(self.fault())
     }
 
     fn delete(&self) -> Result<(), StorageError> {
         remove(&self.temp)?;
         remove(&self.path)?;
-        Ok(sync_folder(&self.path)?)
+        sync_folder(&self.path).map_err(self.fault())
     }
 }
 
-fn remove(path: &Path) -> io::Result<()> {
+fn remove(path: &Path) -> Result<(), StorageError> {
     match fs::remove_file(path) {
-        Err(error) if error.kind() != ErrorKind::NotFound => Err(error),
+        Err(error) if error.kind() != ErrorKind::NotFound => Err(StorageError::io(path, error)),
         _ => Ok(()),
     }
 }

@@ -22,7 +22,7 @@ impl LockFile {
         match file.try_lock() {
             Ok(()) => Ok(Some(StorageLock::new(file))),
             Err(TryLockError::WouldBlock) => Ok(None),
-            Err(TryLockError::Error(error)) => Err(error.into()),
+            Err(TryLockError::Error(error)) => Err(StorageError::io(&self.0, error)),
         }
     }
 }

@@ -47,7 +47,7 @@ impl ClientCredentials {
 
     async fn stored(&self) -> Result<Option<Stored>, ClientCredentialsError> {
         let content = self.on_thread(|storage| storage.read()).await?;
-        Ok(content.map(|content| Stored::decode(&content)).transpose()?)
+        Ok(content.map(|content| self.decode(&content)).transpose()?)
     }
 }
 

@@ -80,7 +80,9 @@ use crate::time::{Clock, SystemClock};
 /// * A disk that is full: it is found out before the refresh token is spent, and the valid token is served. New tokens that
 ///   could not be stored are not.
 ///
-/// Only `invalid_grant` ends the login; the dead tokens are then deleted from the storage.
+/// Only `invalid_grant`, or what the server says instead, ends the login; the dead tokens are then deleted from the storage. If the
+/// server refuses for 12 hours for a reason that is not known, the user is asked to log in again; it is still asked, and a refresh
+/// that succeeds undoes that.
 #[derive(Clone)]
 pub struct ClientCredentials {
     storage: Arc<dyn CredentialStorage>,
@@ -109,7 +111,7 @@ impl ClientCredentials {
         Self { storage: Arc::new(Sealed { storage: self.storage, keyring }), ..self }
     }
 
-    /// With this clock. All processes that share the storage must agree on the time to within a few seconds.
+    /// With this clock. All processes that share the storage must agree on the time to within a minute.
     #[must_use]
     pub fn with_clock(self, clock: impl Clock + 'static) -> Self {
         Self { clock: Arc::new(clock), ..self }

@@ -8,12 +8,12 @@ use super::error::StorageError;
 
 /// `path` made absolute, its folder made if it is missing, and checked.
 pub(super) fn place(path: &Path) -> Result<PathBuf, StorageError> {
-    let path = std::path::absolute(path)?;
-    let folder = folder(&path)?;
+    let path = std::path::absolute(path).map_err(|error| StorageError::io(path, error))?;
+    let folder = folder(&path).map_err(|error| StorageError::io(&path, error))?;
     let mut builder = DirBuilder::new();
     #[cfg(unix)]
     std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-    builder.recursive(true).create(folder)?;
+    builder.recursive(true).create(folder).map_err(|error| StorageError::io(folder, error))?;
     check_folder(folder)?;
     Ok(path)
 }
@@ -47,13 +47,14 @@ const ATTEMPTS: usize = 32;
 
 /// Open `path`, and refuse what is open to others, or is not a file of this very name but a link to one.
 pub(super) fn open(path: &Path, options: &OpenOptions) -> Result<File, StorageError> {
-    check_folder(folder(path)?)?;
+    let fault = |error| StorageError::io(path, error);
+    check_folder(folder(path).map_err(fault)?)?;
     for _ in 0..ATTEMPTS {
-        let file = options.open(path)?;
-        if !fs::symlink_metadata(path)?.is_file() {
+        let file = options.open(path).map_err(fault)?;
+        if !fs::symlink_metadata(path).map_err(fault)?.is_file() {
             break;
         }
-        if is_named(path, &file)? {
+        if is_named(path, &file).map_err(fault)? {
             check_file(path, &file)?;
             return Ok(file);
         }
@@ -73,7 +74,7 @@ fn is_named(path: &Path, file: &File) -> io::Result<bool> {
 #[cfg(unix)]
 fn check_file(path: &Path, file: &File) -> Result<(), StorageError> {
     use std::os::unix::fs::MetadataExt;
-    refuse(path, file.metadata()?.mode(), 0o077)
+    refuse(path, file.metadata().map_err(|error| StorageError::io(path, error))?.mode(), 0o077)
 }
 
 /// Whoever may write to a folder may swap what is in it; so each up to the root counts. In a folder with the sticky bit, such
@@ -82,9 +83,9 @@ fn check_file(path: &Path, file: &File) -> Result<(), StorageError> {
 pub(super) fn check_folder(folder: &Path) -> Result<(), StorageError> {
     use std::os::unix::fs::MetadataExt;
     const STICKY: u32 = 0o1000;
-    let folder = fs::canonicalize(folder)?;
+    let folder = fs::canonicalize(folder).map_err(|error| StorageError::io(folder, error))?;
     for above in folder.ancestors() {
-        let mode = fs::metadata(above)?.mode();
+        let mode = fs::metadata(above).map_err(|error| StorageError::io(above, error))?.mode();
         if above == folder || mode & STICKY == 0 {
             refuse(above, mode, 0o022)?;
         }
@@ -96,7 +97,7 @@ pub(super) fn check_folder(folder: &Path) -> Result<(), StorageError> {
 fn refuse(path: &Path, mode: u32, bits: u32) -> Result<(), StorageError> {
     match mode & bits {
         0 => Ok(()),
-        _ => Err(StorageError::Permissions { path: path.to_owned(), mode: mode & 0o7777 }),
+        _ => Err(StorageError::Permissions { path: path.to_owned(), mode: mode & 0o7777, bits }),
     }
 }
 

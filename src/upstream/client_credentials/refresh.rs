@@ -48,7 +48,7 @@ impl ClientCredentials {
         loop {
             let content = self.on_thread(|storage| storage.read()).await?;
             let content = content.ok_or(ClientCredentialsError::NoCredentials)?;
-            let Stored::Held(held) = Stored::decode(&content)? else {
+            let Stored::Held(held) = self.decode(&content)? else {
                 return Err(ClientCredentialsError::NeedsAuthorization);
             };
             let longest = match held.act(self.clock.now(), refused) {
@@ -104,6 +104,13 @@ impl ClientCredentials {
         let asked_at = self.clock.now();
         let answer = self.ask(&mut held, asked_at).await;
         let (stored, outcome) = match answer {
+            Ok(new) if new.access_token.is_none() => {
+                let error = UpstreamError::configuration("unusable_token");
+                let (held, wait) = held.rotated(new, asked_at).failed(&error, self.clock.now());
+                // The new refresh token is worth more than the answer, so whether it could be kept is the outcome.
+                self.keep(&Stored::Held(held), lock).await?;
+                return Err(ClientCredentialsError::unavailable(wait, Some(error)));
+            }
             Ok(new) => {
                 let held = held.refreshed(new, asked_at);
                 let access_token = held.tokens.access_token.copy();
@@ -114,8 +121,13 @@ impl ClientCredentials {
                 (ended, Err(ClientCredentialsError::NeedsAuthorization))
             }
             Err(error) => {
-                let (held, wait) = held.failed(&error, self.clock.now());
-                (Stored::Held(held), Err(ClientCredentialsError::unavailable(wait, Some(error))))
+                let now = self.clock.now();
+                let (held, wait) = held.failed(&error, now);
+                let failure = match held.act(now, None) {
+                    Act::Authorize => ClientCredentialsError::NeedsAuthorization,
+                    _ => ClientCredentialsError::unavailable(wait, Some(error)),
+                };
+                (Stored::Held(held), Err(failure))
             }
         };
         match (self.keep(&stored, lock).await, outcome) {
@@ -155,6 +167,11 @@ impl ClientCredentials {
         }
     }
 
+    /// What is stored, as `content`.
+    pub(super) fn decode(&self, content: &[u8]) -> Result<Stored, StorageError> {
+        Stored::decode(content).map_err(|error| error.at(self.storage.path()))
+    }
+
     /// The lock, as soon as nobody else has it.
     pub(super) async fn lock(&self) -> Result<StorageLock, ClientCredentialsError> {
         let mut patience = patience();
@@ -175,7 +192,8 @@ impl ClientCredentials {
         let (sender, receiver) = oneshot::channel();
         let storage = self.storage.clone();
         let run = move || drop(sender.send(act(&*storage)));
-        thread::Builder::new().name("client-credentials".into()).spawn(run)?;
+        let thread = thread::Builder::new().name("client-credentials".into());
+        thread.spawn(run).map_err(StorageError::other)?;
         receiver.await.unwrap_or_else(|_| Err(StorageError::other("the storage has panicked")))
     }
 }

@@ -1,5 +1,6 @@
 //! A storage that gets to see sealed bytes only.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use zeroize::Zeroizing;
@@ -25,11 +26,17 @@ impl CredentialStorage for Sealed {
 
     fn read(&self) -> Result<Option<Zeroizing<Vec<u8>>>, StorageError> {
         let Some(content) = self.storage.read()? else { return Ok(None) };
-        let opened = sealed::open(&mut record(content.to_vec()), &self.keyring)?;
+        let mut record = record(content.to_vec());
+        let opened =
+            sealed::open(&mut record, &self.keyring).map_err(|error| StorageError::from(error).at(self.path()))?;
         match opened.kind {
             Kind::CLIENT_CREDENTIALS => Ok(Some(Zeroizing::new(opened.content().to_vec()))),
-            _ => Err(StorageError::Malformed),
+            _ => Err(StorageError::malformed().at(self.path())),
         }
+    }
+
+    fn path(&self) -> Option<&Path> {
+        self.storage.path()
     }
 
     fn write(&self, content: &[u8]) -> Result<(), StorageError> {
@@ -53,7 +60,7 @@ impl From<Error> for StorageError {
     fn from(error: Error) -> Self {
         match error.kind() {
             ErrorKind::UnknownKey(id) => Self::UnknownKey(id),
-            _ => Self::Malformed,
+            _ => Self::malformed(),
         }
     }
 }

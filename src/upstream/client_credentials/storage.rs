@@ -2,6 +2,7 @@
 
 use std::any::Any;
 use std::fmt;
+use std::path::Path;
 
 use zeroize::Zeroizing;
 
@@ -25,6 +26,11 @@ pub trait CredentialStorage: Send + Sync {
     /// When it returns, `content` must outlive a crash of the process and of the system; when it is cut off, what is there must
     /// be all of the old or all of the new.
     fn write(&self, content: &[u8]) -> Result<(), StorageError>;
+
+    /// The file that the credential is in, if it is in one: for error texts and for nothing else.
+    fn path(&self) -> Option<&Path> {
+        None
+    }
 
     /// Delete what is there, if anything. It is called with the lock, which must stay usable.
     fn delete(&self) -> Result<(), StorageError>;

@@ -9,7 +9,7 @@ use crate::time::Timestamp;
 use crate::upstream::TokenSet;
 use crate::upstream::stored_tokens::StoredTokens;
 
-const VERSION: u8 = 1;
+const VERSION: u8 = 2;
 
 /// The state of a login.
 #[derive(Debug)]
@@ -27,8 +27,12 @@ pub(super) struct Held {
     pub(super) obtained_at: Timestamp,
     /// How often a refresh has failed since then.
     pub(super) failures: u32,
+    /// When the last one has failed.
+    pub(super) failed_at: Timestamp,
     /// Before this instant it is not tried again.
     pub(super) retry_at: Timestamp,
+    /// Since when the server has refused for a reason that is not known.
+    pub(super) refused_since: Option<Timestamp>,
     /// The answer to a refresh was lost, so the server may have given tokens of which nobody knows.
     pub(super) answer_lost: bool,
 }
@@ -52,7 +56,9 @@ enum State<'a> {
         tokens: StoredTokens<'a>,
         obtained_at: Timestamp,
         failures: u32,
+        failed_at: Timestamp,
         retry_at: Timestamp,
+        refused_since: Option<Timestamp>,
         answer_lost: bool,
     },
     Ended {
@@ -63,13 +69,18 @@ enum State<'a> {
 impl Stored {
     pub(super) fn encode(&self) -> Result<Zeroizing<Vec<u8>>, StorageError> {
         let state = match self {
-            Self::Held(Held { tokens, obtained_at, failures, retry_at, answer_lost }) => State::Held {
-                tokens: StoredTokens::of(tokens),
-                obtained_at: *obtained_at,
-                failures: *failures,
-                retry_at: *retry_at,
-                answer_lost: *answer_lost,
-            },
+            Self::Held(held) => {
+                let Held { tokens, obtained_at, failures, failed_at, retry_at, refused_since, answer_lost } = held;
+                State::Held {
+                    tokens: StoredTokens::of(tokens),
+                    obtained_at: *obtained_at,
+                    failures: *failures,
+                    failed_at: *failed_at,
+                    retry_at: *retry_at,
+                    refused_since: *refused_since,
+                    answer_lost: *answer_lost,
+                }
+            }
             Self::Ended { answer_lost } => State::Ended { answer_lost: *answer_lost },
         };
         Ok(encode(&(VERSION, state))?)
@@ -77,12 +88,16 @@ impl Stored {
 
     pub(super) fn decode(content: &[u8]) -> Result<Self, StorageError> {
         match postcard::from_bytes(content) {
-            Ok((VERSION, State::Held { tokens, obtained_at, failures, retry_at, answer_lost })) => {
+            Ok((
+                VERSION,
+                State::Held { tokens, obtained_at, failures, failed_at, retry_at, refused_since, answer_lost },
+            )) => {
                 let tokens = tokens.into_tokens();
-                Ok(Self::Held(Held { tokens, obtained_at, failures, retry_at, answer_lost }))
+                let held = Held { tokens, obtained_at, failures, failed_at, retry_at, refused_since, answer_lost };
+                Ok(Self::Held(held))
             }
             Ok((VERSION, State::Ended { answer_lost })) => Ok(Self::Ended { answer_lost }),
-            _ => Err(StorageError::Malformed),
+            _ => Err(StorageError::malformed()),
         }
     }
 }

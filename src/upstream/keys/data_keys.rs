@@ -91,7 +91,7 @@ impl DataKeys {
     async fn wrap(&self, key: &DataKey, context: &[u8]) -> Result<WrappedKey, WrapError> {
         let wrapped = self.wrapper.wrap(key, context).await?;
         let longest = wrapped.key_id().len().max(wrapped.as_bytes().len());
-        if longest > WrappedKey::MAX_LEN { Err(WrapError::TooLong) } else { Ok(wrapped) }
+        if longest > WrappedKey::MAX_LEN { Err(WrapError::TooLong { got: longest }) } else { Ok(wrapped) }
     }
 
     fn with_ready<T>(&self, act: impl FnOnce(&mut Ready) -> T) -> T {
@@ -324,6 +324,6 @@ mod tests {
         let room = WrappedKey::MAX_LEN - 72;
         assert!(block_on(DataKeys::new(Counted::new(room), LIFETIME).make(b"", &OsEntropy, at(0))).is_ok());
         let made = block_on(DataKeys::new(Counted::new(room + 1), LIFETIME).make(b"", &OsEntropy, at(0)));
-        assert!(matches!(made, Err(WrapError::TooLong)));
+        assert!(matches!(made, Err(WrapError::TooLong { .. })));
     }
 }

@@ -72,8 +72,8 @@ impl OsKeyring {
     pub fn create(service: &str, name: &str, id: KeyId) -> Result<Self, OsKeyringError> {
         let place = Place::find(service, name)?;
         match place.read() {
-            Err(OsKeyringError::NotFound) => {}
-            Ok(_) => return Err(OsKeyringError::AlreadyThere),
+            Err(OsKeyringError::NotFound { .. }) => {}
+            Ok(_) => return Err(OsKeyringError::AlreadyThere { service: service.to_owned(), name: name.to_owned() }),
             Err(error) => return Err(error),
         }
         let mut text = room_beside("");
@@ -115,7 +115,7 @@ impl OsKeyring {
                 if id != retired {
                     push(text, id, &key);
                 } else if text.is_empty() {
-                    return Err(OsKeyringError::Primary);
+                    return Err(OsKeyringError::Primary(id));
                 }
             }
             Ok(())
@@ -182,17 +182,24 @@ impl fmt::Debug for OsKeyring {
 struct Place {
     store: Arc<CredentialStore>,
     entry: Entry,
+    service: String,
+    name: String,
 }
 
 impl Place {
     fn find(service: &str, name: &str) -> Result<Self, OsKeyringError> {
         let store = get_default_store().ok_or(OsKeyringError::NoStore)?;
         let entry = Entry::new_in_store(&store, service, name).map_err(refusal)?;
-        Ok(Self { store, entry })
+        Ok(Self { store, entry, service: service.to_owned(), name: name.to_owned() })
     }
 
     fn read(&self) -> Result<Zeroizing<String>, OsKeyringError> {
-        let bytes = self.entry.get_secret().map_err(refusal)?;
+        let bytes = self.entry.get_secret().map_err(|error| match error {
+            keyring_core::Error::NoEntry => {
+                OsKeyringError::NotFound { service: self.service.clone(), name: self.name.clone() }
+            }
+            other => refusal(other),
+        })?;
         Ok(Zeroizing::new(String::from_utf8(bytes).map_err(|_| KeyringError::Malformed { entry: 1 })?))
     }
 
@@ -229,11 +236,23 @@ pub enum OsKeyringError {
     #[error("the credential store is locked, or refuses access")]
     Locked(#[source] Box<dyn StdError + Send + Sync>),
     /// There is no such entry.
-    #[error("the credential store has no keyring of this name")]
-    NotFound,
+    #[error("the credential store has no keyring {name:?} of {service:?}")]
+    #[non_exhaustive]
+    NotFound {
+        /// The application.
+        service: String,
+        /// The name of the keyring.
+        name: String,
+    },
     /// There is an entry already, whose keys may be in use.
-    #[error("the credential store has a keyring of this name already")]
-    AlreadyThere,
+    #[error("the credential store already has a keyring {name:?} of {service:?}")]
+    #[non_exhaustive]
+    AlreadyThere {
+        /// The application.
+        service: String,
+        /// The name of the keyring.
+        name: String,
+    },
     /// The store keeps entries until the process ends, the user logs out or the machine is restarted, and no longer.
     #[error("the credential store does not keep its entries for good")]
     Forgetful,
@@ -241,8 +260,8 @@ pub enum OsKeyringError {
     #[error("the credential store did not keep what was written to it")]
     NotKept,
     /// The primary key was to be dropped.
-    #[error("the primary key cannot be dropped")]
-    Primary,
+    #[error("key {0} is the primary key, which cannot be dropped")]
+    Primary(KeyId),
     /// The entry is no keyring.
     #[error("the entry is not a keyring")]
     Keyring(#[from] KeyringError),
@@ -255,11 +274,10 @@ pub enum OsKeyringError {
 }
 
 fn refusal(error: keyring_core::Error) -> OsKeyringError {
-    use keyring_core::Error::{NoDefaultStore, NoEntry, NoStorageAccess};
+    use keyring_core::Error::{NoDefaultStore, NoStorageAccess};
     match error {
         NoDefaultStore => OsKeyringError::NoStore,
         NoStorageAccess(source) => OsKeyringError::Locked(source),
-        NoEntry => OsKeyringError::NotFound,
         other => OsKeyringError::Store(without_content(other)),
     }
 }

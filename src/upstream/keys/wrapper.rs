@@ -98,8 +98,12 @@ pub enum WrapError {
     #[error("the data key does not unwrap")]
     Corrupt,
     /// The wrapped key, or the id of its key, is longer than [`WrappedKey::MAX_LEN`].
-    #[error("the wrapped data key is too long to be stored")]
-    TooLong,
+    #[error("a wrapped data key and its key id must be at most {} bytes, got {got}", WrappedKey::MAX_LEN)]
+    #[non_exhaustive]
+    TooLong {
+        /// How long.
+        got: usize,
+    },
 }
 
 impl WrapError {

@@ -14,7 +14,7 @@ use http::Request;
 
 use self::fields::Fields;
 pub use self::http_client::HttpClient;
-pub use self::quirks::{Meaning, Quirks};
+pub use self::quirks::{Meaning, Quirks, RequestBody};
 use self::reply::{Refusal, Reply};
 use self::request::Purpose;
 pub use self::service::{ClientAuthentication, Endpoint, EndpointError, Service, TokenRequest};
@@ -28,11 +28,17 @@ use crate::store::BoxFuture;
 ///
 /// | answer | [`UpstreamError`] |
 /// |---|---|
-/// | `invalid_grant`, or what the service says instead | `InvalidGrant` |
+/// | `invalid_grant`, or what the service says instead: [`Meaning`] | `InvalidGrant` |
+/// | `invalid_client` and the like; 3xx, which is never followed | `Configuration`, with the error code or `http_302` |
 /// | 408, 425, 429, 503, 403 with `Retry-After` | `Unavailable`, with the time to wait |
 /// | every other 5xx: it may have rotated before it failed, or a gateway has lost its answer | `Uncertain` |
-/// | 2xx without tokens that can be used: empty, truncated, HTML, another token type, no `token_type` | `Uncertain` |
-/// | 3xx, which is never followed; every other 4xx | `Refused`, with the error code or `http_302` |
+/// | 2xx without a token that can be used: empty, truncated, HTML, another token type | `Uncertain` |
+/// | every other 4xx | `Refused`, with the error code or `http_404` |
+///
+/// No odd member beside it costs a new refresh token. If the access token is missing or of no use, the answer is
+/// [`Refreshed::rotated`]. Labels do not matter: an answer is read as JSON or as a form by how it begins, with a byte-order mark,
+/// in another character set, or followed by something else. A member that is there twice counts as it was given last; a token
+/// that is there twice and not the same is none. An answer without `token_type` is of the type that is expected.
 ///
 /// A lifetime is a number or text that is one, fractions cut off. A negative or unreadable one is zero, a huge one as long as can
 /// be, an absent one says nothing. An unreadable lifetime of a refresh token says nothing either. An empty or unreadable scope is
@@ -56,9 +62,14 @@ impl<C: HttpClient> OAuthProvider<C> {
         Self { service, client }
     }
 
-    async fn ask(&self, request: Request<Vec<u8>>, token: &SecretText) -> Result<Option<Fields>, Refusal> {
-        let reply = Reply::read(self.client.send(request).await?);
-        reply.success(&self.service.quirks, [token.expose(), self.service.authentication.secret()])
+    async fn ask(
+        &self,
+        request: Request<Vec<u8>>,
+        purpose: Purpose,
+        token: &SecretText,
+    ) -> Result<Option<Fields>, Refusal> {
+        let (quirks, secret) = (&self.service.quirks, self.service.authentication.secret());
+        Reply::read(self.client.send(request).await?, quirks).success(quirks, purpose, [token.expose(), secret])
     }
 
     async fn ask_about(
@@ -67,7 +78,7 @@ impl<C: HttpClient> OAuthProvider<C> {
         purpose: Purpose,
         tokens: &TokenSet,
     ) -> Result<Option<Fields>, Refusal> {
-        self.ask(request::about(&self.service, at, purpose, tokens)?, at.1.presents(tokens)).await
+        self.ask(request::about(&self.service, at, purpose, tokens)?, purpose, at.1.presents(tokens)).await
     }
 }
 
@@ -75,8 +86,9 @@ impl<C: HttpClient> UpstreamProvider for OAuthProvider<C> {
     fn refresh<'a>(&'a self, tokens: &'a TokenSet) -> BoxFuture<'a, Result<Refreshed, UpstreamError>> {
         Box::pin(async move {
             let refresh_token = tokens.refresh_token.as_ref().ok_or(UpstreamError::InvalidGrant)?;
-            let request = request::refresh(&self.service, refresh_token)?;
-            let fields = self.ask(request, refresh_token).await.map_err(|refusal| match refusal.meaning {
+            let request = request::refresh(&self.service, tokens, refresh_token)?;
+            let answer = self.ask(request, Purpose::Refresh, refresh_token).await;
+            let fields = answer.map_err(|refusal| match refusal.meaning {
                 Meaning::InvalidGrant | Meaning::TokenInvalid => UpstreamError::InvalidGrant,
                 _ => refusal.error,
             })?;
@@ -84,7 +96,7 @@ impl<C: HttpClient> UpstreamProvider for OAuthProvider<C> {
         })
     }
 
-    /// The refresh token is presented where the service takes it. GitHub and Slack take an access token: if they do not know it,
+    /// The refresh token is presented where the service takes it. GitHub, Slack and Notion take an access token: if they do not know it,
     /// and there is a refresh token that may live, the answer is [`Revocation::NeedsRefresh`].
     fn revoke<'a>(&'a self, credential: &'a Credential) -> BoxFuture<'a, Result<Revocation, UpstreamError>> {
         Box::pin(async move {

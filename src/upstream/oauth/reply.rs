@@ -1,11 +1,12 @@
 //! What a service has answered, and what that means.
 
-use http::header::{CONTENT_TYPE, RETRY_AFTER};
+use http::header::RETRY_AFTER;
 use http::{HeaderMap, Response, StatusCode};
 use zeroize::Zeroizing;
 
 use super::fields::Fields;
 use super::quirks::{Meaning, Quirks};
+use super::request::Purpose;
 use super::retry_after::retry_after;
 use crate::upstream::UpstreamError;
 
@@ -30,58 +31,71 @@ impl From<UpstreamError> for Refusal {
 }
 
 impl Reply {
-    pub(super) fn read(response: Response<Vec<u8>>) -> Self {
+    /// Read `response`, whose body is zeroized.
+    pub(super) fn read(response: Response<Vec<u8>>, quirks: &Quirks) -> Self {
         let (parts, body) = response.into_parts();
         let body = Zeroizing::new(body);
-        let content_type = parts.headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
-        let essence = content_type.split(';').next().unwrap_or_default().trim();
-        let fields = match essence.eq_ignore_ascii_case("application/x-www-form-urlencoded") {
-            true => Fields::from_form(&body),
-            false => serde_json::from_slice(&body).ok(),
-        };
-        Self { status: parts.status, headers: parts.headers, fields }
+        Self { status: parts.status, headers: parts.headers, fields: Fields::read(&body, quirks.tokens_in.as_deref()) }
     }
 
     /// The members of a success, if they can be read. `sent` are the secrets of the request, which no error repeats.
-    pub(super) fn success(self, quirks: &Quirks, sent: [&str; 2]) -> Result<Option<Fields>, Refusal> {
-        let code = self.code(quirks, sent);
-        let Some(meaning) = self.meaning(quirks, &code) else { return Ok(self.fields) };
+    pub(super) fn success(self, quirks: &Quirks, purpose: Purpose, sent: [&str; 2]) -> Result<Option<Fields>, Refusal> {
+        let meaning_of = |code: &str| match purpose {
+            Purpose::Refresh => quirks.at_refresh(code),
+            Purpose::Revoke | Purpose::Introspect => quirks.about_a_token(code),
+        };
+        if self.is_success(quirks, purpose) {
+            return Ok(self.fields);
+        }
+        let code = self.code(meaning_of, sent);
+        let meaning = self.meaning(meaning_of(&code));
         let source = format!("the service answers {code}").into();
         let error = match meaning {
             Meaning::Unavailable => UpstreamError::Unavailable { retry_after: retry_after(&self.headers), source },
             Meaning::Uncertain => UpstreamError::Uncertain(source),
+            Meaning::Configuration => UpstreamError::configuration(&code),
             _ => UpstreamError::refused(&code),
         };
         Err(Refusal { meaning, error })
     }
 
+    /// A refresh that brings tokens is a success, even if the answer names an error beside them.
+    fn is_success(&self, quirks: &Quirks, purpose: Purpose) -> bool {
+        let fields = self.fields.as_ref();
+        self.status.is_success()
+            && match purpose {
+                Purpose::Refresh if fields.is_some_and(Fields::has_tokens) => true,
+                _ if quirks.says_ok => fields.is_some_and(|fields| fields.says_ok() && !fields.has_error()),
+                _ => !fields.is_some_and(Fields::has_error),
+            }
+    }
+
     /// The error code, if it is known, or looks like one and is no part of what was sent; otherwise the status.
-    fn code(&self, quirks: &Quirks, sent: [&str; 2]) -> String {
+    fn code(&self, meaning_of: impl Fn(&str) -> Option<Meaning>, sent: [&str; 2]) -> String {
         let plain = |code: &str| code.len() <= 64 && code.bytes().all(|b| b.is_ascii_alphabetic() || b == b'_');
         let echo = |code: &str| sent.iter().any(|s| !s.is_empty() && (s.contains(code) || code.contains(s)));
-        let code = self.fields.as_ref().and_then(Fields::error).and_then(|error| error.as_str());
-        match code.filter(|code| quirks.meaning(code).is_some() || plain(code) && !echo(code)) {
+        let code = self.fields.as_ref().and_then(Fields::error_code).filter(|code| !code.is_empty());
+        match code.filter(|code| meaning_of(code).is_some() || plain(code) && !echo(code)) {
             Some(code) => code.to_owned(),
             None => format!("http_{}", self.status.as_str()),
         }
     }
 
-    /// `None` for a success.
+    /// What an answer means that is no success, whose code means `known`.
     ///
     /// * 408, 425, 429, 503, and 403 with `Retry-After` (which is how GitHub limits rates): not carried out.
     /// * Every other 5xx may have been. A 500 can come after the new refresh token was stored, and 502 and 504 are a gateway's,
     ///   which has lost the answer of the service behind it.
-    /// * 3xx: refused, never followed. The endpoint has moved, and whoever configures it has to say where to.
-    fn meaning(&self, quirks: &Quirks, code: &str) -> Option<Meaning> {
-        let fields = self.fields.as_ref();
+    /// * 3xx is never followed. The endpoint has moved, and the operator has to say where to.
+    /// * A 2xx that names no error, and is no success for want of `ok`, may have been carried out.
+    fn meaning(&self, known: Option<Meaning>) -> Meaning {
         match self.status.as_u16() {
-            408 | 425 | 429 | 503 => Some(Meaning::Unavailable),
-            403 if self.headers.contains_key(RETRY_AFTER) => Some(Meaning::Unavailable),
-            ..200 | 500.. => Some(Meaning::Uncertain),
-            200..300 if fields.and_then(Fields::error).is_none() => {
-                (quirks.says_ok && !fields.is_some_and(Fields::says_ok)).then_some(Meaning::Uncertain)
-            }
-            _ => Some(quirks.meaning(code).unwrap_or(Meaning::Refused)),
+            408 | 425 | 429 | 503 => Meaning::Unavailable,
+            403 if known.is_none() && self.headers.contains_key(RETRY_AFTER) => Meaning::Unavailable,
+            ..200 | 500.. => Meaning::Uncertain,
+            200..300 if !self.fields.as_ref().is_some_and(Fields::has_error) => Meaning::Uncertain,
+            300..400 => known.unwrap_or(Meaning::Configuration),
+            _ => known.unwrap_or(Meaning::Refused),
         }
     }
 }

@@ -6,14 +6,18 @@ use base64ct::{Base64, Encoding};
 use http::header::{ACCEPT, AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, HeaderValue, USER_AGENT};
 use http::request::Builder;
 use http::{Method, Request};
+use serde::ser::{SerializeMap, Serializer};
 use zeroize::Zeroizing;
 
+use super::quirks::RequestBody;
 use super::service::{ClientAuthentication, Endpoint, Service, TokenRequest};
+use crate::grant::Scope;
 use crate::upstream::{SecretText, TokenSet, UpstreamError};
 
-/// What is asked about a token.
+/// What a request is for.
 #[derive(Clone, Copy)]
 pub(super) enum Purpose {
+    Refresh,
     Revoke,
     Introspect,
 }
@@ -21,9 +25,22 @@ pub(super) enum Purpose {
 type Made = Result<Request<Vec<u8>>, UpstreamError>;
 
 /// Ask for new tokens (RFC 6749 §6), for the scope that was granted.
-pub(super) fn refresh(service: &Service, refresh_token: &SecretText) -> Made {
-    let pairs = vec![("grant_type", "refresh_token"), ("refresh_token", refresh_token.expose())];
-    authenticated(service, &service.token_endpoint, pairs)
+pub(super) fn refresh(service: &Service, tokens: &TokenSet, refresh_token: &SecretText) -> Made {
+    let quirks = &service.quirks;
+    let scope = if quirks.sends_scope { asked_scope(&tokens.scope, &quirks.added_scope) } else { String::new() };
+    let mut parameters = Parameters(vec![("grant_type", "refresh_token"), ("refresh_token", refresh_token.expose())]);
+    if !scope.is_empty() {
+        parameters.set("scope", &scope);
+    }
+    let request = parameters.authenticate(service, to(service, &service.token_endpoint, Method::POST))?;
+    parameters.extend(&quirks.refresh_parameters);
+    parameters.send(request, quirks.body)
+}
+
+/// The scope that was granted, and what is asked for besides.
+fn asked_scope(granted: &Scope, added: &str) -> String {
+    let added = added.split_ascii_whitespace().filter(|token| !granted.contains(token));
+    granted.iter().chain(added).collect::<Vec<_>>().join(" ")
 }
 
 /// Ask about a token: the one that [`TokenRequest::presents`].
@@ -35,19 +52,33 @@ pub(super) fn about(
 ) -> Made {
     let token = how.presents(tokens).expose();
     let hint = if tokens.refresh_token.is_some() { "refresh_token" } else { "access_token" };
-    match (how, purpose) {
-        (TokenRequest::Standard, _) => {
-            authenticated(service, endpoint, vec![("token", token), ("token_type_hint", hint)])
+    let method = match (how, purpose) {
+        (TokenRequest::GitHub, Purpose::Revoke) => Method::DELETE,
+        _ => Method::POST,
+    };
+    let request = to(service, endpoint, method);
+    let mut parameters = Parameters(Vec::new());
+    let (request, body) = match how {
+        TokenRequest::Standard => {
+            parameters.0.extend([("token", token), ("token_type_hint", hint)]);
+            (parameters.authenticate(service, request)?, service.quirks.body)
         }
-        (TokenRequest::TokenAlone, _) => form(to(endpoint, Method::POST), &[("token", token)]),
-        (TokenRequest::Bearer, _) => {
-            // Clients leave the length of an empty body out, and some servers insist on it (RFC 9110 §8.6).
-            let request = to(endpoint, Method::POST).header(CONTENT_LENGTH, 0);
-            finish(request.header(AUTHORIZATION, sensitive("Bearer ", token)?), Vec::new())
+        TokenRequest::AccessToken => {
+            parameters.0.push(("token", token));
+            (parameters.authenticate(service, request)?, service.quirks.body)
         }
-        (TokenRequest::GitHub, Purpose::Revoke) => json(service, to(endpoint, Method::DELETE), token),
-        (TokenRequest::GitHub, Purpose::Introspect) => json(service, to(endpoint, Method::POST), token),
-    }
+        TokenRequest::TokenAlone => {
+            parameters.0.push(("token", token));
+            (request, service.quirks.body)
+        }
+        TokenRequest::Bearer => (request.header(AUTHORIZATION, sensitive("Bearer ", token)?), service.quirks.body),
+        TokenRequest::GitHub => {
+            parameters.0.push(("access_token", token));
+            (request.header(AUTHORIZATION, basic(service)?), RequestBody::Json)
+        }
+    };
+    parameters.extend(&service.quirks.token_parameters);
+    parameters.send(request, body)
 }
 
 impl TokenRequest {
@@ -55,43 +86,74 @@ impl TokenRequest {
     pub(super) fn presents(self, tokens: &TokenSet) -> &SecretText {
         match self {
             Self::Standard | Self::TokenAlone => tokens.refresh_token.as_ref().unwrap_or(&tokens.access_token),
-            Self::Bearer | Self::GitHub => &tokens.access_token,
+            Self::AccessToken | Self::Bearer | Self::GitHub => &tokens.access_token,
         }
     }
 }
 
-fn to(endpoint: &Endpoint, method: Method) -> Builder {
+fn to(service: &Service, endpoint: &Endpoint, method: Method) -> Builder {
     // GitHub's API answers nobody without a name.
     const AGENT: &str = concat!(env!("CARGO_PKG_NAME"), "/", env!("CARGO_PKG_VERSION"));
     let request = Request::builder().method(method).uri(endpoint.uri());
-    request.header(ACCEPT, "application/json").header(USER_AGENT, AGENT)
+    let request = request.header(ACCEPT, "application/json").header(USER_AGENT, AGENT);
+    service.quirks.headers.iter().fold(request, |request, (name, value)| request.header(name, value))
 }
 
-/// A form from the client.
-fn authenticated<'a>(service: &'a Service, endpoint: &Endpoint, mut pairs: Vec<(&'a str, &'a str)>) -> Made {
-    let mut request = to(endpoint, Method::POST);
-    match &service.authentication {
-        ClientAuthentication::Basic(_) => request = request.header(AUTHORIZATION, basic(service)?),
-        ClientAuthentication::Body(secret) => {
-            pairs.extend([("client_id", service.client_id.as_str()), ("client_secret", secret.expose())]);
+/// Names and values, each name once.
+struct Parameters<'a>(Vec<(&'a str, &'a str)>);
+
+impl<'a> Parameters<'a> {
+    fn set(&mut self, name: &'a str, value: &'a str) {
+        match self.0.iter_mut().find(|(known, _)| *known == name) {
+            Some((_, known)) => *known = value,
+            None => self.0.push((name, value)),
         }
-        ClientAuthentication::None => pairs.push(("client_id", &service.client_id)),
     }
-    form(request, &pairs)
-}
 
-fn form(request: Builder, pairs: &[(&str, &str)]) -> Made {
-    // Enough room, so that it is never moved: what would be left behind is not zeroized.
-    let room = pairs.iter().map(|(name, value)| name.len() + 3 * value.len() + 2).sum();
-    let mut form = form_urlencoded::Serializer::new(String::with_capacity(room));
-    let body = form.extend_pairs(pairs).finish().into_bytes();
-    finish(request.header(CONTENT_TYPE, "application/x-www-form-urlencoded"), body)
-}
+    fn extend(&mut self, others: &'a BTreeMap<String, String>) {
+        others.iter().for_each(|(name, value)| self.set(name, value));
+    }
 
-fn json(service: &Service, request: Builder, access_token: &str) -> Made {
-    let mut body = Vec::with_capacity(6 * access_token.len() + 32);
-    serde_json::to_writer(&mut body, &BTreeMap::from([("access_token", access_token)])).map_err(|_| unsendable())?;
-    finish(request.header(AUTHORIZATION, basic(service)?).header(CONTENT_TYPE, "application/json"), body)
+    /// Say who the client is, here or in a header of `request`.
+    fn authenticate(&mut self, service: &'a Service, request: Builder) -> Result<Builder, UpstreamError> {
+        match &service.authentication {
+            ClientAuthentication::Basic(_) => return Ok(request.header(AUTHORIZATION, basic(service)?)),
+            ClientAuthentication::Body(secret) => {
+                self.0.extend([("client_id", service.client_id.as_str()), ("client_secret", secret.expose())]);
+            }
+            ClientAuthentication::None => self.0.push(("client_id", &service.client_id)),
+        }
+        Ok(request)
+    }
+
+    fn send(&self, request: Builder, body: RequestBody) -> Made {
+        let (content_type, body) = match body {
+            // Clients leave the length of an empty body out, and some servers insist on it (RFC 9110 §8.6).
+            _ if self.0.is_empty() => return finish(request.header(CONTENT_LENGTH, 0), Vec::new()),
+            RequestBody::Form => ("application/x-www-form-urlencoded", self.form()),
+            RequestBody::Json => ("application/json", self.json()?),
+        };
+        finish(request.header(CONTENT_TYPE, content_type), body)
+    }
+
+    fn form(&self) -> Vec<u8> {
+        let mut form = form_urlencoded::Serializer::new(String::with_capacity(self.room(3)));
+        form.extend_pairs(&self.0).finish().into_bytes()
+    }
+
+    fn json(&self) -> Result<Vec<u8>, UpstreamError> {
+        let mut body = Vec::with_capacity(self.room(6));
+        let mut json = serde_json::Serializer::new(&mut body);
+        let mut object = json.serialize_map(Some(self.0.len())).map_err(|_| unsendable())?;
+        self.0.iter().try_for_each(|(name, value)| object.serialize_entry(name, value)).map_err(|_| unsendable())?;
+        object.end().map_err(|_| unsendable())?;
+        Ok(body)
+    }
+
+    /// Enough for a body in which a byte takes `most`, so that it is never moved: what would be left behind is not zeroized.
+    fn room(&self, most: usize) -> usize {
+        2 + self.0.iter().map(|(name, value)| most * (name.len() + value.len()) + 6).sum::<usize>()
+    }
 }
 
 /// Client id and secret, each form-encoded first (RFC 6749 §2.3.1).

@@ -1,12 +1,15 @@
 //! A service: where its endpoints are, how the client authenticates there, and what is odd about it.
 
 use http::Uri;
+use serde::Deserialize;
 
 use super::quirks::Quirks;
 use crate::address;
 use crate::upstream::SecretText;
 
-/// An authorization server, as data. The fields of a preset can be changed, for a GitHub of one's own for instance:
+/// An authorization server, as data. There is a preset for GitHub, Slack, Google, Microsoft Entra, Atlassian, Linear, Notion and
+/// Salesforce, each from the documentation that is named there. The fields of a preset can be changed, for a GitHub of one's own
+/// for instance:
 ///
 /// ```
 /// use mcp_token_lifecycle::upstream::{Endpoint, SecretText, Service};
@@ -16,7 +19,25 @@ use crate::upstream::SecretText;
 /// service.revocation = None;
 /// # Ok::<(), mcp_token_lifecycle::upstream::EndpointError>(())
 /// ```
-#[derive(Debug)]
+///
+/// A service that has no preset can be read from the application's configuration:
+///
+/// ```
+/// use mcp_token_lifecycle::upstream::Service;
+///
+/// let service: Service = serde_json::from_str(
+///     r#"{
+///         "client_id": "my-client",
+///         "authentication": { "basic": "the client secret" },
+///         "token_endpoint": "https://as.example/token",
+///         "revocation": ["https://as.example/revoke", "standard"],
+///         "quirks": { "body": "json", "refresh_codes": { "session_gone": "invalid_grant" } }
+///     }"#,
+/// )?;
+/// # Ok::<(), serde_json::Error>(())
+/// ```
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
 #[non_exhaustive]
 pub struct Service {
     /// The client id.
@@ -26,10 +47,13 @@ pub struct Service {
     /// Where tokens are refreshed (RFC 6749 §3.2).
     pub token_endpoint: Endpoint,
     /// Where tokens are revoked (RFC 7009 §2), if anywhere.
+    #[serde(default)]
     pub revocation: Option<(Endpoint, TokenRequest)>,
     /// Where tokens are introspected (RFC 7662 §2), if anywhere.
+    #[serde(default)]
     pub introspection: Option<(Endpoint, TokenRequest)>,
     /// How it departs from the specifications.
+    #[serde(default)]
     pub quirks: Quirks,
 }
 
@@ -42,7 +66,7 @@ impl Service {
             token_endpoint,
             revocation: None,
             introspection: None,
-            quirks: Quirks::NONE,
+            quirks: Quirks::default(),
         }
     }
 
@@ -58,7 +82,7 @@ impl Service {
         Self { introspection: Some((endpoint, TokenRequest::Standard)), ..self }
     }
 
-    /// GitHub, with [`Quirks::GITHUB`]. Refresh tokens rotate. A revocation takes back the user's whole authorization of the app,
+    /// GitHub, with [`Quirks::github`]. Refresh tokens rotate. A revocation takes back the user's whole authorization of the app,
     /// because GitHub has nothing else that ends a refresh token: "Delete an app authorization"
     /// (docs.github.com/en/rest/apps/oauth-applications).
     ///
@@ -67,17 +91,17 @@ impl Service {
     /// [`EndpointError`] if the client id does not fit into a URL.
     pub fn github(client_id: impl Into<String>, secret: SecretText) -> Result<Self, EndpointError> {
         let client_id = client_id.into();
-        let application = format!("https://api.github.com/applications/{client_id}");
+        let application = format!("https://api.github.com/applications/{}", segment(&client_id)?);
         let token_endpoint = Endpoint::parse("https://github.com/login/oauth/access_token")?;
         Ok(Self {
             revocation: Some((Endpoint::parse(&format!("{application}/grant"))?, TokenRequest::GitHub)),
             introspection: Some((Endpoint::parse(&format!("{application}/token"))?, TokenRequest::GitHub)),
-            quirks: Quirks::GITHUB,
+            quirks: Quirks::github(),
             ..Self::new(client_id, ClientAuthentication::Body(secret), token_endpoint)
         })
     }
 
-    /// Slack, for user tokens, with [`Quirks::SLACK_USER`]; for bot tokens set [`Quirks::SLACK_BOT`]. Refresh tokens rotate. A
+    /// Slack, for user tokens, with [`Quirks::slack_user`]; for bot tokens set [`Quirks::slack_bot`]. Refresh tokens rotate. A
     /// revocation ends the access token ("auth.revoke", docs.slack.dev); Slack does not say what becomes of the refresh token.
     ///
     /// # Errors
@@ -88,7 +112,7 @@ impl Service {
         Ok(Self {
             revocation: Some((Endpoint::parse("https://slack.com/api/auth.revoke")?, TokenRequest::Bearer)),
             introspection: Some((Endpoint::parse("https://slack.com/api/auth.test")?, TokenRequest::Bearer)),
-            quirks: Quirks::SLACK_USER,
+            quirks: Quirks::slack_user(),
             ..Self::new(client_id, ClientAuthentication::Basic(secret), token_endpoint)
         })
     }
@@ -104,13 +128,97 @@ impl Service {
         let token_endpoint = Endpoint::parse("https://oauth2.googleapis.com/token")?;
         Ok(Self {
             revocation: Some((Endpoint::parse("https://oauth2.googleapis.com/revoke")?, TokenRequest::TokenAlone)),
+            quirks: Quirks::google(),
             ..Self::new(client_id, ClientAuthentication::Body(secret), token_endpoint)
+        })
+    }
+
+    /// Microsoft Entra, with [`Quirks::entra`]. `tenant` is `common`, `organizations`, `consumers`, or the id or a domain of a
+    /// tenant. A refresh names the scope that was granted, so put tokens of one resource into the vault with the scope of that
+    /// resource. An answer has a new refresh token, and the old one stays alive for its time. There is no revocation endpoint:
+    /// the user or an administrator takes the consent back (myapps.microsoft.com, or the Microsoft Graph).
+    ///
+    /// # Errors
+    ///
+    /// [`EndpointError`] if the tenant does not fit into a URL.
+    pub fn entra(tenant: &str, client_id: impl Into<String>, secret: SecretText) -> Result<Self, EndpointError> {
+        let tenant = segment(tenant)?;
+        let token_endpoint = Endpoint::parse(&format!("https://login.microsoftonline.com/{tenant}/oauth2/v2.0/token"))?;
+        let service = Self::new(client_id, ClientAuthentication::Body(secret), token_endpoint);
+        Ok(Self { quirks: Quirks::entra(), ..service })
+    }
+
+    /// Atlassian (Jira, Confluence), with [`Quirks::atlassian`]: OAuth 2.0 (3LO). Refresh tokens rotate, and a spent one is dead.
+    /// There is no revocation endpoint in the documentation: the user ends the grant in the account's settings.
+    ///
+    /// # Errors
+    ///
+    /// None, as it is.
+    pub fn atlassian(client_id: impl Into<String>, secret: SecretText) -> Result<Self, EndpointError> {
+        let token_endpoint = Endpoint::parse("https://auth.atlassian.com/oauth/token")?;
+        let service = Self::new(client_id, ClientAuthentication::Body(secret), token_endpoint);
+        Ok(Self { quirks: Quirks::atlassian(), ..service })
+    }
+
+    /// Linear, with [`Quirks::linear`]. Refresh tokens rotate; a spent one gets the same successor for 30 minutes. A revocation
+    /// takes the token alone.
+    ///
+    /// # Errors
+    ///
+    /// None, as it is.
+    pub fn linear(client_id: impl Into<String>, secret: SecretText) -> Result<Self, EndpointError> {
+        let token_endpoint = Endpoint::parse("https://api.linear.app/oauth/token")?;
+        Ok(Self {
+            revocation: Some((Endpoint::parse("https://api.linear.app/oauth/revoke")?, TokenRequest::TokenAlone)),
+            quirks: Quirks::linear(),
+            ..Self::new(client_id, ClientAuthentication::Basic(secret), token_endpoint)
+        })
+    }
+
+    /// Notion, with [`Quirks::notion`]. Refresh tokens rotate, and an answer does not say how long its access token lives: the
+    /// vault refreshes when a lease comes back refused. Revocation and introspection take the access token.
+    ///
+    /// # Errors
+    ///
+    /// None, as it is.
+    pub fn notion(client_id: impl Into<String>, secret: SecretText) -> Result<Self, EndpointError> {
+        let at = |path| Endpoint::parse(&format!("https://api.notion.com/v1/oauth/{path}"));
+        Ok(Self {
+            revocation: Some((at("revoke")?, TokenRequest::AccessToken)),
+            introspection: Some((at("introspect")?, TokenRequest::AccessToken)),
+            quirks: Quirks::notion(),
+            ..Self::new(client_id, ClientAuthentication::Basic(secret), at("token")?)
+        })
+    }
+
+    /// Salesforce, with [`Quirks::salesforce`]. `host` is `login.salesforce.com`, `test.salesforce.com`, or the My Domain of the
+    /// organization. A refresh token stays, unless rotation is switched on for the application: "OAuth 2.0 Refresh Token Flow for
+    /// Renewed Sessions" (help.salesforce.com). A revocation takes the token alone, and with the refresh token ends its access
+    /// tokens too: "Revoking OAuth Tokens" (developer.salesforce.com/docs/platform/mobile-sdk/guide/oauth-revoking-tokens.html).
+    ///
+    /// # Errors
+    ///
+    /// [`EndpointError`] if the host is none.
+    pub fn salesforce(host: &str, client_id: impl Into<String>, secret: SecretText) -> Result<Self, EndpointError> {
+        let at = |path| Endpoint::parse(&format!("https://{}/services/oauth2/{path}", segment(host)?));
+        Ok(Self {
+            revocation: Some((at("revoke")?, TokenRequest::TokenAlone)),
+            quirks: Quirks::salesforce(),
+            ..Self::new(client_id, ClientAuthentication::Body(secret), at("token")?)
         })
     }
 }
 
+/// What becomes one part of an address: nothing that would begin another part.
+fn segment(text: &str) -> Result<&str, EndpointError> {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_');
+    let good = text.bytes().all(plain) && text.bytes().any(|byte| byte != b'.');
+    if good { Ok(text) } else { Err(EndpointError::of(text)) }
+}
+
 /// How the client proves who it is (RFC 6749 §2.3.1; the names of RFC 8414 §2 and RFC 7591 §2).
-#[derive(Debug)]
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum ClientAuthentication {
     /// `client_secret_basic`: both parts form-encoded first, as RFC 6749 §2.3.1 has it.
@@ -131,22 +239,27 @@ impl ClientAuthentication {
 }
 
 /// How a request about a token is made, be it for its revocation or for its introspection. Never with the token in the URL.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum TokenRequest {
-    /// `POST` of a form with the refresh token, or else the access token, from an authenticated client (RFC 7009 §2.1, RFC 7662
+    /// `POST` with the refresh token, or else the access token, and a hint, from an authenticated client (RFC 7009 §2.1, RFC 7662
     /// §2.1).
     Standard,
-    /// The same, but with the token alone: Google.
+    /// The same, but with the token alone, from a client without a name: Google, Linear, Salesforce.
     TokenAlone,
+    /// `POST` with the access token and no hint, from an authenticated client: Notion.
+    AccessToken,
     /// `POST` with the access token as bearer token and nothing else: Slack.
     Bearer,
     /// `DELETE` to revoke, `POST` to introspect, with the access token in a JSON body and the client in a `Basic` header: GitHub.
+    #[serde(rename = "github")]
     GitHub,
 }
 
 /// The address of an endpoint: `https`, or `http` on a loopback host.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
 pub struct Endpoint(Uri);
 
 impl Endpoint {
@@ -156,7 +269,7 @@ impl Endpoint {
     ///
     /// [`EndpointError`] for anything else.
     pub fn parse(url: &str) -> Result<Self, EndpointError> {
-        address::parse(url).map(Self).ok_or(EndpointError)
+        address::parse(url).map(Self).ok_or_else(|| EndpointError::of(url))
     }
 
     pub(super) fn uri(&self) -> &Uri {
@@ -164,8 +277,33 @@ impl Endpoint {
     }
 }
 
-/// An address to which no token goes: not absolute, or neither `https` nor on a loopback host.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("an endpoint must be https, or http on a loopback host, without user information or fragment")]
+impl TryFrom<String> for Endpoint {
+    type Error = EndpointError;
+
+    fn try_from(url: String) -> Result<Self, EndpointError> {
+        Self::parse(&url)
+    }
+}
+
+/// An address to which no token goes: not absolute, or neither `https` nor on a loopback host; or a client id, a tenant or a host
+/// that is no part of an address.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("an endpoint must be https, or http on a loopback host, without user information or fragment, got {shown:?}")]
 #[non_exhaustive]
-pub struct EndpointError;
+pub struct EndpointError {
+    shown: String,
+}
+
+impl EndpointError {
+    /// Of `url` without what may be secret: user information, query, fragment.
+    fn of(url: &str) -> Self {
+        const LONGEST: usize = 200;
+        let public = url.split(['?', '#']).next().unwrap_or_default();
+        let shown = match (public.split_once("://"), public.rsplit_once('@')) {
+            (Some((scheme, _)), Some((_, rest))) => format!("{scheme}://..@{rest}"),
+            (None, Some((_, rest))) => format!("..@{rest}"),
+            (_, None) => public.to_owned(),
+        };
+        Self { shown: shown.chars().take(LONGEST).collect() }
+    }
+}

@@ -52,8 +52,9 @@ impl<S: TokenStore> CredentialVault<S> {
     pub(crate) async fn make_room(&self, found: Held, withdrawal: Withdrawal) -> Result<(), VaultError> {
         // Until the new one is there, two records say the same: nobody goes to work on the one set aside. Should the call be cut
         // off here, it is revoked twice.
-        let retry_at = withdrawal.retry_at.max(self.now().saturating_add(self.policy.claim));
-        let state = State::Revoking(Withdrawal { retry_at, ..withdrawal });
+        let asked_at = self.now();
+        let retry_at = withdrawal.retry_at.max(asked_at.saturating_add(self.policy.claim));
+        let state = State::Revoking(Withdrawal { asked_at, retry_at, ..withdrawal });
         self.set_aside(&Held { state, ..found }).await?;
         Ok(())
     }

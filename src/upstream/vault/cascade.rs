@@ -78,7 +78,7 @@ impl<S: TokenStore + 'static> CredentialVault<S> {
     pub async fn reconcile<T: TokenStore>(&self, issuer: &TokenIssuer<T>) -> Result<usize, VaultError> {
         let (mut count, mut after, mut fault) = (0, None, None);
         loop {
-            let page = self.store.list(Select::All, after, PAGE).await?;
+            let page = self.noted(self.store.list(Select::All, after, PAGE).await)?;
             for record in page.records {
                 match self.reconcile_record(&record, issuer).await {
                     Ok(revoked) => count += revoked,

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
-use super::error::{VaultError, VaultErrorKind, corrupt};
+use super::error::{VaultError, corrupt};
 use super::held::{Held, Mark, State};
 use super::owner::Owner;
 use crate::family::FamilyId;
@@ -18,7 +18,7 @@ use crate::upstream::{Account, Credential, Secret, SecretText, StaticSecret};
 const MAX_LEN: usize = 60 * 1024;
 
 /// Of the layout below. Postcard tells variants by position: append them and no fields, or begin a new version.
-const VERSION: u8 = 1;
+const VERSION: u8 = 2;
 
 #[derive(Serialize, Deserialize)]
 struct Stored<'a> {
@@ -61,7 +61,12 @@ pub(crate) fn encode(held: Option<&Held>) -> Result<Zeroizing<Vec<u8>>, VaultErr
 
 /// Whether there is room for what may happen to `held`: to be checked whenever a secret comes in.
 pub(crate) fn check_length(held: &Held) -> Result<(), VaultError> {
-    if encode(Some(held))?.len() > MAX_LEN { Err(VaultError::new(VaultErrorKind::TooLarge)) } else { Ok(()) }
+    let length = encode(Some(held))?.len();
+    if length > MAX_LEN {
+        Err(VaultError::too_large("with all that is kept with it, it", length, MAX_LEN))
+    } else {
+        Ok(())
+    }
 }
 
 /// What [`encode`] made.

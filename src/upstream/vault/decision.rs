@@ -11,6 +11,9 @@
 //! | | after it | somebody refreshes: `Wait`; a failure was just now: `Refuse`, unavailable; otherwise `Refresh` |
 //! | any | needs authorization, is being revoked | `Refuse` |
 //!
+//! Where it says "unavailable" or `Wait`: if the service has refused for a reason that is not known, and for longer than the
+//! policy's limit, it is "needs authorization". The refresh is tried as before, and one that succeeds undoes that.
+//!
 //! And if the service has refused it before its time:
 //!
 //! | credential | when | act |
@@ -19,6 +22,7 @@
 //! | any other | always | `Discard` |
 
 use super::held::{Attempts, Held, State};
+use super::outage::Outage;
 use crate::time::Timestamp;
 use crate::upstream::policy::Age;
 use crate::upstream::{Credential, RefreshPolicy};
@@ -49,8 +53,8 @@ pub(crate) enum Refusal {
 
 const SERVE: Result<Act, Refusal> = Ok(Act::Serve { overdue: false });
 
-/// What to do with `held` at `now`.
-pub(crate) fn decide(held: &Held, policy: &RefreshPolicy, now: Timestamp) -> Result<Act, Refusal> {
+/// What to do with `held` at `now`. For the time of `outage` the store did not answer.
+pub(crate) fn decide(held: &Held, policy: &RefreshPolicy, outage: Outage, now: Timestamp) -> Result<Act, Refusal> {
     let attempts = attempts(held)?;
     let tokens = match &held.credential {
         Credential::Static(secret) => {
@@ -61,17 +65,22 @@ pub(crate) fn decide(held: &Held, policy: &RefreshPolicy, now: Timestamp) -> Res
     let [jitter, ..] = held.mark.0;
     match policy.age(tokens, held.obtained_at, jitter, now) {
         Age::Fresh => SERVE,
-        age if tokens.can_refresh(now) => refresh(attempts, age == Age::Due, now),
+        age if tokens.can_refresh(now) => refresh(attempts, age == Age::Due, policy, outage, now),
         Age::Due => SERVE,
         Age::Over => Err(Refusal::NeedsAuthorization),
     }
 }
 
-/// What to do with `held` at `now`, when the service has refused it.
-pub(crate) fn decide_refused(held: &Held, now: Timestamp) -> Result<Act, Refusal> {
+/// The same when the service has refused the secret.
+pub(crate) fn decide_refused(
+    held: &Held,
+    policy: &RefreshPolicy,
+    outage: Outage,
+    now: Timestamp,
+) -> Result<Act, Refusal> {
     let attempts = attempts(held)?;
     match &held.credential {
-        Credential::OAuth(tokens) if tokens.can_refresh(now) => refresh(attempts, false, now),
+        Credential::OAuth(tokens) if tokens.can_refresh(now) => refresh(attempts, false, policy, outage, now),
         _ => Ok(Act::Discard),
     }
 }
@@ -85,10 +94,18 @@ fn attempts(held: &Held) -> Result<Attempts, Refusal> {
 }
 
 /// Refresh, unless somebody does or nobody should just now.
-fn refresh(attempts: Attempts, is_good: bool, now: Timestamp) -> Result<Act, Refusal> {
-    match (attempts.live_claim(now), RefreshPolicy::holds_off(attempts.retry_at, now)) {
+fn refresh(
+    attempts: Attempts,
+    is_good: bool,
+    policy: &RefreshPolicy,
+    outage: Outage,
+    now: Timestamp,
+) -> Result<Act, Refusal> {
+    let holds_off = policy.holds_off(attempts.failed_at, attempts.retry_at, now);
+    match (attempts.live_claim(policy, outage, now), holds_off) {
         (None, false) => Ok(Act::Refresh { is_good }),
         _ if is_good => SERVE,
+        _ if policy.gives_up(attempts.refused_since, now) => Err(Refusal::NeedsAuthorization),
         (Some(claim), _) => Ok(Act::Wait { until: claim.until }),
         (None, true) => Err(Refusal::Unavailable { until: attempts.retry_at }),
     }
@@ -111,7 +128,7 @@ mod tests {
     }
 
     fn policy() -> RefreshPolicy {
-        RefreshPolicy { jitter_percent: 0, ..RefreshPolicy::standard() }
+        RefreshPolicy { jitter_percent: 0, clock_skew: Duration::ZERO, ..RefreshPolicy::standard() }
     }
 
     fn held(credential: Credential, state: State) -> Held {
@@ -133,8 +150,9 @@ mod tests {
     }
 
     fn active(claim_until: Option<u64>, retry_at: u64) -> State {
-        let claim = claim_until.map(|until| Claim { fence: 1, id: [0; 16], until: at(until) });
-        State::Active(Attempts { claim, retry_at: at(retry_at), ..Attempts::default() })
+        let claim = claim_until.map(|until| Claim { fence: 1, id: [0; 16], since: at(until - 30), until: at(until) });
+        let failed_at = at(retry_at.saturating_sub(60));
+        State::Active(Attempts { claim, failed_at, retry_at: at(retry_at), ..Attempts::default() })
     }
 
     /// Every second around every edge, with every combination of a claim and a pause, against the table at the top.
@@ -153,25 +171,74 @@ mod tests {
                         (_, Some(until), _) => Ok(Act::Wait { until: at(until) }),
                         (_, None, true) => Err(Refusal::Unavailable { until: at(retry_at) }),
                     };
-                    assert_eq!(decide(&held, &policy(), at(now)), expected, "{now} {claim_until:?} {retry_at}");
+                    assert_eq!(
+                        decide(&held, &policy(), Outage::default(), at(now)),
+                        expected,
+                        "{now} {claim_until:?} {retry_at}"
+                    );
                 }
             }
         }
     }
 
+    /// Two processes refresh at once, and a clock that is wrong stops neither, only if their clocks differ by more than the policy
+    /// allows.
     #[test]
-    fn a_date_from_a_wrong_clock_keeps_nobody_waiting() {
-        let decided = |state| decide(&held(Credential::OAuth(tokens()), state), &policy(), at(EXPIRES));
-        let (claim, pause) = (EXPIRES + 2 * 3_600, EXPIRES + RefreshPolicy::MAX_PAUSE.as_secs());
-        assert_eq!(decided(active(Some(claim), 0)), Ok(Act::Wait { until: at(claim) }));
-        assert_eq!(decided(active(None, pause)), Err(Refusal::Unavailable { until: at(pause) }));
-        assert_eq!(decided(active(Some(claim + 1), pause + 1)), Ok(Act::Refresh { is_good: false }));
+    fn claims_and_pauses_hold_for_clocks_within_the_skew() {
+        let policy = RefreshPolicy { clock_skew: Duration::from_secs(60), ..policy() };
+        let decided =
+            |state, now| decide(&held(Credential::OAuth(tokens()), state), &policy, Outage::default(), at(now));
+        let (refresh, wait) = (Ok(Act::Refresh { is_good: false }), Ok(Act::Wait { until: at(20_030) }));
+        let claimed = active(Some(20_030), 0);
+        for (now, expected) in [(19_939, refresh), (19_940, wait), (20_031, wait), (20_089, wait), (20_090, refresh)] {
+            assert_eq!(decided(claimed, now), expected, "{now}");
+        }
+        let attempts = Attempts { failed_at: at(20_000), retry_at: at(20_300), ..Attempts::default() };
+        let paused = State::Active(attempts);
+        let refused = Err(Refusal::Unavailable { until: at(20_300) });
+        for (now, expected) in [(19_939, refresh), (19_940, refused), (20_299, refused), (20_300, refresh)] {
+            assert_eq!(decided(paused, now), expected, "{now}");
+        }
+    }
+
+    #[test]
+    fn claim_holds_for_the_time_of_an_outage_longer() {
+        let claimed = held(Credential::OAuth(tokens()), active(Some(20_030), 0));
+        let outage = |from, until| Outage::of(at(from), at(until));
+        let wait = Ok(Act::Wait { until: at(20_030) });
+        for (outage, end) in
+            [(outage(19_000, 19_500), 20_030), (outage(20_010, 21_000), 21_020), (outage(19_000, 21_000), 21_030)]
+        {
+            let decided = |now| decide(&claimed, &policy(), outage, at(now));
+            assert_eq!((decided(end - 1), decided(end)), (wait, Ok(Act::Refresh { is_good: false })), "{outage:?}");
+        }
+    }
+
+    #[test]
+    fn refusals_beyond_the_limit_ask_for_authorization() {
+        let limit = policy().refusal_limit.as_secs();
+        let since = EXPIRES;
+        let attempts = |now: u64, retry_in| Attempts {
+            failed_at: at(now - 1),
+            retry_at: at(now + retry_in),
+            refused_since: Some(at(since)),
+            ..Attempts::default()
+        };
+        let decided = |now, retry_in| {
+            let held = held(Credential::OAuth(tokens()), State::Active(attempts(now, retry_in)));
+            decide(&held, &policy(), Outage::default(), at(now))
+        };
+        let last = since + limit - 1;
+        assert_eq!(decided(last, 10), Err(Refusal::Unavailable { until: at(last + 10) }));
+        assert_eq!(decided(last + 1, 10), Err(Refusal::NeedsAuthorization));
+        assert_eq!(decided(last + 1, 0), Ok(Act::Refresh { is_good: false }), "it is tried as before");
     }
 
     #[test]
     fn what_was_refused_is_refreshed_at_any_time_or_discarded() {
         for now in [OBTAINED, 10_800, EXPIRES] {
-            let refused = |credential, state| decide_refused(&held(credential, state), at(now));
+            let refused =
+                |credential, state| decide_refused(&held(credential, state), &policy(), Outage::default(), at(now));
             let tokens_in = |state| refused(Credential::OAuth(tokens()), state);
             assert_eq!(tokens_in(active(None, now)), Ok(Act::Refresh { is_good: false }));
             assert_eq!(tokens_in(active(Some(now + 1), 0)), Ok(Act::Wait { until: at(now + 1) }));
@@ -198,28 +265,28 @@ mod tests {
         let ended = tokens().refresh_expires_at(at(10_500));
         for tokens in [without, ended] {
             let held = held(Credential::OAuth(tokens), active(None, 0));
-            assert_eq!(decide(&held, &policy(), at(10_994)), SERVE);
-            assert_eq!(decide(&held, &policy(), at(10_995)), Err(Refusal::NeedsAuthorization));
+            assert_eq!(decide(&held, &policy(), Outage::default(), at(10_994)), SERVE);
+            assert_eq!(decide(&held, &policy(), Outage::default(), at(10_995)), Err(Refusal::NeedsAuthorization));
         }
         let ends_later = held(Credential::OAuth(tokens().refresh_expires_at(at(11_001))), active(None, 0));
-        assert_eq!(decide(&ends_later, &policy(), at(11_000)), Ok(Act::Refresh { is_good: false }));
-        assert_eq!(decide(&ends_later, &policy(), at(11_001)), Err(Refusal::NeedsAuthorization));
+        assert_eq!(decide(&ends_later, &policy(), Outage::default(), at(11_000)), Ok(Act::Refresh { is_good: false }));
+        assert_eq!(decide(&ends_later, &policy(), Outage::default(), at(11_001)), Err(Refusal::NeedsAuthorization));
     }
 
     #[test]
     fn what_does_not_expire_is_served_for_ever() {
         let held = held(Credential::OAuth(TokenSet { expires_at: None, ..tokens() }), active(None, 0));
-        assert_eq!(decide(&held, &policy(), at(u64::MAX)), SERVE);
+        assert_eq!(decide(&held, &policy(), Outage::default(), at(u64::MAX)), SERVE);
     }
 
     #[test]
     fn a_static_secret_is_served_and_overdue_from_its_date_on() {
         let secret = || StaticSecret::new(Secret::ApiKey(SecretText::new("k")), Scope::default());
         let forever = held(Credential::Static(secret()), active(None, 0));
-        assert_eq!(decide(&forever, &policy(), at(u64::MAX)), SERVE);
+        assert_eq!(decide(&forever, &policy(), Outage::default(), at(u64::MAX)), SERVE);
         let dated = held(Credential::Static(secret().rotate_by(at(500))), active(None, 0));
-        assert_eq!(decide(&dated, &policy(), at(499)), SERVE);
-        assert_eq!(decide(&dated, &policy(), at(500)), Ok(Act::Serve { overdue: true }));
+        assert_eq!(decide(&dated, &policy(), Outage::default(), at(499)), SERVE);
+        assert_eq!(decide(&dated, &policy(), Outage::default(), at(500)), Ok(Act::Serve { overdue: true }));
     }
 
     #[test]
@@ -233,7 +300,7 @@ mod tests {
                 _ => Err(Refusal::NeedsAuthorization),
             };
             for credential in [Credential::OAuth(tokens()), Credential::Static(secret())] {
-                assert_eq!(decide(&held(credential, state), &policy(), at(OBTAINED)), expected);
+                assert_eq!(decide(&held(credential, state), &policy(), Outage::default(), at(OBTAINED)), expected);
             }
         }
     }
@@ -249,7 +316,7 @@ mod tests {
                 for now in [0, 1, latest] {
                     let margin = margin.min(expires.saturating_sub(obtained) / 10);
                     let is_good = now < expires.saturating_sub(margin);
-                    let act = decide(&held, &policy, at(now));
+                    let act = decide(&held, &policy, Outage::default(), at(now));
                     assert!(is_good && act == SERVE || act == Ok(Act::Refresh { is_good }), "{act:?}");
                 }
             }

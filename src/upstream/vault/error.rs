@@ -6,13 +6,15 @@ use std::fmt;
 use crate::entropy::EntropyError;
 use crate::error::{Error, ErrorKind};
 use crate::store::StoreError;
-use crate::upstream::WrapError;
+use crate::upstream::{WrapError, WrappedKey};
 
 /// Why the vault could not do what it was asked, through no fault of the user's or of the service's. Answer 503: the
 /// credential is as it was. It carries no secret.
 #[derive(Debug)]
 pub struct VaultError {
     kind: VaultErrorKind,
+    /// Of what, or the bound and the value.
+    about: Option<String>,
     source: Option<Box<dyn StdError + Send + Sync>>,
 }
 
@@ -45,7 +47,21 @@ pub enum VaultErrorKind {
 
 impl VaultError {
     pub(crate) fn new(kind: VaultErrorKind) -> Self {
-        Self { kind, source: None }
+        Self { kind, about: None, source: None }
+    }
+
+    fn caused(kind: VaultErrorKind, source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
+        Self { source: Some(source.into()), ..Self::new(kind) }
+    }
+
+    /// The same, naming what it is about.
+    pub(crate) fn about(self, what: impl Into<String>) -> Self {
+        Self { about: Some(what.into()), ..self }
+    }
+
+    /// `what` is `got` bytes long and may have `most`.
+    pub(crate) fn too_large(what: &str, got: usize, most: usize) -> Self {
+        Self::new(VaultErrorKind::TooLarge).about(format!("{what} must be at most {most} bytes, got {got}"))
     }
 
     /// What kind of fault it is.
@@ -77,7 +93,8 @@ impl fmt::Display for VaultError {
             VaultErrorKind::TooLarge => "the credential is too long",
             VaultErrorKind::NoProvider => "there is no provider for the service",
             VaultErrorKind::Stopped => "the runtime has dropped the task",
-        })
+        })?;
+        self.about.as_ref().map_or(Ok(()), |about| write!(f, ": {about}"))
     }
 }
 
@@ -93,24 +110,26 @@ impl From<StoreError> for VaultError {
             StoreError::Unavailable(source) => (VaultErrorKind::StoreUnavailable, source),
             StoreError::Uncertain(source) => (VaultErrorKind::StoreUncertain, source),
         };
-        Self { kind, source: Some(source) }
+        Self::caused(kind, source)
     }
 }
 
 impl From<WrapError> for VaultError {
     fn from(error: WrapError) -> Self {
         match error {
-            WrapError::Unavailable(source) => Self { kind: VaultErrorKind::KeyUnavailable, source: Some(source) },
+            WrapError::Unavailable(source) => Self::caused(VaultErrorKind::KeyUnavailable, source),
             WrapError::UnknownKey => Self::new(VaultErrorKind::UnknownKey),
             WrapError::Corrupt => corrupt(),
-            WrapError::TooLong => Self::new(VaultErrorKind::TooLarge),
+            WrapError::TooLong { got } => {
+                Self::too_large("the wrapped data key, or its key id,", got, WrappedKey::MAX_LEN)
+            }
         }
     }
 }
 
 impl From<EntropyError> for VaultError {
     fn from(error: EntropyError) -> Self {
-        Self { kind: VaultErrorKind::Entropy, source: Some(Box::new(error)) }
+        Self::caused(VaultErrorKind::Entropy, error)
     }
 }
 
@@ -127,6 +146,6 @@ impl From<Error> for VaultError {
             ErrorKind::UnknownKey(_) => VaultErrorKind::UnknownKey,
             ErrorKind::Contention => VaultErrorKind::Contention,
         };
-        Self { kind, source: Some(Box::new(error)) }
+        Self::caused(kind, error)
     }
 }

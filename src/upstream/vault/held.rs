@@ -1,7 +1,10 @@
 //! A credential and what has happened to it: what one record holds.
 
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 
+use super::outage::Outage;
 use super::owner::Owner;
 use crate::time::Timestamp;
 use crate::upstream::{Account, Credential, RefreshPolicy, UpstreamReason};
@@ -61,16 +64,20 @@ pub(crate) struct Attempts {
     pub(crate) claim: Option<Claim>,
     /// How many have failed.
     pub(crate) failures: u32,
+    /// When the last one has failed.
+    pub(crate) failed_at: Timestamp,
     /// No other attempt before this.
     pub(crate) retry_at: Timestamp,
+    /// Since when the service has refused for a reason that is not known.
+    pub(crate) refused_since: Option<Timestamp>,
     /// The answer to one was lost, so the service may have replaced the refresh token.
     pub(crate) answer_lost: bool,
 }
 
 impl Attempts {
     /// The claim that keeps others from refreshing at `now`.
-    pub(crate) fn live_claim(&self, now: Timestamp) -> Option<Claim> {
-        self.claim.filter(|claim| RefreshPolicy::is_claimed(claim.until, now))
+    pub(crate) fn live_claim(&self, policy: &RefreshPolicy, outage: Outage, now: Timestamp) -> Option<Claim> {
+        self.claim.filter(|claim| claim.holds(policy, outage, now))
     }
 
     /// Whoever left a claim behind has not come back, and may have asked the service.
@@ -86,7 +93,15 @@ pub(crate) struct Claim {
     pub(crate) fence: u64,
     /// Random: tells two of the same number apart, of which the store has taken one and did not say which.
     pub(crate) id: [u8; 16],
+    pub(crate) since: Timestamp,
     pub(crate) until: Timestamp,
+}
+
+impl Claim {
+    /// Whether it keeps others from refreshing at `now`.
+    pub(crate) fn holds(&self, policy: &RefreshPolicy, outage: Outage, now: Timestamp) -> bool {
+        policy.is_claimed(self.since, self.until, outage.after(self.since), now)
+    }
 }
 
 /// How far a revocation has come.
@@ -95,10 +110,12 @@ pub(crate) struct Withdrawal {
     pub(crate) since: Timestamp,
     /// How often the service was asked. Who asks has counted first, so nobody else has the same number.
     pub(crate) attempts: u32,
+    /// When that was.
+    pub(crate) asked_at: Timestamp,
     /// Nobody else asks before this.
     pub(crate) retry_at: Timestamp,
-    /// A refresh was under way when it began, and its answer may come until then.
-    pub(crate) refresh_until: Option<Timestamp>,
+    /// A refresh was under way when it began, and its answer may still come.
+    pub(crate) refresh: Option<Claim>,
     /// The answer to a refresh was lost, so the service may have given tokens of which nobody knows.
     pub(crate) answer_lost: bool,
 }
@@ -106,14 +123,15 @@ pub(crate) struct Withdrawal {
 impl Withdrawal {
     /// Of what is leased to nobody since `since`: the service is to be told at once.
     pub(crate) fn begin(since: Timestamp) -> Self {
-        Self { since, attempts: 0, retry_at: Timestamp::default(), refresh_until: None, answer_lost: false }
+        let never = Timestamp::default();
+        Self { since, attempts: 0, asked_at: never, retry_at: never, refresh: None, answer_lost: false }
     }
 
     /// The same of what stood as `state` until `now`.
     pub(crate) fn of(state: State, now: Timestamp) -> Self {
         match state {
             State::Active(Attempts { claim, answer_lost, .. }) => {
-                Self { refresh_until: claim.map(|claim| claim.until), answer_lost, ..Self::begin(now) }
+                Self { refresh: claim, answer_lost, ..Self::begin(now) }
             }
             State::NeedsAuthorization { answer_lost, .. } => Self { answer_lost, ..Self::begin(now) },
             State::Revoking(withdrawal) => withdrawal,
@@ -121,7 +139,14 @@ impl Withdrawal {
     }
 
     pub(crate) fn may_have_successors(&self) -> bool {
-        self.answer_lost || self.refresh_until.is_some()
+        self.answer_lost || self.refresh.is_some()
+    }
+
+    /// Whether the service is to be left alone at `now`. If tokens may have been asked for, whose holder could not write them while
+    /// the store was away, that time comes on top.
+    pub(crate) fn holds_off(&self, policy: &RefreshPolicy, outage: Outage, now: Timestamp) -> bool {
+        let away = if self.answer_lost { outage.after(self.asked_at) } else { Duration::ZERO };
+        policy.holds_off(self.asked_at, self.retry_at.saturating_add(away), now)
     }
 
     /// Why its end may not be the end of all that came of it.

@@ -6,7 +6,7 @@ use super::held::{Held, State};
 use super::owner::Owner;
 use crate::grant::Scope;
 use crate::time::Timestamp;
-use crate::upstream::Credential;
+use crate::upstream::{Credential, RefreshPolicy};
 
 /// A credential without its secret.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -57,7 +57,7 @@ pub enum CredentialState {
 }
 
 impl CredentialInfo {
-    pub(crate) fn of(held: Held) -> Self {
+    pub(crate) fn of(held: Held, policy: &RefreshPolicy, now: Timestamp) -> Self {
         let (kind, expires_at, rotate_by) = match &held.credential {
             Credential::OAuth(tokens) => (CredentialKind::OAuth, tokens.expires_at, None),
             Credential::Static(secret) => (CredentialKind::Static, None, secret.rotate_by),
@@ -69,6 +69,9 @@ impl CredentialInfo {
             kind,
             scope: held.credential.scope().clone(),
             state: match held.state {
+                State::Active(attempts) if policy.gives_up(attempts.refused_since, now) => {
+                    CredentialState::NeedsAuthorization
+                }
                 State::Active(_) => CredentialState::Active,
                 State::NeedsAuthorization { .. } => CredentialState::NeedsAuthorization,
                 State::Revoking(_) => CredentialState::Revoking,

@@ -105,7 +105,7 @@ impl<S: TokenStore> CredentialVault<S> {
         let index = self.root().await?.subject(subject);
         let (all, fault) = self.listed(index).await?;
         let own = all.into_values().filter(|held| held.account.subject() == subject);
-        let mut infos: Vec<_> = own.map(CredentialInfo::of).collect();
+        let mut infos: Vec<_> = own.map(|held| CredentialInfo::of(held, &self.policy, self.now())).collect();
         infos.sort_by(|a, b| (&a.service, &a.name).cmp(&(&b.service, &b.name)));
         fault.map_or(Ok(infos), Err)
     }

@@ -67,10 +67,10 @@ impl<S: TokenStore + 'static> CredentialVault<S> {
             let (place, held) = self.find(&account).await?;
             let held = held.ok_or_else(|| LeaseError::NotFound { service: account.service.clone() })?;
             need.check_owner(&held, claims)?;
-            let now = self.now();
+            let (now, outage) = (self.now(), self.reach.last_outage());
             let act = match &refused {
-                Some(refused) if refused.is_of(&held) => decide_refused(&held, now),
-                _ => decide(&held, &self.policy, now),
+                Some(refused) if refused.is_of(&held) => decide_refused(&held, &self.policy, outage, now),
+                _ => decide(&held, &self.policy, outage, now),
             };
             let act = act.map_err(|refusal| refusal.of(&account, now))?;
             need.check_scope(&held)?;
@@ -102,7 +102,9 @@ impl<S: TokenStore + 'static> CredentialVault<S> {
                 }
                 Act::Wait { until } => {
                     if !patience.pause(&self.runtime).await {
-                        return Err(LeaseError::Unavailable { retry_after: until.since(now) });
+                        // The claim may hold beyond its own end: for the clocks, or for an outage.
+                        let retry_after = until.since(now).max(self.policy.first_pause);
+                        return Err(LeaseError::Unavailable { retry_after });
                     }
                 }
             }

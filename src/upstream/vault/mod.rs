@@ -11,6 +11,7 @@
 //! | `cascade` | whose end brings it about |
 //! | `upkeep` | revocations that are to be retried, new wrappings, the purge |
 //! | `held`, `content`, `record`, `root`, `storage` | a credential as it stands, as bytes, as a sealed record, and where that is |
+//! | `outage` | when the store was out of reach |
 //! | `error` | faults of the vault's own side |
 
 mod aside;
@@ -24,6 +25,7 @@ mod keeping;
 mod lease;
 mod lease_error;
 mod leasing;
+mod outage;
 mod owner;
 mod record;
 mod refresh;
@@ -40,6 +42,7 @@ use std::fmt;
 use std::sync::{Arc, OnceLock};
 
 use self::held::Held;
+use self::outage::Reach;
 use self::root::Root;
 use crate::audit::{Action, AuditEvent, AuditSink, NoAudit, Reason};
 use crate::claims::AccessClaims;
@@ -104,6 +107,7 @@ pub struct CredentialVault<S> {
     wrapper: Arc<dyn KeyWrapper>,
     providers: HashMap<Arc<str>, Arc<dyn UpstreamProvider>>,
     pub(crate) root: Arc<OnceLock<Root>>,
+    pub(crate) reach: Arc<Reach>,
 }
 
 impl<S: TokenStore> CredentialVault<S> {
@@ -122,6 +126,7 @@ impl<S: TokenStore> CredentialVault<S> {
             wrapper,
             providers: HashMap::new(),
             root: Arc::default(),
+            reach: Arc::default(),
         }
     }
 
@@ -218,6 +223,7 @@ impl<S> Clone for CredentialVault<S> {
             wrapper: self.wrapper.clone(),
             providers: self.providers.clone(),
             root: self.root.clone(),
+            reach: self.reach.clone(),
         }
     }
 }

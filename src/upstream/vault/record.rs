@@ -7,7 +7,7 @@
 
 use zeroize::Zeroizing;
 
-use super::error::{VaultError, VaultErrorKind, corrupt};
+use super::error::{VaultError, corrupt};
 use crate::crypto;
 use crate::sealed::Kind;
 use crate::store::{Record, RecordKey};
@@ -34,7 +34,8 @@ pub(crate) fn seal(
     payload.extend_from_slice(nonce);
     let from = payload.len();
     payload.extend_from_slice(content);
-    envelope.content.seal(nonce, &content_data(record.key), &mut payload, from).ok_or_else(too_large)?;
+    let sealed = envelope.content.seal(nonce, &content_data(record.key), &mut payload, from);
+    sealed.ok_or_else(|| VaultError::too_large("its content", content.len(), Record::MAX_PAYLOAD))?;
     finish(Record { payload, ..record }, envelope)
 }
 
@@ -69,7 +70,7 @@ fn header(wrapped: &WrappedKey, body: usize) -> Result<Vec<u8>, VaultError> {
     let (id, bytes) = (wrapped.key_id().as_bytes(), wrapped.as_bytes());
     let length = |part: &[u8]| match u16::try_from(part.len()) {
         Ok(length) if part.len() <= WrappedKey::MAX_LEN => Ok(length.to_be_bytes()),
-        _ => Err(too_large()),
+        _ => Err(VaultError::too_large("the wrapped data key, or its key id,", part.len(), WrappedKey::MAX_LEN)),
     };
     let mut payload = Vec::with_capacity(1 + 2 + id.len() + 2 + bytes.len() + body + TAG);
     payload.push(Kind::UPSTREAM);
@@ -80,7 +81,11 @@ fn header(wrapped: &WrappedKey, body: usize) -> Result<Vec<u8>, VaultError> {
 fn finish(mut record: Record, envelope: &Envelope) -> Result<Record, VaultError> {
     let tag = tag(&record, &record.payload, envelope);
     record.payload.extend_from_slice(&tag);
-    if record.payload.len() > Record::MAX_PAYLOAD { Err(too_large()) } else { Ok(record) }
+    let length = record.payload.len();
+    match length > Record::MAX_PAYLOAD {
+        true => Err(VaultError::too_large("its record", length, Record::MAX_PAYLOAD)),
+        false => Ok(record),
+    }
 }
 
 /// Nonce and ciphertext, once the tag was found to be right.
@@ -119,8 +124,4 @@ fn content_data(key: RecordKey) -> [u8; 17] {
     let mut data = [Kind::UPSTREAM; 17];
     data[1..].copy_from_slice(key.as_bytes());
     data
-}
-
-fn too_large() -> VaultError {
-    VaultError::new(VaultErrorKind::TooLarge)
 }

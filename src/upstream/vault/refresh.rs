@@ -27,7 +27,7 @@ impl<S: TokenStore + 'static> CredentialVault<S> {
     pub(crate) async fn refresh(&self, place: Place, held: Held, patience: &mut Patience) -> Result<bool, VaultError> {
         let Some(provider) = self.provider(held.account.service()) else {
             self.report(UpstreamAct::RefreshFailed, Some(UpstreamReason::NoProvider), &held);
-            return Err(VaultError::new(VaultErrorKind::NoProvider));
+            return Err(VaultError::new(VaultErrorKind::NoProvider).about(held.account.service()));
         };
         let vault = self.clone();
         let refresh = self.runtime.in_background(async move {
@@ -43,10 +43,12 @@ impl<S: TokenStore + 'static> CredentialVault<S> {
     /// Claim the refresh of `held`; `None` if somebody else was faster.
     async fn claim(&self, place: &Place, mut held: Held) -> Result<Option<Attempt>, VaultError> {
         let State::Active(attempts) = held.state else { return Ok(None) };
+        let since = self.now();
         let claim = Claim {
             fence: attempts.fence.saturating_add(1),
             id: self.random()?,
-            until: self.now().saturating_add(self.policy.claim),
+            since,
+            until: since.saturating_add(self.policy.claim),
         };
         let answer_lost = attempts.may_have_successors();
         held.state = State::Active(Attempts { fence: claim.fence, claim: Some(claim), answer_lost, ..attempts });

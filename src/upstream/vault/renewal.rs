@@ -7,7 +7,7 @@ use super::held::{Held, Mark, State, Withdrawal};
 use super::refresh::PERSISTENCE;
 use super::settle::{Failure, Outcome};
 use crate::store::{RecordKey, TokenStore};
-use crate::upstream::{Credential, RefreshPolicy, Revocation, UpstreamAct, UpstreamReason};
+use crate::upstream::{Credential, Revocation, UpstreamAct, UpstreamReason};
 
 impl<S: TokenStore + 'static> CredentialVault<S> {
     /// Refresh `held`, which is being revoked under `key`, and tell the service with the new tokens. They are kept first, so a
@@ -20,14 +20,16 @@ impl<S: TokenStore + 'static> CredentialVault<S> {
         withdrawal: Withdrawal,
     ) -> Result<bool, VaultError> {
         let (asked_at, from, mark) = (self.now(), held.mark, Mark(self.random()?));
-        if let Some(until) = withdrawal.refresh_until.filter(|until| RefreshPolicy::is_claimed(*until, asked_at)) {
+        let outage = self.reach.last_outage();
+        if let Some(claim) = withdrawal.refresh.filter(|claim| claim.holds(&self.policy, outage, asked_at)) {
             // Two would spend one refresh token. What the other one gets is revoked when it comes.
-            let failure = Failure { reason: UpstreamReason::Refreshing, retry_after: Some(until.since(asked_at)) };
+            let failure =
+                Failure { reason: UpstreamReason::Refreshing, retry_after: Some(claim.until.since(asked_at)) };
             return self.conclude_withdrawal(key, held, withdrawal, Err(failure)).await;
         }
         let answer_lost = withdrawal.may_have_successors();
         let retry_at = asked_at.saturating_add(self.policy.claim);
-        let asked = Withdrawal { retry_at, refresh_until: None, answer_lost: true, ..withdrawal };
+        let asked = Withdrawal { asked_at, retry_at, refresh: None, answer_lost: true, ..withdrawal };
         held.state = State::Revoking(asked);
         let is_ours = |found, current: &Withdrawal| found == from && current.attempts == asked.attempts;
         let noted = self.replace_withdrawn(key, from, is_ours, Some(&held)).await?;
@@ -37,11 +39,12 @@ impl<S: TokenStore + 'static> CredentialVault<S> {
         let answer = provider.refresh(tokens).await;
         let known = Withdrawal { answer_lost, ..asked };
         let (withdrawal, answer) = match Outcome::of(answer, tokens, held.obtained_at, asked_at) {
-            Outcome::Refreshed(tokens, _) => {
-                let retry_at = self.now().saturating_add(self.policy.claim);
-                let renewed = Withdrawal { retry_at, answer_lost: false, ..asked };
+            Outcome::Refreshed(tokens, obtained_at, _) => {
+                let asked_at = self.now();
+                let retry_at = asked_at.saturating_add(self.policy.claim);
+                let renewed = Withdrawal { asked_at, retry_at, answer_lost: false, ..asked };
                 let (state, credential) = (State::Revoking(renewed), Credential::OAuth(tokens));
-                let next = Held { mark, obtained_at: asked_at, state, credential, ..held };
+                let next = Held { mark, obtained_at, state, credential, ..held };
                 return self.revoke_renewed(key, from, next, renewed).await;
             }
             Outcome::InvalidGrant if answer_lost => (known, Err(UpstreamReason::AnswerLost.into())),

@@ -8,6 +8,9 @@
 //! another secret of a lower or the same generation knows that the own one was revoked, and that what came of it has to be
 //! revoked too. Of a higher one nobody can tell, and it is left alone: a revocation may end the grant that both came from.
 //!
+//! New tokens without an access token that can be used are new tokens like others: the old access token stays beside the new refresh
+//! token, and the refresh counts as failed.
+//!
 //! | outcome | in the store | written |
 //! |---|---|---|
 //! | new tokens | the secret they were made from; active, or needs authorization | active, the next generation |
@@ -15,6 +18,7 @@
 //! | | nothing, or it is gone | aside: the new tokens, to be revoked at once |
 //! | | another secret of a lower or the same generation | the same |
 //! | | another secret | nothing: the new tokens are dropped |
+//! | a new refresh token alone | as for new tokens | as for new tokens, and when to try again |
 //! | `invalid_grant` | the secret, under our claim | needs authorization |
 //! | another failure | the secret, under our claim | no claim, and when to try again |
 //! | any failure | the secret, being revoked since our claim | to be revoked, without a refresh under way |
@@ -37,8 +41,8 @@ pub(crate) struct Attempt {
 
 /// What it has come to.
 pub(crate) enum Outcome {
-    /// New tokens, and when they were asked for.
-    Refreshed(TokenSet, Timestamp),
+    /// New tokens, and since when their access token is here; and why it is still the old one.
+    Refreshed(TokenSet, Timestamp, Option<Failure>),
     InvalidGrant,
     Failed(Failure),
 }
@@ -91,7 +95,13 @@ impl Outcome {
         asked_at: Timestamp,
     ) -> Self {
         match answer {
-            Ok(new) => Self::Refreshed(old.successor(new, obtained_at, asked_at), asked_at),
+            Ok(new) => {
+                let (since, failure) = match new.access_token {
+                    Some(_) => (asked_at, None),
+                    None => (obtained_at, Some(UpstreamReason::UnusableToken.into())),
+                };
+                Self::Refreshed(old.successor(new, obtained_at, asked_at), since, failure)
+            }
             Err(UpstreamError::InvalidGrant) => Self::InvalidGrant,
             Err(error) => Self::Failed(Failure::of(&error)),
         }
@@ -107,7 +117,21 @@ pub(crate) fn settle(
     now: Timestamp,
 ) -> Settlement {
     match outcome {
-        Outcome::Refreshed(tokens, asked_at) => settle_success(current, attempt, tokens, *asked_at, now),
+        Outcome::Refreshed(tokens, since, failure) => {
+            let failures = match &current {
+                Some(Held { state: State::Active(attempts), .. }) => attempts.failures,
+                _ => 0,
+            };
+            let before = Attempts { failures, ..Attempts::default() };
+            let failed = failure.map(|failure| before.failed(failure, attempt, policy, now));
+            let settled = settle_success(current, attempt, tokens, *since, failed, now);
+            match (failure, settled.act) {
+                (Some(failure), UpstreamAct::Refresh) => {
+                    Settlement { act: UpstreamAct::RefreshFailed, ..settled }.because(failure.reason)
+                }
+                _ => settled,
+            }
+        }
         Outcome::InvalidGrant => settle_failure(current, attempt, UpstreamReason::InvalidGrant.into(), policy, now),
         Outcome::Failed(failure) => settle_failure(current, attempt, *failure, policy, now),
     }
@@ -117,17 +141,19 @@ fn settle_success(
     current: Option<Held>,
     attempt: &Attempt,
     tokens: &TokenSet,
-    asked_at: Timestamp,
+    obtained_at: Timestamp,
+    failed: Option<Attempts>,
     now: Timestamp,
 ) -> Settlement {
     let from = &attempt.from;
+    let attempts = failed.unwrap_or_default();
     let to_revoke = State::Revoking(Withdrawal::begin(now));
     let next = |state| Held {
         account: from.account.clone(),
         owner: from.owner.clone(),
         generation: from.generation.saturating_add(1),
         mark: attempt.mark,
-        obtained_at: asked_at,
+        obtained_at,
         state,
         credential: Credential::OAuth(tokens.copy()),
     };
@@ -141,8 +167,8 @@ fn settle_success(
             return Settlement { aside: true, ..Settlement::new(UpstreamAct::Revoke, Some(next(to_revoke))) };
         }
         _ if current.mark != from.mark => return Settlement::new(UpstreamAct::Superseded, None),
-        State::Active(Attempts { fence, .. }) => State::Active(Attempts { fence, ..Attempts::default() }),
-        State::NeedsAuthorization { .. } => State::Active(Attempts::default()),
+        State::Active(Attempts { fence, .. }) => State::Active(Attempts { fence, ..attempts }),
+        State::NeedsAuthorization { .. } => State::Active(attempts),
         State::Revoking(Withdrawal { since, .. }) => State::Revoking(Withdrawal::begin(since)),
     };
     Settlement::new(UpstreamAct::Refresh, Some(next(state)))
@@ -151,20 +177,22 @@ fn settle_success(
 fn settle_failure(
     current: Option<Held>,
     attempt: &Attempt,
-    Failure { reason, retry_after }: Failure,
+    failure: Failure,
     policy: &RefreshPolicy,
     now: Timestamp,
 ) -> Settlement {
-    let [jitter, ..] = attempt.mark.0;
-    let later = |failures| now.saturating_add(policy.pause(failures, retry_after, jitter));
+    let reason = failure.reason;
     let nothing = Settlement::new(UpstreamAct::RefreshFailed, None).because(reason);
     let Some(current) = current.filter(|current| current.mark == attempt.from.mark) else { return nothing };
     let attempts = match current.state {
         State::Active(attempts) if attempts.claim == Some(attempt.claim) => attempts,
-        State::Revoking(withdrawal) if withdrawal.refresh_until == Some(attempt.claim.until) => {
+        State::Revoking(withdrawal) if withdrawal.refresh == Some(attempt.claim) => {
             let answer_lost = withdrawal.answer_lost || reason == UpstreamReason::Uncertain;
-            let retry_at = if reason == UpstreamReason::InvalidGrant { now } else { later(1) };
-            let withdrawal = Withdrawal { retry_at, refresh_until: None, answer_lost, ..withdrawal };
+            let retry_at = match reason {
+                UpstreamReason::InvalidGrant => now,
+                _ => failure.retry_at(1, attempt, policy, now),
+            };
+            let withdrawal = Withdrawal { asked_at: now, retry_at, refresh: None, answer_lost, ..withdrawal };
             let next = Held { state: State::Revoking(withdrawal), ..current };
             return Settlement::new(UpstreamAct::RefreshFailed, Some(next)).because(reason);
         }
@@ -176,16 +204,39 @@ fn settle_failure(
         let reason = if attempts.answer_lost { UpstreamReason::AnswerLost } else { reason };
         return Settlement::new(UpstreamAct::NeedsAuthorization, Some(next)).because(reason);
     }
-    let failures = attempts.failures.saturating_add(1);
-    let next = Attempts {
-        fence: attempts.fence,
-        claim: None,
-        failures,
-        retry_at: later(failures),
-        answer_lost: attempts.answer_lost || reason == UpstreamReason::Uncertain,
-    };
+    let next = attempts.failed(failure, attempt, policy, now);
+    // Once, when the limit is passed.
+    let gives_up = |at| policy.gives_up(next.refused_since, at);
+    let is_given_up = gives_up(now) && !gives_up(attempts.failed_at);
     let next = Held { state: State::Active(next), ..current };
-    Settlement::new(UpstreamAct::RefreshFailed, Some(next)).because(reason)
+    match is_given_up {
+        true => Settlement::new(UpstreamAct::NeedsAuthorization, Some(next)).because(UpstreamReason::Refused),
+        false => Settlement::new(UpstreamAct::RefreshFailed, Some(next)).because(reason),
+    }
+}
+
+impl Failure {
+    /// When to try again after so many failures.
+    fn retry_at(self, failures: u32, attempt: &Attempt, policy: &RefreshPolicy, now: Timestamp) -> Timestamp {
+        let [jitter, ..] = attempt.mark.0;
+        now.saturating_add(policy.pause(failures, self.retry_after, jitter))
+    }
+}
+
+impl Attempts {
+    /// After one more failure, which was `attempt` and is known at `now`.
+    fn failed(self, failure: Failure, attempt: &Attempt, policy: &RefreshPolicy, now: Timestamp) -> Self {
+        let failures = self.failures.saturating_add(1);
+        Self {
+            fence: self.fence,
+            claim: None,
+            failures,
+            failed_at: now,
+            retry_at: failure.retry_at(failures, attempt, policy, now),
+            refused_since: failure.reason.refused_since(self.refused_since, now),
+            answer_lost: self.answer_lost || failure.reason == UpstreamReason::Uncertain,
+        }
+    }
 }
 
 #[cfg(test)]
@@ -194,8 +245,10 @@ mod tests {
     use crate::grant::Scope;
     use crate::upstream::{Account, Owner, SecretText};
 
-    const OURS: Claim = Claim { fence: 7, id: [1; 16], until: Timestamp::from_unix(130) };
-    const THEIRS: Claim = Claim { fence: 8, id: [2; 16], until: Timestamp::from_unix(160) };
+    const OURS: Claim =
+        Claim { fence: 7, id: [1; 16], since: Timestamp::from_unix(100), until: Timestamp::from_unix(130) };
+    const THEIRS: Claim =
+        Claim { fence: 8, id: [2; 16], since: Timestamp::from_unix(130), until: Timestamp::from_unix(160) };
     const ASKED: Timestamp = Timestamp::from_unix(140);
     const NOW: Timestamp = Timestamp::from_unix(150);
     const OLD: Mark = Mark([1; 16]);
@@ -222,8 +275,9 @@ mod tests {
     const REVOKING: State = State::Revoking(Withdrawal {
         since: NOW,
         attempts: 3,
+        asked_at: NOW,
         retry_at: Timestamp::from_unix(900),
-        refresh_until: Some(OURS.until),
+        refresh: Some(OURS),
         answer_lost: false,
     });
     const OVER: State = State::NeedsAuthorization { since: NOW, answer_lost: false };
@@ -239,7 +293,7 @@ mod tests {
 
     #[test]
     fn new_tokens_take_the_place_of_the_secret_they_were_made_from_and_of_no_other() {
-        let outcome = Outcome::Refreshed(TokenSet::new(SecretText::new("new"), Scope::default()), ASKED);
+        let outcome = Outcome::Refreshed(TokenSet::new(SecretText::new("new"), Scope::default()), ASKED, None);
         let fresh = |fence| State::Active(Attempts { fence, ..Attempts::default() });
         let to_revoke = State::Revoking(Withdrawal::begin(NOW));
         for state in every_state() {
@@ -291,15 +345,58 @@ mod tests {
                 Outcome::InvalidGrant => OVER,
                 _ => {
                     let retry_at = NOW.saturating_add(Duration::from_secs(4));
-                    State::Active(Attempts { fence: 8, claim: None, failures: 3, retry_at, answer_lost })
+                    let attempts = Attempts { fence: 8, failures: 3, failed_at: NOW, retry_at, ..Attempts::default() };
+                    State::Active(Attempts { answer_lost, ..attempts })
                 }
             };
             assert_eq!(written.state, expected);
             let written = settled(Some(held(OLD, REVOKING)), &outcome).write.expect("it is written");
             let State::Revoking(withdrawal) = written.state else { panic!("still being revoked") };
-            assert_eq!((withdrawal.refresh_until, withdrawal.answer_lost), (None, answer_lost));
+            assert_eq!((withdrawal.refresh, withdrawal.answer_lost), (None, answer_lost));
             let pause = if matches!(outcome, Outcome::InvalidGrant) { 0 } else { 1 };
             assert_eq!((withdrawal.attempts, withdrawal.retry_at.since(NOW).as_secs()), (3, pause));
         }
+    }
+    #[test]
+    fn rotation_without_an_access_token_keeps_the_refresh_token() {
+        let old = TokenSet::new(SecretText::new("old"), Scope::default()).refresh_token(SecretText::new("r"));
+        let obtained = Timestamp::from_unix(100);
+        let outcome = Outcome::of(Ok(Refreshed::rotated(SecretText::new("next"))), &old, obtained, ASKED);
+        let settled = settled(Some(held(OLD, active(Some(OURS)))), &outcome);
+        assert_eq!((settled.act, settled.reason), (UpstreamAct::RefreshFailed, Some(UpstreamReason::UnusableToken)));
+        let written = settled.write.expect("it is written");
+        let retry_at = NOW.saturating_add(Duration::from_secs(4));
+        let failed = Attempts { fence: 8, failures: 3, failed_at: NOW, retry_at, ..Attempts::default() };
+        assert_eq!((written.mark, written.obtained_at, written.state), (NEW, obtained, State::Active(failed)));
+        let Credential::OAuth(tokens) = written.credential else { panic!("tokens") };
+        assert_eq!((tokens.access_token.expose(), tokens.refresh_token.unwrap().expose()), ("old", "next"));
+    }
+
+    #[test]
+    fn refusals_are_reported_once_when_the_limit_is_passed() {
+        let policy = RefreshPolicy::standard();
+        let limit = policy.refusal_limit.as_secs();
+        let attempt = Attempt { from: held(OLD, active(Some(OURS))), claim: OURS, mark: NEW };
+        let mut current = held(OLD, active(Some(OURS)));
+        let mut fail = |reason: UpstreamReason, seconds| {
+            let now = NOW.saturating_add(Duration::from_secs(seconds));
+            let State::Active(attempts) = current.state else { panic!("active") };
+            let claimed = State::Active(Attempts { claim: Some(OURS), ..attempts });
+            let claimed = Held { state: claimed, account: current.account.clone(), ..held(OLD, claimed) };
+            let settled = settle(Some(claimed), &attempt, &Outcome::Failed(reason.into()), &policy, now);
+            current = settled.write.expect("it is written");
+            (settled.act, settled.reason)
+        };
+        use UpstreamReason::{Configuration, Refused, Unavailable};
+        let failed = |reason| (UpstreamAct::RefreshFailed, Some(reason));
+        let given_up = (UpstreamAct::NeedsAuthorization, Some(Refused));
+        assert_eq!(fail(Refused, 0), failed(Refused));
+        assert_eq!(fail(Unavailable, 60), failed(Unavailable), "it is no answer");
+        assert_eq!(fail(Refused, limit - 1), failed(Refused));
+        assert_eq!(fail(Refused, limit), given_up);
+        assert_eq!(fail(Refused, limit + 1), failed(Refused));
+        assert_eq!(fail(Configuration, limit + 2), failed(Configuration), "now it is known why");
+        assert_eq!(fail(Refused, limit + 3), failed(Refused));
+        assert_eq!(fail(Refused, 2 * limit + 3), given_up);
     }
 }

@@ -13,10 +13,10 @@ use super::held::Held;
 use super::record::{self, context};
 use super::root::Root;
 use crate::issuer::{MAX_ATTEMPTS, PAGE};
-use crate::store::{Commit, IndexKey, Record, RecordKey, Select, TokenStore};
+use crate::store::{Commit, IndexKey, Record, RecordKey, Select, StoreError, TokenStore};
 use crate::time::Timestamp;
-use crate::upstream::Account;
 use crate::upstream::keys::Envelope;
+use crate::upstream::{Account, WrapError};
 
 const FOR_EVER: Timestamp = Timestamp::from_unix(i64::MAX as u64);
 
@@ -60,11 +60,16 @@ impl<S: TokenStore> CredentialVault<S> {
 
     /// What is in the record under `key`: nothing if there is no such record, or its credential is gone.
     pub(crate) async fn load(&self, key: RecordKey) -> Result<(Place, Option<Held>), VaultError> {
-        match self.store.get(key).await? {
+        match self.noted(self.store.get(key).await)? {
             None => Ok((Place::empty(key), None)),
             Some(record) if record.key == key => self.open(&record).await,
             Some(_) => Err(corrupt()),
         }
+    }
+
+    /// The answer of the store, of which it is noted that there was one, or none.
+    pub(crate) fn noted<T>(&self, answer: Result<T, StoreError>) -> Result<T, StoreError> {
+        self.reach.note(answer, self.now())
     }
 
     /// What is in `record`.
@@ -76,7 +81,11 @@ impl<S: TokenStore> CredentialVault<S> {
 
     async fn unseal(&self, record: &Record) -> Result<(Arc<Envelope>, Zeroizing<Vec<u8>>), VaultError> {
         let (key_id, bytes) = record::wrapped(record)?;
-        let envelope = self.keys.open(key_id, bytes, &context(record.key), self.now()).await?;
+        let envelope = self.keys.open(key_id, bytes, &context(record.key), self.now()).await;
+        let envelope = envelope.map_err(|error| match error {
+            WrapError::UnknownKey => VaultError::from(error).about(key_id),
+            _ => error.into(),
+        })?;
         let content = record::open(record, &envelope)?;
         Ok((envelope, content))
     }
@@ -117,7 +126,7 @@ impl<S: TokenStore> CredentialVault<S> {
         };
         let record = Record::new(place.key, place.version.saturating_add(1), expires_at, indexes, Vec::new());
         let record = record::seal(record, content, &envelope, &self.random()?)?;
-        Ok(self.store.commit(record).await?)
+        Ok(self.noted(self.store.commit(record).await)?)
     }
 
     /// Every record listed under `index`, by its key, and what kept one from being read.
@@ -127,7 +136,7 @@ impl<S: TokenStore> CredentialVault<S> {
     ) -> Result<(BTreeMap<RecordKey, Held>, Option<VaultError>), VaultError> {
         let (mut all, mut fault, mut after) = (BTreeMap::new(), None, None);
         loop {
-            let page = self.store.list(Select::Index(index), after, PAGE).await?;
+            let page = self.noted(self.store.list(Select::Index(index), after, PAGE).await)?;
             // The seal vouches for the index keys of a record; the store's word alone would not do.
             for record in page.records.iter().filter(|record| record.indexes.contains(&index)) {
                 match self.open(record).await {
@@ -159,7 +168,7 @@ impl<S: TokenStore> CredentialVault<S> {
     /// `None` if another vault was faster.
     async fn find_or_make_root(&self) -> Result<Option<Root>, VaultError> {
         let place = Root::place();
-        if let Some(record) = self.store.get(place).await? {
+        if let Some(record) = self.noted(self.store.get(place).await)? {
             if record.key != place {
                 return Err(corrupt());
             }

@@ -27,7 +27,7 @@ impl<S: TokenStore + 'static> CredentialVault<S> {
         let primary = self.keys.primary().await?;
         let (mut count, mut after, mut fault) = (0, None, None);
         loop {
-            let page = self.store.list(Select::All, after, PAGE).await?;
+            let page = self.noted(self.store.list(Select::All, after, PAGE).await)?;
             for record in page.records.into_iter().filter(sealed::is_upstream) {
                 match self.rewrap_record(record, &primary).await {
                     Ok(wrapped) => count += usize::from(wrapped),
@@ -55,10 +55,10 @@ impl<S: TokenStore + 'static> CredentialVault<S> {
             }
             let wrapped = WrappedKey::new(key_id, bytes.to_vec());
             let next = record::rewrap(&record, &*self.keys.rewrap(&wrapped, &context(key)).await?)?;
-            if self.store.commit(next).await? == Commit::Apply {
+            if self.noted(self.store.commit(next).await)? == Commit::Apply {
                 return Ok(true);
             }
-            current = self.store.get(key).await?.filter(|record| record.key == key);
+            current = self.noted(self.store.get(key).await)?.filter(|record| record.key == key);
         }
         Err(VaultError::new(VaultErrorKind::Contention))
     }

@@ -13,7 +13,7 @@ use super::held::{Held, State, Withdrawal};
 use super::settle::Failure;
 use crate::issuer::MAX_ATTEMPTS;
 use crate::store::{Commit, RecordKey, TokenStore};
-use crate::upstream::{Credential, RefreshPolicy, Revocation, UpstreamAct, UpstreamError, UpstreamReason};
+use crate::upstream::{Credential, Revocation, UpstreamAct, UpstreamError, UpstreamReason};
 
 /// How many credentials are revoked at once, so that a service that does not answer holds up few others.
 const AT_ONCE: usize = 8;
@@ -65,13 +65,13 @@ impl<S: TokenStore + 'static> CredentialVault<S> {
                 }
                 continue;
             }
-            if RefreshPolicy::holds_off(withdrawal.retry_at, now) {
+            if withdrawal.holds_off(&self.policy, self.reach.last_outage(), now) {
                 return Ok(false);
             }
             // Nobody else asks the service meanwhile, and somebody does should this be cut off.
             let attempts = withdrawal.attempts.saturating_add(1);
             let retry_at = now.saturating_add(self.policy.claim);
-            let withdrawal = Withdrawal { attempts, retry_at, ..withdrawal };
+            let withdrawal = Withdrawal { attempts, asked_at: now, retry_at, ..withdrawal };
             held.state = State::Revoking(withdrawal);
             if self.write(&place, Some(&held)).await? == Commit::Apply {
                 return self.tell_and_conclude(key, held, withdrawal).await;
@@ -123,7 +123,9 @@ impl<S: TokenStore + 'static> CredentialVault<S> {
             Err(Failure { reason, retry_after }) => {
                 let [jitter] = self.random()?;
                 let pause = self.policy.pause(withdrawal.attempts, retry_after, jitter);
-                told.state = State::Revoking(Withdrawal { retry_at: self.now().saturating_add(pause), ..withdrawal });
+                let asked_at = self.now();
+                let retry_at = asked_at.saturating_add(pause);
+                told.state = State::Revoking(Withdrawal { asked_at, retry_at, ..withdrawal });
                 (false, UpstreamAct::RevokeFailed, Some(reason))
             }
         };
