@@ -47,7 +47,8 @@ impl<'a> Windows<'a> {
             (_, leeway) if spent.by == self.cx.issuer => leeway.own,
             (_, leeway) => leeway.across_issuers,
         };
-        (is_within(elapsed, window) || is_unanswered) && (generation > 0 || self.code_is_alive())
+        let exists = generation > 0 || self.family.code.is_some() && self.code_is_alive();
+        exists && (is_within(elapsed, window) || is_unanswered)
     }
 
     /// Whether the spent token of `generation` is within the lost-response window: nothing has shown that its successor,

@@ -59,7 +59,10 @@ fn a_theft_without_leeway() {
 
 #[test]
 fn a_theft_with_a_lost_response_window() {
-    check("a theft, lost-response window", Setup { window: Some(LEEWAY + 1), code_retries: LEEWAY + 1, ..theft(standard()) });
+    check(
+        "a theft, lost-response window",
+        Setup { window: Some(LEEWAY + 1), code_retries: LEEWAY + 1, ..theft(standard()) },
+    );
 }
 
 #[test]

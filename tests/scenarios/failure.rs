@@ -98,7 +98,8 @@ fn s60_a_refresh_that_was_committed_without_the_server_knowing_is_answered_by_th
 
 #[test]
 fn s61_an_outage_of_the_store_is_never_a_refusal() {
-    let bench = flaky(RotationPolicy::shared_credential());
+    let window = Some(seconds(86_400));
+    let bench = flaky(RotationPolicy::shared_credential().to_builder().lost_response_window(window).build().unwrap());
     let (first, code, here, client) = (bench.login(), bench.code(), resource(), client());
     let issuer = &bench.issuer;
     let family = bench.family(&first);
