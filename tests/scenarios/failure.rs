@@ -102,7 +102,7 @@ fn s61_an_outage_of_the_store_is_never_a_refusal() {
     let bench = flaky(RotationPolicy::shared_credential().to_builder().lost_response_window(window).build().unwrap());
     let (first, code, here, client) = (bench.login(), bench.code(), resource(), client());
     let issuer = &bench.issuer;
-    let family = bench.family(&first);
+    let family = block_on(issuer.list_families("user-1")).unwrap()[0].id();
     let access = first.access_token.expose();
     for op in [Op::Get, Op::Commit, Op::List, Op::Purge] {
         for (fault, kind) in
