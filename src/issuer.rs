@@ -284,7 +284,8 @@ impl<S: TokenStore> TokenIssuer<S> {
 
     /// Write `next` in the place of what was found, or where there is nothing yet.
     pub(crate) async fn write(&self, next: &TokenFamily, found: Option<Found>, draw: &Draw) -> Result<Commit, Error> {
-        let keys = self.keyring.primary();
+        let primary = self.keyring.primary();
+        let keys = found.as_ref().map_or(primary, |found| self.keyring.for_next_version(found.sealed_with));
         let version = found.as_ref().map_or(0, |found| found.version).saturating_add(1);
         // Subject and client of a family never change, so neither do its index keys, unless the key does.
         let kept = found.filter(|found| found.sealed_with == keys.id).map(|found| found.indexes);

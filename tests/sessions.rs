@@ -5,8 +5,8 @@ mod support;
 use std::cell::Cell;
 use std::future::Future;
 use std::pin::pin;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 use std::task::{Context, Waker};
 
 use mcp_token_lifecycle::{
@@ -14,6 +14,7 @@ use mcp_token_lifecycle::{
     OnReuse, Page, Reason, Record, RecordKey, RefreshRequest, RevocationReason, RotationPolicy, Select, Status,
     StoreError, Timestamp, TokenStore, VerifyError,
 };
+use support::interleaved::Interleaved;
 use support::*;
 
 #[test]
@@ -364,4 +365,110 @@ fn a_confidential_client_revokes_a_bound_family_without_the_proof_and_a_public_o
     assert_eq!(bench.told(), [("deny", Some(Reason::WrongBinding))]);
     bench.revoke(&Client::confidential("client-1"), rt(&bound));
     assert_eq!(bench.told(), [("revoke_token", None)]);
+}
+
+/// How a family is moved between two pages of a listing.
+#[derive(Clone, Copy, Debug)]
+enum Move {
+    Refresh,
+    Rekey,
+}
+
+/// A revocation on a server whose primary key is `revoker`, while after page `at` of its listing every server writes the family
+/// in turn, `mover` first. The family was begun under `begun`.
+fn revocation_against_moves(
+    store: Arc<dyn DynTokenStore>,
+    [revoker, begun, mover]: [u32; 3],
+    how: Move,
+    at: Option<usize>,
+) {
+    let case = format!("revoker {revoker}, begun {begun}, mover {mover}, {how:?}, page {at:?}");
+    let first = bench_on(Arc::clone(&store), mid_rotation(1), RotationPolicy::standard());
+    let nodes = [&first, &first.twin(Arc::clone(&store), mid_rotation(2), RotationPolicy::standard())];
+    let login = nodes[begun as usize - 1].login();
+    let current = Mutex::new(vec![login]);
+    let between = |page| {
+        if at.is_none_or(|at| at == page) {
+            for primary in [mover, 3 - mover] {
+                let node = nodes[primary as usize - 1];
+                let mut all = current.lock().unwrap();
+                match how {
+                    Move::Refresh => {
+                        let next = node.refresh(rt(all.last().unwrap()));
+                        all.extend(next);
+                    }
+                    Move::Rekey => assert!(block_on(node.issuer.rekey()).is_ok()),
+                }
+            }
+        }
+    };
+    let listed = Interleaved::new(Arc::clone(&store), between);
+    let node = first.twin(listed, mid_rotation(revoker), RotationPolicy::standard());
+    assert_eq!(block_on(node.issuer.revoke_subject("user-1")).unwrap(), 1, "{case}");
+    for response in current.lock().unwrap().iter() {
+        for node in nodes {
+            assert_eq!(node.live(response), Err(VerifyError::Revoked), "{case}");
+            assert_eq!(node.refresh(rt(response)).unwrap_err(), ErrorCode::InvalidGrant, "{case}");
+        }
+    }
+}
+
+fn revocations_against_moves(open: fn() -> Arc<dyn DynTokenStore>) {
+    for (revoker, begun, mover) in (0..8).map(|n| (1 + n % 2, 1 + n / 2 % 2, 1 + n / 4)) {
+        for how in [Move::Refresh, Move::Rekey] {
+            for at in [Some(0), Some(1), Some(2), None] {
+                revocation_against_moves(open(), [revoker, begun, mover], how, at);
+            }
+        }
+    }
+}
+
+/// Whatever key the servers write with, a family that moves while it is listed is found.
+#[test]
+fn revoke_subject_finds_a_family_that_moves_while_it_lists() {
+    revocations_against_moves(|| Arc::new(MemoryStore::new()));
+}
+
+#[cfg(feature = "redb")]
+#[test]
+fn revoke_subject_finds_a_family_that_moves_in_a_file() {
+    revocations_against_moves(|| Arc::new(in_file::InFile::new()));
+}
+
+/// The same listing serves the page of a user's sessions.
+#[test]
+fn list_families_finds_a_family_that_moves_while_it_lists() {
+    for revoker in [1, 2] {
+        let store = Arc::new(MemoryStore::new());
+        let old = bench_on(Arc::clone(&store), mid_rotation(1), RotationPolicy::standard());
+        let new = old.twin(Arc::clone(&store), mid_rotation(2), RotationPolicy::standard());
+        old.login();
+        let listed = Interleaved::new(store, |page| {
+            assert_eq!(block_on(new.issuer.rekey()).unwrap(), usize::from(page == 0));
+        });
+        let node = old.twin(listed, mid_rotation(revoker), RotationPolicy::standard());
+        assert_eq!(block_on(node.issuer.list_families("user-1")).unwrap().len(), 1, "primary {revoker}");
+    }
+}
+
+/// Reuse with `RevokeSubject` lists the other families in the same way.
+#[test]
+fn reuse_revokes_other_families_that_move_while_it_lists() {
+    let store = Arc::new(MemoryStore::new());
+    let policy = || policy(|p| p.on_reuse(OnReuse::RevokeSubject));
+    let old = bench_on(Arc::clone(&store), mid_rotation(1), policy());
+    let new = old.twin(Arc::clone(&store), mid_rotation(2), policy());
+    let (stolen, other) = (old.login(), old.login());
+    old.refresh(rt(&stolen)).unwrap();
+    old.pass(31);
+    let moved = Mutex::new(None);
+    let listed = Interleaved::new(store, |_| {
+        moved.lock().unwrap().get_or_insert_with(|| new.refresh(rt(&other)).unwrap());
+    });
+    let node = old.twin(listed, mid_rotation(1), policy());
+    assert_eq!(node.refresh(rt(&stolen)).unwrap_err(), ErrorCode::InvalidGrant);
+    assert!(node.told().iter().any(|told| told.0 == "reuse_revoke_subject"));
+    let moved = moved.into_inner().unwrap().unwrap();
+    assert_eq!(new.live(&moved).unwrap_err(), VerifyError::Revoked);
+    assert_eq!(new.refresh(rt(&moved)).unwrap_err(), ErrorCode::InvalidGrant);
 }
