@@ -155,6 +155,9 @@ impl Default for RotationPolicy {
 }
 
 impl RotationPolicy {
+    /// The longest access lifetime that any policy may have.
+    pub const LONGEST_ACCESS: Duration = DAY;
+
     /// Rotation with a leeway of 30 seconds for lost responses and parallel refreshes.
     pub const fn standard() -> Self {
         Self {
@@ -300,7 +303,7 @@ impl RotationPolicyBuilder {
         let broken = [
             (shortest < SECOND, PolicyError::TooShort),
             (policy.min_access > access, PolicyError::MinAccessBeyondAccess),
-            (access > DAY, PolicyError::AccessTooLong),
+            (access > RotationPolicy::LONGEST_ACCESS, PolicyError::AccessTooLong),
             (access > idle, PolicyError::AccessBeyondIdle),
             (idle > absolute, PolicyError::IdleBeyondAbsolute),
             (code > 10 * MINUTE, PolicyError::CodeTooLong),

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::audit::Reason;
+use crate::claims::AccessClaims;
 use crate::client::{Binding, Client};
 use crate::decision::{self, Decision};
 use crate::error::{Error, ErrorKind};
@@ -20,15 +21,22 @@ impl<S: TokenStore> TokenIssuer<S> {
     pub async fn revoke(&self, client: &Client, token: &str, binding: Option<&Binding>) -> Result<(), Error> {
         let presented = Presented::any(token, &self.keyring);
         let access = if presented.is_none() { self.verifier.open(token) } else { None };
-        let Some(id) = presented.as_ref().map(Presented::family).or(access.map(|claims| claims.family())) else {
+        let Some(id) = presented.as_ref().map(Presented::family).or(access.as_ref().map(AccessClaims::family)) else {
             let _denied = self.refuse(Reason::Malformed, client, None);
             return Ok(());
         };
-        let decide = |family: &TokenFamily| match &presented {
-            Some(presented) if presented.authenticate(family, &self.keyring).is_none() => {
-                Decision::refuse((), family, Reason::Forged, self.clock.now())
+        let decide = |family: &TokenFamily| {
+            let now = self.clock.now();
+            let claim = access.as_ref().and_then(|claims| decision::contradiction(family, claims, now));
+            match &presented {
+                Some(presented) if presented.authenticate(family, &self.keyring).is_none() => {
+                    Decision::refuse((), family, Reason::Forged, now)
+                }
+                _ => match claim {
+                    Some(claim) => Decision::forged((), family, claim, now),
+                    None => decision::revoke_by_token(family, client, binding, &self.context()),
+                },
             }
-            _ => decision::revoke_by_token(family, client, binding, &self.context()),
         };
         if !self.transition(id, |family| Some(decide(family))).await? {
             let _denied = self.refuse(Reason::UnknownFamily, client, Some(id));

@@ -54,7 +54,7 @@ pub enum VerifyError {
     /// Without a scope that is needed. 403 `insufficient_scope`.
     #[error("the access token does not have the scope")]
     Scope,
-    /// By the live check: its family is revoked, has ended, or is gone. 401 `invalid_token`.
+    /// By the live check: its family is revoked, has ended, is gone, or contradicts the token. 401 `invalid_token`.
     #[error("the access token has been revoked")]
     Revoked,
 }
