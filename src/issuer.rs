@@ -232,8 +232,8 @@ impl<S: TokenStore> TokenIssuer<S> {
     /// The response that hands out what was decided.
     fn respond(&self, issue: Issue, now: Timestamp, draw: &Draw) -> Result<TokenResponse, Error> {
         let claims = issue.claims(now, draw.jitter);
-        let key = &self.keyring.primary().access;
-        let access_token = access::seal(&claims, key, &draw.access_nonce).ok_or_else(corrupt)?;
+        let (keys, id) = (self.verifier.keys(), self.keyring.primary_id());
+        let access_token = access::seal(&claims, keys, id, &draw.access_nonce).ok_or_else(corrupt)?;
         Ok(TokenResponse {
             access_token: AccessToken::new(access_token),
             token_type: TokenType::for_binding(issue.family.binding()),

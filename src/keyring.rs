@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::access_keys::{AccessKey, AccessKeys, distinct};
+use crate::access_keys::{AccessKeys, AccessRoot, distinct};
 use crate::crypto::{Aead, Mac, subkey};
 use crate::master_key::{KeyringError, MasterKey};
 use crate::store::IndexKey;
@@ -47,8 +47,8 @@ pub(crate) struct KeySet {
     pub(crate) refresh: Mac,
     /// The short MAC that turns garbage away before the store is asked.
     pub(crate) guard: Mac,
-    /// Sealing of access tokens.
-    pub(crate) access: AccessKey,
+    /// What the keys of access tokens derive from, one for each audience.
+    access: AccessRoot,
     /// Sealing of records.
     pub(crate) record: Aead,
     /// Blind index keys.
@@ -62,7 +62,7 @@ impl KeySet {
             id,
             refresh: Mac::new(&subkey("refresh")),
             guard: Mac::new(&subkey("guard")),
-            access: AccessKey::new(id, subkey("access")),
+            access: AccessRoot::new(id, subkey("access")),
             record: Aead::new(&subkey("record")),
             index: Mac::new(&subkey("index")),
         })
@@ -117,7 +117,7 @@ impl Keyring {
     /// [`KeyringError::DuplicateId`], [`KeyringError::DuplicateKey`].
     pub fn with_retired(mut self, id: KeyId, key: MasterKey) -> Result<Self, KeyringError> {
         let keys = KeySet::derive(id, &key);
-        distinct(self.iter().map(|keys| &keys.access), &keys.access)?;
+        distinct(self.iter().map(|keys| keys.access.named()), keys.access.named())?;
         self.retired.push(keys);
         Ok(self)
     }
@@ -127,7 +127,8 @@ impl Keyring {
         self.primary.id
     }
 
-    /// The part of the keyring that a resource server needs to verify access tokens by itself.
+    /// The part of the keyring that verifies access tokens, for every resource. Give a resource server those of its own resource
+    /// alone: [`AccessKeys::for_resource`].
     pub fn access_keys(&self) -> AccessKeys {
         AccessKeys::new(self.iter().map(|keys| keys.access.copy()).collect())
     }

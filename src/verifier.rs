@@ -129,6 +129,10 @@ impl AccessVerifier {
         .unwrap_or(Err(VerifyError::Invalid))
     }
 
+    pub(crate) fn keys(&self) -> &AccessKeys {
+        &self.keys
+    }
+
     /// The claims of an authentic token, whatever has become of it.
     pub(crate) fn open(&self, token: &str) -> Option<AccessClaims> {
         access::open(token, &self.keys, |claims| claims.to_owned()).flatten()

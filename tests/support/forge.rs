@@ -8,7 +8,7 @@ use chacha20poly1305::aead::{Aead, Payload};
 use hkdf::Hkdf;
 use hmac::{Hmac, KeyInit, Mac};
 use mcp_token_lifecycle::{AccessClaims, Binding, Entropy, EntropyError, FamilyId, OsEntropy, Resource, Timestamp};
-use sha2::Sha256;
+use sha2::{Digest, Sha256};
 
 /// True randomness that is remembered, and that can run dry.
 #[derive(Clone, Default)]
@@ -94,6 +94,8 @@ pub struct AccessForge {
     pub client_id: String,
     pub scope: String,
     pub audience: Vec<String>,
+    /// The audience whose key seals it, if it is another than it says.
+    pub sealed_for: Option<String>,
     pub binding: Option<Binding>,
     pub claims: Vec<(String, String)>,
 }
@@ -113,6 +115,7 @@ impl AccessForge {
             client_id: claims.client_id().to_owned(),
             scope: claims.scope().to_string(),
             audience: claims.audience().iter().map(Resource::to_string).collect(),
+            sealed_for: None,
             binding: claims.binding().copied(),
             claims: claims.claims().clone().into_iter().collect(),
         }
@@ -136,10 +139,15 @@ impl AccessForge {
             claims.push(text.len() as u8);
             claims.extend(text.as_bytes());
         }
+        let tag = &Sha256::digest(self.sealed_for.as_ref().unwrap_or(&audience))[..16];
         let mut header = vec![1];
         header.extend(self.key_id.to_be_bytes());
+        header.extend(tag);
         let ad = [&b"mcpat_"[..], &header].concat();
-        let cipher = XChaCha20Poly1305::new(&subkey(&self.master, "access").into());
+        let hkdf = Hkdf::<Sha256>::from_prk(&subkey(&self.master, "access")).unwrap();
+        let mut key = [0; 32];
+        hkdf.expand_multi_info(&[b"audience", tag], &mut key).unwrap();
+        let cipher = XChaCha20Poly1305::new(&key.into());
         let sealed = cipher.encrypt(&self.nonce.into(), Payload { msg: &claims, aad: &ad }).unwrap();
         format!("mcpat_{}", Base64UrlUnpadded::encode_string(&[&header[..], &self.nonce, &sealed].concat()))
     }

@@ -20,6 +20,7 @@ pub fn access_token(vector: &Vector) -> String {
         client_id: grant.client_id().to_owned(),
         scope: grant.scope().to_string(),
         audience: grant.resources().iter().map(ToString::to_string).collect(),
+        sealed_for: None,
         binding: vector.binding(),
         claims: grant.claims().clone().into_iter().collect(),
     };
