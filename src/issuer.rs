@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use zeroize::Zeroizing;
 
@@ -49,6 +50,8 @@ pub struct TokenIssuer<S> {
     pub(crate) entropy: Arc<dyn Entropy>,
     pub(crate) audit: Arc<dyn AuditSink>,
     grant_check: Option<Arc<dyn GrantCheck>>,
+    /// Whether the store is known to have the note of the primary key.
+    pub(crate) has_noted_key: AtomicBool,
 }
 
 impl<S: TokenStore> TokenIssuer<S> {
@@ -64,6 +67,7 @@ impl<S: TokenStore> TokenIssuer<S> {
             entropy: Arc::new(OsEntropy),
             audit: Arc::new(NoAudit),
             grant_check: None,
+            has_noted_key: AtomicBool::new(false),
         }
     }
 
@@ -286,6 +290,9 @@ impl<S: TokenStore> TokenIssuer<S> {
     pub(crate) async fn write(&self, next: &TokenFamily, found: Option<Found>, draw: &Draw) -> Result<Commit, Error> {
         let primary = self.keyring.primary();
         let keys = found.as_ref().map_or(primary, |found| self.keyring.for_next_version(found.sealed_with));
+        if found.as_ref().is_none_or(|found| found.sealed_with != keys.id) {
+            self.note_primary_key().await?;
+        }
         let version = found.as_ref().map_or(0, |found| found.version).saturating_add(1);
         // Subject and client of a family never change, so neither do its index keys, unless the key does.
         let kept = found.filter(|found| found.sealed_with == keys.id).map(|found| found.indexes);

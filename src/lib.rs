@@ -128,6 +128,7 @@ mod issuer;
 mod keyring;
 mod live;
 mod master_key;
+mod newest_key;
 mod policy;
 mod record;
 mod redacted;

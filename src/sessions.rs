@@ -59,6 +59,9 @@ impl<S: TokenStore> TokenIssuer<S> {
     /// When this returns `Ok`, every family of `subject` whose first write was acknowledged before the call is revoked, whatever
     /// other servers do meanwhile: refresh, rotate keys, or move records to another key. A family that begins during the call,
     /// such as a login under way, may escape as if it had begun afterwards: lock the user out first.
+    ///
+    /// [`ErrorKind::UnknownKey`] says that another server seals records with a newer key than this one has: what could be listed
+    /// has been revoked, and the rest is not even visible here. Call it on a server that has the key.
     pub async fn revoke_subject(&self, subject: &str) -> Result<usize, Error> {
         self.revoke_listed(SUBJECT_INDEX, subject, RevocationReason::Subject, None).await
     }
@@ -120,7 +123,7 @@ impl<S: TokenStore> TokenIssuer<S> {
     /// All families listed under `value`, by id, and what kept one from being read.
     ///
     /// A family is listed under an index key of the key that its record is sealed with, and a write may move it to another key.
-    /// The listing still finds every family that was there when it began and whose key this server has:
+    /// The listing still finds every family that was there when it began, or says that it may have missed one:
     ///
     /// 1. A family moves to a higher key id or stays: every write takes its key from
     ///    [`Keyring::for_next_version`](crate::Keyring), and so does the re-key.
@@ -129,7 +132,8 @@ impl<S: TokenStore> TokenIssuer<S> {
     ///    the listing under *k* begins, one that has not been found is at *k* or above. If it stays at *k* until the listing
     ///    ends, the contract of [`TokenStore::list`] says that it is found. Otherwise it is above *k* at some moment, and
     ///    by 1 it remains so.
-    /// 4. Above the highest key there is none, so each has been found.
+    /// 4. In the end each has been found or is under a newer key than this server has. The server that moved it there had noted
+    ///    that key in the store before, so the look after the last page finds the note, and the listing has a fault.
     ///
     /// The pages do not matter for this: what step 3 asks of a listing, it asks of all its pages together.
     async fn list(&self, index: &str, value: &str) -> Result<(BTreeMap<FamilyId, TokenFamily>, Option<Error>), Error> {
@@ -152,7 +156,8 @@ impl<S: TokenStore> TokenIssuer<S> {
                 }
             }
         }
-        Ok((families, fault))
+        let missing = self.missing_key().await?;
+        Ok((families, fault.or(missing)))
     }
 
     /// Load the family, decide, commit, report, until there is no conflict. `false` if there is no such family or `decide`

@@ -74,6 +74,7 @@ impl<S: TokenStore> TokenIssuer<S> {
     }
 
     async fn rekey_record(&self, record: Record) -> Result<bool, Error> {
+        self.note_primary_key().await?;
         let key: RecordKey = record.key;
         let mut current = Some(record);
         for _ in 0..MAX_ATTEMPTS {

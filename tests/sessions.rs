@@ -10,9 +10,9 @@ use std::sync::{Arc, Mutex};
 use std::task::{Context, Waker};
 
 use mcp_token_lifecycle::{
-    Action, Binding, Client, Clock, Commit, Cursor, DynTokenStore, ErrorCode, Expectation, FamilyId, MemoryStore,
-    OnReuse, Page, Reason, Record, RecordKey, RefreshRequest, RevocationReason, RotationPolicy, Select, Status,
-    StoreError, Timestamp, TokenStore, VerifyError,
+    Action, Binding, Client, Clock, Commit, Cursor, DynTokenStore, ErrorCode, ErrorKind, Expectation, FamilyId, KeyId,
+    Keyring, MasterKey, MemoryStore, OnReuse, Page, Reason, Record, RecordKey, RefreshRequest, RevocationReason,
+    RotationPolicy, Select, Status, StoreError, Timestamp, TokenStore, VerifyError,
 };
 use support::interleaved::Interleaved;
 use support::*;
@@ -471,4 +471,69 @@ fn reuse_revokes_other_families_that_move_while_it_lists() {
     let moved = moved.into_inner().unwrap().unwrap();
     assert_eq!(new.live(&moved).unwrap_err(), VerifyError::Revoked);
     assert_eq!(new.refresh(rt(&moved)).unwrap_err(), ErrorCode::InvalidGrant);
+}
+
+/// A server that has not got the new key yet cannot list what is under it: it must not say that all is done.
+#[test]
+fn revoke_subject_without_the_newest_key_is_an_error() {
+    let store = Arc::new(MemoryStore::new());
+    let old = bench_on(Arc::clone(&store), keyring(), RotationPolicy::standard());
+    let new = old.twin(Arc::clone(&store), mid_rotation(2), RotationPolicy::standard());
+    let unknown = ErrorKind::UnknownKey(KeyId::new(2));
+    let visible = old.login();
+    assert_eq!(block_on(old.issuer.list_families("user-1")).unwrap().len(), 1);
+    // Begun under the new key.
+    let hidden = new.login();
+    assert_eq!(block_on(old.issuer.revoke_subject("user-1")).unwrap_err().kind(), unknown);
+    assert_eq!(block_on(old.issuer.revoke_client("client-1")).unwrap_err().kind(), unknown);
+    assert_eq!(block_on(old.issuer.list_families("user-1")).unwrap_err().kind(), unknown);
+    assert_eq!(new.live(&visible), Err(VerifyError::Revoked), "what is visible is revoked");
+    assert!(new.live(&hidden).is_ok());
+    assert_eq!(block_on(new.issuer.revoke_subject("user-1")).unwrap(), 1);
+    // With the key it is done; and so it is where the old key was dropped.
+    let last = Keyring::new(KeyId::new(2), MasterKey::from_bytes([8; 32]));
+    let last = old.twin(store, last, RotationPolicy::standard());
+    assert_eq!(block_on(last.issuer.revoke_subject("user-1")).unwrap(), 0);
+}
+
+/// The same for a family that goes where this server cannot follow it, at any point of the listing.
+#[test]
+fn revoke_subject_that_loses_a_family_to_an_unknown_key_is_an_error() {
+    for at in 0..2 {
+        for how in [Move::Refresh, Move::Rekey] {
+            let store = Arc::new(MemoryStore::new());
+            let old = bench_on(Arc::clone(&store), keyring(), RotationPolicy::standard());
+            let new = old.twin(Arc::clone(&store), mid_rotation(2), RotationPolicy::standard());
+            let login = old.login();
+            let listed = Interleaved::new(store, |page| match how {
+                _ if page != at => {}
+                Move::Refresh => drop(new.refresh(rt(&login))),
+                Move::Rekey => drop(block_on(new.issuer.rekey()).unwrap()),
+            });
+            let node = old.twin(listed, keyring(), RotationPolicy::standard());
+            let revoked = block_on(node.issuer.revoke_subject("user-1")).map_err(|error| error.kind());
+            let is_dead = new.live(&login) == Err(VerifyError::Revoked);
+            assert_eq!(is_dead, at > 0, "it is seen in the first page, but no longer there in {how:?}");
+            assert!(is_dead || revoked == Err(ErrorKind::UnknownKey(KeyId::new(2))), "{revoked:?}, {how:?}, page {at}");
+        }
+    }
+}
+
+/// One read for an issuer and one write for a key, and nothing where there is no rotation.
+#[test]
+fn the_note_of_a_key_is_written_once() {
+    let alone = bench_on(FlakyStore::new(MemoryStore::new()), keyring(), RotationPolicy::standard());
+    alone.begin(grant());
+    assert_eq!(alone.issuer.store().operations(), [Op::Commit]);
+    let store = Arc::new(FlakyStore::new(MemoryStore::new()));
+    let node = || alone.twin(Arc::clone(&store), mid_rotation(2), RotationPolicy::standard());
+    let [first, second] = [node(), node()];
+    for _ in 0..2 {
+        first.begin(grant());
+        second.begin(grant());
+    }
+    let noted = [Op::Get, Op::Commit, Op::Commit];
+    let other = [Op::Get, Op::Commit];
+    assert_eq!(store.operations(), [&noted[..], &other, &[Op::Commit; 2]].concat());
+    assert_eq!(block_on(first.issuer.rekey()).unwrap(), 0);
 }
