@@ -99,7 +99,7 @@ pub struct AccessVerifier {
 }
 
 impl AccessVerifier {
-    /// A verifier with these keys, for instance those that [`AccessKeys::parse`] read.
+    /// A verifier with these keys, for instance those of one resource that [`AccessKeys::parse`] read.
     pub fn new(keys: AccessKeys) -> Self {
         Self { keys }
     }
