@@ -48,8 +48,8 @@ pub struct AccessKeys {
 
 /// The subkey that the keys of all audiences derive from.
 pub(crate) struct AccessRoot {
-    pub(crate) id: KeyId,
-    pub(crate) bytes: Zeroizing<[u8; 32]>,
+    id: KeyId,
+    bytes: Zeroizing<[u8; 32]>,
     mac: Mac,
 }
 
@@ -98,6 +98,11 @@ impl AccessRoot {
 
     pub(crate) fn copy(&self) -> Self {
         Self::new(self.id, self.bytes.clone())
+    }
+
+    /// What [`distinct`] compares.
+    pub(crate) fn named(&self) -> (KeyId, &Zeroizing<[u8; 32]>) {
+        (self.id, &self.bytes)
     }
 
     /// The one block of HKDF-Expand (RFC 5869 §2.3); the subkey is a pseudorandom key already.
@@ -255,12 +260,6 @@ impl fmt::Debug for AccessKeys {
             .entries(roots.iter().map(|root| ("every resource", root.id)))
             .entries(exported.iter().map(|keys| (&keys.audience, ids(keys))))
             .finish()
-    }
-}
-
-impl AccessRoot {
-    pub(crate) fn named(&self) -> (KeyId, &Zeroizing<[u8; 32]>) {
-        (self.id, &self.bytes)
     }
 }
 

@@ -48,9 +48,11 @@ fn verify_live_accepts_a_second_implementations_copy() {
     assert_eq!(bench.told(), []);
 }
 
+type Lie = (Claim, Box<dyn Fn(&mut AccessForge)>);
+
 /// One lie each.
-fn lies(bench: &Bench<MemoryStore>) -> Vec<(Claim, Box<dyn Fn(&mut AccessForge)>)> {
-    fn lie(claim: Claim, tell: impl Fn(&mut AccessForge) + 'static) -> (Claim, Box<dyn Fn(&mut AccessForge)>) {
+fn lies(bench: &Bench<MemoryStore>) -> Vec<Lie> {
+    fn lie(claim: Claim, tell: impl Fn(&mut AccessForge) + 'static) -> Lie {
         (claim, Box::new(tell))
     }
     let now = bench.clock.now().as_unix();
