@@ -29,6 +29,9 @@ pub enum Action {
     FastForward,
     /// A request was refused; nothing has changed.
     Deny,
+    /// An access token was refused that is sealed with a genuine key and contradicts the record of its family. Only a holder of
+    /// that key who is no issuer can have made it: find out which server the key leaked from, and rotate it.
+    Forgery,
     /// A spent token was presented, and this is what followed.
     Reuse(OnReuse),
     /// A family was revoked.
@@ -65,6 +68,7 @@ impl Action {
             Self::Retry => "retry",
             Self::FastForward => "fast_forward",
             Self::Deny => "deny",
+            Self::Forgery => "forgery",
             Self::Reuse(OnReuse::RevokeFamily) => "reuse_revoke_family",
             Self::Reuse(OnReuse::RejectOnly) => "reuse_reject_only",
             Self::Reuse(OnReuse::RevokeSubject) => "reuse_revoke_subject",
@@ -80,6 +84,28 @@ impl Action {
             Self::Upstream(act) => act.as_str(),
         }
     }
+}
+
+/// The claim of an access token that the record of its family contradicts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Claim {
+    /// Another subject.
+    Subject,
+    /// Another client.
+    Client,
+    /// A scope that was not granted.
+    Scope,
+    /// A resource that was not granted.
+    Audience,
+    /// Another binding than the family's, or none.
+    Binding,
+    /// Other claims of the application's own.
+    Application,
+    /// A generation that has no access token.
+    Generation,
+    /// Times that no policy allows, or that are outside the life of the family.
+    Lifetime,
 }
 
 /// The fine-grained reason of an act. It goes into the audit event and nowhere else: on the wire most of these are the one
@@ -125,6 +151,10 @@ pub enum Reason {
     AheadOfStore,
     /// An access token from before the last rotation, which the policy does not accept.
     Superseded,
+    /// An access token that lives longer than the policy in force allows: the policy has been shortened since.
+    LifetimeBeyondPolicy,
+    /// This claim of an authentic access token contradicts the record of its family.
+    Forgery(Claim),
     /// More scope than was granted.
     ScopeExceeded,
     /// A resource that was not granted.
@@ -165,6 +195,15 @@ impl Reason {
             Self::StaleToken => "stale_token",
             Self::AheadOfStore => "ahead_of_store",
             Self::Superseded => "superseded",
+            Self::LifetimeBeyondPolicy => "lifetime_beyond_policy",
+            Self::Forgery(Claim::Subject) => "forged_subject",
+            Self::Forgery(Claim::Client) => "forged_client",
+            Self::Forgery(Claim::Scope) => "forged_scope",
+            Self::Forgery(Claim::Audience) => "forged_audience",
+            Self::Forgery(Claim::Binding) => "forged_binding",
+            Self::Forgery(Claim::Application) => "forged_application_claims",
+            Self::Forgery(Claim::Generation) => "forged_generation",
+            Self::Forgery(Claim::Lifetime) => "forged_lifetime",
             Self::ScopeExceeded => "scope_exceeded",
             Self::ResourceNotGranted => "resource_not_granted",
             Self::GrantWithdrawn => "grant_withdrawn",
@@ -265,8 +304,8 @@ impl AuditSink for NoAudit {
     fn record(&self, _: &AuditEvent) {}
 }
 
-/// Writes every event as a structured `tracing` event with the target `mcp_token_lifecycle::audit`: reuse at level `WARN`,
-/// everything else at `INFO`.
+/// Writes every event as a structured `tracing` event with the target `mcp_token_lifecycle::audit`: reuse and forgery at level
+/// `WARN`, everything else at `INFO`.
 #[cfg(feature = "tracing")]
 #[derive(Clone, Copy, Debug, Default)]
 pub struct TracingAudit;
@@ -290,7 +329,7 @@ impl AuditSink for TracingAudit {
             };
         }
         match event.action {
-            Action::Reuse(_) => emit!(tracing::Level::WARN),
+            Action::Reuse(_) | Action::Forgery => emit!(tracing::Level::WARN),
             _ => emit!(tracing::Level::INFO),
         }
     }

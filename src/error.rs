@@ -29,7 +29,8 @@ pub enum ErrorKind {
     Entropy,
     /// A record does not open: it was altered, or swapped with another.
     CorruptRecord,
-    /// A record or the token to derive was made with a key that is not in the keyring.
+    /// A record or the token to derive was made with a key that is not in the keyring, or another server seals records with such a
+    /// key.
     UnknownKey(KeyId),
     /// The clock of this server is further behind the one that a record was written by than
     /// [`CLOCK_TOLERANCE`](crate::CLOCK_TOLERANCE). Nothing was decided.

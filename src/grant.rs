@@ -163,6 +163,9 @@ impl Grant {
 
     /// The same grant, for one more resource.
     ///
+    /// A token for several resources at once is not opened with the [keys of one](crate::AccessKeys::for_resource); a client asks for
+    /// a token for one of them with [`RefreshRequest::resource`](crate::RefreshRequest::resource).
+    ///
     /// # Errors
     ///
     /// [`GrantError::TooLong`].

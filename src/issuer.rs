@@ -1,6 +1,7 @@
 //! Load, decide, commit, respond: the only asynchronous code of the core.
 
 use std::fmt;
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, OnceLock};
 
 use zeroize::Zeroizing;
@@ -52,6 +53,8 @@ pub struct TokenIssuer<S> {
     pub(crate) watch: StoreWatch,
     id: OnceLock<IssuerId>,
     grant_check: Option<Arc<dyn GrantCheck>>,
+    /// Whether the store is known to have the note of the primary key.
+    pub(crate) has_noted_key: AtomicBool,
 }
 
 impl<S: TokenStore> TokenIssuer<S> {
@@ -69,6 +72,7 @@ impl<S: TokenStore> TokenIssuer<S> {
             watch: StoreWatch::default(),
             id: OnceLock::new(),
             grant_check: None,
+            has_noted_key: AtomicBool::new(false),
         }
     }
 
@@ -256,8 +260,8 @@ impl<S: TokenStore> TokenIssuer<S> {
     /// The response that hands out what was decided.
     fn respond(&self, issue: Issue, now: Timestamp, draw: &Draw) -> Result<TokenResponse, Error> {
         let claims = issue.claims(now, draw.jitter);
-        let key = &self.keyring.primary().access;
-        let access_token = access::seal(&claims, key, &draw.access_nonce).ok_or_else(corrupt)?;
+        let (keys, id) = (self.verifier.keys(), self.keyring.primary_id());
+        let access_token = access::seal(&claims, keys, id, &draw.access_nonce).ok_or_else(corrupt)?;
         Ok(TokenResponse {
             access_token: AccessToken::new(access_token),
             token_type: TokenType::for_binding(issue.family.binding()),
@@ -335,7 +339,11 @@ impl<S: TokenStore> TokenIssuer<S> {
 
     /// Write `next` in the place of what was found, or where there is nothing yet.
     pub(crate) async fn write(&self, next: &TokenFamily, found: Option<Found>, draw: &Draw) -> Result<Commit, Error> {
-        let keys = self.keyring.primary();
+        let primary = self.keyring.primary();
+        let keys = found.as_ref().map_or(primary, |found| self.keyring.for_next_version(found.sealed_with));
+        if found.as_ref().is_none_or(|found| found.sealed_with != keys.id) {
+            self.note_primary_key().await?;
+        }
         let version = found.as_ref().map_or(0, |found| found.version).saturating_add(1);
         // Subject and client of a family never change, so neither do its index keys, unless the key does.
         let kept = found.filter(|found| found.sealed_with == keys.id).map(|found| found.indexes);

@@ -2,17 +2,20 @@
 
 use std::fmt;
 
-use crate::access_keys::{AccessKey, AccessKeys, distinct};
+use crate::access_keys::{AccessKeys, AccessRoot, distinct};
 use crate::crypto::{Aead, Mac, subkey};
 use crate::master_key::{KeyringError, MasterKey};
 use crate::store::IndexKey;
 
 /// The number that a key goes by in tokens and records. It is public.
+///
+/// Ids rise: each new key has a higher id than all before it. Records move from a lower id to a higher one and never back, so a
+/// revocation that lists them from the lowest to the highest misses none, whatever the primary keys of the servers are.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct KeyId(u32);
 
 impl KeyId {
-    /// The key id `id`. A date such as `20261121` tells when the key came in.
+    /// The key id `id`. A date such as `20261121` rises by itself.
     pub const fn new(id: u32) -> Self {
         Self(id)
     }
@@ -44,8 +47,8 @@ pub(crate) struct KeySet {
     pub(crate) refresh: Mac,
     /// The short MAC that turns garbage away before the store is asked.
     pub(crate) guard: Mac,
-    /// Sealing of access tokens.
-    pub(crate) access: AccessKey,
+    /// What the keys of access tokens derive from, one for each audience.
+    access: AccessRoot,
     /// Sealing of records.
     pub(crate) record: Aead,
     /// Blind index keys.
@@ -59,7 +62,7 @@ impl KeySet {
             id,
             refresh: Mac::new(&subkey("refresh")),
             guard: Mac::new(&subkey("guard")),
-            access: AccessKey::new(id, subkey("access")),
+            access: AccessRoot::new(id, subkey("access")),
             record: Aead::new(&subkey("record")),
             index: Mac::new(&subkey("index")),
         })
@@ -76,10 +79,14 @@ impl KeySet {
 
 /// The keys of one deployment: a primary, with which everything new is made, and retired ones that still open what is old.
 ///
-/// To rotate: add the new key as retired on every server, so that all can read it; then, on every server, make it the primary
-/// and the old one retired; then let [`TokenIssuer::rekey`](crate::TokenIssuer::rekey) move the idle records over. Tokens move
-/// over as they are used. Drop the old key once nobody can hold a token made with it, which is an idle lifetime later. From
-/// that moment every sealed byte left over from it, in free pages or in backups, is unreadable for good.
+/// To rotate: add the new key, with a higher [`KeyId`] than any before it, as retired on every server, so that all can read it;
+/// then, on every server, make it the primary and the old one retired; then let
+/// [`TokenIssuer::rekey`](crate::TokenIssuer::rekey) move the idle records over. Tokens move over as they are used. Drop the old
+/// key once no client can hold a token made with it, which is an idle lifetime later. From that moment every sealed byte left
+/// over from it, in free pages or in backups, is unreadable for good.
+///
+/// A server whose primary key is not the newest leaves a record that is sealed with a newer key under that key. To go back on a
+/// rotation, add one more key with a higher id.
 ///
 /// ```
 /// use mcp_token_lifecycle::{KeyId, Keyring, MasterKey};
@@ -110,7 +117,7 @@ impl Keyring {
     /// [`KeyringError::DuplicateId`], [`KeyringError::DuplicateKey`].
     pub fn with_retired(mut self, id: KeyId, key: MasterKey) -> Result<Self, KeyringError> {
         let keys = KeySet::derive(id, &key);
-        distinct(self.iter().map(|keys| &keys.access), &keys.access)?;
+        distinct(self.iter().map(|keys| keys.access.named()), keys.access.named())?;
         self.retired.push(keys);
         Ok(self)
     }
@@ -120,7 +127,8 @@ impl Keyring {
         self.primary.id
     }
 
-    /// The part of the keyring that a resource server needs to verify access tokens by itself.
+    /// The part of the keyring that verifies access tokens, for every resource. Give a resource server those of its own resource
+    /// alone: [`AccessKeys::for_resource`].
     pub fn access_keys(&self) -> AccessKeys {
         AccessKeys::new(self.iter().map(|keys| keys.access.copy()).collect())
     }
@@ -133,9 +141,17 @@ impl Keyring {
         self.iter().find(|keys| keys.id == id)
     }
 
-    /// The order for a listing that must not miss what moves to the primary key meanwhile.
-    pub(crate) fn retired_then_primary(&self) -> impl Iterator<Item = &KeySet> {
-        self.retired.iter().chain(std::iter::once(&self.primary)).map(|keys| &**keys)
+    /// The key for the next version of a record that is sealed with `current`: the primary, or `current` where that is newer.
+    /// No record moves to a lower id.
+    pub(crate) fn for_next_version(&self, current: KeyId) -> &KeySet {
+        self.get(current).filter(|keys| keys.id > self.primary.id).unwrap_or(&self.primary)
+    }
+
+    /// The keys by rising id: the order for a listing that must not miss a record that moves meanwhile.
+    pub(crate) fn oldest_first(&self) -> Vec<&KeySet> {
+        let mut keys: Vec<_> = self.iter().collect();
+        keys.sort_unstable_by_key(|keys| keys.id);
+        keys
     }
 
     /// The primary first, then the retired.

@@ -73,7 +73,7 @@
 //! # Security notes
 //!
 //! * A leaked database alone, or a leaked key alone, forges no refresh token; it takes both. A leaked key does forge access
-//!   tokens, until it is dropped from the keyring.
+//!   tokens, until it is dropped from the keyring: a master key for every resource, [`AccessKeys::for_resource`] for that one.
 //! * Offline verification does not see a revocation before the access token expires. [`TokenIssuer::verify_live`] does.
 //! * The application authenticates clients, checks redirect URIs against their registration and authorises whoever
 //!   introspects, unless the feature `http` does that for it; and it verifies DPoP proofs or certificates before it passes on
@@ -128,6 +128,7 @@ mod issuer;
 mod keyring;
 mod live;
 mod master_key;
+mod newest_key;
 mod outage;
 mod policy;
 mod record;

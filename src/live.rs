@@ -23,7 +23,12 @@ impl<S: TokenStore> TokenIssuer<S> {
         self.verifier.verify(token, expect, self.clock.now())
     }
 
-    /// Verify an access token and that its family still lives: one read of the store.
+    /// Verify an access token, that its family still lives, and that its claims agree with the family's record: one read of the
+    /// store.
+    ///
+    /// A token that was minted with a leaked access key must agree with a living family in subject, client, scope, resources,
+    /// binding, lifetime and the application's claims. Where it does not, it is refused as [`VerifyError::Revoked`], and the audit
+    /// gets an event with [`Action::Forgery`].
     ///
     /// # Errors
     ///

@@ -68,7 +68,7 @@ pub enum KeyringError {
     /// One key goes by two ids: a rotation that did not change anything.
     #[error("keys {0} and {1} are the same key")]
     DuplicateKey(KeyId, KeyId),
-    /// An entry that is not `id:base64`.
+    /// An entry that is not `id:base64`, or of access keys `id:base64@resource`.
     #[error("entry {entry} is not of the form id:base64")]
     Malformed {
         /// Which entry, counted from 1.
@@ -90,12 +90,17 @@ pub enum KeyringError {
 
 /// The entries of a keyring text, in order; one by one, because a list of them would leave copies of the keys behind.
 pub(crate) fn entries(text: &str) -> impl Iterator<Item = Result<(KeyId, MasterKey), KeyringError>> {
-    let lines = text.lines().map(|line| line.split('#').next().unwrap_or_default());
-    let entries = lines.flat_map(|line| line.split(',')).map(str::trim).filter(|entry| !entry.is_empty());
-    entries.enumerate().map(|(at, entry)| parse_entry(entry, at + 1))
+    raw_entries(text).enumerate().map(|(at, entry)| parse_entry(entry, at + 1))
 }
 
-fn parse_entry(entry: &str, number: usize) -> Result<(KeyId, MasterKey), KeyringError> {
+/// The entries as they are written. One that names a resource has a line of its own, because a URI may have commas.
+pub(crate) fn raw_entries(text: &str) -> impl Iterator<Item = &str> {
+    let lines = text.lines().map(|line| line.split('#').next().unwrap_or_default());
+    let entries = lines.flat_map(|line| line.split(if line.contains('@') { '\n' } else { ',' }));
+    entries.map(str::trim).filter(|entry| !entry.is_empty())
+}
+
+pub(crate) fn parse_entry(entry: &str, number: usize) -> Result<(KeyId, MasterKey), KeyringError> {
     let malformed = || KeyringError::Malformed { entry: number };
     let (id, key) = entry.split_once(':').ok_or_else(malformed)?;
     let id = id.trim().parse().map_err(|_| malformed())?;

@@ -169,6 +169,9 @@ impl Default for RotationPolicy {
 }
 
 impl RotationPolicy {
+    /// The longest access lifetime that any policy may have.
+    pub const LONGEST_ACCESS: Duration = DAY;
+
     /// Rotation with a leeway of 30 seconds for lost responses and parallel refreshes.
     pub const fn standard() -> Self {
         Self {
@@ -364,7 +367,7 @@ impl RotationPolicyBuilder {
         ] {
             at_least(setting, value, "at least", SECOND)?;
         }
-        at_most("access_lifetime", access, "at most", DAY)?;
+        at_most("access_lifetime", access, "at most", RotationPolicy::LONGEST_ACCESS)?;
         at_most("access_lifetime", access, "at most idle_lifetime =", idle)?;
         at_most("idle_lifetime", idle, "at most absolute_lifetime =", absolute)?;
         at_most("code_lifetime", code, "at most", 10 * MINUTE)?;

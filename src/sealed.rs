@@ -25,6 +25,8 @@ impl Kind {
     pub(crate) const CLIENT: Self = Self(2);
     /// A credential of the vault. It is sealed in another way, so none of the functions here opens it.
     pub(crate) const UPSTREAM: u8 = 3;
+    /// Nothing: the key that it is sealed with is what it tells.
+    pub(crate) const NEWEST_KEY: Self = Self(5);
     /// In no store: in the file of a client.
     #[cfg(feature = "upstream")]
     pub(crate) const CLIENT_CREDENTIALS: Self = Self(4);

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::audit::Reason;
+use crate::claims::AccessClaims;
 use crate::client::{Binding, Client};
 use crate::decision::{self, Decision};
 use crate::error::{Error, ErrorKind};
@@ -20,15 +21,22 @@ impl<S: TokenStore> TokenIssuer<S> {
     pub async fn revoke(&self, client: &Client, token: &str, binding: Option<&Binding>) -> Result<(), Error> {
         let presented = Presented::any(token, &self.keyring);
         let access = if presented.is_none() { self.verifier.open(token) } else { None };
-        let Some(id) = presented.as_ref().map(Presented::family).or(access.map(|claims| claims.family())) else {
+        let Some(id) = presented.as_ref().map(Presented::family).or(access.as_ref().map(AccessClaims::family)) else {
             let _denied = self.refuse(Reason::Malformed, client, None);
             return Ok(());
         };
-        let decide = |family: &TokenFamily| match &presented {
-            Some(presented) if presented.authenticate(family, &self.keyring).is_none() => {
-                Decision::refuse((), family, Reason::Forged, self.clock.now())
+        let decide = |family: &TokenFamily| {
+            let now = self.clock.now();
+            let claim = access.as_ref().and_then(|claims| decision::contradiction(family, claims, now));
+            match &presented {
+                Some(presented) if presented.authenticate(family, &self.keyring).is_none() => {
+                    Decision::refuse((), family, Reason::Forged, now)
+                }
+                _ => match claim {
+                    Some(claim) => Decision::forged((), family, claim, now),
+                    None => decision::revoke_by_token(family, client, binding, &self.context()),
+                },
             }
-            _ => decision::revoke_by_token(family, client, binding, &self.context()),
         };
         if !self.transition(id, |family| Some(decide(family))).await? {
             let _denied = self.refuse(Reason::UnknownFamily, client, Some(id));
@@ -48,12 +56,18 @@ impl<S: TokenStore> TokenIssuer<S> {
 
     /// Revoke every family of `subject`. Returns how many were alive.
     ///
-    /// A family that begins while this runs may escape it, as if it had begun after: lock the user out first.
+    /// When this returns `Ok`, every family of `subject` whose first write was acknowledged before the call is revoked, whatever
+    /// other servers do meanwhile: refresh, rotate keys, or move records to another key. A family that begins during the call,
+    /// such as a login under way, may escape as if it had begun afterwards: lock the user out first.
+    ///
+    /// [`ErrorKind::UnknownKey`] says that another server seals records with a newer key than this one has: what could be listed
+    /// has been revoked, and the rest is not even visible here. Call it on a server that has the key.
     pub async fn revoke_subject(&self, subject: &str) -> Result<usize, Error> {
         self.revoke_listed(SUBJECT_INDEX, subject, RevocationReason::Subject, None).await
     }
 
-    /// Revoke every family of the client `client_id`. Returns how many were alive.
+    /// Revoke every family of the client `client_id`. Returns how many were alive; it guarantees what
+    /// [`revoke_subject`](Self::revoke_subject) does.
     pub async fn revoke_client(&self, client_id: &str) -> Result<usize, Error> {
         self.revoke_listed(CLIENT_INDEX, client_id, RevocationReason::Client, None).await
     }
@@ -64,7 +78,12 @@ impl<S: TokenStore> TokenIssuer<S> {
         self.revoke_listed(SUBJECT_INDEX, subject, RevocationReason::Reuse, Some(family.id)).await.map(drop)
     }
 
-    /// Whatever stands in the way of one family does not save the others; it is what the error is about in the end.
+    /// Revoke what [`list`](Self::list) finds, until it finds nothing that is alive. One pass suffices for every family that was
+    /// there when it began, because none of them is missed and none becomes active again; the next pass is for those that began
+    /// meanwhile.
+    ///
+    /// A failure on one family does not stop the others. Such a failure is returned in the end even if no later pass meets it
+    /// again, because the family may have moved to a key that this server does not have.
     async fn revoke_listed(
         &self,
         index: &str,
@@ -72,19 +91,18 @@ impl<S: TokenStore> TokenIssuer<S> {
         reason: RevocationReason,
         except: Option<FamilyId>,
     ) -> Result<usize, Error> {
-        let mut count = 0;
+        let (mut count, mut failed) = (0, None);
         for _ in 0..MAX_ATTEMPTS {
             let (families, fault) = self.list(index, value).await?;
             let alive = families.values().filter(|f| f.status == Status::Active && Some(f.id) != except);
             let alive: Vec<FamilyId> = alive.map(|family| family.id).collect();
             if alive.is_empty() {
-                return fault.map_or(Ok(count), Err);
+                return fault.or(failed).map_or(Ok(count), Err);
             }
             for id in alive {
                 match self.transition(id, |family| Some(decision::revoke(family, reason, &self.context()))).await {
                     Ok(found) => count += usize::from(found),
-                    // The next listing meets it again.
-                    Err(error) if error.is_about_one_record() => {}
+                    Err(error) if error.is_about_one_record() => failed = Some(error),
                     Err(error) => return Err(error),
                 }
             }
@@ -103,10 +121,24 @@ impl<S: TokenStore> TokenIssuer<S> {
     }
 
     /// All families listed under `value`, by id, and what kept one from being read.
+    ///
+    /// A family is listed under an index key of the key that its record is sealed with, and a write may move it to another key.
+    /// The listing still finds every family that was there when it began, or says that it may have missed one:
+    ///
+    /// 1. A family moves to a higher key id or stays: every write takes its key from
+    ///    [`Keyring::for_next_version`](crate::Keyring), and so does the re-key.
+    /// 2. The keys are listed by rising id.
+    /// 3. When the listing under key *k* ends, each such family has been found or is under a key above *k*. By induction: before
+    ///    the listing under *k* begins, one that has not been found is at *k* or above. If it stays at *k* until the listing
+    ///    ends, the contract of [`TokenStore::list`] says that it is found. Otherwise it is above *k* at some moment, and
+    ///    by 1 it remains so.
+    /// 4. In the end each has been found or is under a newer key than this server has. The server that moved it there had noted
+    ///    that key in the store before, so the look after the last page finds the note, and the listing has a fault.
+    ///
+    /// The pages do not matter for this: what step 3 asks of a listing, it asks of all its pages together.
     async fn list(&self, index: &str, value: &str) -> Result<(BTreeMap<FamilyId, TokenFamily>, Option<Error>), Error> {
         let (mut families, mut fault) = (BTreeMap::new(), None);
-        // Retired keys first: a family that moves to the primary key meanwhile is then met there.
-        for keys in self.keyring.retired_then_primary() {
+        for keys in self.keyring.oldest_first() {
             let index = keys.index(index, value);
             let mut after = None;
             loop {
@@ -124,7 +156,8 @@ impl<S: TokenStore> TokenIssuer<S> {
                 }
             }
         }
-        Ok((families, fault))
+        let missing = self.missing_key().await?;
+        Ok((families, fault.or(missing)))
     }
 
     /// Load the family, decide, commit, report, until there is no conflict. `false` if there is no such family or `decide`

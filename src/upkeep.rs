@@ -44,11 +44,12 @@ impl<S: TokenStore> TokenIssuer<S> {
         }
     }
 
-    /// Seal every record with the primary key that is still sealed with a retired one. Returns how many were.
+    /// Seal every record with the primary key that is still sealed with an older one. Returns how many were.
     ///
+    /// Run it once the new key is the primary on every server: a server with an older primary still inserts records under that.
     /// It may run while requests are served, and again after it was cut off. Tokens in the hands of clients are not touched:
-    /// keep the retired key until the last of them has been rotated or has expired. A record that does not open does not
-    /// hold up the others; it is what the error is about in the end.
+    /// keep the retired key until the last of them has been rotated or has expired. A record under a newer key than the primary
+    /// stays as it is. A record that does not open does not hold up the others; the error in the end is about it.
     pub async fn rekey(&self) -> Result<usize, Error> {
         let (mut count, mut after, mut fault) = (0, None, None);
         loop {
@@ -73,12 +74,13 @@ impl<S: TokenStore> TokenIssuer<S> {
     }
 
     async fn rekey_record(&self, record: Record) -> Result<bool, Error> {
+        self.note_primary_key().await?;
         let key: RecordKey = record.key;
         let mut current = Some(record);
         for _ in 0..MAX_ATTEMPTS {
             let Some(mut record) = current else { return Ok(false) };
             let (opened, keys) = (sealed::open(&mut record, &self.keyring)?, self.keyring.primary());
-            if opened.sealed_with == keys.id {
+            if opened.sealed_with >= keys.id {
                 return Ok(false);
             }
             record.version = record.version.saturating_add(1);

@@ -58,7 +58,7 @@ pub enum VerifyError {
     /// [lost-response window](crate::RotationPolicyBuilder::lost_response_window). 401 `invalid_token`.
     #[error("the access token needs a live check")]
     LiveCheckRequired,
-    /// By the live check: its family is revoked, has ended, or is gone. 401 `invalid_token`.
+    /// By the live check: its family is revoked, has ended, is gone, or contradicts the token. 401 `invalid_token`.
     #[error("the access token has been revoked")]
     Revoked,
 }
@@ -103,7 +103,7 @@ pub struct AccessVerifier {
 }
 
 impl AccessVerifier {
-    /// A verifier with these keys, for instance those that [`AccessKeys::parse`] read.
+    /// A verifier with these keys, for instance those of one resource that [`AccessKeys::parse`] read.
     pub fn new(keys: AccessKeys) -> Self {
         Self { keys }
     }
@@ -142,6 +142,10 @@ impl AccessVerifier {
             claims.to_owned().ok_or(VerifyError::Invalid)
         })
         .unwrap_or(Err(VerifyError::Invalid))
+    }
+
+    pub(crate) fn keys(&self) -> &AccessKeys {
+        &self.keys
     }
 
     /// The claims of an authentic token, whatever has become of it.

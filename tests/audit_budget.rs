@@ -25,25 +25,35 @@ fn src() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("src")
 }
 
+/// Everything between a presented token and its answer.
 #[test]
-fn what_one_must_read_to_trust_rotation_is_under_2000_lines() {
-    const AUDIT_SET: [&str; 11] = [
-        "decision",
-        "family.rs",
+fn audit_set_has_under_3000_lines() {
+    const AUDIT_SET: [&str; 20] = [
+        "crypto",
+        "master_key.rs",
+        "keyring.rs",
+        "access_keys.rs",
+        "newest_key.rs",
         "grant.rs",
+        "client.rs",
+        "claims.rs",
         "policy.rs",
+        "family.rs",
         "token",
+        "store/contract.rs",
         "record.rs",
         "sealed.rs",
-        "keyring.rs",
+        "decision",
+        "verifier.rs",
         "issuer.rs",
         "sessions.rs",
-        "store/contract.rs",
+        "live.rs",
+        "upkeep.rs",
     ];
     let files: Vec<_> = AUDIT_SET.iter().flat_map(|part| rust_files(&src().join(part))).collect();
     let lines: usize = files.iter().map(|file| code_lines(file)).sum();
     println!("{lines} code lines in {} files", files.len());
-    assert!(lines < 2_000, "{lines} lines");
+    assert!(lines < 3_000, "{lines} lines");
 }
 
 #[test]

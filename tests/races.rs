@@ -103,6 +103,30 @@ fn reuse_against_refresh<S: TokenStore + ?Sized>(store: Arc<S>, rounds: u64) {
     println!("{rounds} rounds, in {survived_for_a_while} of them a refresh came first; no survivor");
 }
 
+/// A revocation of all that a user has, in the middle of a key rotation: the servers write with different primary keys, and a
+/// refresh and a re-key move the user's families to the new key while they are listed.
+fn revoke_against_key_rotation<S: TokenStore + ?Sized>(store: Arc<S>, rounds: u64) {
+    let first = bench_on(Arc::clone(&store), mid_rotation(1), RotationPolicy::standard());
+    let second = first.twin(store, mid_rotation(2), RotationPolicy::standard());
+    let nodes = [first, second];
+    let mut survived_for_a_while = 0;
+    for round in 0..rounds {
+        let user = format!("user-{round}");
+        let logins: [_; 3] = std::array::from_fn(|_| nodes[0].begin(grant_of(&user, "client-1")));
+        let revoker = &nodes[usize::from(round % 4 == 3)];
+        let answers = simultaneously(3, |thread| match (thread as u64 + round) % 3 {
+            0 => block_on(revoker.issuer.revoke_subject(&user)).map(|count| assert_eq!(count, 3)).map(|()| Vec::new()),
+            1 => block_on(nodes[1].issuer.rekey()).map(|_| Vec::new()),
+            _ => Ok(logins.iter().filter_map(|login| nodes[1].refresh(rt(login)).ok()).collect()),
+        });
+        let refreshed: Vec<_> =
+            answers.into_iter().flat_map(|answer| answer.expect("no fault of the server")).collect();
+        survived_for_a_while += usize::from(!refreshed.is_empty());
+        assert_dead(&nodes, refreshed.into_iter().chain(logins));
+    }
+    println!("{rounds} rounds, in {survived_for_a_while} of them a refresh came first; no survivor");
+}
+
 macro_rules! races {
     ($store:ident, $open:expr, $refreshes:literal, $revocations:literal) => {
         mod $store {
@@ -116,6 +140,11 @@ macro_rules! races {
             #[test]
             fn no_token_survives_a_revocation_that_raced_its_refresh() {
                 refresh_against_revoke($open, $revocations);
+            }
+
+            #[test]
+            fn revoke_subject_racing_a_key_rotation_leaves_no_survivor() {
+                revoke_against_key_rotation($open, $revocations / 3);
             }
 
             #[test]

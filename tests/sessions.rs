@@ -5,15 +5,16 @@ mod support;
 use std::cell::Cell;
 use std::future::Future;
 use std::pin::pin;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 use std::task::{Context, Waker};
 
 use mcp_token_lifecycle::{
-    Action, Binding, Client, Clock, Commit, Cursor, DynTokenStore, ErrorCode, Expectation, FamilyId, MemoryStore,
-    OnReuse, Page, Reason, Record, RecordKey, RefreshRequest, RevocationReason, RotationPolicy, Select, Status,
-    StoreError, Timestamp, TokenStore, VerifyError,
+    Action, Binding, Client, Clock, Commit, Cursor, DynTokenStore, ErrorCode, ErrorKind, Expectation, FamilyId, KeyId,
+    Keyring, MasterKey, MemoryStore, OnReuse, Page, Reason, Record, RecordKey, RefreshRequest, RevocationReason,
+    RotationPolicy, Select, Status, StoreError, Timestamp, TokenStore, VerifyError,
 };
+use support::interleaved::Interleaved;
 use support::*;
 
 #[test]
@@ -364,4 +365,175 @@ fn a_confidential_client_revokes_a_bound_family_without_the_proof_and_a_public_o
     assert_eq!(bench.told(), [("deny", Some(Reason::WrongBinding))]);
     bench.revoke(&Client::confidential("client-1"), rt(&bound));
     assert_eq!(bench.told(), [("revoke_token", None)]);
+}
+
+/// How a family is moved between two pages of a listing.
+#[derive(Clone, Copy, Debug)]
+enum Move {
+    Refresh,
+    Rekey,
+}
+
+/// A revocation on a server whose primary key is `revoker`, while after page `at` of its listing every server writes the family
+/// in turn, `mover` first. The family was begun under `begun`.
+fn revocation_against_moves(
+    store: Arc<dyn DynTokenStore>,
+    [revoker, begun, mover]: [u32; 3],
+    how: Move,
+    at: Option<usize>,
+) {
+    let case = format!("revoker {revoker}, begun {begun}, mover {mover}, {how:?}, page {at:?}");
+    let first = bench_on(Arc::clone(&store), mid_rotation(1), RotationPolicy::standard());
+    let nodes = [&first, &first.twin(Arc::clone(&store), mid_rotation(2), RotationPolicy::standard())];
+    let login = nodes[begun as usize - 1].login();
+    let current = Mutex::new(vec![login]);
+    let between = |page| {
+        if at.is_none_or(|at| at == page) {
+            for primary in [mover, 3 - mover] {
+                let node = nodes[primary as usize - 1];
+                let mut all = current.lock().unwrap();
+                match how {
+                    Move::Refresh => {
+                        let next = node.refresh(rt(all.last().unwrap()));
+                        all.extend(next);
+                    }
+                    Move::Rekey => assert!(block_on(node.issuer.rekey()).is_ok()),
+                }
+            }
+        }
+    };
+    let listed = Interleaved::new(Arc::clone(&store), between);
+    let node = first.twin(listed, mid_rotation(revoker), RotationPolicy::standard());
+    assert_eq!(block_on(node.issuer.revoke_subject("user-1")).unwrap(), 1, "{case}");
+    for response in current.lock().unwrap().iter() {
+        for node in nodes {
+            assert_eq!(node.live(response), Err(VerifyError::Revoked), "{case}");
+            assert_eq!(node.refresh(rt(response)).unwrap_err(), ErrorCode::InvalidGrant, "{case}");
+        }
+    }
+}
+
+fn revocations_against_moves(open: fn() -> Arc<dyn DynTokenStore>) {
+    for (revoker, begun, mover) in (0..8).map(|n| (1 + n % 2, 1 + n / 2 % 2, 1 + n / 4)) {
+        for how in [Move::Refresh, Move::Rekey] {
+            for at in [Some(0), Some(1), Some(2), None] {
+                revocation_against_moves(open(), [revoker, begun, mover], how, at);
+            }
+        }
+    }
+}
+
+/// Whatever key the servers write with, a family that moves while it is listed is found.
+#[test]
+fn revoke_subject_finds_a_family_that_moves_while_it_lists() {
+    revocations_against_moves(|| Arc::new(MemoryStore::new()));
+}
+
+#[cfg(feature = "redb")]
+#[test]
+fn revoke_subject_finds_a_family_that_moves_in_a_file() {
+    revocations_against_moves(|| Arc::new(in_file::InFile::new()));
+}
+
+/// The same listing serves the page of a user's sessions.
+#[test]
+fn list_families_finds_a_family_that_moves_while_it_lists() {
+    for revoker in [1, 2] {
+        let store = Arc::new(MemoryStore::new());
+        let old = bench_on(Arc::clone(&store), mid_rotation(1), RotationPolicy::standard());
+        let new = old.twin(Arc::clone(&store), mid_rotation(2), RotationPolicy::standard());
+        old.login();
+        let listed = Interleaved::new(store, |page| {
+            assert_eq!(block_on(new.issuer.rekey()).unwrap(), usize::from(page == 0));
+        });
+        let node = old.twin(listed, mid_rotation(revoker), RotationPolicy::standard());
+        assert_eq!(block_on(node.issuer.list_families("user-1")).unwrap().len(), 1, "primary {revoker}");
+    }
+}
+
+/// Reuse with `RevokeSubject` lists the other families in the same way.
+#[test]
+fn reuse_revokes_other_families_that_move_while_it_lists() {
+    let store = Arc::new(MemoryStore::new());
+    let policy = || policy(|p| p.on_reuse(OnReuse::RevokeSubject));
+    let old = bench_on(Arc::clone(&store), mid_rotation(1), policy());
+    let new = old.twin(Arc::clone(&store), mid_rotation(2), policy());
+    let (stolen, other) = (old.login(), old.login());
+    old.refresh(rt(&stolen)).unwrap();
+    old.pass(31);
+    let moved = Mutex::new(None);
+    let listed = Interleaved::new(store, |_| {
+        moved.lock().unwrap().get_or_insert_with(|| new.refresh(rt(&other)).unwrap());
+    });
+    let node = old.twin(listed, mid_rotation(1), policy());
+    assert_eq!(node.refresh(rt(&stolen)).unwrap_err(), ErrorCode::InvalidGrant);
+    assert!(node.told().iter().any(|told| told.0 == "reuse_revoke_subject"));
+    let moved = moved.into_inner().unwrap().unwrap();
+    assert_eq!(new.live(&moved).unwrap_err(), VerifyError::Revoked);
+    assert_eq!(new.refresh(rt(&moved)).unwrap_err(), ErrorCode::InvalidGrant);
+}
+
+/// A server that has not got the new key yet cannot list what is under it: it must not say that all is done.
+#[test]
+fn revoke_subject_without_the_newest_key_is_an_error() {
+    let store = Arc::new(MemoryStore::new());
+    let old = bench_on(Arc::clone(&store), keyring(), RotationPolicy::standard());
+    let new = old.twin(Arc::clone(&store), mid_rotation(2), RotationPolicy::standard());
+    let unknown = ErrorKind::UnknownKey(KeyId::new(2));
+    let visible = old.login();
+    assert_eq!(block_on(old.issuer.list_families("user-1")).unwrap().len(), 1);
+    // Begun under the new key.
+    let hidden = new.login();
+    assert_eq!(block_on(old.issuer.revoke_subject("user-1")).unwrap_err().kind(), unknown);
+    assert_eq!(block_on(old.issuer.revoke_client("client-1")).unwrap_err().kind(), unknown);
+    assert_eq!(block_on(old.issuer.list_families("user-1")).unwrap_err().kind(), unknown);
+    assert_eq!(new.live(&visible), Err(VerifyError::Revoked), "what is visible is revoked");
+    assert!(new.live(&hidden).is_ok());
+    assert_eq!(block_on(new.issuer.revoke_subject("user-1")).unwrap(), 1);
+    // With the key it is done; and so it is where the old key was dropped.
+    let last = Keyring::new(KeyId::new(2), MasterKey::from_bytes([8; 32]));
+    let last = old.twin(store, last, RotationPolicy::standard());
+    assert_eq!(block_on(last.issuer.revoke_subject("user-1")).unwrap(), 0);
+}
+
+/// The same for a family that goes where this server cannot follow it, at any point of the listing.
+#[test]
+fn revoke_subject_that_loses_a_family_to_an_unknown_key_is_an_error() {
+    for at in 0..2 {
+        for how in [Move::Refresh, Move::Rekey] {
+            let store = Arc::new(MemoryStore::new());
+            let old = bench_on(Arc::clone(&store), keyring(), RotationPolicy::standard());
+            let new = old.twin(Arc::clone(&store), mid_rotation(2), RotationPolicy::standard());
+            let login = old.login();
+            let listed = Interleaved::new(store, |page| match how {
+                _ if page != at => {}
+                Move::Refresh => drop(new.refresh(rt(&login))),
+                Move::Rekey => drop(block_on(new.issuer.rekey()).unwrap()),
+            });
+            let node = old.twin(listed, keyring(), RotationPolicy::standard());
+            let revoked = block_on(node.issuer.revoke_subject("user-1")).map_err(|error| error.kind());
+            let is_dead = new.live(&login) == Err(VerifyError::Revoked);
+            assert_eq!(is_dead, at > 0, "it is seen in the first page, but no longer there in {how:?}");
+            assert!(is_dead || revoked == Err(ErrorKind::UnknownKey(KeyId::new(2))), "{revoked:?}, {how:?}, page {at}");
+        }
+    }
+}
+
+/// One read for an issuer and one write for a key, and nothing where there is no rotation.
+#[test]
+fn the_note_of_a_key_is_written_once() {
+    let alone = bench_on(FlakyStore::new(MemoryStore::new()), keyring(), RotationPolicy::standard());
+    alone.begin(grant());
+    assert_eq!(alone.issuer.store().operations(), [Op::Commit]);
+    let store = Arc::new(FlakyStore::new(MemoryStore::new()));
+    let node = || alone.twin(Arc::clone(&store), mid_rotation(2), RotationPolicy::standard());
+    let [first, second] = [node(), node()];
+    for _ in 0..2 {
+        first.begin(grant());
+        second.begin(grant());
+    }
+    let noted = [Op::Get, Op::Commit, Op::Commit];
+    let other = [Op::Get, Op::Commit];
+    assert_eq!(store.operations(), [&noted[..], &other, &[Op::Commit; 2]].concat());
+    assert_eq!(block_on(first.issuer.rekey()).unwrap(), 0);
 }

@@ -2,24 +2,56 @@
 
 use super::window::Windows;
 use super::{Context, Decision};
-use crate::audit::Reason;
+use crate::audit::{Claim, Reason};
 use crate::claims::AccessClaims;
 use crate::family::TokenFamily;
-use crate::policy::{OnAhead, OnSuperseded};
+use crate::policy::{OnAhead, OnSuperseded, RotationPolicy};
+use crate::time::{CLOCK_TOLERANCE, Timestamp};
 use crate::token::Genuine;
 
-/// Decide whether the access token with these authentic `claims` is live.
+/// The claim of an authentic access token that its family's record contradicts, if there is one.
+///
+/// The issuer takes every claim from the record, so such a token was not made by an issuer: someone else has the access key.
+/// Times are compared with what any policy could have allowed, because the policy may have changed since.
+pub fn contradiction(family: &TokenFamily, claims: &AccessClaims, now: Timestamp) -> Option<Claim> {
+    let grant = &family.grant;
+    let is_granted = |resource| grant.resources().contains(resource);
+    let is_possible = claims.issued_at.saturating_add(CLOCK_TOLERANCE) >= family.created_at
+        && claims.issued_at <= now.saturating_add(CLOCK_TOLERANCE)
+        && claims.expires_at <= family.absolute_expires_at
+        && claims.expires_at.since(claims.issued_at) <= RotationPolicy::LONGEST_ACCESS;
+    let contradictions = [
+        (claims.subject() != grant.subject(), Claim::Subject),
+        (claims.client_id() != grant.client_id(), Claim::Client),
+        (!grant.scope().includes(&claims.scope), Claim::Scope),
+        (!claims.audience().iter().all(is_granted), Claim::Audience),
+        // Before its redemption a family may not know yet what it will be bound to.
+        (claims.binding != family.binding && family.generation > 0, Claim::Binding),
+        (claims.claims != grant.claims, Claim::Application),
+        (claims.generation == 0, Claim::Generation),
+        (!is_possible, Claim::Lifetime),
+    ];
+    contradictions.into_iter().find(|(contradicts, _)| *contradicts).map(|(_, claim)| claim)
+}
+
+/// Decide whether the access token with these authentic `claims` is live: whether its family lives, and its claims agree with
+/// the record.
 ///
 /// Where the policy has a lost-response window, the first sight of a generation's access token is written down, since it
 /// shows that the response arrived.
 pub fn live(family: &TokenFamily, claims: &AccessClaims, cx: &Context<'_>) -> Decision<bool> {
+    if let Some(claim) = contradiction(family, claims, cx.now) {
+        return Decision::forged(false, family, claim, cx.now);
+    }
     let windows @ Windows { policy, lifetimes, .. } = Windows::new(family, cx);
     let is_superseded = |generation| policy.on_superseded == OnSuperseded::Reject && !windows.is_open(generation);
     let (claimed, current) = (claims.generation, family.generation);
+    let longest = cx.policies.access_lifetime(family.grant.client_id(), &claims.scope);
     let reason = match family.ended(&lifetimes, cx.now) {
         Some(reason) => Some(reason),
         None if cx.now >= claims.expires_at => Some(Reason::AccessExpired),
-        None if claimed > current && policy.on_ahead == OnAhead::Reject => Some(Reason::AheadOfStore),
+        None if claims.expires_at.since(claims.issued_at) > longest => Some(Reason::LifetimeBeyondPolicy),
+        None if claimed > current && (policy.on_ahead == OnAhead::Reject || current == 0) => Some(Reason::AheadOfStore),
         None if claimed < current && is_superseded(claimed) => Some(Reason::Superseded),
         None => None,
     };

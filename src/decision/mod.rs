@@ -31,14 +31,14 @@ mod revoke;
 mod rotation;
 mod window;
 
-pub use self::introspect::{introspect_refresh, live};
+pub use self::introspect::{contradiction, introspect_refresh, live};
 pub use self::issue::{Issue, issue};
 pub use self::redeem::{Redemption, redeem};
 pub use self::refresh::refresh;
 pub use self::revoke::{revoke, revoke_by_token};
 pub use self::rotation::Ask;
 
-use crate::audit::{Action, AuditEvent, Reason};
+use crate::audit::{Action, AuditEvent, Claim, Reason};
 use crate::family::{IssuerId, TokenFamily};
 use crate::keyring::KeyId;
 use crate::outage::Outages;
@@ -94,6 +94,12 @@ impl<T> Decision<T> {
     /// Nothing changes, and the reason is reported.
     pub(crate) fn refuse(verdict: T, family: &TokenFamily, reason: Reason, now: Timestamp) -> Self {
         let event = AuditEvent::on_family(now, Action::Deny, family).because(reason);
+        Self { write: None, verdict, event: Some(event) }
+    }
+
+    /// Nothing changes, and it is reported that `claim` of an authentic access token contradicts `family`.
+    pub(crate) fn forged(verdict: T, family: &TokenFamily, claim: Claim, now: Timestamp) -> Self {
+        let event = AuditEvent::on_family(now, Action::Forgery, family).because(Reason::Forgery(claim));
         Self { write: None, verdict, event: Some(event) }
     }
 }

@@ -1,11 +1,13 @@
 //! Access tokens: sealed claims that nobody but a holder of the access key can read.
 //!
-//! `mcpat_ ‖ base64url(version ‖ key id ‖ nonce ‖ XChaCha20-Poly1305(claims))`, prefix and header as associated data.
+//! `mcpat_ ‖ base64url(version ‖ key id ‖ audience tag ‖ nonce ‖ XChaCha20-Poly1305(claims))`, prefix and header (what is before
+//! the nonce) as associated data. The tag is the first 16 bytes of the SHA-256 of the audience as the claims have it, and the key
+//! belongs to that audience alone: `HMAC-SHA256(access subkey, "audience" ‖ tag ‖ 1)`.
 
 use zeroize::Zeroizing;
 
 use super::{ACCESS, VERSION};
-use crate::access_keys::{AccessKey, AccessKeys};
+use crate::access_keys::{AccessKeys, AudienceTag};
 use crate::base64url;
 use crate::claims::{AccessClaims, Audience, Names};
 use crate::client::Binding;
@@ -15,7 +17,7 @@ use crate::grant::{Grant, Scope};
 use crate::keyring::KeyId;
 use crate::time::Timestamp;
 
-const HEADER: usize = 1 + 4;
+const HEADER: usize = 1 + 4 + AudienceTag::LEN;
 const OVERHEAD: usize = HEADER + crypto::NONCE + crypto::TAG;
 /// Claims beyond the strings of the grant: identifiers, numbers, a binding, length prefixes.
 const MAX_CLAIMS: usize = Grant::MAX_BYTES + 256;
@@ -112,21 +114,30 @@ fn associated_data(header: &[u8; HEADER]) -> [u8; ACCESS.len() + HEADER] {
     ad
 }
 
-/// The access token for `claims`. `None` if they are larger than any token may be.
-pub(crate) fn seal(claims: &AccessClaims, key: &AccessKey, nonce: &[u8; 24]) -> Option<Zeroizing<String>> {
-    let mut header = [VERSION; HEADER];
-    header[1..].copy_from_slice(&key.id.to_bytes());
-    let mut bytes = Vec::with_capacity(512);
-    [&header[..], nonce].into_iter().for_each(|part| bytes.extend_from_slice(part));
-    let mut bytes = encode(claims, bytes)?;
-    key.aead.seal(nonce, &associated_data(&header), &mut bytes, HEADER + crypto::NONCE)?;
-    if bytes.len() > MAX_BYTES { None } else { base64url::encode_fast(ACCESS, &bytes) }
+/// The access token for `claims`, with the key that goes by `id`. `None` if there is no such key, or the claims are larger than
+/// any token may be.
+pub(crate) fn seal(
+    claims: &AccessClaims,
+    keys: &AccessKeys,
+    id: KeyId,
+    nonce: &[u8; crypto::NONCE],
+) -> Option<Zeroizing<String>> {
+    let audience = claims.audience.join();
+    keys.find_for(id, &audience, |key, tag| {
+        let mut header = [VERSION; HEADER];
+        header[1..5].copy_from_slice(&id.to_bytes());
+        header[5..].copy_from_slice(tag.as_bytes());
+        let mut bytes = Vec::with_capacity(512);
+        [&header[..], nonce].into_iter().for_each(|part| bytes.extend_from_slice(part));
+        let mut bytes = encode(claims, &audience, bytes)?;
+        key.aead.seal(nonce, &associated_data(&header), &mut bytes, HEADER + crypto::NONCE)?;
+        if bytes.len() > MAX_BYTES { None } else { base64url::encode_fast(ACCESS, &bytes) }
+    })
 }
 
 /// What [`OpenClaims::read`] reads, behind what is in `bytes`.
-fn encode(claims: &AccessClaims, mut bytes: Vec<u8>) -> Option<Vec<u8>> {
-    let audience = claims.audience.join();
-    let texts = [claims.subject(), claims.client_id(), claims.scope.as_str(), &audience];
+fn encode(claims: &AccessClaims, audience: &str, mut bytes: Vec<u8>) -> Option<Vec<u8>> {
+    let texts = [claims.subject(), claims.client_id(), claims.scope.as_str(), audience];
     let numbers = [claims.generation.to_be_bytes(), claims.issued_at.to_bytes(), claims.expires_at.to_bytes()];
     [claims.family.as_bytes(), numbers.as_flattened()].into_iter().for_each(|part| bytes.extend_from_slice(part));
     bytes.push(if claims.live_only { LIVE_ONLY } else { 0 });
@@ -153,13 +164,22 @@ fn open_in<T>(buffer: &mut [u8], chars: &str, keys: &AccessKeys, read: impl FnOn
     let bytes = base64url::decode_fast(chars, buffer)?;
     let (header, rest) = bytes.split_first_chunk_mut::<HEADER>()?;
     let (nonce, sealed) = rest.split_first_chunk_mut::<{ crypto::NONCE }>()?;
-    let [version, key_id @ ..] = *header;
-    if version != VERSION {
+    let ad = associated_data(header);
+    let ([version, key_id @ ..], tag) = header.split_first_chunk::<5>()?;
+    if *version != VERSION {
         return None;
     }
-    let key = keys.get(KeyId::from_bytes(key_id))?;
-    let claims = key.aead.open(nonce, &associated_data(header), sealed)?;
-    OpenClaims::read(claims).map(|claims| read(&claims))
+    let tag = AudienceTag::from_bytes(*tag.first_chunk()?);
+    let (claims, is_new) = keys.find(KeyId::from_bytes(*key_id), tag, |key, audience| {
+        let claims = OpenClaims::read(key.aead.open(nonce, &ad, sealed)?)?;
+        // The holder of a key may have sealed what it likes with it, but for this audience alone.
+        let is_own = audience.map_or_else(|| AudienceTag::of(claims.audience) == tag, |own| own == claims.audience);
+        is_own.then_some((claims, audience.is_none()))
+    })?;
+    if is_new {
+        keys.keep(claims.audience, tag);
+    }
+    Some(read(&claims))
 }
 
 #[cfg(test)]
@@ -188,6 +208,10 @@ mod tests {
 
     fn read(bytes: &[u8]) -> Option<AccessClaims> {
         OpenClaims::read(bytes)?.to_owned()
+    }
+
+    fn encode(claims: &AccessClaims, bytes: Vec<u8>) -> Option<Vec<u8>> {
+        super::encode(claims, &claims.audience.join(), bytes)
     }
 
     #[test]

@@ -9,6 +9,7 @@ mod support;
 mod access_tokens;
 mod altered;
 mod arbitrary;
+mod forged;
 mod parsers;
 mod records;
 mod refresh_tokens;

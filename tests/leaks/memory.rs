@@ -79,6 +79,7 @@ const KEYS: u8 = 6;
 fn life(keys: &Path, mut see: impl FnMut(&str)) {
     let keyring = Keyring::from_file(keys).unwrap();
     drop(AccessKeys::parse(&keyring.access_keys().export()).unwrap());
+    drop(AccessKeys::parse(&keyring.access_keys().for_resource(&resource()).export()).unwrap());
     let issuer =
         TokenIssuer::new(MemoryStore::new(), keyring).with_entropy(Seeded::default()).with_clock(TestClock::default());
     let client = client();

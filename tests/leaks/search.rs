@@ -6,6 +6,7 @@ use base64ct::{Base64, Encoding};
 use hkdf::Hkdf;
 use sha2::{Digest, Sha256};
 
+use crate::support::RESOURCE;
 use crate::support::forge::bytes_of;
 
 /// A master key that looks like one.
@@ -25,7 +26,10 @@ pub fn keys_of(master: [u8; 32]) -> Vec<[u8; 32]> {
         hkdf.expand(label.as_bytes(), &mut key).unwrap();
         key
     });
-    [&[master][..], &subkeys].concat()
+    let tag = &sha256(RESOURCE)[..16];
+    let mut of_resource = [0; 32];
+    Hkdf::<Sha256>::from_prk(&subkeys[2]).unwrap().expand_multi_info(&[b"audience", tag], &mut of_resource).unwrap();
+    [&[master, of_resource][..], &subkeys].concat()
 }
 
 /// The first of `needles` that is in `bytes`.
@@ -46,15 +50,15 @@ pub fn ends(secret: &[u8]) -> [Vec<u8>; 2] {
     [secret[..16].to_vec(), secret[secret.len() - 16..].to_vec()]
 }
 
-/// The secret part of a token, as it is spelled: what comes behind the ids and numbers.
+/// The secret part of a token, as it is spelled: what comes behind the ids, numbers and the audience's tag.
 pub fn secret_chars(token: &str) -> &str {
-    &token[if token.starts_with("mcpat_") { 16 } else { 56 }..]
+    &token[if token.starts_with("mcpat_") { 34 } else { 56 }..]
 }
 
 /// The secret part of a token, as bytes.
 pub fn secret_bytes(token: &str) -> Vec<u8> {
     let bytes = bytes_of(token);
-    bytes[if token.starts_with("mcpat_") { 5 } else { 37 }..].to_vec()
+    bytes[if token.starts_with("mcpat_") { 21 } else { 37 }..].to_vec()
 }
 
 const WINDOW: usize = 12;

@@ -4,10 +4,10 @@ use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use mcp_token_lifecycle::{RedisStore, RotationPolicy};
+use mcp_token_lifecycle::{ErrorCode, RedisStore, RotationPolicy, TokenIssuer};
 use tokio::task::JoinSet;
 
-use crate::servers::{CLUSTER, SINGLE, store};
+use crate::servers::{CLUSTER, SINGLE, fresh, named, store};
 use crate::support::*;
 
 type Shared = Arc<Bench<RedisStore>>;
@@ -82,4 +82,48 @@ async fn a_revocation_wins_against_a_refresh() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_revocation_wins_against_a_refresh_on_a_cluster() {
     refresh_against_revoke(CLUSTER, 300).await;
+}
+
+/// The servers write with different primary keys; a refresh and a re-key move the user's families while they are listed.
+async fn revocations_against_a_key_rotation(variable: &str) {
+    let prefix = fresh();
+    let node = async |primary| Arc::new(TokenIssuer::new(named(variable, &prefix).await, mid_rotation(primary)));
+    let issuers = [node(1).await, node(2).await];
+    let mut refreshed = 0;
+    for round in 0..100 {
+        let user = format!("user-{round}");
+        let mut logins = Vec::new();
+        for _ in 0..3 {
+            logins.push(issuers[0].issue(grant_of(&user, "client-1"), None).await.unwrap());
+        }
+        let revoker = Arc::clone(&issuers[usize::from(round % 4 == 3)]);
+        let revoked = tokio::spawn(async move { revoker.revoke_subject(&user).await.unwrap() });
+        let rekeyer = Arc::clone(&issuers[1]);
+        let rekeyed = tokio::spawn(async move { rekeyer.rekey().await.unwrap() });
+        let mut refreshes = JoinSet::new();
+        for login in &logins {
+            let (issuer, token) = (Arc::clone(&issuers[1]), rt(login).to_owned());
+            refreshes.spawn(async move { refresh(&issuer, &token).await.ok() });
+        }
+        let survivors: Vec<_> = refreshes.join_all().await.into_iter().flatten().collect();
+        refreshed += survivors.len();
+        rekeyed.await.unwrap();
+        assert_eq!(revoked.await.unwrap(), 3);
+        for token in survivors.iter().chain(&logins).map(rt) {
+            for issuer in &issuers {
+                assert_eq!(refresh(issuer, token).await.unwrap_err(), ErrorCode::InvalidGrant);
+            }
+        }
+    }
+    println!("100 revocations during a key rotation: {refreshed} refreshes came first; no survivor");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn revoke_subject_racing_a_key_rotation_leaves_no_survivor() {
+    revocations_against_a_key_rotation(SINGLE).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn revoke_subject_racing_a_key_rotation_on_a_cluster() {
+    revocations_against_a_key_rotation(CLUSTER).await;
 }

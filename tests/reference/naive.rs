@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use mcp_token_lifecycle::{Binding, ErrorCode, FamilyId, OnReuse, OnSuperseded, TokenResponse, VerifyError};
+use mcp_token_lifecycle::{
+    Binding, Client, ClientKind, ErrorCode, FamilyId, OnReuse, OnSuperseded, TokenResponse, VerifyError,
+};
 
 use crate::operations::{App, User};
 use crate::rules::{LEAST, Rules};
@@ -318,10 +320,12 @@ impl Naive {
     }
 
     /// Revocation by any token of `family` (RFC 7009).
-    pub fn revoke(&mut self, family: usize, app: &str, binding: Option<Binding>) {
+    pub fn revoke(&mut self, family: usize, client: &Client, binding: Option<Binding>) {
         let family = &mut self.families[family];
         let constraint = family.binding.filter(|binding| !matches!(binding, Binding::Fingerprint(_)));
-        if family.app == app && (constraint.is_none() || constraint == binding) {
+        // A confidential client has proved that it is the one.
+        let proves = constraint.is_none() || constraint == binding || client.kind() == ClientKind::Confidential;
+        if family.app == client.id() && proves {
             family.revoked = true;
         }
     }

@@ -244,7 +244,7 @@ impl<S: TokenStore, F: Fn() -> S> World<S, F> {
     fn revoke(&mut self, text: &str, family: usize, ask: &Ask) {
         let (client, binding) = self.resolve(family, ask);
         block_on(self.issuer().revoke(&client, text, binding.as_ref())).unwrap();
-        self.naive.revoke(family, client.id(), binding);
+        self.naive.revoke(family, &client, binding);
     }
 
     fn revoke_family(&mut self, index: Index, user: &str) {

@@ -1,12 +1,14 @@
-//! A second implementation of the refresh token, from its description, for tokens that no issuer would hand out.
+//! A second implementation of the tokens, from their descriptions and with another AEAD, for tokens that no issuer would hand out.
 
 use std::sync::{Arc, Mutex};
 
 use base64ct::{Base64UrlUnpadded, Encoding};
+use chacha20poly1305::XChaCha20Poly1305;
+use chacha20poly1305::aead::{Aead, Payload};
 use hkdf::Hkdf;
 use hmac::{Hmac, KeyInit, Mac};
-use mcp_token_lifecycle::{Entropy, EntropyError, FamilyId, OsEntropy, Timestamp};
-use sha2::Sha256;
+use mcp_token_lifecycle::{AccessClaims, Binding, Entropy, EntropyError, FamilyId, OsEntropy, Resource, Timestamp};
+use sha2::{Digest, Sha256};
 
 /// True randomness that is remembered, and that can run dry.
 #[derive(Clone, Default)]
@@ -68,12 +70,88 @@ impl Forge {
     }
 
     fn tag(&self, label: &str, parts: &[&[u8]]) -> Vec<u8> {
-        let mut key = [0; 32];
-        let hkdf = Hkdf::<Sha256>::new(Some(b"mcp-token-lifecycle v1"), &self.master);
-        hkdf.expand(label.as_bytes(), &mut key).unwrap();
-        let mut mac = <Hmac<Sha256> as KeyInit>::new_from_slice(&key).unwrap();
+        let mut mac = <Hmac<Sha256> as KeyInit>::new_from_slice(&subkey(&self.master, label)).unwrap();
         parts.iter().for_each(|part| mac.update(part));
         mac.finalize().into_bytes().to_vec()
+    }
+}
+
+fn subkey(master: &[u8; 32], label: &str) -> [u8; 32] {
+    let mut key = [0; 32];
+    Hkdf::<Sha256>::new(Some(b"mcp-token-lifecycle v1"), master).expand(label.as_bytes(), &mut key).unwrap();
+    key
+}
+
+/// What an access token says: whatever its maker likes.
+#[derive(Clone)]
+pub struct AccessForge {
+    pub master: [u8; 32],
+    pub key_id: u32,
+    pub nonce: [u8; 24],
+    pub family: FamilyId,
+    pub generation: u64,
+    pub issued_at: u64,
+    pub expires_at: u64,
+    pub subject: String,
+    pub client_id: String,
+    pub scope: String,
+    pub audience: Vec<String>,
+    /// The audience whose key seals it, if it is another than it says.
+    pub sealed_for: Option<String>,
+    pub binding: Option<Binding>,
+    pub claims: Vec<(String, String)>,
+}
+
+impl AccessForge {
+    /// The same claims under this key.
+    pub fn of(claims: &AccessClaims, master: [u8; 32], key_id: u32) -> Self {
+        Self {
+            master,
+            key_id,
+            nonce: [9; 24],
+            family: claims.family(),
+            generation: claims.generation(),
+            issued_at: claims.issued_at().as_unix(),
+            expires_at: claims.expires_at().as_unix(),
+            subject: claims.subject().to_owned(),
+            client_id: claims.client_id().to_owned(),
+            scope: claims.scope().to_string(),
+            audience: claims.audience().iter().map(Resource::to_string).collect(),
+            sealed_for: None,
+            binding: claims.binding().copied(),
+            claims: claims.claims().clone().into_iter().collect(),
+        }
+    }
+
+    pub fn token(&self) -> String {
+        let audience = self.audience.join(" ");
+        let texts = [&self.subject, &self.client_id, &self.scope, &audience];
+        let mut claims = self.family.as_bytes().to_vec();
+        let numbers = [self.generation, self.issued_at, self.expires_at];
+        numbers.iter().for_each(|number| claims.extend(number.to_be_bytes()));
+        texts.iter().for_each(|text| claims.extend((text.len() as u16).to_be_bytes()));
+        match self.binding {
+            Some(Binding::DpopKey(thumbprint)) => claims.extend([&[1, 0], &thumbprint[..]].concat()),
+            Some(other) => panic!("no test has {other:?}"),
+            None => claims.push(0),
+        }
+        texts.iter().for_each(|text| claims.extend(text.as_bytes()));
+        claims.extend(Some(self.claims.len() as u8).filter(|count| *count > 0));
+        for text in self.claims.iter().flat_map(|(name, value)| [name, value]) {
+            claims.push(text.len() as u8);
+            claims.extend(text.as_bytes());
+        }
+        let tag = &Sha256::digest(self.sealed_for.as_ref().unwrap_or(&audience))[..16];
+        let mut header = vec![1];
+        header.extend(self.key_id.to_be_bytes());
+        header.extend(tag);
+        let ad = [&b"mcpat_"[..], &header].concat();
+        let hkdf = Hkdf::<Sha256>::from_prk(&subkey(&self.master, "access")).unwrap();
+        let mut key = [0; 32];
+        hkdf.expand_multi_info(&[b"audience", tag], &mut key).unwrap();
+        let cipher = XChaCha20Poly1305::new(&key.into());
+        let sealed = cipher.encrypt(&self.nonce.into(), Payload { msg: &claims, aad: &ad }).unwrap();
+        format!("mcpat_{}", Base64UrlUnpadded::encode_string(&[&header[..], &self.nonce, &sealed].concat()))
     }
 }
 

@@ -5,6 +5,7 @@ pub mod flaky;
 pub mod forge;
 #[cfg(feature = "redb")]
 pub mod in_file;
+pub mod interleaved;
 pub mod pausing;
 pub mod process;
 pub mod rows;
@@ -97,6 +98,13 @@ impl Entropy for LongestLife {
 
 pub fn keyring() -> Keyring {
     Keyring::new(KeyId::new(1), MasterKey::from_bytes([7; 32]))
+}
+
+/// The keys 1 and 2, of which `primary` is the primary: servers in the middle of a key rotation.
+pub fn mid_rotation(primary: u32) -> Keyring {
+    let key = |id: u32| (KeyId::new(id), MasterKey::from_bytes([6 + id as u8; 32]));
+    let ((primary, first), (retired, second)) = (key(primary), key(3 - primary));
+    Keyring::new(primary, first).with_retired(retired, second).unwrap()
 }
 
 pub fn scope(text: &str) -> Scope {

@@ -81,7 +81,10 @@ fn make(vector: &Vector) -> Vec<(String, String)> {
     put("record_expires_at", record.expires_at.as_unix().to_string());
     record.indexes.iter().for_each(|index| put("record_index", hex(index.as_bytes())));
     put("record_payload", hex(&record.payload));
-    vector.keyring().access_keys().export().lines().for_each(|line| put("access_key", line.to_owned()));
+    let access_keys = vector.keyring().access_keys();
+    access_keys.export().lines().for_each(|line| put("access_key", line.to_owned()));
+    let own = access_keys.for_resource(&vector.grant().resources()[0]);
+    own.export().lines().for_each(|line| put("resource_key", line.to_owned()));
     made
 }
 

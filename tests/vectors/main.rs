@@ -68,11 +68,13 @@ fn an_access_token_still_verifies_and_says_what_went_in() {
 #[test]
 fn exported_access_keys_still_verify_a_token_made_with_their_keyring() {
     let (keys, token) = (Vector::read("keyring"), Vector::read("access_token"));
-    let text: Vec<_> = keys.all("access_key").collect();
-    let verifier = AccessVerifier::new(AccessKeys::parse(&text.join("\n")).unwrap());
-    let now = Timestamp::from_unix(token.number("issued_at"));
-    let verified = verifier.verify(token.get("access_token").unwrap(), &Expectation::resource(&resource()), now);
-    assert_eq!(verified.unwrap().subject(), "user-1", "the first key of the keyring is the key of the token");
+    for name in ["access_key", "resource_key"] {
+        let text: Vec<_> = keys.all(name).collect();
+        let verifier = AccessVerifier::new(AccessKeys::parse(&text.join("\n")).unwrap());
+        let now = Timestamp::from_unix(token.number("issued_at"));
+        let verified = verifier.verify(token.get("access_token").unwrap(), &Expectation::resource(&resource()), now);
+        assert_eq!(verified.unwrap().subject(), "user-1", "the first {name} of the keyring is the key of the token");
+    }
 }
 
 #[test]

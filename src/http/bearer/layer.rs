@@ -84,7 +84,8 @@ impl<S: TokenStore + 'static> AuthorizationServer<S> {
 }
 
 impl BearerLayer {
-    /// Protect `resource` offline, on a server that holds the access keys alone.
+    /// Protect `resource` offline, on a server that holds the access keys of that resource alone:
+    /// [`AccessKeys::for_resource`](crate::AccessKeys::for_resource).
     pub fn offline(verifier: AccessVerifier, resource: ProtectedResource) -> Self {
         let guard = Guard {
             check: Check::Offline(Arc::new(verifier)),

@@ -130,6 +130,8 @@ impl<S: TokenStore> CredentialVault<S> {
     }
 
     /// Every record listed under `index`, by its key, and what kept one from being read.
+    ///
+    /// Index keys derive from the [`Root`], which no change of wrapping keys alters, so a rewrap moves no record out of the listing.
     pub(crate) async fn listed(
         &self,
         index: IndexKey,
