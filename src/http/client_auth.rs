@@ -8,6 +8,7 @@ use zeroize::Zeroizing;
 use super::clients::ClientRegistry;
 use super::params::Params;
 use super::reply::Refusal;
+use crate::audit::Reason;
 use crate::client::Client;
 use crate::response::ErrorCode;
 
@@ -27,9 +28,11 @@ pub(super) async fn authenticate(
     clients: &dyn ClientRegistry,
 ) -> Result<Option<Client>, Refusal> {
     let Some(Credentials { id, secret }) = Credentials::read(headers, params)? else { return Ok(None) };
-    let known = clients.find(&id).await?;
-    let client = known.and_then(|client| client.authenticate(secret.as_ref().map(|secret| secret.as_str())));
-    client.map(Some).ok_or(Refusal::InvalidClient)
+    let Some(known) = clients.find(&id).await? else {
+        return Err(Refusal::InvalidClient.because(Reason::UnknownClient, None));
+    };
+    let client = known.authenticate(secret.as_ref().map(|secret| secret.as_str()));
+    client.map(Some).ok_or_else(|| Refusal::InvalidClient.because(Reason::WrongSecret, Some(known.id())))
 }
 
 impl Credentials {
@@ -45,7 +48,8 @@ impl Credentials {
         if values.next().is_some() {
             return Err(TWICE);
         }
-        let (id, secret) = value.to_str().ok().and_then(basic).ok_or(Refusal::InvalidClient)?;
+        let unclear = || Refusal::InvalidClient.because(Reason::BadRequest, None);
+        let (id, secret) = value.to_str().ok().and_then(basic).ok_or_else(unclear)?;
         if posted_secret.is_some() || posted_id.is_some_and(|posted| posted != id) {
             return Err(TWICE);
         }

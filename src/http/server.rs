@@ -2,18 +2,21 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use http::request::Parts;
 use http::{Method, StatusCode};
 
 use super::address::Issuer;
 use super::authorize::Consent;
+use super::bearer::Looks;
 use super::body::Unreadable;
 use super::clients::{ClientMetadata, ClientRegistry};
 use super::cors::Cors;
 use super::https::Https;
-use super::reply::{Refusal, Reply, json, without_content};
+use super::reply::{Cause, Refusal, Reply, json, without_content};
 use super::resource::ProtectedResource;
+use crate::audit::{Action, AuditEvent, HttpEndpoint, Reason};
 use crate::client::Binding;
 use crate::error::Error;
 use crate::grant::Resource;
@@ -45,6 +48,8 @@ pub(super) struct Config {
     pub(super) https: Https,
     cors: Cors,
     pub(super) on_fault: Option<Arc<OnFault>>,
+    /// What all bearer layers of this server share.
+    pub(super) looks: Arc<Looks>,
 }
 
 impl Config {
@@ -105,6 +110,18 @@ impl Endpoint<'_> {
         }
     }
 
+    /// What the audit calls it. Metadata is public, so nothing of interest is refused there.
+    fn place(&self) -> Option<HttpEndpoint> {
+        match self {
+            Self::Metadata | Self::ResourceMetadata(_) => None,
+            Self::Authorize => Some(HttpEndpoint::Authorize),
+            Self::Token => Some(HttpEndpoint::Token),
+            Self::Revoke => Some(HttpEndpoint::Revoke),
+            Self::Introspect => Some(HttpEndpoint::Introspect),
+            Self::Register => Some(HttpEndpoint::Register),
+        }
+    }
+
     /// Whether web pages of other origins may use it. The authorization endpoint is for a browser to go to and not for a page to
     /// read (RFC 9700 §2.6), introspection is for resource servers.
     fn is_cross_origin(&self) -> bool {
@@ -153,6 +170,9 @@ pub enum SiteError {
     /// Scopes that a resource cannot have.
     #[error("a resource needs scopes, of characters that are allowed, without offline_access")]
     Scope,
+    /// The live check would be repeated too often.
+    #[error("the look interval must be at least 1s, got {0:?}")]
+    LookInterval(Duration),
 }
 
 impl<S: TokenStore> AuthorizationServer<S> {
@@ -182,6 +202,7 @@ impl<S: TokenStore> AuthorizationServer<S> {
             https: Https::default(),
             cors: Cors::default(),
             on_fault: None,
+            looks: Arc::default(),
         };
         Ok(Self { issuer, config: Arc::new(config) })
     }
@@ -271,9 +292,13 @@ impl<S: TokenStore> AuthorizationServer<S> {
         if let Some(preflight) = cors.and_then(|cors| cors.preflight(parts, endpoint.methods())) {
             return preflight;
         }
+        let place = endpoint.place();
         let mut reply = self.dispatch(endpoint, parts, body).await.unwrap_or_else(|refusal| {
             if let Refusal::Fault(fault) = &refusal {
                 self.report(fault);
+            }
+            if let (Some(place), Some(Cause { reason, client_id })) = (place, refusal.cause()) {
+                self.refused(place, reason, AuditEvent { client_id, ..self.event() });
             }
             refusal.into_reply()
         });
@@ -291,7 +316,7 @@ impl<S: TokenStore> AuthorizationServer<S> {
         body: Result<&[u8], Refusal>,
     ) -> Result<Reply, Refusal> {
         if !self.config.https.permits(parts) {
-            return Err(Refusal::INSECURE);
+            return Err(Refusal::INSECURE.because(Reason::Insecure, None));
         }
         if !endpoint.methods().split(", ").any(|method| method == parts.method) {
             return Err(Refusal::Method(endpoint.methods()));
@@ -311,6 +336,15 @@ impl<S: TokenStore> AuthorizationServer<S> {
             Endpoint::Introspect => self.introspect(parts, body).await,
             Endpoint::Register => self.register(parts, body).await,
         }
+    }
+
+    pub(super) fn event(&self) -> AuditEvent {
+        AuditEvent::new(self.issuer.clock.now(), Action::Deny)
+    }
+
+    /// Report a refusal to the audit.
+    pub(super) fn refused(&self, place: HttpEndpoint, reason: Reason, event: AuditEvent) {
+        self.issuer.report(event.because(reason).refused_by(place));
     }
 
     pub(super) fn report(&self, fault: &Error) {

@@ -1,5 +1,6 @@
 //! The HTTP surface over real HTTP: what each endpoint takes, what it refuses, and how.
 
+mod drip;
 mod site;
 #[path = "../support/mod.rs"]
 mod support;
@@ -17,5 +18,6 @@ mod metadata;
 mod redirect;
 mod register;
 mod revoke;
+mod streams;
 mod token;
 mod tools;

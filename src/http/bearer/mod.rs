@@ -3,7 +3,13 @@
 mod authorization;
 mod guard;
 mod layer;
+mod looks;
+mod protected;
 mod tools;
+mod watch;
 
 pub use self::layer::{Bearer, BearerFuture, BearerLayer};
+pub(super) use self::looks::Looks;
+pub use self::protected::ProtectedBody;
 pub use self::tools::{ToolScopeLayer, ToolScopes};
+pub use self::watch::TokenWatch;
