@@ -195,6 +195,8 @@ pub enum Reason {
     WrongAudience,
     /// The access token does not have a scope that is needed.
     MissingScope,
+    /// The id of an MCP session that another subject or client has opened, or a process that has ended.
+    WrongSession,
     /// Something about a credential at another service.
     #[cfg(feature = "upstream")]
     Upstream(UpstreamReason),
@@ -246,6 +248,7 @@ impl Reason {
             Self::MisplacedToken => "misplaced_token",
             Self::WrongAudience => "wrong_audience",
             Self::MissingScope => "missing_scope",
+            Self::WrongSession => "wrong_session",
             #[cfg(feature = "upstream")]
             Self::Upstream(reason) => reason.as_str(),
         }

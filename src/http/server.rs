@@ -9,7 +9,7 @@ use http::{Method, StatusCode};
 
 use super::address::Issuer;
 use super::authorize::Consent;
-use super::bearer::Looks;
+use super::bearer::{Looks, SessionIds};
 use super::body::Unreadable;
 use super::clients::{ClientMetadata, ClientRegistry};
 use super::cors::Cors;
@@ -50,6 +50,7 @@ pub(super) struct Config {
     pub(super) on_fault: Option<Arc<OnFault>>,
     /// What all bearer layers of this server share.
     pub(super) looks: Arc<Looks>,
+    pub(super) session_ids: Arc<SessionIds>,
 }
 
 impl Config {
@@ -203,6 +204,7 @@ impl<S: TokenStore> AuthorizationServer<S> {
             cors: Cors::default(),
             on_fault: None,
             looks: Arc::default(),
+            session_ids: Arc::default(),
         };
         Ok(Self { issuer, config: Arc::new(config) })
     }

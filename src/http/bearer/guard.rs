@@ -11,6 +11,7 @@ use zeroize::Zeroizing;
 
 use super::authorization::Credentials;
 use super::looks::{Looks, Read};
+use super::session_ids::SessionIds;
 use super::watch::Sleep;
 use crate::audit::{Action, AuditEvent, AuditSink, HttpEndpoint, Reason};
 use crate::claims::AccessClaims;
@@ -104,6 +105,7 @@ pub(super) struct Guard {
     pub(super) audit: Arc<dyn AuditSink>,
     pub(super) sleep: Arc<Sleep>,
     pub(super) upgrades: bool,
+    pub(super) session_ids: Arc<SessionIds>,
 }
 
 /// How far a request got without waiting for anything.
@@ -225,6 +227,11 @@ impl Guard {
         set(&mut reply, WWW_AUTHENTICATE, self.resource.challenge(error, scope));
         reply
     }
+}
+
+/// The MCP session of another, or none: to the client that is the same (MCP specification, "Session Management").
+pub(super) fn no_session() -> Reply {
+    Refusal::Status(StatusCode::NOT_FOUND, "there is no such session").into_reply()
 }
 
 /// The connection would go on after the token.

@@ -14,12 +14,13 @@ use pin_project_lite::pin_project;
 use tower_layer::Layer;
 use tower_service::Service;
 
-use super::guard::{Guard, Live, Look, no_upgrade};
+use super::guard::{Guard, Live, Look, no_session, no_upgrade};
 use super::protected::ProtectedBody;
+use super::session_ids::SessionIds;
 use super::tools::ToolScopeLayer;
 use super::watch::{Following, TokenWatch, tokio_sleep};
-use crate::audit::{AuditSink, NoAudit};
-use crate::claims::AccessClaims;
+use crate::audit::{AuditSink, NoAudit, Reason};
+use crate::claims::{AccessClaims, Names};
 use crate::client::Binding;
 use crate::grant::{GrantError, Scope};
 use crate::http::body::{MAX_MESSAGE, poll_discard};
@@ -28,6 +29,7 @@ use crate::http::reply::Reply;
 use crate::http::resource::ProtectedResource;
 use crate::http::server::{AuthorizationServer, SiteError};
 use crate::issuer::TokenIssuer;
+use crate::master_key::MasterKey;
 use crate::store::{BoxFuture, TokenStore};
 use crate::time::{Clock, SystemClock};
 use crate::verifier::AccessVerifier;
@@ -46,6 +48,7 @@ const LOOK_INTERVAL: Duration = Duration::from_secs(60);
 /// | with two `Authorization` headers, or a token in the query | 400 `invalid_request` |
 /// | over plain HTTP, unless on a loopback host | 400 |
 /// | that upgrades the connection, unless [`with_upgrades`](Self::with_upgrades) | 501, or what the service answers to it without `Upgrade` |
+/// | in the MCP session of another subject or client | 404 |
 /// | while the store does not answer (live check) | 503 with `Retry-After` |
 ///
 /// Each of the first four has one `WWW-Authenticate` header that names the resource's metadata (RFC 9728 §5.1). The layer
@@ -65,6 +68,13 @@ const LOOK_INTERVAL: Duration = Duration::from_secs(60);
 ///
 /// The clock decides whether a body ends, and a timer of tokio wakes what is idle. On another runtime give the layer its timer with
 /// [`with_sleep`](Self::with_sleep); without any timer an idle stream stays open until its next frame, which is not passed on.
+///
+/// A connection that is upgraded or tunnelled leaves HTTP, and with it this layer, so the application has to ask for that with
+/// [`with_upgrades`](Self::with_upgrades) and close it by a [`TokenWatch`].
+///
+/// The id of an MCP session (`Mcp-Session-Id`) is good for the subject and the client who opened the session: the layer puts a keyed tag
+/// behind the service's id and takes it off again. With any other token the answer is 404, to which a client opens a session of
+/// its own.
 ///
 /// # Panics
 ///
@@ -105,6 +115,7 @@ impl<S: TokenStore + 'static> AuthorizationServer<S> {
             audit: Arc::clone(&issuer.audit),
             sleep: Arc::new(tokio_sleep),
             upgrades: false,
+            session_ids: Arc::clone(&config.session_ids),
         };
         BearerLayer { guard: Arc::new(guard) }
     }
@@ -125,6 +136,7 @@ impl BearerLayer {
             audit: Arc::new(NoAudit),
             sleep: Arc::new(tokio_sleep),
             upgrades: false,
+            session_ids: Arc::default(),
         };
         Self { guard: Arc::new(guard) }
     }
@@ -203,6 +215,13 @@ impl BearerLayer {
     #[must_use]
     pub fn with_upgrades(self) -> Self {
         self.with(|guard| guard.upgrades = true)
+    }
+
+    /// With a key for the ids of MCP sessions, for processes that share the sessions themselves. Otherwise each process has a random
+    /// one, and to the others its sessions do not exist.
+    #[must_use]
+    pub fn with_session_key(self, key: &MasterKey) -> Self {
+        self.with(|guard| guard.session_ids = Arc::new(SessionIds::with_key(key)))
     }
 
     /// A layer for the inside of this one, which asks for more scopes where certain tools of an MCP server are called.
@@ -325,7 +344,8 @@ pin_project! {
             response: S::Future,
             // Taken by the body of the response.
             following: Option<Following>,
-            upgrades: bool,
+            owner: Names,
+            guard: Arc<Guard>,
         },
     }
 }
@@ -336,18 +356,22 @@ impl<S: Service<Request<B>>, B> State<S, B> {
     }
 
     fn serve(inner: &mut S, guard: &Arc<Guard>, claims: AccessClaims, mut request: Request<B>) -> Self {
-        let (following, upgrades) = (Some(Following::new(guard, &claims)), guard.upgrades);
+        if guard.session_ids.open(request.headers_mut(), &claims.names).is_err() {
+            guard.report(Reason::WrongSession, Some(&claims));
+            return Self::refuse(no_session(), request.into_body());
+        }
+        let (following, owner) = (Some(Following::new(guard, &claims)), claims.names.clone());
         // The token stays here: whatever is behind the check has no use for it, and must not pass it on (MCP authorization
         // specification, "Access Token Privilege Restriction").
         request.headers_mut().remove(AUTHORIZATION);
-        if upgrades {
+        if guard.upgrades {
             request.extensions_mut().insert(TokenWatch::new(guard, claims.clone()));
         } else {
             // A server may ignore it (RFC 9110 §7.8). Some clients send it with every request, for HTTP/2.
             request.headers_mut().remove(UPGRADE);
         }
         request.extensions_mut().insert(claims);
-        Self::Serve { response: inner.call(request), following, upgrades }
+        Self::Serve { response: inner.call(request), following, owner, guard: Arc::clone(guard) }
     }
 }
 
@@ -362,11 +386,12 @@ where
         let mut state = self.project().state;
         loop {
             let next = match state.as_mut().project() {
-                StateProjection::Serve { response, following, upgrades } => {
+                StateProjection::Serve { response, following, owner, guard } => {
                     let response = ready!(response.poll(cx));
                     let following = following.take();
-                    return Poll::Ready(response.map(|response| match following {
-                        Some(following) if response.status() != StatusCode::SWITCHING_PROTOCOLS || *upgrades => {
+                    return Poll::Ready(response.map(|mut response| match following {
+                        Some(following) if response.status() != StatusCode::SWITCHING_PROTOCOLS || guard.upgrades => {
+                            guard.session_ids.seal(response.headers_mut(), owner);
                             response.map(|body| ProtectedBody::follow(body, following))
                         }
                         _ => no_upgrade().map(ProtectedBody::refuse),
