@@ -5,6 +5,7 @@ mod site;
 #[path = "../support/mod.rs"]
 mod support;
 
+mod audit;
 mod authorize;
 mod bearer;
 mod clients;
