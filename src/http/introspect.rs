@@ -28,7 +28,8 @@ impl<S: TokenStore> AuthorizationServer<S> {
             IntrospectionResponse::Access(claims)
                 if !self.introspected_by(&client).any(|resource| claims.audience().contains(resource)) =>
             {
-                let event = AuditEvent { client_id: Some(client.shared_id()), family: Some(claims.family()), ..self.event() };
+                let event =
+                    AuditEvent { client_id: Some(client.shared_id()), family: Some(claims.family()), ..self.event() };
                 self.refused(HttpEndpoint::Introspect, Reason::WrongAudience, event);
                 IntrospectionResponse::Inactive
             }

@@ -54,7 +54,8 @@ impl Seen {
             .map(|row| (row[0].trim_matches('`').to_owned(), row[3].trim_matches('`').to_owned()))
             .filter(|(endpoint, _)| endpoints.contains(&&**endpoint))
             .collect();
-        let seen: BTreeSet<_> = self.0.iter().map(|(endpoint, reason)| ((*endpoint).to_owned(), (*reason).to_owned())).collect();
+        let seen: BTreeSet<_> =
+            self.0.iter().map(|(endpoint, reason)| ((*endpoint).to_owned(), (*reason).to_owned())).collect();
         assert_eq!(seen, documented);
     }
 }
@@ -86,7 +87,9 @@ async fn refusals_of_the_authorization_endpoint_are_reported() {
         assert!(matches!(site.authorize(changes).await.status, 303 | 400));
         seen.check(&site, reason, who);
     }
-    for (decision, who) in [("decision=deny", CLIENT.to_owned()), ("decision=agree&scope=other", format!("{CLIENT} user-1"))] {
+    for (decision, who) in
+        [("decision=deny", CLIENT.to_owned()), ("decision=agree&scope=other", format!("{CLIENT} user-1"))]
+    {
         let request = site.request("POST", &site.authorize_path(&[])).body(Body::from(decision)).unwrap();
         assert_eq!(send(request).await.sent_back("error"), "access_denied");
         seen.check(&site, "consent_denied", &who);
@@ -207,7 +210,8 @@ async fn refusals_of_a_protected_resource_are_reported() {
     .await;
     let mut seen = Seen::default();
     let code = site.code(&[]).await;
-    let pairs = [("grant_type", "authorization_code"), ("client_id", CLIENT), ("code", &code), ("code_verifier", VERIFIER)];
+    let pairs =
+        [("grant_type", "authorization_code"), ("client_id", CLIENT), ("code", &code), ("code_verifier", VERIFIER)];
     let request = site.request("POST", "/token").header("content-type", "application/x-www-form-urlencoded");
     let request = request.header("x-verified-key", "k").body(form(&pairs).into()).unwrap();
     let bound = send(request).await.tokens().access;

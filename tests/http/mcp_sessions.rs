@@ -110,7 +110,9 @@ async fn session_id_without_its_tag_does_not_exist() {
     assert!(mcp.sessions.sessions.read().await.contains_key(id), "the service has its own id");
     let other = mcp.open(&alice).await;
     let other_tag = other.rsplit_once('.').unwrap().1;
-    for wrong in ["", id, ".", &format!("{id}."), &format!("{id}.{other_tag}"), &format!("{id}.{tag}A"), &format!("x{session}")] {
+    for wrong in
+        ["", id, ".", &format!("{id}."), &format!("{id}.{other_tag}"), &format!("{id}.{tag}A"), &format!("x{session}")]
+    {
         assert_eq!(mcp.ping(&alice, wrong).await, 404, "{wrong}");
     }
     let twice = mcp.request(Client::new().post(&mcp.url), &alice, Some(&session)).header("mcp-session-id", &session);

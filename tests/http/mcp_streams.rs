@@ -33,7 +33,12 @@ struct Ticker {
 #[tool_router(server_handler)]
 impl Ticker {
     #[tool(description = "Reports progress for as long as somebody listens")]
-    async fn watch(&self, meta: RequestMetaObject, peer: Peer<RoleServer>, context: RequestContext<RoleServer>) -> String {
+    async fn watch(
+        &self,
+        meta: RequestMetaObject,
+        peer: Peer<RoleServer>,
+        context: RequestContext<RoleServer>,
+    ) -> String {
         let token = meta.get_progress_token().expect("rmcp's client sends one");
         let mut ticks = self.ticks.lock().await;
         loop {

@@ -200,7 +200,10 @@ async fn outage_at_a_look_ends_no_stream_but_the_expiry_does() {
     site.store.fail_every(Op::Get, Fault::Unavailable);
     for _ in 0..3 {
         site.pass(60);
-        assert_eq!((stream.through("a"), stream.through("b"), other.through("c")), ("a".into(), "b".into(), "c".into()));
+        assert_eq!(
+            (stream.through("a"), stream.through("b"), other.through("c")),
+            ("a".into(), "b".into(), "c".into())
+        );
         assert_eq!(site.faults(), 2, "one for each family");
     }
     site.store.heal();

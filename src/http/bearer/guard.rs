@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::header::WWW_AUTHENTICATE;
-use http::{Method, StatusCode};
 use http::request::Parts;
+use http::{Method, StatusCode};
 use serde_json::json;
 use zeroize::Zeroizing;
 

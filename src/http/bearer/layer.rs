@@ -287,9 +287,7 @@ where
     fn call(&mut self, request: Request<B>) -> Self::Future {
         let (parts, body) = request.into_parts();
         let state = match self.guard.look(&parts) {
-            Look::Pass(claims) => {
-                State::serve(&mut self.inner, &self.guard, claims, Request::from_parts(parts, body))
-            }
+            Look::Pass(claims) => State::serve(&mut self.inner, &self.guard, claims, Request::from_parts(parts, body)),
             Look::Refuse(reply) => State::refuse(reply, body),
             Look::Ask(answer) => {
                 // The one that was found ready serves the request; its clone takes the place.

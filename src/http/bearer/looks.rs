@@ -129,3 +129,107 @@ impl Wake for Waiting {
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use super::*;
+    use crate::error::ErrorKind;
+
+    const MINUTE: Duration = Duration::from_secs(60);
+
+    fn at(seconds: u64) -> Timestamp {
+        Timestamp::from_unix(seconds)
+    }
+
+    /// What a look shows at `now`, and whether the store was read for it.
+    fn look(look: &Look, now: u64, answer: impl FnOnce() -> Read) -> (Poll<(Timestamp, Seen)>, bool) {
+        let mut read = false;
+        let begin = |_| {
+            read = true;
+            answer()
+        };
+        let seen = look.poll(at(now), MINUTE, begin, |_| {}, &mut Context::from_waker(Waker::noop()));
+        (seen, read)
+    }
+
+    fn gone() -> Read {
+        Box::pin(async { Ok(None) })
+    }
+
+    #[test]
+    fn looks_forget_a_family_that_nothing_is_open_on() {
+        let looks = Arc::new(Looks::default());
+        let families = [1, 2].map(|byte| FamilyId::from_bytes([byte; 16]));
+        let (first, twin, other) = (looks.at(families[0]), looks.at(families[0]), looks.at(families[1]));
+        assert!(Arc::ptr_eq(&first, &twin) && !Arc::ptr_eq(&first, &other));
+        assert_eq!(looks.len(), 2);
+        drop((first, other));
+        assert_eq!(looks.len(), 1);
+        drop(twin);
+        assert_eq!(looks.len(), 0);
+        drop(looks.at(families[0]));
+        assert_eq!(looks.len(), 0);
+    }
+
+    #[test]
+    fn look_is_good_for_an_interval_and_not_before_it_was_taken() {
+        let shared = Arc::new(Looks::default()).at(FamilyId::from_bytes([1; 16]));
+        for (now, read) in [(100, true), (100, false), (159, false), (160, true), (219, false), (50, true), (60, false)]
+        {
+            let (seen, was_read) = look(&shared, now, gone);
+            assert!(matches!(seen, Poll::Ready((_, Seen::Found(None)))));
+            assert_eq!(was_read, read, "{now}");
+        }
+        assert!(matches!(look(&shared, 70, gone).0, Poll::Ready((time, _)) if time == at(50)));
+    }
+
+    #[test]
+    fn look_that_fails_is_one_look_too() {
+        let shared = Arc::new(Looks::default()).at(FamilyId::from_bytes([1; 16]));
+        let fault = || -> Read { Box::pin(async { Err(Error::new(ErrorKind::StoreUnavailable)) }) };
+        assert!(matches!(look(&shared, 100, fault), (Poll::Ready((_, Seen::Fault)), true)));
+        assert!(matches!(look(&shared, 159, gone), (Poll::Ready((_, Seen::Fault)), false)));
+        assert!(matches!(look(&shared, 160, gone), (Poll::Ready((_, Seen::Found(None))), true)));
+    }
+
+    #[test]
+    fn read_is_gone_on_with_by_whoever_waits_and_wakes_all() {
+        struct Count(AtomicUsize);
+        impl Wake for Count {
+            fn wake(self: Arc<Self>) {
+                self.0.fetch_add(1, Ordering::SeqCst);
+            }
+        }
+        let shared = Arc::new(Looks::default()).at(FamilyId::from_bytes([1; 16]));
+        let (gate, opened) = std::sync::mpsc::channel::<()>();
+        let mut opened = Some(opened);
+        let waiting = Arc::new(Mutex::new(None::<Waker>));
+        let tasks = [(); 3].map(|()| Arc::new(Count(AtomicUsize::new(0))));
+        let poll = |task: &Arc<Count>, opened: &mut Option<std::sync::mpsc::Receiver<()>>| {
+            let stored = Arc::clone(&waiting);
+            let begin = |_| -> Read {
+                let opened = Mutex::new(opened.take().unwrap());
+                Box::pin(std::future::poll_fn(move |cx| match lock(&opened).try_recv() {
+                    Ok(()) => Poll::Ready(Ok(None)),
+                    Err(_) => {
+                        *lock(&stored) = Some(cx.waker().clone());
+                        Poll::Pending
+                    }
+                }))
+            };
+            let waker = Waker::from(Arc::clone(task));
+            shared.poll(at(100), MINUTE, begin, |_| {}, &mut Context::from_waker(&waker)).is_ready()
+        };
+        for task in &tasks {
+            // Twice is woken once.
+            assert!(!poll(task, &mut opened) && !poll(task, &mut opened));
+        }
+        gate.send(()).unwrap();
+        lock(&waiting).take().unwrap().wake();
+        assert!(tasks.iter().all(|task| task.0.load(Ordering::SeqCst) == 1));
+        // The first is not there any more.
+        assert!(poll(&tasks[1], &mut opened) && poll(&tasks[2], &mut opened));
+    }
+}
