@@ -75,6 +75,10 @@ fn lease_ends_with_the_claims_token_or_with_the_secret() {
     let secret_ends = world.sim.now().saturating_add(Duration::from_secs(1_000));
     assert!(claims.expires_at() > secret_ends);
     assert_eq!((lease(&claims), lease(&lasting_claims)), (secret_ends, secret_ends));
+    world.pass(1_500);
+    world.put();
+    assert!(claims.expires_at() < world.sim.now().saturating_add(Duration::from_secs(1_000)));
+    assert_eq!(lease(&claims), claims.expires_at());
     // A key does not expire, and neither does a token of which the service says nothing.
     let lasting = Credential::OAuth(TokenSet::new(SecretText::new("t"), scope("repo:read")));
     for credential in [key("k"), lasting] {
