@@ -108,6 +108,38 @@ pub enum Claim {
     Lifetime,
 }
 
+/// Where a request was refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum HttpEndpoint {
+    /// The authorization endpoint.
+    Authorize,
+    /// The token endpoint.
+    Token,
+    /// The revocation endpoint.
+    Revoke,
+    /// The introspection endpoint.
+    Introspect,
+    /// The registration endpoint.
+    Register,
+    /// A protected resource.
+    Resource,
+}
+
+impl HttpEndpoint {
+    /// A stable name for logs and metrics.
+    pub fn as_str(&self) -> &'static str {
+        match self {
+            Self::Authorize => "authorize",
+            Self::Token => "token",
+            Self::Revoke => "revoke",
+            Self::Introspect => "introspect",
+            Self::Register => "register",
+            Self::Resource => "resource",
+        }
+    }
+}
+
 /// The fine-grained reason of an act. It goes into the audit event and nowhere else: on the wire most of these are the one
 /// `invalid_grant`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -137,6 +169,8 @@ pub enum Reason {
     AbsoluteExpired,
     /// The access token has expired.
     AccessExpired,
+    /// An access token of a policy with a lost-response window, at a resource that does not make the live check.
+    LiveCheckRequired,
     /// The previous token, after the leeway.
     SpentToken,
     /// A token from before the previous one, after its leeway.
@@ -163,6 +197,38 @@ pub enum Reason {
     GrantWithdrawn,
     /// 2⁶⁴ rotations.
     Exhausted,
+    /// The request did not come over TLS. A token or a secret that was in it may have been read on the way.
+    Insecure,
+    /// The request is not understood: a parameter is missing, malformed or there twice, the content is of another type or too long.
+    BadRequest,
+    /// There is no such client.
+    UnknownClient,
+    /// The client did not prove who it is: its secret is wrong or missing, or it has none and presented one.
+    WrongSecret,
+    /// The client may not use this endpoint.
+    NotAllowed,
+    /// A grant type that there is not.
+    UnsupportedGrantType,
+    /// A response type that there is not.
+    UnsupportedResponseType,
+    /// Scope that the resource does not have.
+    UnsupportedScope,
+    /// A resource that this server issues no tokens for.
+    UnknownResource,
+    /// The user did not agree.
+    ConsentDenied,
+    /// What a client that registers says of itself is not good.
+    ClientMetadata,
+    /// The application does not register such a client.
+    RegistrationRefused,
+    /// More than one `Authorization` header, or a token in a URL, where logs keep it.
+    MisplacedToken,
+    /// A genuine access token for another resource.
+    WrongAudience,
+    /// The access token does not have a scope that is needed.
+    MissingScope,
+    /// The id of an MCP session that another subject or client has opened, or a process that has ended.
+    WrongSession,
     /// Something about a credential at another service.
     #[cfg(feature = "upstream")]
     Upstream(UpstreamReason),
@@ -188,6 +254,7 @@ impl Reason {
             Self::IdleExpired => "idle_expired",
             Self::AbsoluteExpired => "absolute_expired",
             Self::AccessExpired => "access_expired",
+            Self::LiveCheckRequired => "live_check_required",
             Self::SpentToken => "spent_token",
             Self::SpentAncestor => "spent_ancestor",
             Self::RetryLimit => "retry_limit",
@@ -208,6 +275,22 @@ impl Reason {
             Self::ResourceNotGranted => "resource_not_granted",
             Self::GrantWithdrawn => "grant_withdrawn",
             Self::Exhausted => "exhausted",
+            Self::Insecure => "insecure",
+            Self::BadRequest => "bad_request",
+            Self::UnknownClient => "unknown_client",
+            Self::WrongSecret => "wrong_client_secret",
+            Self::NotAllowed => "not_allowed",
+            Self::UnsupportedGrantType => "unsupported_grant_type",
+            Self::UnsupportedResponseType => "unsupported_response_type",
+            Self::UnsupportedScope => "unsupported_scope",
+            Self::UnknownResource => "unknown_resource",
+            Self::ConsentDenied => "consent_denied",
+            Self::ClientMetadata => "client_metadata",
+            Self::RegistrationRefused => "registration_refused",
+            Self::MisplacedToken => "misplaced_token",
+            Self::WrongAudience => "wrong_audience",
+            Self::MissingScope => "missing_scope",
+            Self::WrongSession => "wrong_session",
             #[cfg(feature = "upstream")]
             Self::Upstream(reason) => reason.as_str(),
         }
@@ -236,9 +319,11 @@ pub struct AuditEvent {
     pub action: Action,
     /// Why, where the action alone does not say.
     pub reason: Option<Reason>,
+    /// Where, if an endpoint of the feature `http` refused the request by itself.
+    pub endpoint: Option<HttpEndpoint>,
     /// On which family; of a credential: the session that it is bound to.
     pub family: Option<FamilyId>,
-    /// The generation that the family, or the credential, has after it.
+    /// The generation that the family, or the credential, has after it; of a refused access token, its own.
     pub generation: Option<u64>,
     /// The client that the family was granted to, or that made the request if no family was found.
     pub client_id: Option<Arc<str>>,
@@ -256,6 +341,7 @@ impl AuditEvent {
             at,
             action,
             reason: None,
+            endpoint: None,
             family: None,
             generation: None,
             client_id: None,
@@ -277,6 +363,11 @@ impl AuditEvent {
 
     pub(crate) fn because(self, reason: Reason) -> Self {
         Self { reason: Some(reason), ..self }
+    }
+
+    #[cfg(feature = "http")]
+    pub(crate) fn refused_by(self, endpoint: HttpEndpoint) -> Self {
+        Self { endpoint: Some(endpoint), ..self }
     }
 }
 
@@ -321,6 +412,7 @@ impl AuditSink for TracingAudit {
                     at = %event.at,
                     action = event.action.as_str(),
                     reason = event.reason.as_ref().map(Reason::as_str),
+                    endpoint = event.endpoint.as_ref().map(HttpEndpoint::as_str),
                     family = event.family.map(tracing::field::display),
                     generation = event.generation,
                     client_id = event.client_id.as_deref(),

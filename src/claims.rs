@@ -115,11 +115,11 @@ impl Names {
         both.is_char_boundary(subject_len).then(|| Self { both: both.into(), subject_len })
     }
 
-    fn subject(&self) -> &str {
+    pub(crate) fn subject(&self) -> &str {
         self.both.get(..self.subject_len).unwrap_or_default()
     }
 
-    fn client_id(&self) -> &str {
+    pub(crate) fn client_id(&self) -> &str {
         self.both.get(self.subject_len..).unwrap_or_default()
     }
 }

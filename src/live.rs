@@ -4,6 +4,9 @@ use crate::audit::{Action, AuditEvent, Reason};
 use crate::claims::AccessClaims;
 use crate::decision::{self, Decision};
 use crate::error::{Error, ErrorKind};
+use crate::family::FamilyId;
+#[cfg(feature = "http")]
+use crate::family::TokenFamily;
 use crate::issuer::{MAX_ATTEMPTS, TokenIssuer};
 use crate::record::Found;
 use crate::response::IntrospectionResponse;
@@ -54,17 +57,19 @@ impl<S: TokenStore> TokenIssuer<S> {
             return Ok(if live { IntrospectionResponse::Access(claims) } else { IntrospectionResponse::Inactive });
         }
         let Some(presented) = Presented::refresh_token(token, &self.keyring) else {
-            return Ok(IntrospectionResponse::Inactive);
+            return Ok(self.inactive(Reason::Malformed, None));
         };
         let Some(Found { family, .. }) = self.load(presented.family()).await? else {
-            return Ok(IntrospectionResponse::Inactive);
+            return Ok(self.inactive(Reason::UnknownFamily, Some(presented.family())));
         };
         let cx = self.context_for(&family)?;
         let lifetimes = self.policies.lifetimes(&family.grant);
-        let live = presented
-            .authenticate(&family, &self.keyring)
-            .is_some_and(|token| decision::introspect_refresh(&family, &token, &cx).verdict);
-        if !live {
+        let Some(genuine) = presented.authenticate(&family, &self.keyring) else {
+            return Ok(self.inactive(Reason::Forged, Some(family.id)));
+        };
+        let Decision { verdict, event, .. } = decision::introspect_refresh(&family, &genuine, &cx);
+        event.into_iter().for_each(|event| self.report(event));
+        if !verdict {
             return Ok(IntrospectionResponse::Inactive);
         }
         Ok(IntrospectionResponse::Refresh {
@@ -76,11 +81,29 @@ impl<S: TokenStore> TokenIssuer<S> {
         })
     }
 
+    /// Whether the access token with these claims, which was live when something was opened with it, still is, by the family as it
+    /// has just been read.
+    #[cfg(feature = "http")]
+    pub(crate) fn is_still_live(&self, family: Option<&TokenFamily>, claims: &AccessClaims) -> bool {
+        let Some(family) = family else {
+            let _inactive = self.inactive(Reason::UnknownFamily, Some(claims.family));
+            return false;
+        };
+        // That the response arrived was written down when the token was first seen.
+        let Decision { write: _, verdict, event } = decision::live(family, claims, &self.context());
+        event.into_iter().for_each(|event| self.report(event));
+        verdict
+    }
+
+    fn inactive(&self, reason: Reason, family: Option<FamilyId>) -> IntrospectionResponse {
+        self.report(AuditEvent { family, ..AuditEvent::new(self.clock.now(), Action::Deny).because(reason) });
+        IntrospectionResponse::Inactive
+    }
+
     async fn is_live(&self, claims: &AccessClaims) -> Result<bool, Error> {
         for _ in 0..MAX_ATTEMPTS {
             let Some(found) = self.load(claims.family).await? else {
-                let event = AuditEvent::new(self.clock.now(), Action::Deny).because(Reason::UnknownFamily);
-                self.report(AuditEvent { family: Some(claims.family), ..event });
+                let _inactive = self.inactive(Reason::UnknownFamily, Some(claims.family));
                 return Ok(false);
             };
             let Decision { write, verdict, event } =

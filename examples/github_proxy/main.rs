@@ -46,12 +46,12 @@ async fn main() -> Result<()> {
     let mut site = Site::open(&url).await?;
     let [first, second] = &site.processes;
     println!("Processes {} and {} are one MCP server, on one store", first.id(), second.id());
-    let (alice, bob) = (site.log_in("alice").await?, site.log_in("bob").await?);
+    let (mut alice, mut bob) = (site.log_in("alice").await?, site.log_in("bob").await?);
     connect(&site, &alice, &bob).await?;
-    expire(&mut site, &alice, &bob).await?;
+    expire(&mut site, &mut alice, &mut bob).await?;
     ask_for_no_more_than_needed(&site, &bob).await?;
     keep_apart(&site, &alice, &bob).await?;
-    offboard(&mut site, &alice, &bob).await?;
+    offboard(&mut site, &alice, &mut bob).await?;
     search(&site, &alice, &bob)?;
     site.close().await?;
     println!("\nEverything went as told.");
@@ -76,13 +76,16 @@ async fn connect(site: &Site, alice: &Client, bob: &Client) -> Result<()> {
     Ok(())
 }
 
-async fn expire(site: &mut Site, alice: &Client, bob: &Client) -> Result<()> {
+async fn expire(site: &mut Site, alice: &mut Client, bob: &mut Client) -> Result<()> {
     println!(
         "\nAlice's client calls ten times at once, five at each process: before GitHub's token for her expires, and after"
     );
     call_ten_times(site, alice).await?;
     told(site.services.count(REFRESH) == 0, "GitHub was not asked for new tokens")?;
     site.pass(github::LIFETIME)?;
+    // The tokens of this server have expired long before: without a good one nothing is leased.
+    site.refresh(alice).await?;
+    site.refresh(bob).await?;
     call_ten_times(site, alice).await?;
     told(site.services.count(REFRESH) == 1, "GitHub was asked for new tokens once")?;
     told(sees_own(site, bob).await?, "Bob, who comes later, sees what is Bob's")?;
@@ -119,7 +122,7 @@ async fn keep_apart(site: &Site, alice: &Client, bob: &Client) -> Result<()> {
     told(!crossed(alice, "bob") && !crossed(bob, "alice"), "no answer so far had anything of the other user")
 }
 
-async fn offboard(site: &mut Site, alice: &Client, bob: &Client) -> Result<()> {
+async fn offboard(site: &mut Site, alice: &Client, bob: &mut Client) -> Result<()> {
     println!("\nAlice leaves the company");
     let before = site.records().await?;
     let ended = site.issuer.revoke_subject("alice").await?;
@@ -144,6 +147,7 @@ async fn offboard(site: &mut Site, alice: &Client, bob: &Client) -> Result<()> {
         purged == 2 && site.records().await? == before - 2,
         "a purge an hour later her two records are gone from the store",
     )?;
+    site.refresh(bob).await?;
     told(sees_own(site, bob).await?, "Bob goes on as before")
 }
 

@@ -92,10 +92,11 @@ fn need(service: &str, scope: &str, at: At) -> Result<Need, String> {
 /// Access tokens are verified offline: one that was revoked gets as far as the tools until it expires, and the vault is what
 /// stands in its way.
 pub async fn router(setup: &Setup, clock: TurnedClock) -> setup::Result<Router> {
-    let vault = setup.vault(setup.store().await?, clock)?;
+    let vault = setup.vault(setup.store().await?, clock.clone())?;
     let proxy = Proxy { vault, http: http()?, github: setup.github.clone(), tracker: setup.tracker.clone() };
     let config = StreamableHttpServerConfig::default().with_legacy_session_mode(false).with_json_response(true);
     let mcp = StreamableHttpService::new(move || Ok(proxy.clone()), NeverSessionManager::default().into(), config);
-    let bearer = BearerLayer::offline(AccessVerifier::from(&setup.keyring()?), resource()?).require_scope("mcp:use")?;
+    let bearer = BearerLayer::offline(AccessVerifier::from(&setup.keyring()?), resource()?).with_clock(clock);
+    let bearer = bearer.require_scope("mcp:use")?;
     Ok(Router::new().route_service("/mcp", bearer.layer(mcp)))
 }

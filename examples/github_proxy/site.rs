@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use mcp_token_lifecycle::upstream::{Account, Credential, Owner, Secret, SecretText, StaticSecret};
-use mcp_token_lifecycle::{Clock, Grant, MasterKey, NoAudit, RedisStore, Scope, Select};
+use mcp_token_lifecycle::{Clock, Grant, MasterKey, NoAudit, RedisStore, RefreshRequest, Scope, Select};
 use mcp_token_lifecycle::{SystemClock, Timestamp, TokenIssuer, TokenStore};
 
 use super::client::Client;
@@ -37,6 +37,7 @@ impl Site {
         let vault = setup.vault(store.clone(), clock.clone())?;
         // What ends here ends upstream.
         let issuer = TokenIssuer::new(store.clone(), setup.keyring()?).with_audit(vault.follow(NoAudit));
+        let issuer = issuer.with_clock(clock.clone());
         let processes = [Process::start(&setup)?, Process::start(&setup)?];
         Ok(Self { services, processes, issuer, vault, store, clock })
     }
@@ -45,6 +46,14 @@ impl Site {
     pub async fn log_in(&self, user: &'static str) -> Result<Client> {
         let grant = Grant::new(user, Client::ID, Scope::parse("mcp:use")?, resource()?.resource().clone())?;
         Ok(Client::new(user, self.issuer.issue(grant, None).await?))
+    }
+
+    /// The client refreshes its own tokens.
+    pub async fn refresh(&self, client: &mut Client) -> Result<()> {
+        let (identity, refresh_token) = (Client::identity(), client.tokens.refresh_token.expose());
+        let answer = self.issuer.refresh(&RefreshRequest::new(&identity, refresh_token)).await?;
+        client.tokens = answer.into_result()?;
+        Ok(())
     }
 
     /// The user agrees at GitHub, and what comes of it goes into the vault.

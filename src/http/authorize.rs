@@ -1,6 +1,7 @@
 //! `/authorize`: a request is checked, the application decides, the user's browser is sent back (OAuth 2.1 §4.1.1, §4.1.2).
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use http::request::Parts;
 
@@ -10,6 +11,7 @@ use super::params::Params;
 use super::reply::{Refusal, Reply, redirect, seal_page};
 use super::resource::common;
 use super::server::AuthorizationServer;
+use crate::audit::{AuditEvent, HttpEndpoint, Reason};
 use crate::grant::{Grant, Resource, Scope};
 use crate::request::AuthorizeRequest;
 use crate::response::{ErrorCode, ErrorResponse};
@@ -140,22 +142,33 @@ impl<S: TokenStore> AuthorizationServer<S> {
         // Unless both are known, there is nobody to redirect to: least of all to whatever the request names.
         let client_id = params.need("client_id", "client_id is missing")?;
         let unknown = Refusal::Error(ErrorCode::InvalidRequest, "the client is not known here");
-        let client = self.config.clients.find(client_id).await?.ok_or(unknown)?;
+        let unknown = || unknown.because(Reason::UnknownClient, None);
+        let client = self.config.clients.find(client_id).await?.ok_or_else(unknown)?;
         let back = Return::read(&params, &client, &self.config.private_use)?;
         // Whoever made up both the client and the mistake must not get a redirector to a place of their choice out of it,
         // which the user was never asked about (OAuth 2.1 §7.12.2).
         let trusted = client.is_preregistered() || back.redirect_uri.is_loopback();
+        let client_id = client.id().to_owned();
         let request = match self.check(&params, client, &back) {
             Ok(request) => request,
-            Err(code) if trusted => return Ok(self.send_back(&back, Err(code))),
-            Err(code) => return Err(ErrorResponse::new(code).into()),
+            Err(code) => {
+                self.refused_client(refused_for(code), &client_id, None);
+                return if trusted {
+                    Ok(self.send_back(&back, Err(code)))
+                } else {
+                    Err(ErrorResponse::new(code).into())
+                };
+            }
         };
         match self.config.consent.decide(&request, parts, body).await {
             ConsentDecision::Approve(approval) => {
                 let code = self.approve(request, approval).await;
                 Ok(self.send_back(&back, code))
             }
-            ConsentDecision::Deny => Ok(self.send_back(&back, Err(ErrorCode::AccessDenied))),
+            ConsentDecision::Deny => {
+                self.refused_client(Reason::ConsentDenied, &client_id, None);
+                Ok(self.send_back(&back, Err(ErrorCode::AccessDenied)))
+            }
             ConsentDecision::Show(mut page) => {
                 seal_page(&mut page);
                 Ok(page)
@@ -194,6 +207,7 @@ impl<S: TokenStore> AuthorizationServer<S> {
         let AuthorizationRequest { client, redirect_uri, scope, resource, challenge } = request;
         let scope = approval.scope.map_or(scope.clone(), |agreed| common(&scope, &agreed));
         if scope.as_str().is_empty() {
+            self.refused_client(Reason::ConsentDenied, client.id(), Some(approval.subject.into()));
             return Err(ErrorCode::AccessDenied);
         }
         let grant = Grant::new(approval.subject, client.id(), scope, resource).and_then(|grant| {
@@ -207,6 +221,11 @@ impl<S: TokenStore> AuthorizationServer<S> {
         })?;
         self.note_use(&client).await;
         Ok(code.expose().to_owned())
+    }
+
+    fn refused_client(&self, reason: Reason, client_id: &str, subject: Option<Arc<str>>) {
+        let event = AuditEvent { client_id: Some(client_id.into()), subject, ..self.event() };
+        self.refused(HttpEndpoint::Authorize, reason, event);
     }
 
     /// To the client with the code or the error, `state`, and `iss` (RFC 9207 §2).
@@ -228,6 +247,16 @@ impl<S: TokenStore> AuthorizationServer<S> {
     }
 }
 
+/// Why a request with a mistake was refused.
+fn refused_for(code: ErrorCode) -> Reason {
+    match code {
+        ErrorCode::UnsupportedResponseType => Reason::UnsupportedResponseType,
+        ErrorCode::InvalidTarget => Reason::UnknownResource,
+        ErrorCode::InvalidScope => Reason::UnsupportedScope,
+        _ => Reason::BadRequest,
+    }
+}
+
 impl Return {
     fn read(params: &Params, client: &RegisteredClient, private_use: &PrivateUseSchemes) -> Result<Self, Refusal> {
         // What the application wrote down itself it has allowed itself.
@@ -240,6 +269,7 @@ impl Return {
             _ => None,
         };
         let wrong = Refusal::Error(ErrorCode::InvalidRequest, "redirect_uri is missing, or is not one of the client's");
-        Ok(Self { redirect_uri: redirect_uri.ok_or(wrong)?, state: params.get("state").map(str::to_owned) })
+        let wrong = || wrong.because(Reason::WrongRedirect, Some(client.id()));
+        Ok(Self { redirect_uri: redirect_uri.ok_or_else(wrong)?, state: params.get("state").map(str::to_owned) })
     }
 }

@@ -8,7 +8,6 @@ use std::task::{Context, Poll, ready};
 
 use bytes::{Buf, Bytes};
 use http_body::{Body, Frame, SizeHint};
-use pin_project_lite::pin_project;
 
 /// The largest message to an MCP server that is read, in bytes, unless the application says otherwise.
 pub(super) const MAX_MESSAGE: usize = 4 * 1024 * 1024;
@@ -56,63 +55,6 @@ impl Body for ResponseBody {
 impl fmt::Debug for ResponseBody {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "ResponseBody({} bytes)", self.0.len())
-    }
-}
-
-pin_project! {
-    /// The body of a protected service, or of the refusal that kept a request from it.
-    #[derive(Debug)]
-    pub struct ProtectedBody<B> {
-        #[pin]
-        part: Part<B>,
-    }
-}
-
-pin_project! {
-    #[derive(Debug)]
-    #[project = PartProjection]
-    enum Part<B> {
-        Serve { #[pin] body: B },
-        Refuse { body: ResponseBody },
-    }
-}
-
-impl<B> ProtectedBody<B> {
-    pub(super) fn serve(body: B) -> Self {
-        Self { part: Part::Serve { body } }
-    }
-
-    pub(super) fn refuse(body: ResponseBody) -> Self {
-        Self { part: Part::Refuse { body } }
-    }
-}
-
-impl<B: Body<Data = Bytes>> Body for ProtectedBody<B> {
-    type Data = Bytes;
-    type Error = B::Error;
-
-    fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, B::Error>>> {
-        match self.project().part.project() {
-            PartProjection::Serve { body } => body.poll_frame(cx),
-            PartProjection::Refuse { body } => {
-                let frame = ready!(Pin::new(body).poll_frame(cx));
-                Poll::Ready(frame.map(|frame| frame.map_err(|never| match never {})))
-            }
-        }
-    }
-
-    fn is_end_stream(&self) -> bool {
-        match &self.part {
-            Part::Serve { body } => body.is_end_stream(),
-            Part::Refuse { body } => body.is_end_stream(),
-        }
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        match &self.part {
-            Part::Serve { body } => body.size_hint(),
-            Part::Refuse { body } => body.size_hint(),
-        }
     }
 }
 

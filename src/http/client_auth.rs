@@ -8,6 +8,7 @@ use zeroize::Zeroizing;
 use super::clients::{ClientRegistry, RegisteredClient};
 use super::params::Params;
 use super::reply::Refusal;
+use crate::audit::Reason;
 use crate::client::Client;
 use crate::response::ErrorCode;
 
@@ -33,12 +34,13 @@ pub(super) async fn authenticate(
     clients: &dyn ClientRegistry,
 ) -> Result<Option<Authenticated>, Refusal> {
     let Some(Credentials { id, secret }) = Credentials::read(headers, params)? else { return Ok(None) };
-    let known = clients.find(&id).await?;
-    let client = known.and_then(|registration| {
-        let client = registration.authenticate(secret.as_ref().map(|secret| secret.as_str()))?;
-        Some(Authenticated { client, registration })
-    });
-    client.map(Some).ok_or(Refusal::InvalidClient)
+    let Some(registration) = clients.find(&id).await? else {
+        return Err(Refusal::InvalidClient.because(Reason::UnknownClient, None));
+    };
+    match registration.authenticate(secret.as_ref().map(|secret| secret.as_str())) {
+        Some(client) => Ok(Some(Authenticated { client, registration })),
+        None => Err(Refusal::InvalidClient.because(Reason::WrongSecret, Some(registration.id()))),
+    }
 }
 
 impl Credentials {
@@ -54,7 +56,8 @@ impl Credentials {
         if values.next().is_some() {
             return Err(TWICE);
         }
-        let (id, secret) = value.to_str().ok().and_then(basic).ok_or(Refusal::InvalidClient)?;
+        let unclear = || Refusal::InvalidClient.because(Reason::BadRequest, None);
+        let (id, secret) = value.to_str().ok().and_then(basic).ok_or_else(unclear)?;
         if posted_secret.is_some() || posted_id.is_some_and(|posted| posted != id) {
             return Err(TWICE);
         }

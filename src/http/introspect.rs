@@ -7,6 +7,7 @@ use super::client_auth::authenticate;
 use super::params::Params;
 use super::reply::{Refusal, Reply, json};
 use super::server::AuthorizationServer;
+use crate::audit::{AuditEvent, HttpEndpoint, Reason};
 use crate::client::{Client, ClientKind};
 use crate::response::IntrospectionResponse;
 use crate::store::TokenStore;
@@ -17,19 +18,23 @@ impl<S: TokenStore> AuthorizationServer<S> {
         let params = Params::of_form(parts, body)?;
         // Whoever may not ask learns nothing, not even whether a token lives (§2.1).
         let caller = authenticate(&parts.headers, &params, &*self.config.clients).await?.map(|caller| caller.client);
-        let may_ask = |client: &Client| {
-            client.kind() == ClientKind::Confidential && self.introspected_by(client).next().is_some()
-        };
-        let client = caller.filter(may_ask).ok_or(Refusal::InvalidClient)?;
+        let client = caller.ok_or_else(|| Refusal::InvalidClient.because(Reason::BadRequest, None))?;
+        if client.kind() != ClientKind::Confidential || self.introspected_by(&client).next().is_none() {
+            return Err(Refusal::InvalidClient.because(Reason::NotAllowed, Some(client.id())));
+        }
         let token = params.need("token", "token is missing")?;
         let response = self.issuer.introspect(token).await?;
-        let response = match &response {
+        let response = match response {
             IntrospectionResponse::Access(claims)
-                if self.introspected_by(&client).any(|resource| claims.audience().contains(resource)) =>
+                if !self.introspected_by(&client).any(|resource| claims.audience().contains(resource)) =>
             {
-                response
+                let event =
+                    AuditEvent { client_id: Some(client.shared_id()), family: Some(claims.family()), ..self.event() };
+                self.refused(HttpEndpoint::Introspect, Reason::WrongAudience, event);
+                IntrospectionResponse::Inactive
             }
-            _ => IntrospectionResponse::Inactive,
+            IntrospectionResponse::Refresh { .. } => IntrospectionResponse::Inactive,
+            response => response,
         };
         Ok(json(StatusCode::OK, &response))
     }

@@ -78,8 +78,8 @@ mod token;
 
 pub use self::address::{RedirectUri, SchemeError};
 pub use self::authorize::{Approval, AuthorizationRequest, Consent, ConsentDecision};
-pub use self::bearer::*;
-pub use self::body::{ProtectedBody, ResponseBody};
+pub use self::bearer::{Bearer, BearerFuture, BearerLayer, ProtectedBody, TokenWatch, ToolScopeLayer, ToolScopes};
+pub use self::body::ResponseBody;
 pub use self::clients::*;
 pub use self::cors::Cors;
 pub use self::https::Https;

@@ -8,6 +8,7 @@ use super::clients::{AuthMethod, ClientMetadata, ClientSecret, MetadataError, Re
 use super::params::check_content;
 use super::reply::{Refusal, Reply, json};
 use super::server::AuthorizationServer;
+use crate::audit::Reason;
 use crate::base64url;
 use crate::entropy::random;
 use crate::error::{Error, ErrorKind};
@@ -76,6 +77,10 @@ fn describe(client: &RegisteredClient, now: Timestamp) -> serde_json::Value {
 
 impl From<MetadataError> for Refusal {
     fn from(error: MetadataError) -> Self {
-        Self::Error(error.code(), error.as_str())
+        let reason = match error {
+            MetadataError::NotWanted => Reason::RegistrationRefused,
+            _ => Reason::ClientMetadata,
+        };
+        Self::Error(error.code(), error.as_str()).because(reason, None)
     }
 }

@@ -1,11 +1,14 @@
 //! What is answered: JSON, redirects, refusals, and the headers that go with them.
 
+use std::sync::Arc;
+
 use http::header::{self, HeaderName, HeaderValue};
 use http::{Response, StatusCode};
 use serde::Serialize;
 use serde::ser::{SerializeMap, Serializer};
 
 use super::body::{ResponseBody, Unreadable};
+use crate::audit::Reason;
 use crate::error::Error;
 use crate::response::{ErrorCode, ErrorResponse};
 use crate::store::StoreError;
@@ -28,6 +31,17 @@ pub(super) enum Refusal {
     Status(StatusCode, &'static str),
     /// A fault of the server.
     Fault(Error),
+    /// One of the others, and what the audit is to know of it.
+    Because(Box<Refusal>, Cause),
+}
+
+/// Why a request was refused, for the audit.
+#[derive(Clone)]
+pub(super) struct Cause {
+    pub(super) reason: Reason,
+    /// The client that made the request, or that it claims to come from; one that is not known has no id here, since there is no
+    /// saying what was put in that place.
+    pub(super) client_id: Option<Arc<str>>,
 }
 
 impl From<ErrorResponse> for Refusal {
@@ -60,8 +74,25 @@ impl From<StoreError> for Refusal {
 impl Refusal {
     pub(super) const INSECURE: Self = Self::Status(StatusCode::BAD_REQUEST, "https is required");
 
+    /// The same, for `reason`.
+    pub(super) fn because(self, reason: Reason, client_id: Option<&str>) -> Self {
+        Self::Because(Box::new(self), Cause { reason, client_id: client_id.map(Arc::from) })
+    }
+
+    /// Why; `None` for what the issuer has reported, for a fault, and for a method that does nothing.
+    pub(super) fn cause(&self) -> Option<Cause> {
+        let reason = match self {
+            Self::Because(_, cause) => return Some(cause.clone()),
+            Self::Error(..) | Self::Status(..) => Reason::BadRequest,
+            Self::InvalidClient => Reason::UnknownClient,
+            Self::Denied(_) | Self::Method(_) | Self::Fault(_) => return None,
+        };
+        Some(Cause { reason, client_id: None })
+    }
+
     pub(super) fn into_reply(self) -> Reply {
         match self {
+            Self::Because(refusal, _) => refusal.into_reply(),
             Self::Error(code, description) => error(status(code), code, Some(description)),
             Self::Denied(response) => error(status(response.error), response.error, None),
             Self::InvalidClient => {

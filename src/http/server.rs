@@ -2,18 +2,21 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use http::request::Parts;
 use http::{Method, StatusCode};
 
 use super::address::{Issuer, PrivateUseSchemes, SchemeError};
 use super::authorize::Consent;
+use super::bearer::{Looks, SessionIds};
 use super::body::Unreadable;
 use super::clients::{ClientMetadata, ClientRegistry, RegisteredClient};
 use super::cors::Cors;
 use super::https::Https;
-use super::reply::{Refusal, Reply, json, without_content};
+use super::reply::{Cause, Refusal, Reply, json, without_content};
 use super::resource::ProtectedResource;
+use crate::audit::{Action, AuditEvent, HttpEndpoint, Reason};
 use crate::client::Binding;
 use crate::error::Error;
 use crate::grant::Resource;
@@ -47,6 +50,9 @@ pub(super) struct Config {
     pub(super) https: Https,
     pub(super) cors: Cors,
     pub(super) on_fault: Option<Arc<OnFault>>,
+    /// What all bearer layers of this server share.
+    pub(super) looks: Arc<Looks>,
+    pub(super) session_ids: Arc<SessionIds>,
 }
 
 impl Config {
@@ -110,6 +116,18 @@ impl Endpoint<'_> {
         }
     }
 
+    /// What the audit calls it. Metadata is public, so nothing of interest is refused there.
+    fn place(&self) -> Option<HttpEndpoint> {
+        match self {
+            Self::Metadata | Self::ResourceMetadata(_) => None,
+            Self::Authorize => Some(HttpEndpoint::Authorize),
+            Self::Token => Some(HttpEndpoint::Token),
+            Self::Revoke => Some(HttpEndpoint::Revoke),
+            Self::Introspect => Some(HttpEndpoint::Introspect),
+            Self::Register => Some(HttpEndpoint::Register),
+        }
+    }
+
     /// Whether web pages of other origins may use it. The authorization endpoint is for a browser to go to and not for a page to
     /// read (RFC 9700 §2.6), introspection is for resource servers.
     fn is_cross_origin(&self) -> bool {
@@ -158,6 +176,9 @@ pub enum SiteError {
     /// Scopes that a resource cannot have.
     #[error("a resource needs scopes, of characters that are allowed, without offline_access")]
     Scope,
+    /// The live check would be repeated too often.
+    #[error("the look interval must be at least 1s, got {0:?}")]
+    LookInterval(Duration),
 }
 
 impl<S: TokenStore> AuthorizationServer<S> {
@@ -188,6 +209,8 @@ impl<S: TokenStore> AuthorizationServer<S> {
             https: Https::default(),
             cors: Cors::default(),
             on_fault: None,
+            looks: Arc::default(),
+            session_ids: Arc::default(),
         };
         Ok(Self { issuer, config: Arc::new(config) })
     }
@@ -293,9 +316,13 @@ impl<S: TokenStore> AuthorizationServer<S> {
         if let Some(preflight) = cors.and_then(|cors| cors.preflight(parts, endpoint.methods())) {
             return preflight;
         }
+        let place = endpoint.place();
         let mut reply = self.dispatch(endpoint, parts, body).await.unwrap_or_else(|refusal| {
             if let Refusal::Fault(fault) = &refusal {
                 self.report(fault);
+            }
+            if let (Some(place), Some(Cause { reason, client_id })) = (place, refusal.cause()) {
+                self.refused(place, reason, AuditEvent { client_id, ..self.event() });
             }
             refusal.into_reply()
         });
@@ -313,7 +340,7 @@ impl<S: TokenStore> AuthorizationServer<S> {
         body: Result<&[u8], Refusal>,
     ) -> Result<Reply, Refusal> {
         if !self.config.https.permits(parts) {
-            return Err(Refusal::INSECURE);
+            return Err(Refusal::INSECURE.because(Reason::Insecure, None));
         }
         if !endpoint.methods().split(", ").any(|method| method == parts.method) {
             return Err(Refusal::Method(endpoint.methods()));
@@ -340,6 +367,15 @@ impl<S: TokenStore> AuthorizationServer<S> {
         if let Err(fault) = self.config.clients.used(client).await {
             self.report(&fault.into());
         }
+    }
+
+    pub(super) fn event(&self) -> AuditEvent {
+        AuditEvent::new(self.issuer.clock.now(), Action::Deny)
+    }
+
+    /// Report a refusal to the audit.
+    pub(super) fn refused(&self, place: HttpEndpoint, reason: Reason, event: AuditEvent) {
+        self.issuer.report(event.because(reason).refused_by(place));
     }
 
     pub(super) fn report(&self, fault: &Error) {

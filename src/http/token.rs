@@ -7,6 +7,7 @@ use super::client_auth::{Authenticated, NO_CLIENT, authenticate};
 use super::params::Params;
 use super::reply::{Refusal, Reply, json};
 use super::server::AuthorizationServer;
+use crate::audit::Reason;
 use crate::request::{RedeemRequest, RefreshRequest};
 use crate::response::{ErrorCode, ErrorResponse};
 use crate::store::TokenStore;
@@ -17,7 +18,8 @@ impl<S: TokenStore> AuthorizationServer<S> {
         let params = Params::of_form(parts, body)?;
         let grant_type = params.need("grant_type", "grant_type is missing")?;
         if !matches!(grant_type, "authorization_code" | "refresh_token") {
-            return Err(ErrorResponse::new(ErrorCode::UnsupportedGrantType).into());
+            let refusal = Refusal::from(ErrorResponse::new(ErrorCode::UnsupportedGrantType));
+            return Err(refusal.because(Reason::UnsupportedGrantType, None));
         }
         let caller = authenticate(&parts.headers, &params, &*self.config.clients).await?;
         let Authenticated { client, registration } = caller.ok_or(NO_CLIENT)?;

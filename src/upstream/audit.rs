@@ -70,6 +70,8 @@ impl UpstreamAct {
 pub enum UpstreamReason {
     /// There is no such credential.
     NotFound,
+    /// The access token that it was to be leased for has expired.
+    AccessExpired,
     /// It is bound to another session.
     OtherSession,
     /// It is bound to another client.
@@ -121,6 +123,7 @@ impl UpstreamReason {
     pub fn as_str(&self) -> &'static str {
         match self {
             Self::NotFound => "not_found",
+            Self::AccessExpired => "access_expired",
             Self::OtherSession => "other_session",
             Self::OtherClient => "other_client",
             Self::Revoked => "revoked",

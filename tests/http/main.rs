@@ -1,9 +1,11 @@
 //! The HTTP surface over real HTTP: what each endpoint takes, what it refuses, and how.
 
+mod drip;
 mod site;
 #[path = "../support/mod.rs"]
 mod support;
 
+mod audit;
 mod authorize;
 mod bearer;
 mod clients;
@@ -13,9 +15,13 @@ mod fuzz;
 mod https;
 mod introspect;
 mod limits;
+mod mcp_sessions;
+mod mcp_streams;
 mod metadata;
 mod redirect;
 mod register;
 mod revoke;
+mod streams;
 mod token;
 mod tools;
+mod upgrades;

@@ -17,7 +17,7 @@ use serde_json::{Value, json};
 use tokio::net::{TcpListener, TcpStream};
 use tower::{Layer, service_fn};
 
-use crate::support::{FlakyStore, TestClock, VERIFIER, keyring};
+use crate::support::{FlakyStore, TestAudit, TestClock, VERIFIER, keyring};
 
 pub const CLIENT: &str = "client-1";
 pub const CALLBACK: &str = "http://127.0.0.1:7777/callback";
@@ -37,6 +37,7 @@ pub struct Site {
     pub server: Server,
     pub store: Store,
     pub clock: TestClock,
+    pub audit: TestAudit,
     /// What the application was told of.
     pub faults: Arc<Mutex<Vec<String>>>,
     reached: Arc<AtomicUsize>,
@@ -51,10 +52,11 @@ impl Site {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let origin = format!("http://{}", listener.local_addr().unwrap());
         let store = Store::default();
-        let (clock, faults) = (TestClock::default(), Arc::<Mutex<Vec<String>>>::default());
+        let (clock, audit, faults) = (TestClock::default(), TestAudit::default(), Arc::<Mutex<Vec<String>>>::default());
         let issuer = TokenIssuer::new(Arc::clone(&store), keyring())
             .with_policies(RotationPolicy::standard())
-            .with_clock(clock.clone());
+            .with_clock(clock.clone())
+            .with_audit(audit.clone());
         let issuer = Arc::new(issuer);
         let mcp = ProtectedResource::new(&format!("{origin}/mcp"), "notes:admin notes:read notes:write").unwrap();
         let mcp = mcp.with_broad_scope("notes:admin", "notes:read notes:write").unwrap();
@@ -69,7 +71,7 @@ impl Site {
         let reached = Arc::default();
         let router = router(&server, &origin, &reached);
         tokio::spawn(async move { axum::serve(listener, router).await });
-        Self { origin, server, store, clock, faults, reached }
+        Self { origin, server, store, clock, audit, faults, reached }
     }
 
     pub fn pass(&self, seconds: u64) {

@@ -4,8 +4,9 @@ use std::sync::Arc;
 
 use mcp_token_lifecycle::decision::{self, Ask, Context, Redemption};
 use mcp_token_lifecycle::{
-    AccessKeys, AccessVerifier, AuditSink, AuthorizeRequest, Binding, Clock, CodeChallenge, Expectation, Grant, KeyId,
-    Keyring, MasterKey, MemoryStore, NoAudit, PolicySet, Presented, Resource, Scope, Select, TokenStore,
+    AccessKeys, AccessVerifier, AuditSink, AuthorizeRequest, Binding, Clock, CodeChallenge, Expectation, Grant,
+    IssuerId, KeyId, Keyring, MasterKey, MemoryStore, NoAudit, Outages, PolicySet, Presented, Resource, Scope, Select,
+    TokenStore,
 };
 
 use crate::search::{find_in_texts, master_key};
@@ -78,7 +79,14 @@ fn no_debug_tells_a_token_or_a_key() {
 
     // What the pure functions take and give.
     let policies = PolicySet::default();
-    let cx = Context { policies: &policies, key_id: KeyId::new(1), now: story.bench.clock.now() };
+    let cx = Context {
+        policies: &policies,
+        key_id: KeyId::new(1),
+        issuer: IssuerId::default(),
+        now: story.bench.clock.now(),
+        outages: Outages::default(),
+        unanswered: None,
+    };
     let ask = Ask { client: &client, binding: Some(&binding), scope: None, resources: &[] };
     let families = block_on(story.bench.issuer.list_families("user-1")).unwrap();
     let presented = Presented::refresh_token(rt(&login), &keys).unwrap();

@@ -171,6 +171,7 @@ fn s62_after_a_restore_a_token_ahead_of_the_store_is_refused_with_its_own_event_
         assert_eq!(bench.refresh(&tokens[ahead]).unwrap_err(), ErrorCode::InvalidGrant);
         assert_eq!(bench.told(), [("deny", Some(Reason::AheadOfStore))]);
         assert!(!bench.introspect(&tokens[ahead]).is_active());
+        assert_eq!(bench.told(), [("deny", Some(Reason::AheadOfStore))], "introspection says so too");
     }
     assert!(!bench.refresh(&tokens[1]).unwrap().retry, "the family still lives");
 }

@@ -1,7 +1,9 @@
 //! A store that misbehaves on order, counts what it is asked, and remembers every record it was given.
 
 use std::collections::BTreeMap;
-use std::sync::Mutex;
+use std::future::poll_fn;
+use std::sync::{Arc, Mutex, Weak};
+use std::task::{Poll, Waker};
 
 use mcp_token_lifecycle::{
     Commit, Cursor, MemoryStore, Page, Record, RecordKey, Select, StoreError, Timestamp, TokenStore,
@@ -27,6 +29,18 @@ pub enum Fault {
     Conflict,
 }
 
+/// Operations wait as long as it lives.
+pub struct Hold(Arc<Mutex<Vec<Waker>>>);
+
+impl Drop for Hold {
+    fn drop(&mut self) {
+        let gate = std::mem::take(&mut self.0);
+        let wakers = std::mem::take(&mut *gate.lock().unwrap());
+        drop(gate);
+        wakers.into_iter().for_each(Waker::wake);
+    }
+}
+
 type Interlude = Box<dyn FnOnce() + Send>;
 
 #[derive(Default)]
@@ -35,6 +49,7 @@ struct State {
     journal: Vec<Record>,
     at: BTreeMap<usize, Fault>,
     every: Option<(Op, Fault)>,
+    held: Option<(Op, Weak<Mutex<Vec<Waker>>>)>,
     interlude: Option<Interlude>,
 }
 
@@ -62,6 +77,26 @@ impl<S> FlakyStore<S> {
 
     pub fn fail_every(&self, op: Op, fault: Fault) {
         self.state.lock().unwrap().every = Some((op, fault));
+    }
+
+    /// Let every `op` that begins from now on wait until what is returned is dropped.
+    pub fn hold(&self, op: Op) -> Hold {
+        let gate = Arc::default();
+        self.state.lock().unwrap().held = Some((op, Arc::downgrade(&gate)));
+        Hold(gate)
+    }
+
+    async fn wait(&self, op: Op) {
+        let held = self.state.lock().unwrap().held.clone().filter(|(held, _)| *held == op);
+        let Some((_, gate)) = held else { return };
+        poll_fn(|cx| match gate.upgrade() {
+            Some(gate) => {
+                gate.lock().unwrap().push(cx.waker().clone());
+                Poll::Pending
+            }
+            None => Poll::Ready(()),
+        })
+        .await;
     }
 
     /// Misbehave no more.
@@ -115,7 +150,9 @@ impl<S> FlakyStore<S> {
 
 impl<S: TokenStore> TokenStore for FlakyStore<S> {
     async fn get(&self, key: RecordKey) -> Result<Option<Record>, StoreError> {
-        match self.fault(Op::Get).and_then(Self::error) {
+        let error = self.fault(Op::Get).and_then(Self::error);
+        self.wait(Op::Get).await;
+        match error {
             Some(error) => Err(error),
             None => self.inner.get(key).await,
         }

@@ -241,6 +241,15 @@ impl<S: TokenStore> Bench<S> {
         verifier.verify(response.access_token.expose(), &Expectation::resource(&here), self.clock.now()).unwrap()
     }
 
+    /// The claims of a new family, with a token that outlives every test.
+    pub fn lasting_claims(&self, grant: Grant) -> AccessClaims {
+        let now = self.clock.now();
+        self.clock.advance(Duration::from_secs(100 * 365 * 24 * 60 * 60));
+        let claims = self.claims(&self.begin(grant));
+        self.clock.set(now);
+        claims
+    }
+
     pub fn family(&self, response: &TokenResponse) -> FamilyId {
         self.claims(response).family()
     }

@@ -35,6 +35,21 @@ fn a_claim_whose_holder_is_gone_is_taken_over_by_whoever_waits_when_it_ends() {
     assert_eq!(world.service.refreshes(), 1);
 }
 
+#[test]
+fn lease_that_waits_past_the_end_of_its_token_is_refused() {
+    let (world, claims) = (world(), claims_for_now());
+    world.put();
+    world.service.then(Step::HoldRequest(Gate::default()));
+    world.pass(claims.expires_at().since(world.sim.now()).as_secs() - 20);
+    assert!(matches!(world.lease(), Err(LeaseError::Unavailable { .. })), "it takes 15 seconds to find out");
+    world.sim.crash();
+    // The claim ends in 15 seconds, and the token in five.
+    let refused = world.sim.run(world.twin().lease(&claims, &need())).unwrap_err();
+    assert!(matches!(refused, LeaseError::Expired), "{refused}");
+    assert_eq!(world.service.refreshes(), 0);
+    assert_eq!(secret(&world.sim.run(world.twin().lease(&user(), &need())).unwrap()), access_token(1));
+}
+
 /// A service that rotates would take its request for a theft: another has spent the refresh token by then.
 #[test]
 fn a_holder_that_wakes_past_its_claim_and_has_not_asked_yet_does_not_ask() {
@@ -67,14 +82,14 @@ fn a_lifetime_counts_from_the_request_and_not_from_the_answer() {
     gate.open();
     world.sim.settle();
     let lease = world.sim.run(world.vault.lease(&user(), &need())).unwrap();
-    assert_eq!(lease.expires_at().unwrap().since(world.sim.now()), Duration::from_secs(980));
+    assert_eq!(lease.expires_at().since(world.sim.now()), Duration::from_secs(980));
     // And so does one that the service does not repeat: it does not shrink from token to token.
     for number in 2..4 {
         world.service.then(Step::ExpiresIn(None));
         world.pass(979);
         let lease = world.sim.run(world.vault.lease(&user(), &need())).unwrap();
         assert_eq!(secret(&lease), access_token(number));
-        assert_eq!(lease.expires_at().unwrap().since(world.sim.now()), Duration::from_secs(1_000));
+        assert_eq!(lease.expires_at().since(world.sim.now()), Duration::from_secs(1_000));
     }
 }
 

@@ -6,7 +6,7 @@ use mcp_token_lifecycle::upstream::{
     Account, Credential, CredentialKind, CredentialState, LeaseError, LeasedSecret, Need, Owner, Secret, SecretText,
     Standing, StaticSecret, TokenSet, UpstreamProvider, VaultErrorKind,
 };
-use mcp_token_lifecycle::{Clock, Scope};
+use mcp_token_lifecycle::{AccessClaims, Clock, Scope};
 
 use crate::service::{access_token, refresh_token};
 use crate::support::scope;
@@ -25,7 +25,7 @@ fn what_was_put_is_leased_with_one_read_and_no_write() {
     let lease = world.sim.run(world.vault.lease(&user(), &need())).unwrap();
     assert_eq!(world.store.operations(), [crate::support::Op::Get]);
     assert!(matches!(lease.secret(), LeasedSecret::Bearer(token) if token == access_token(0)));
-    assert_eq!(lease.expires_at(), Some(world.sim.now().saturating_add(Duration::from_secs(1_000))));
+    assert_eq!(lease.expires_at(), world.sim.now().saturating_add(Duration::from_secs(1_000)));
     assert_eq!((lease.scope(), lease.is_overdue()), (&scope("repo:read"), false));
     assert_eq!(world.told(), [("upstream_put", None)], "a lease is no event");
 }
@@ -44,6 +44,48 @@ fn the_service_can_be_asked_whether_what_is_held_still_works() {
     let elsewhere = Account::new("alice", "elsewhere");
     world.sim.run(world.vault.put(&elsewhere, key("k"), Owner::subject())).unwrap();
     assert_eq!(world.sim.run(world.vault.introspect(&elsewhere)).unwrap(), Some(Standing::Unknown));
+}
+
+#[test]
+fn lease_is_refused_once_the_claims_token_has_expired() {
+    let (world, claims) = (world(), claims_for_now());
+    world.sim.run(world.vault.put(&account(), key("k"), Owner::subject())).unwrap();
+    let good_for = claims.expires_at().since(world.sim.now()).as_secs();
+    world.pass(good_for - 1);
+    let lease = world.sim.run(world.vault.lease(&claims, &need())).unwrap();
+    world.pass(1);
+    world.told();
+    let other = Need::new("elsewhere", scope("repo:read"));
+    for need in [need(), other] {
+        let refused = world.sim.run(world.vault.lease(&claims, &need)).unwrap_err();
+        assert!(matches!(refused, LeaseError::Expired) && refused.status() == 401 && refused.authorize_at().is_none());
+        assert_eq!(refused.to_string(), "the access token has expired");
+    }
+    let refused = world.sim.run(world.vault.lease_after(&claims, &need(), lease)).unwrap_err();
+    assert!(matches!(refused, LeaseError::Expired));
+    assert_eq!(world.told(), [("upstream_refuse", Some("access_expired")); 3]);
+    assert!(world.sim.run(world.vault.lease(&user(), &need())).is_ok(), "another token is another matter");
+}
+
+#[test]
+fn lease_ends_with_the_claims_token_or_with_the_secret() {
+    let (world, claims, lasting_claims) = (world(), claims_for_now(), user());
+    world.put();
+    let lease = |claims: &AccessClaims| world.sim.run(world.vault.lease(claims, &need())).unwrap().expires_at();
+    let secret_ends = world.sim.now().saturating_add(Duration::from_secs(1_000));
+    assert!(claims.expires_at() > secret_ends);
+    assert_eq!((lease(&claims), lease(&lasting_claims)), (secret_ends, secret_ends));
+    world.pass(1_500);
+    world.put();
+    assert!(claims.expires_at() < world.sim.now().saturating_add(Duration::from_secs(1_000)));
+    assert_eq!(lease(&claims), claims.expires_at());
+    // A key does not expire, and neither does a token of which the service says nothing.
+    let lasting = Credential::OAuth(TokenSet::new(SecretText::new("t"), scope("repo:read")));
+    for credential in [key("k"), lasting] {
+        world.sim.run(world.vault.put(&account(), credential, Owner::subject())).unwrap();
+        let ends = (claims.expires_at(), lasting_claims.expires_at());
+        assert_eq!((lease(&claims), lease(&lasting_claims)), ends);
+    }
 }
 
 #[test]

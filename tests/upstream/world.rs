@@ -115,7 +115,13 @@ pub fn user() -> AccessClaims {
 /// The claims of a new session.
 pub fn claims_of(subject: &str, client_id: &str) -> AccessClaims {
     let issuer: Bench<MemoryStore> = bench(RotationPolicy::standard());
-    issuer.claims(&issuer.begin(grant_of(subject, client_id)))
+    issuer.lasting_claims(grant_of(subject, client_id))
+}
+
+/// The claims of user-1 with a token that was issued just now, for half an hour.
+pub fn claims_for_now() -> AccessClaims {
+    let issuer: Bench<MemoryStore> = bench(RotationPolicy::standard());
+    issuer.claims(&issuer.begin(grant_of("user-1", "client-1")))
 }
 
 pub fn secret_text(text: &str) -> SecretText {

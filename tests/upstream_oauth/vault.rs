@@ -114,7 +114,7 @@ async fn world(leeway: bool, faults: &[Fault]) -> World {
     tokio::spawn(async move { axum::serve(listener, app).await });
 
     let issuer: Bench<MemoryStore> = bench(RotationPolicy::standard());
-    let user = issuer.claims(&issuer.begin(grant()));
+    let user = issuer.lasting_claims(grant());
     let runtime = Runtime::new(tokio::time::sleep, |task| drop(tokio::spawn(task)));
     let vault = CredentialVault::new(MemoryStore::new(), keyring(), runtime)
         .with_provider("service", provider(plain(), &url))

@@ -89,7 +89,7 @@ pub fn subject(user: usize) -> String {
 
 pub fn claims(user: usize) -> AccessClaims {
     let issuer = bench(RotationPolicy::standard());
-    issuer.claims(&issuer.begin(grant_of(&subject(user), "client-1")))
+    issuer.lasting_claims(grant_of(&subject(user), "client-1"))
 }
 
 pub fn need() -> Need {

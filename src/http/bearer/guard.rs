@@ -1,17 +1,23 @@
 //! What a protected resource asks of a token, and what it answers to whoever has none that will do.
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use http::StatusCode;
 use http::header::{HeaderMap, HeaderValue, ORIGIN, WWW_AUTHENTICATE};
 use http::request::Parts;
+use http::{Method, StatusCode};
 use serde_json::json;
 use zeroize::Zeroizing;
 
 use super::authorization::Credentials;
+use super::looks::{Looks, Read};
+use super::session_ids::SessionIds;
+use super::watch::Sleep;
+use crate::audit::{Action, AuditEvent, AuditSink, HttpEndpoint, Reason};
 use crate::claims::AccessClaims;
 use crate::client::Binding;
 use crate::error::Error;
+use crate::family::{FamilyId, TokenFamily};
 use crate::grant::Scope;
 use crate::http::cors::{Cors, CrossOrigin};
 use crate::http::https::Https;
@@ -21,48 +27,76 @@ use crate::http::server::{OnFault, ReadBinding};
 use crate::issuer::TokenIssuer;
 use crate::response::{ErrorCode, TokenType};
 use crate::store::{BoxFuture, TokenStore};
+use crate::time::{Clock, Timestamp};
 use crate::verifier::{AccessVerifier, Expectation, VerifyError};
-use crate::{Clock, SystemClock};
 
 type Verdict = Result<AccessClaims, VerifyError>;
 
-/// Whether a token is good, at the time of a clock of its own.
-pub(super) trait Offline: Send + Sync {
-    fn verify(&self, token: &str, expect: &Expectation<'_>) -> Verdict;
+/// Whether a token is good by itself.
+pub(super) trait Verify: Send + Sync {
+    fn verify(&self, token: &str, expect: &Expectation<'_>, now: Timestamp) -> Verdict;
+
+    /// The claims of a genuine token, good or not.
+    fn open(&self, token: &str) -> Option<AccessClaims>;
 }
 
 /// Whether it still is, by the store.
-pub(super) trait Live: Send + Sync {
+pub(super) trait LiveCheck: Send + Sync {
     fn verify_live<'a>(&'a self, token: &'a str, expect: Expectation<'a>) -> BoxFuture<'a, Result<Verdict, Error>>;
+
+    /// One read of the store.
+    fn read(self: Arc<Self>, family: FamilyId) -> Read;
+
+    /// Whether the token with `claims`, which was live before, still is now that `family` was read.
+    fn is_still_live(&self, family: Option<&TokenFamily>, claims: &AccessClaims) -> bool;
 }
 
-impl Offline for AccessVerifier {
-    fn verify(&self, token: &str, expect: &Expectation<'_>) -> Verdict {
-        AccessVerifier::verify(self, token, expect, SystemClock.now())
+impl Verify for AccessVerifier {
+    fn verify(&self, token: &str, expect: &Expectation<'_>, now: Timestamp) -> Verdict {
+        AccessVerifier::verify(self, token, expect, now)
+    }
+
+    fn open(&self, token: &str) -> Option<AccessClaims> {
+        AccessVerifier::open(self, token)
     }
 }
 
-impl<S: TokenStore> Offline for TokenIssuer<S> {
-    fn verify(&self, token: &str, expect: &Expectation<'_>) -> Verdict {
-        TokenIssuer::verify(self, token, expect)
+impl<S: TokenStore> Verify for TokenIssuer<S> {
+    fn verify(&self, token: &str, expect: &Expectation<'_>, now: Timestamp) -> Verdict {
+        self.verifier().verify(token, expect, now)
+    }
+
+    fn open(&self, token: &str) -> Option<AccessClaims> {
+        self.verifier().open(token)
     }
 }
 
-impl<S: TokenStore> Live for TokenIssuer<S> {
+impl<S: TokenStore + 'static> LiveCheck for TokenIssuer<S> {
     fn verify_live<'a>(&'a self, token: &'a str, expect: Expectation<'a>) -> BoxFuture<'a, Result<Verdict, Error>> {
         Box::pin(async move { TokenIssuer::verify_live(self, token, &expect).await })
     }
+
+    fn read(self: Arc<Self>, family: FamilyId) -> Read {
+        Box::pin(async move { Ok(self.load(family).await?.map(|found| found.family)) })
+    }
+
+    fn is_still_live(&self, family: Option<&TokenFamily>, claims: &AccessClaims) -> bool {
+        TokenIssuer::is_still_live(self, family, claims)
+    }
 }
 
+/// The live check, and how often it is repeated for what stays open.
 #[derive(Clone)]
-pub(super) enum Check {
-    Offline(Arc<dyn Offline>),
-    Live(Arc<dyn Live>),
+pub(super) struct Live {
+    pub(super) check: Arc<dyn LiveCheck>,
+    pub(super) looks: Arc<Looks>,
+    pub(super) interval: Duration,
 }
 
 #[derive(Clone)]
 pub(super) struct Guard {
-    pub(super) check: Check,
+    pub(super) verifier: Arc<dyn Verify>,
+    pub(super) live: Option<Live>,
     pub(super) resource: ProtectedResource,
     pub(super) required: Scope,
     pub(super) https: Https,
@@ -71,6 +105,11 @@ pub(super) struct Guard {
     pub(super) exposed: HeaderValue,
     pub(super) binding: Option<Arc<ReadBinding>>,
     pub(super) on_fault: Option<Arc<OnFault>>,
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) audit: Arc<dyn AuditSink>,
+    pub(super) sleep: Arc<Sleep>,
+    pub(super) upgrades: bool,
+    pub(super) session_ids: Arc<SessionIds>,
 }
 
 /// How far a request got without waiting for anything.
@@ -78,7 +117,7 @@ pub(super) enum Look {
     Pass(AccessClaims),
     Refuse(Reply),
     /// The store has to be asked.
-    Ask(BoxFuture<'static, Result<Verdict, Error>>),
+    Ask(BoxFuture<'static, Result<AccessClaims, Box<Reply>>>),
 }
 
 impl Guard {
@@ -92,30 +131,43 @@ impl Guard {
             return Look::Refuse(reply);
         }
         if !self.https.permits(parts) {
+            self.report(Reason::Insecure, None);
             return Look::Refuse(Refusal::INSECURE.into_reply());
+        }
+        if parts.method == Method::CONNECT && !self.upgrades {
+            return Look::Refuse(no_upgrade());
         }
         let binding = self.binding.as_ref().and_then(|read| read(parts));
         let dpop = matches!(binding, Some(Binding::DpopKey(_)));
         let (scheme, token) = match Credentials::read(&parts.headers, parts.uri.query(), dpop) {
             Credentials::Token(scheme, token) => (scheme, token),
+            // How every client begins, so it is no event.
             Credentials::None => return Look::Refuse(self.challenge(StatusCode::UNAUTHORIZED, None, &self.required)),
-            Credentials::Malformed => return Look::Refuse(self.refuse(VerifyError::Invalid)),
+            Credentials::Malformed => return Look::Refuse(self.refuse(VerifyError::Invalid, None)),
             Credentials::Misplaced => {
+                self.report(Reason::MisplacedToken, None);
                 let error = ErrorCode::InvalidRequest.as_str();
                 return Look::Refuse(self.challenge(StatusCode::BAD_REQUEST, Some(error), &self.required));
             }
         };
         // A token that is bound to a DPoP key must not come as a bearer token, whatever proof is with it (RFC 9449 §7.2).
         let binding = binding.filter(|_| dpop == (scheme == TokenType::Dpop));
-        match &self.check {
-            Check::Offline(check) => match self.admit(check.verify(token, &self.expectation(binding.as_ref()))) {
-                Ok(claims) => Look::Pass(claims),
-                Err(reply) => Look::Refuse(*reply),
-            },
-            Check::Live(check) => {
+        match &self.live {
+            None => {
+                let verdict = self.verifier.verify(token, &self.expectation(binding.as_ref()), self.clock.now());
+                self.admit(token, verdict).map_or_else(|reply| Look::Refuse(*reply), Look::Pass)
+            }
+            Some(Live { check, .. }) => {
                 let (guard, check, token) = (Arc::clone(self), Arc::clone(check), Zeroizing::new(token.to_owned()));
-                let ask = async move { check.verify_live(&token, guard.expectation(binding.as_ref())).await };
-                Look::Ask(Box::pin(ask))
+                Look::Ask(Box::pin(async move {
+                    match check.verify_live(&token, guard.expectation(binding.as_ref())).await {
+                        Ok(verdict) => guard.admit(&token, verdict),
+                        Err(fault) => {
+                            guard.report_fault(&fault);
+                            Err(Box::new(unavailable()))
+                        }
+                    }
+                }))
             }
         }
     }
@@ -125,36 +177,58 @@ impl Guard {
     }
 
     /// The claims of a good token, if they are enough.
-    fn admit(&self, verdict: Verdict) -> Result<AccessClaims, Box<Reply>> {
+    fn admit(&self, token: &str, verdict: Verdict) -> Result<AccessClaims, Box<Reply>> {
         match verdict {
             Ok(claims) if self.resource.allows(claims.scope(), &self.required) => Ok(claims),
-            Ok(_) => Err(Box::new(self.insufficient(&self.required))),
-            Err(error) => Err(Box::new(self.refuse(error))),
+            Ok(claims) => Err(Box::new(self.insufficient(&claims, &self.required))),
+            // Of a token that is not ours there are no claims to look for.
+            Err(VerifyError::Invalid) => Err(Box::new(self.refuse(VerifyError::Invalid, None))),
+            Err(error) => Err(Box::new(self.refuse(error, self.verifier.open(token).as_ref()))),
         }
     }
 
-    /// What the store said.
-    pub(super) fn judge(&self, answer: Result<Verdict, Error>) -> Result<AccessClaims, Box<Reply>> {
-        match answer {
-            Ok(verdict) => self.admit(verdict),
-            Err(fault) => {
-                if let Some(report) = &self.on_fault {
-                    report(&fault);
-                }
-                Err(Box::new(unavailable()))
-            }
-        }
-    }
-
-    pub(super) fn refuse(&self, error: VerifyError) -> Reply {
+    /// Refuse a token with these claims; without, if it is not ours.
+    pub(super) fn refuse(&self, error: VerifyError, claims: Option<&AccessClaims>) -> Reply {
+        let reason = match error {
+            VerifyError::Invalid => Some(Reason::Malformed),
+            VerifyError::Expired => Some(Reason::AccessExpired),
+            VerifyError::Audience => Some(Reason::WrongAudience),
+            VerifyError::Binding => Some(Reason::WrongBinding),
+            VerifyError::Scope => Some(Reason::MissingScope),
+            VerifyError::LiveCheckRequired => Some(Reason::LiveCheckRequired),
+            // The issuer has reported it, and knows more.
+            VerifyError::Revoked => None,
+        };
+        reason.into_iter().for_each(|reason| self.report(reason, claims));
         let status = StatusCode::from_u16(error.status()).unwrap_or(StatusCode::UNAUTHORIZED);
         self.challenge(status, Some(error.as_str()), &self.required)
     }
 
     /// 403 with everything that the operation needs (RFC 6750 §3.1).
-    pub(super) fn insufficient(&self, needed: &Scope) -> Reply {
-        let error = VerifyError::Scope;
-        self.challenge(StatusCode::FORBIDDEN, Some(error.as_str()), needed)
+    pub(super) fn insufficient(&self, claims: &AccessClaims, needed: &Scope) -> Reply {
+        self.report(Reason::MissingScope, Some(claims));
+        self.challenge(StatusCode::FORBIDDEN, Some(VerifyError::Scope.as_str()), needed)
+    }
+
+    /// Report a refusal to the audit.
+    pub(super) fn report(&self, reason: Reason, claims: Option<&AccessClaims>) {
+        let event = AuditEvent::new(self.clock.now(), Action::Deny).because(reason).refused_by(HttpEndpoint::Resource);
+        self.audit.record(&match claims {
+            Some(claims) => AuditEvent {
+                family: Some(claims.family()),
+                generation: Some(claims.generation()),
+                client_id: Some(claims.client_id().into()),
+                subject: Some(claims.subject().into()),
+                ..event
+            },
+            None => event,
+        });
+    }
+
+    pub(super) fn report_fault(&self, fault: &Error) {
+        if let Some(report) = &self.on_fault {
+            report(fault);
+        }
     }
 
     fn challenge(&self, status: StatusCode, error: Option<&str>, scope: &Scope) -> Reply {
@@ -166,4 +240,14 @@ impl Guard {
         set(&mut reply, WWW_AUTHENTICATE, self.resource.challenge(error, scope));
         reply
     }
+}
+
+/// The MCP session of another, or none: to the client that is the same (MCP specification, "Session Management").
+pub(super) fn no_session() -> Reply {
+    Refusal::Status(StatusCode::NOT_FOUND, "there is no such session").into_reply()
+}
+
+/// The connection would go on after the token.
+pub(super) fn no_upgrade() -> Reply {
+    Refusal::Status(StatusCode::NOT_IMPLEMENTED, "connections are not upgraded here").into_reply()
 }

@@ -4,30 +4,39 @@ use std::fmt;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
-use http::header::{AUTHORIZATION, HeaderName, HeaderValue};
+use http::header::{AUTHORIZATION, HeaderName, HeaderValue, UPGRADE};
 use http::request::Parts;
-use http::{Request, Response};
+use http::{Request, Response, StatusCode};
 use http_body::Body;
 use pin_project_lite::pin_project;
 use tower_layer::Layer;
 use tower_service::Service;
 
-use super::guard::{Check, Guard, Look};
+use super::guard::{Guard, Live, Look, no_session, no_upgrade};
+use super::protected::ProtectedBody;
+use super::session_ids::SessionIds;
 use super::tools::ToolScopeLayer;
-use crate::claims::AccessClaims;
+use super::watch::{Following, TokenWatch, tokio_sleep};
+use crate::audit::{AuditSink, NoAudit, Reason};
+use crate::claims::{AccessClaims, Names};
 use crate::client::Binding;
-use crate::error::Error;
 use crate::grant::{GrantError, Scope};
-use crate::http::body::{MAX_MESSAGE, ProtectedBody, poll_discard};
+use crate::http::body::{MAX_MESSAGE, poll_discard};
 use crate::http::cors::{Cors, CrossOrigin};
 use crate::http::https::Https;
 use crate::http::reply::Reply;
 use crate::http::resource::ProtectedResource;
-use crate::http::server::AuthorizationServer;
+use crate::http::server::{AuthorizationServer, SiteError};
 use crate::issuer::TokenIssuer;
+use crate::master_key::MasterKey;
 use crate::store::{BoxFuture, TokenStore};
-use crate::verifier::{AccessVerifier, VerifyError};
+use crate::time::{Clock, SystemClock};
+use crate::verifier::AccessVerifier;
+
+/// How often the live check is repeated for what stays open, unless the application says otherwise.
+const LOOK_INTERVAL: Duration = Duration::from_secs(60);
 
 /// The headers of an answer that web pages may read, unless the application says otherwise.
 const EXPOSED: HeaderValue =
@@ -44,12 +53,39 @@ const EXPOSED: HeaderValue =
 /// | with two `Authorization` headers, or a token in the header and in the query | 400 `invalid_request` |
 /// | a preflight (`OPTIONS` with `Access-Control-Request-Method`) | 204 with what [`Cors`] allows |
 /// | over plain HTTP, unless on a loopback host | 400 |
+/// | that upgrades the connection, unless [`with_upgrades`](Self::with_upgrades) | 501, or what the service answers to it without `Upgrade` |
+/// | in the MCP session of another subject or client | 404 |
 /// | while the store does not answer (live check) | 503 with `Retry-After` |
 ///
 /// Each of the first four has one `WWW-Authenticate` header that names the resource's metadata (RFC 9728 §5.1). Web pages may read
 /// it and every answer of the service, unless [`with_cors`](Self::with_cors) says otherwise or the service has CORS headers of its own.
 /// A refused message is read to its end, up to 4 MiB, or its connection would be lost: the transport has to limit how slowly a message
 /// may come.
+///
+/// # What stays open
+///
+/// A response body ends with the token that opened it: at its expiry, and with the live check once a look at the store has shown that it
+/// is no longer live. The store is looked at every 60 seconds ([`with_look_interval`](Self::with_look_interval)), with one read for
+/// everything that is open on a family. While the store does not answer nothing is taken for revoked; the expiry holds all the same.
+///
+/// The client of a stream, such as server-sent events, sees it end as if the service had ended it, opens it again, and is answered 401. A
+/// body whose length was announced is cut off, which the client sees as an error. An answer that is complete when its body is first
+/// asked for is not cut off: the token was good when the request was let in. What a request sends is read for as long as the
+/// service reads it.
+///
+/// The clock decides whether a body ends, and a timer of tokio wakes what is idle. On another runtime give the layer its timer with
+/// [`with_sleep`](Self::with_sleep); without any timer an idle stream stays open until its next frame, which is not passed on.
+///
+/// A connection that is upgraded or tunnelled leaves HTTP, and with it this layer, so the application has to ask for that with
+/// [`with_upgrades`](Self::with_upgrades) and close it by a [`TokenWatch`].
+///
+/// The id of an MCP session (`Mcp-Session-Id`) is good for the subject and the client who opened the session: the layer puts a keyed tag
+/// behind the service's id and takes it off again. With any other token the answer is 404, to which a client opens a session of
+/// its own.
+///
+/// # Panics
+///
+/// The bodies panic on a tokio runtime whose timers are not enabled.
 #[derive(Clone)]
 pub struct BearerLayer {
     guard: Arc<Guard>,
@@ -59,18 +95,24 @@ impl<S: TokenStore + 'static> AuthorizationServer<S> {
     /// Protect the first resource of this server offline: no store is asked, and a revocation is not seen before the token
     /// expires.
     pub fn bearer(&self) -> BearerLayer {
-        self.layer(Check::Offline(Arc::<TokenIssuer<S>>::clone(self.issuer())))
+        self.layer(None)
     }
 
-    /// Protect the first resource of this server with the live check: one read of the store for every request.
+    /// Protect the first resource of this server with the live check: one read of the store for every request, and one every minute
+    /// for each family that something is open on.
     pub fn bearer_live(&self) -> BearerLayer {
-        self.layer(Check::Live(Arc::<TokenIssuer<S>>::clone(self.issuer())))
+        self.layer(Some(Live {
+            check: Arc::<TokenIssuer<S>>::clone(self.issuer()),
+            looks: Arc::clone(&self.config.looks),
+            interval: LOOK_INTERVAL,
+        }))
     }
 
-    fn layer(&self, check: Check) -> BearerLayer {
-        let config = &self.config;
+    fn layer(&self, live: Option<Live>) -> BearerLayer {
+        let (config, issuer) = (&self.config, self.issuer());
         let guard = Guard {
-            check,
+            verifier: Arc::<TokenIssuer<S>>::clone(issuer),
+            live,
             resource: config.resources[0].clone(),
             required: Scope::default(),
             https: config.https,
@@ -78,6 +120,11 @@ impl<S: TokenStore + 'static> AuthorizationServer<S> {
             exposed: EXPOSED,
             binding: config.binding.clone(),
             on_fault: config.on_fault.clone(),
+            clock: Arc::clone(&issuer.clock),
+            audit: Arc::clone(&issuer.audit),
+            sleep: Arc::new(tokio_sleep),
+            upgrades: false,
+            session_ids: Arc::clone(&config.session_ids),
         };
         BearerLayer { guard: Arc::new(guard) }
     }
@@ -88,7 +135,8 @@ impl BearerLayer {
     /// [`AccessKeys::for_resource`](crate::AccessKeys::for_resource).
     pub fn offline(verifier: AccessVerifier, resource: ProtectedResource) -> Self {
         let guard = Guard {
-            check: Check::Offline(Arc::new(verifier)),
+            verifier: Arc::new(verifier),
+            live: None,
             resource,
             required: Scope::default(),
             https: Https::default(),
@@ -96,6 +144,11 @@ impl BearerLayer {
             exposed: EXPOSED,
             binding: None,
             on_fault: None,
+            clock: Arc::new(SystemClock),
+            audit: Arc::new(NoAudit),
+            sleep: Arc::new(tokio_sleep),
+            upgrades: false,
+            session_ids: Arc::default(),
         };
         Self { guard: Arc::new(guard) }
     }
@@ -151,6 +204,56 @@ impl BearerLayer {
         self.with(|guard| guard.binding = Some(Arc::new(read)))
     }
 
+    /// With this clock; the layers of an [`AuthorizationServer`] have that of the issuer.
+    #[must_use]
+    pub fn with_clock(self, clock: impl Clock + 'static) -> Self {
+        self.with(|guard| guard.clock = Arc::new(clock))
+    }
+
+    /// With refusals going to `sink`; the layers of an [`AuthorizationServer`] have that of the issuer.
+    #[must_use]
+    pub fn with_audit(self, sink: impl AuditSink + 'static) -> Self {
+        self.with(|guard| guard.audit = Arc::new(sink))
+    }
+
+    /// With another timer than tokio's, to wake idle streams with.
+    #[must_use]
+    pub fn with_sleep<F: Future<Output = ()> + Send + 'static>(
+        self,
+        sleep: impl Fn(Duration) -> F + Send + Sync + 'static,
+    ) -> Self {
+        self.with(|guard| guard.sleep = Arc::new(move |duration| Box::pin(sleep(duration))))
+    }
+
+    /// With the live check repeated at this interval, instead of every 60 seconds, for what stays open. It changes nothing without the
+    /// live check.
+    ///
+    /// # Errors
+    ///
+    /// [`SiteError::LookInterval`] if it is shorter than a second.
+    pub fn with_look_interval(self, interval: Duration) -> Result<Self, SiteError> {
+        if interval < Duration::from_secs(1) {
+            return Err(SiteError::LookInterval(interval));
+        }
+        Ok(self.with(|guard| guard.live.iter_mut().for_each(|live| live.interval = interval)))
+    }
+
+    /// Let requests upgrade their connection, to a WebSocket for instance, or open a tunnel with `CONNECT`.
+    ///
+    /// This layer does not see such a connection any more, so the application has to close it: when
+    /// [`TokenWatch::ended`] is ready. Each request has a [`TokenWatch`] in its extensions then.
+    #[must_use]
+    pub fn with_upgrades(self) -> Self {
+        self.with(|guard| guard.upgrades = true)
+    }
+
+    /// With a key for the ids of MCP sessions, for processes that share the sessions themselves. Otherwise each process has a random
+    /// one, and to the others its sessions do not exist.
+    #[must_use]
+    pub fn with_session_key(self, key: &MasterKey) -> Self {
+        self.with(|guard| guard.session_ids = Arc::new(SessionIds::with_key(key)))
+    }
+
     /// A layer for the inside of this one, which asks for more scopes where certain tools of an MCP server are called.
     ///
     /// # Errors
@@ -166,13 +269,14 @@ impl BearerLayer {
 
 impl fmt::Debug for BearerLayer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Guard { check, resource, required, https, cors, exposed: _, binding: _, on_fault: _ } = &*self.guard;
+        let Guard { live, resource, required, https, cors, upgrades, .. } = &*self.guard;
         f.debug_struct("BearerLayer")
-            .field("live", &matches!(check, Check::Live(_)))
+            .field("live", &live.as_ref().map(|live| live.interval))
             .field("resource", resource)
             .field("required", required)
             .field("https", https)
             .field("cors", cors)
+            .field("upgrades", upgrades)
             .finish_non_exhaustive()
     }
 }
@@ -215,7 +319,7 @@ where
         let (parts, body) = request.into_parts();
         let cross_origin = self.guard.cross_origin(&parts.headers).map(|allowed| (allowed, self.guard.exposed.clone()));
         let state = match self.guard.look(&parts) {
-            Look::Pass(claims) => State::serve(&mut self.inner, claims, Request::from_parts(parts, body)),
+            Look::Pass(claims) => State::serve(&mut self.inner, &self.guard, claims, Request::from_parts(parts, body)),
             Look::Refuse(reply) => State::refuse(reply, body),
             Look::Ask(answer) => {
                 // The one that was found ready serves the request; its clone takes the place.
@@ -263,13 +367,17 @@ pin_project! {
             left: usize,
         },
         Ask {
-            answer: BoxFuture<'static, Result<Result<AccessClaims, VerifyError>, Error>>,
+            answer: BoxFuture<'static, Result<AccessClaims, Box<Reply>>>,
             // Taken once there is an answer.
             waiting: Option<Waiting<S, B>>,
         },
         Serve {
             #[pin]
             response: S::Future,
+            // Taken by the body of the response.
+            following: Option<Following>,
+            owner: Names,
+            guard: Arc<Guard>,
         },
     }
 }
@@ -279,12 +387,23 @@ impl<S: Service<Request<B>>, B> State<S, B> {
         Self::Refuse { reply, body, left: MAX_MESSAGE }
     }
 
-    fn serve(inner: &mut S, claims: AccessClaims, mut request: Request<B>) -> Self {
+    fn serve(inner: &mut S, guard: &Arc<Guard>, claims: AccessClaims, mut request: Request<B>) -> Self {
+        if guard.session_ids.open(request.headers_mut(), &claims.names).is_err() {
+            guard.report(Reason::WrongSession, Some(&claims));
+            return Self::refuse(no_session(), request.into_body());
+        }
+        let (following, owner) = (Some(Following::new(guard, &claims)), claims.names.clone());
         // The token stays here: whatever is behind the check has no use for it, and must not pass it on (MCP authorization
         // specification, "Access Token Privilege Restriction").
         request.headers_mut().remove(AUTHORIZATION);
+        if guard.upgrades {
+            request.extensions_mut().insert(TokenWatch::new(guard, claims.clone()));
+        } else {
+            // A server may ignore it (RFC 9110 §7.8). Some clients send it with every request, for HTTP/2.
+            request.headers_mut().remove(UPGRADE);
+        }
         request.extensions_mut().insert(claims);
-        Self::Serve { response: inner.call(request) }
+        Self::Serve { response: inner.call(request), following, owner, guard: Arc::clone(guard) }
     }
 }
 
@@ -313,8 +432,16 @@ where
         let mut state = self.project().state;
         loop {
             let next = match state.as_mut().project() {
-                StateProjection::Serve { response } => {
-                    return response.poll(cx).map(|done| done.map(|response| response.map(ProtectedBody::serve)));
+                StateProjection::Serve { response, following, owner, guard } => {
+                    let response = ready!(response.poll(cx));
+                    let following = following.take();
+                    return Poll::Ready(response.map(|mut response| match following {
+                        Some(following) if response.status() != StatusCode::SWITCHING_PROTOCOLS || guard.upgrades => {
+                            guard.session_ids.seal(response.headers_mut(), owner);
+                            response.map(|body| ProtectedBody::follow(body, following))
+                        }
+                        _ => no_upgrade().map(ProtectedBody::refuse),
+                    }));
                 }
                 StateProjection::Refuse { reply, body, left } => {
                     ready!(poll_discard(body, left, cx));
@@ -325,8 +452,8 @@ where
                     let Some(Waiting { mut inner, request, guard }) = waiting.take() else {
                         return Poll::Ready(Ok(Reply::default().map(ProtectedBody::refuse)));
                     };
-                    match guard.judge(answer) {
-                        Ok(claims) => State::serve(&mut inner, claims, request),
+                    match answer {
+                        Ok(claims) => State::serve(&mut inner, &guard, claims, request),
                         Err(reply) => State::refuse(*reply, request.into_body()),
                     }
                 }

@@ -3,7 +3,15 @@
 mod authorization;
 mod guard;
 mod layer;
+mod looks;
+mod protected;
+mod session_ids;
 mod tools;
+mod watch;
 
 pub use self::layer::{Bearer, BearerFuture, BearerLayer};
+pub(super) use self::looks::Looks;
+pub use self::protected::ProtectedBody;
+pub(super) use self::session_ids::SessionIds;
 pub use self::tools::{ToolScopeLayer, ToolScopes};
+pub use self::watch::TokenWatch;

@@ -14,9 +14,11 @@ use tower_layer::Layer;
 use tower_service::Service;
 
 use super::guard::Guard;
+use super::protected::ProtectedBody;
+use crate::audit::Reason;
 use crate::claims::AccessClaims;
 use crate::grant::{GrantError, Scope};
-use crate::http::body::{MAX_MESSAGE, ProtectedBody, read};
+use crate::http::body::{MAX_MESSAGE, read};
 use crate::http::reply::{Refusal, Reply};
 use crate::store::BoxFuture;
 use crate::verifier::VerifyError;
@@ -136,12 +138,12 @@ impl Tools {
             let scope = message.tool()?.and_then(|tool| self.scopes.get(tool));
             needed.extend(scope.into_iter().flat_map(Scope::iter));
         }
-        let claims = claims.ok_or_else(|| Box::new(self.guard.refuse(VerifyError::Invalid)))?;
+        let claims = claims.ok_or_else(|| Box::new(self.guard.refuse(VerifyError::Invalid, None)))?;
         let needed = Scope::parse(&needed.join(" ")).map_err(|_| Unclear)?;
         if self.guard.resource.allows(claims.scope(), &needed) {
             return Ok(());
         }
-        Err(Box::new(self.guard.insufficient(&needed)))
+        Err(Box::new(self.guard.insufficient(claims, &needed)))
     }
 }
 
@@ -197,11 +199,23 @@ where
 impl Tools {
     async fn admit<B: Body + From<Bytes>>(&self, request: Request<B>) -> Result<Request<B>, Box<Reply>> {
         let (parts, body) = request.into_parts();
+        let claims = parts.extensions.get::<AccessClaims>();
         let unread = |unread| Box::new(Refusal::from(unread).into_reply());
-        let body = read(body, self.limit).await.map_err(unread)?;
+        // What the guard answers it reports itself.
+        let report = |reply: Box<Reply>| {
+            if matches!(reply.status(), StatusCode::BAD_REQUEST | StatusCode::PAYLOAD_TOO_LARGE) {
+                self.guard.report(Reason::BadRequest, claims);
+            }
+            reply
+        };
+        let body = read(body, self.limit).await.map_err(unread).map_err(report)?;
+        // The token was good when the message began to come.
+        if let Some(claims) = claims.filter(|claims| self.guard.clock.now() >= claims.expires_at()) {
+            return Err(Box::new(self.guard.refuse(VerifyError::Expired, Some(claims))));
+        }
         // A stream is opened and a session ended without a body; whatever has one may be a call, by any method.
         if !body.is_empty() {
-            self.check(parts.extensions.get(), &body)?;
+            self.check(claims, &body).map_err(report)?;
         }
         Ok(Request::from_parts(parts, B::from(Bytes::from(body))))
     }

@@ -74,7 +74,7 @@ pub struct Lease {
     secret: Secret,
     is_token: bool,
     scope: Scope,
-    expires_at: Option<Timestamp>,
+    expires_at: Timestamp,
     overdue: bool,
     mark: Mark,
 }
@@ -83,13 +83,15 @@ redacted!(Lease);
 
 impl Lease {
     /// What is held, without what refreshes it.
-    pub(crate) fn of(held: Held, overdue: bool) -> Self {
+    pub(crate) fn of(held: Held, overdue: bool, claims: &AccessClaims) -> Self {
         let (secret, is_token, scope, expires_at) = match held.credential {
             Credential::OAuth(TokenSet { access_token, scope, expires_at, .. }) => {
                 (Secret::ApiKey(access_token), true, scope, expires_at)
             }
             Credential::Static(StaticSecret { secret, scope, .. }) => (secret, false, scope, None),
         };
+        // Nothing that is decided by a token holds for longer than the token.
+        let expires_at = expires_at.map_or(claims.expires_at(), |end| end.min(claims.expires_at()));
         Self { secret, is_token, scope, expires_at, overdue, mark: held.mark }
     }
 
@@ -113,9 +115,9 @@ impl Lease {
         &self.scope
     }
 
-    /// When an access token expires, if it does: as the service has said, within the bounds of
-    /// [`RefreshPolicy`](crate::upstream::RefreshPolicy).
-    pub fn expires_at(&self) -> Option<Timestamp> {
+    /// When the lease ends: with the token of the claims, or before with the secret, if that is an access token that expires: as the service
+    /// has said, within the bounds of [`RefreshPolicy`](crate::upstream::RefreshPolicy).
+    pub fn expires_at(&self) -> Timestamp {
         self.expires_at
     }
 

@@ -8,7 +8,8 @@ use crate::upstream::UpstreamReason;
 
 /// Why nothing was leased. No variant carries a secret.
 ///
-/// None of these is a 401: that would send the client to this server's own login, and no token of this server is at fault.
+/// Only [`Expired`](Self::Expired) is a 401: it would send the client to this server's own login, and with any other no token of this
+/// server is at fault.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum LeaseError {
@@ -33,6 +34,9 @@ pub enum LeaseError {
         /// For which service.
         service: Arc<str>,
     },
+    /// The access token of the claims has expired: the client has to refresh it.
+    #[error("the access token has expired")]
+    Expired,
     /// It is bound to another session of the user.
     #[error("the credential is bound to another session")]
     OtherSession,
@@ -62,9 +66,10 @@ pub enum LeaseError {
 }
 
 impl LeaseError {
-    /// The HTTP status that fits: 503 where a retry helps, 403 where it does not.
+    /// The HTTP status that fits: 503 where a retry helps, 403 where it does not, 401 where a new access token does.
     pub fn status(&self) -> u16 {
         match self {
+            Self::Expired => 401,
             Self::Unavailable { .. } | Self::Fault(_) => 503,
             _ => 403,
         }
@@ -86,6 +91,7 @@ impl LeaseError {
             Self::NotFound { .. } => UpstreamReason::NotFound,
             Self::NeedsAuthorization { .. } => UpstreamReason::NeedsAuthorization,
             Self::Revoked { .. } => UpstreamReason::Revoked,
+            Self::Expired => UpstreamReason::AccessExpired,
             Self::OtherSession => UpstreamReason::OtherSession,
             Self::OtherClient => UpstreamReason::OtherClient,
             Self::InsufficientScope { .. } => UpstreamReason::InsufficientScope,

@@ -21,7 +21,8 @@ const LONGEST_LOOK: Duration = Duration::from_millis(500);
 impl<S: TokenStore + 'static> CredentialVault<S> {
     /// What the subject of `claims` has at a service, for one call.
     ///
-    /// `claims` come from a token that was verified; they alone say whose credential it is. The token itself never goes upstream.
+    /// `claims` come from a token that was verified; they alone say whose credential it is. The token itself never goes upstream. Once
+    /// it has expired nothing is leased for it, and a lease that was given before ends with it.
     /// Up to 80 % of a token's lifetime this is one read of the store. From then on one caller refreshes and all others get the
     /// token that is still good; once it has expired they wait for the one.
     ///
@@ -65,9 +66,14 @@ impl<S: TokenStore + 'static> CredentialVault<S> {
         let mut gave_up = None;
         for _ in 0..MAX_ATTEMPTS {
             let (place, held) = self.find(&account).await?;
+            // Looked at in each round: time passes while the store answers and others refresh.
+            let now = self.now();
+            if now >= claims.expires_at() {
+                return Err(LeaseError::Expired);
+            }
             let held = held.ok_or_else(|| LeaseError::NotFound { service: account.service.clone() })?;
             need.check_owner(&held, claims)?;
-            let (now, outage) = (self.now(), self.reach.last_outage());
+            let outage = self.reach.last_outage();
             let act = match &refused {
                 Some(refused) if refused.is_of(&held) => decide_refused(&held, &self.policy, outage, now),
                 _ => decide(&held, &self.policy, outage, now),
@@ -79,9 +85,9 @@ impl<S: TokenStore + 'static> CredentialVault<S> {
                     if overdue {
                         self.report(UpstreamAct::Overdue, None, &held);
                     }
-                    return Ok(Lease::of(held, overdue));
+                    return Ok(Lease::of(held, overdue, claims));
                 }
-                Act::Refresh { is_good: true } if gave_up.is_some() => return Ok(Lease::of(held, false)),
+                Act::Refresh { is_good: true } if gave_up.is_some() => return Ok(Lease::of(held, false, claims)),
                 Act::Refresh { .. } => {
                     if let Some(error) = gave_up {
                         return Err(error);

@@ -1,0 +1,77 @@
+//! The ids of MCP sessions: each is good for the subject and the client who opened the session.
+
+use std::sync::OnceLock;
+
+use http::HeaderMap;
+use http::header::{HeaderName, HeaderValue};
+
+use crate::base64url;
+use crate::claims::Names;
+use crate::crypto::{Mac, equal, subkey};
+use crate::master_key::MasterKey;
+
+const SESSION: HeaderName = HeaderName::from_static("mcp-session-id");
+
+/// Binds session ids to their owners, with a tag behind the id that the service has chosen. The service sees its own id alone.
+///
+/// A session id is a name and no secret: it is in logs, and whoever knows it may have a good token too. The MCP specification
+/// (Security Best Practices, "Session Hijacking") asks for ids that are bound to the user.
+#[derive(Default)]
+pub(in crate::http) struct SessionIds(OnceLock<Option<Mac>>);
+
+/// The session of another.
+pub(super) struct WrongSession;
+
+impl SessionIds {
+    /// With a key that other processes have as well.
+    pub(super) fn with_key(key: &MasterKey) -> Self {
+        Self(OnceLock::from(Some(mac(key))))
+    }
+
+    /// The random key of this process, unless there is another; `None` without randomness.
+    fn mac(&self) -> Option<&Mac> {
+        self.0.get_or_init(|| MasterKey::generate().ok().as_ref().map(mac)).as_ref()
+    }
+
+    fn tag(&self, id: &[u8], owner: &Names) -> Option<[u8; 32]> {
+        let (subject, client) = (owner.subject().as_bytes(), owner.client_id().as_bytes());
+        let lengths = [id.len() as u64, subject.len() as u64].map(u64::to_be_bytes);
+        Some(self.mac()?.tag([lengths.as_flattened(), id, subject, client]))
+    }
+
+    /// Put the id of the service in the place of that of the client.
+    pub(super) fn open(&self, headers: &mut HeaderMap, owner: &Names) -> Result<(), WrongSession> {
+        let mut values = headers.get_all(SESSION).iter();
+        let Some(value) = values.next() else { return Ok(()) };
+        let id = (values.next().is_none()).then(|| self.opened(value, owner)).flatten();
+        headers.insert(SESSION, id.ok_or(WrongSession)?);
+        Ok(())
+    }
+
+    fn opened(&self, value: &HeaderValue, owner: &Names) -> Option<HeaderValue> {
+        let (id, presented) = value.to_str().ok()?.rsplit_once('.')?;
+        let mut tag = [0; 32];
+        base64url::decode(presented, &mut tag)?;
+        let expected = self.tag(id.as_bytes(), owner)?;
+        equal(&tag, &expected).then(|| HeaderValue::from_str(id).ok()).flatten()
+    }
+
+    /// Put the id of the client in the place of that of the service.
+    pub(super) fn seal(&self, headers: &mut HeaderMap, owner: &Names) {
+        let Some(value) = headers.remove(SESSION) else { return };
+        // Without one it could not be bound to anybody, and there is none.
+        if let Some(sealed) = self.sealed(&value, owner) {
+            headers.insert(SESSION, sealed);
+        }
+    }
+
+    fn sealed(&self, value: &HeaderValue, owner: &Names) -> Option<HeaderValue> {
+        let id = value.to_str().ok()?;
+        let sealed = base64url::encode(&format!("{id}."), &self.tag(id.as_bytes(), owner)?)?;
+        HeaderValue::from_str(&sealed).ok()
+    }
+}
+
+fn mac(key: &MasterKey) -> Mac {
+    Mac::new(&subkey(key.as_bytes(), "mcp session"))
+}
