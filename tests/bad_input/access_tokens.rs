@@ -14,6 +14,7 @@ fn refuses(bench: &Bench<FlakyStore<MemoryStore>>, verifier: &AccessVerifier, te
     assert_eq!(verifier.verify(text, &expect, bench.clock.now()), Err(VerifyError::Invalid), "{text:?}");
     assert_eq!(block_on(bench.issuer.verify_live(text, &expect)).unwrap(), Err(VerifyError::Invalid), "{text:?}");
     assert!(!bench.introspect(text).is_active(), "{text:?}");
+    assert_eq!(bench.told(), [("deny", Some(Reason::Malformed))], "{text:?}");
     block_on(bench.issuer.revoke(&client(), text, Some(&binding))).unwrap();
     assert_eq!(bench.told(), [("deny", Some(Reason::Malformed))], "{text:?}");
     assert_eq!(bench.issuer.store().operations(), [], "{text:?}");
