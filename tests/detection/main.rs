@@ -72,7 +72,7 @@ fn idle_limit_finds_a_thief_within_six_rotations() {
 /// Any settings that the builder takes.
 #[test]
 fn any_policy_finds_a_thief_within_six_rotations() {
-    let mut random = Random::new(7);
+    let random = Random::new(7);
     let mut taken = 0;
     while taken < 40 {
         let access = random.below(7200) + 1;
