@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use crate::error::ErrorKind;
 use crate::family::{FamilyId, RevocationReason, TokenFamily};
 use crate::policy::OnReuse;
 use crate::response::ErrorCode;
@@ -48,6 +49,8 @@ pub enum Action {
     /// A maintenance run failed and will be tried again. With a family, a subject or a client: what is bound to it at other
     /// services could not be revoked and is not tried again.
     Fail,
+    /// A request could not be answered because of a fault of the server. The client got a 503 or `server_error`.
+    Fault,
     /// The vault did something with a credential at another service.
     #[cfg(feature = "upstream")]
     Upstream(UpstreamAct),
@@ -76,6 +79,7 @@ impl Action {
             Self::Purge { .. } => "purge",
             Self::Rekey { .. } => "rekey",
             Self::Fail => "fail",
+            Self::Fault => "fault",
             #[cfg(feature = "upstream")]
             Self::Upstream(act) => act.as_str(),
         }
@@ -133,6 +137,8 @@ pub enum Reason {
     GrantWithdrawn,
     /// 2⁶⁴ rotations.
     Exhausted,
+    /// A fault of the server of this kind.
+    Fault(ErrorKind),
     /// Something about a credential at another service.
     #[cfg(feature = "upstream")]
     Upstream(UpstreamReason),
@@ -169,6 +175,7 @@ impl Reason {
             Self::ResourceNotGranted => "resource_not_granted",
             Self::GrantWithdrawn => "grant_withdrawn",
             Self::Exhausted => "exhausted",
+            Self::Fault(kind) => kind.as_str(),
             #[cfg(feature = "upstream")]
             Self::Upstream(reason) => reason.as_str(),
         }
@@ -265,8 +272,8 @@ impl AuditSink for NoAudit {
     fn record(&self, _: &AuditEvent) {}
 }
 
-/// Writes every event as a structured `tracing` event with the target `mcp_token_lifecycle::audit`: reuse at level `WARN`,
-/// everything else at `INFO`.
+/// Writes every event as a structured `tracing` event with the target `mcp_token_lifecycle::audit`: reuse and faults at
+/// level `WARN`, everything else at `INFO`.
 #[cfg(feature = "tracing")]
 #[derive(Clone, Copy, Debug, Default)]
 pub struct TracingAudit;
@@ -291,6 +298,7 @@ impl AuditSink for TracingAudit {
         }
         match event.action {
             Action::Reuse(_) => emit!(tracing::Level::WARN),
+            Action::Fault => emit!(tracing::Level::WARN),
             _ => emit!(tracing::Level::INFO),
         }
     }

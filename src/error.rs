@@ -18,7 +18,7 @@ pub struct Error {
 }
 
 /// What kind of fault it is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ErrorKind {
     /// The store did not answer; nothing was written.
@@ -35,6 +35,24 @@ pub enum ErrorKind {
     Contention,
     /// The application's [`GrantCheck`](crate::GrantCheck) failed.
     GrantCheck,
+    /// What the user agreed to makes no grant, such as one that is too long for a token.
+    Grant,
+}
+
+impl ErrorKind {
+    /// A stable name for logs and metrics.
+    pub fn as_str(&self) -> &'static str {
+        match self {
+            Self::StoreUnavailable => "store_unavailable",
+            Self::StoreUncertain => "store_uncertain",
+            Self::Entropy => "entropy",
+            Self::CorruptRecord => "corrupt_record",
+            Self::UnknownKey(_) => "unknown_key",
+            Self::Contention => "contention",
+            Self::GrantCheck => "grant_check",
+            Self::Grant => "grant",
+        }
+    }
 }
 
 impl Error {
@@ -44,6 +62,11 @@ impl Error {
 
     pub(crate) fn grant_check(source: Box<dyn StdError + Send + Sync>) -> Self {
         Self { kind: ErrorKind::GrantCheck, source: Some(source) }
+    }
+
+    #[cfg(feature = "http")]
+    pub(crate) fn grant(source: crate::grant::GrantError) -> Self {
+        Self { kind: ErrorKind::Grant, source: Some(Box::new(source)) }
     }
 
     /// What kind of fault it is.
@@ -67,6 +90,7 @@ impl fmt::Display for Error {
             ErrorKind::UnknownKey(id) => write!(f, "key {id} is not in the keyring"),
             ErrorKind::Contention => f.write_str("too many concurrent writes of one token family"),
             ErrorKind::GrantCheck => f.write_str("the grant could not be checked"),
+            ErrorKind::Grant => f.write_str("what the user agreed to makes no grant"),
         }
     }
 }

@@ -5,6 +5,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use crate::claims::Audience;
+use crate::shown::{shown, shown_url};
 
 /// The members of an introspection response (RFC 7662 §2.2) that are not the application's.
 #[rustfmt::skip]
@@ -26,8 +27,8 @@ impl Scope {
         let allowed = |byte: u8| matches!(byte, b'!' | b'#'..=b'[' | b']'..=b'~');
         // A heap, because a sort is several KiB of code more.
         let tokens: BinaryHeap<&str> = text.split(' ').filter(|token| !token.is_empty()).collect();
-        if !tokens.iter().all(|token| token.bytes().all(allowed)) {
-            return Err(GrantError::Scope);
+        if let Some(token) = tokens.iter().find(|token| !token.bytes().all(allowed)) {
+            return Err(GrantError::Scope { token: shown(token) });
         }
         let mut tokens = tokens.into_sorted_vec();
         tokens.dedup();
@@ -80,13 +81,14 @@ impl Resource {
     ///
     /// [`GrantError::Resource`].
     pub fn parse(uri: &str) -> Result<Self, GrantError> {
-        let (scheme, rest) = uri.split_once("://").ok_or(GrantError::Resource)?;
+        let refused = || GrantError::Resource { uri: shown_url(uri) };
+        let (scheme, rest) = uri.split_once("://").ok_or_else(refused)?;
         let scheme_fits = scheme.starts_with(|c: char| c.is_ascii_alphabetic())
             && scheme.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'+' | b'-' | b'.'));
         let printable = rest.bytes().all(|b| b.is_ascii_graphic() && !matches!(b, b'#' | b'"' | b'<' | b'>' | b'\\'));
         let (host, path) = rest.split_at(rest.find(['/', '?']).unwrap_or(rest.len()));
         if !scheme_fits || !printable || host.is_empty() || host.contains('@') {
-            return Err(GrantError::Resource);
+            return Err(refused());
         }
         let path = if path == "/" { "" } else { path };
         Ok(Self(format!("{}://{}{path}", scheme.to_ascii_lowercase(), host.to_ascii_lowercase()).into()))
@@ -150,11 +152,13 @@ impl Grant {
         resource: Resource,
     ) -> Result<Self, GrantError> {
         let (subject, client_id) = (subject.into(), client_id.into());
-        if subject.is_empty() || client_id.is_empty() {
-            return Err(GrantError::Empty);
-        }
-        if subject.chars().chain(client_id.chars()).any(char::is_control) {
-            return Err(GrantError::Control);
+        for (part, text) in [("subject", &subject), ("client id", &client_id)] {
+            if text.is_empty() {
+                return Err(GrantError::Empty { part });
+            }
+            if text.chars().any(char::is_control) {
+                return Err(GrantError::Control { part });
+            }
         }
         Self { subject, client_id, scope, resources: Audience::One(resource), claims: BTreeMap::new() }.within_limit()
     }
@@ -180,7 +184,7 @@ impl Grant {
     pub fn with_claim(mut self, name: impl Into<String>, value: impl Into<String>) -> Result<Self, GrantError> {
         let name = name.into();
         if RESERVED.contains(&name.as_str()) {
-            return Err(GrantError::ReservedClaim);
+            return Err(GrantError::ReservedClaim { name });
         }
         self.claims.insert(name, value.into());
         self.within_limit()
@@ -224,22 +228,40 @@ impl Grant {
 #[non_exhaustive]
 pub enum GrantError {
     /// A scope with a character that RFC 6749 §3.3 does not allow.
-    #[error("a scope token has a character that is not allowed")]
-    Scope,
+    #[error("a scope must be printable ASCII without quotation marks and backslashes, got {token}")]
+    Scope {
+        /// The scope token.
+        token: String,
+    },
     /// Not an absolute URI, or one with a fragment or user information.
-    #[error("a resource must be an absolute URI without a fragment")]
-    Resource,
+    #[error("a resource must be an absolute URI without fragment and user information, got {uri}")]
+    Resource {
+        /// What it is, without its query and user information.
+        uri: String,
+    },
     /// No subject or no client id.
-    #[error("subject and client id must not be empty")]
-    Empty,
+    #[error("the {part} must not be empty")]
+    Empty {
+        /// Which of the two.
+        part: &'static str,
+    },
     /// A control character in the subject or the client id.
-    #[error("subject and client id must not have control characters")]
-    Control,
+    #[error("the {part} must not have control characters")]
+    Control {
+        /// Which of the two.
+        part: &'static str,
+    },
     /// A claim with a name that has a meaning of its own.
-    #[error("this claim name is reserved")]
-    ReservedClaim,
+    #[error("a claim must not have the reserved name {name}")]
+    ReservedClaim {
+        /// The name.
+        name: String,
+    },
     /// More than a token can carry.
-    #[error("the grant has {bytes} bytes, more than {}", Grant::MAX_BYTES)]
+    #[error(
+        "subject, client id, scope, resources and claims must have at most {} bytes together, got {bytes}",
+        Grant::MAX_BYTES
+    )]
     TooLong {
         /// Its size.
         bytes: usize,

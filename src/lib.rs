@@ -135,6 +135,7 @@ mod request;
 mod response;
 mod sealed;
 mod sessions;
+mod shown;
 mod store;
 mod time;
 mod token;

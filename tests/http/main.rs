@@ -17,5 +17,7 @@ mod metadata;
 mod redirect;
 mod register;
 mod revoke;
+mod settings;
 mod token;
 mod tools;
+mod tools_memory;

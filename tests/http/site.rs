@@ -12,7 +12,7 @@ use axum::http::request::Parts;
 use axum::http::{HeaderMap, Request, Response};
 use hyper_util::rt::TokioIo;
 use mcp_token_lifecycle::http::*;
-use mcp_token_lifecycle::{AccessClaims, BoxFuture, MemoryStore, RotationPolicy, Scope, TokenIssuer};
+use mcp_token_lifecycle::{AccessClaims, AuditEvent, BoxFuture, MemoryStore, RotationPolicy, Scope, TokenIssuer};
 use serde_json::{Value, json};
 use tokio::net::{TcpListener, TcpStream};
 use tower::{Layer, service_fn};
@@ -39,6 +39,7 @@ pub struct Site {
     pub clock: TestClock,
     /// What the application was told of.
     pub faults: Arc<Mutex<Vec<String>>>,
+    audit: Arc<Mutex<Vec<AuditEvent>>>,
     reached: Arc<AtomicUsize>,
 }
 
@@ -52,9 +53,12 @@ impl Site {
         let origin = format!("http://{}", listener.local_addr().unwrap());
         let store = Store::default();
         let (clock, faults) = (TestClock::default(), Arc::<Mutex<Vec<String>>>::default());
+        let audit = Arc::<Mutex<Vec<AuditEvent>>>::default();
+        let sink = Arc::clone(&audit);
         let issuer = TokenIssuer::new(Arc::clone(&store), keyring())
             .with_policies(RotationPolicy::standard())
-            .with_clock(clock.clone());
+            .with_clock(clock.clone())
+            .with_audit(move |event: &AuditEvent| sink.lock().unwrap().push(event.clone()));
         let issuer = Arc::new(issuer);
         let mcp = ProtectedResource::new(&format!("{origin}/mcp"), "notes:admin notes:read notes:write").unwrap();
         let mcp = mcp.with_broad_scope("notes:admin", "notes:read notes:write").unwrap();
@@ -62,6 +66,7 @@ impl Site {
         let clients = StoredClients::new(Arc::clone(&issuer)).with(client()).with(web_client()).with(guard());
         let server = AuthorizationServer::new(&origin, issuer, mcp, clients, Pages)
             .unwrap()
+            .with_https(Https::Loopback)
             .with_registration(|parts, _| !parts.headers.contains_key("x-unwanted"))
             .with_introspection(GUARD, resource)
             .with_fault_report(move |fault| report.lock().unwrap().push(fault.to_string()));
@@ -69,7 +74,7 @@ impl Site {
         let reached = Arc::default();
         let router = router(&server, &origin, &reached);
         tokio::spawn(async move { axum::serve(listener, router).await });
-        Self { origin, server, store, clock, faults, reached }
+        Self { origin, server, store, clock, faults, audit, reached }
     }
 
     pub fn pass(&self, seconds: u64) {
@@ -79,6 +84,11 @@ impl Site {
     /// How many requests have got to a protected service since the last call.
     pub fn reached(&self) -> usize {
         self.reached.swap(0, Ordering::SeqCst)
+    }
+
+    /// The audit events since the last call.
+    pub fn audit(&self) -> Vec<AuditEvent> {
+        std::mem::take(&mut *self.audit.lock().unwrap())
     }
 
     /// The faults that were reported since the last call.

@@ -32,6 +32,9 @@ pub(super) trait Offline: Send + Sync {
 
 /// Whether it still is, by the store.
 pub(super) trait Live: Send + Sync {
+    /// Put a fault of the store into the audit log.
+    fn report(&self, fault: &Error);
+
     fn verify_live<'a>(&'a self, token: &'a str, expect: Expectation<'a>) -> BoxFuture<'a, Result<Verdict, Error>>;
 }
 
@@ -48,6 +51,10 @@ impl<S: TokenStore> Offline for TokenIssuer<S> {
 }
 
 impl<S: TokenStore> Live for TokenIssuer<S> {
+    fn report(&self, fault: &Error) {
+        self.report_fault(fault, None, None);
+    }
+
     fn verify_live<'a>(&'a self, token: &'a str, expect: Expectation<'a>) -> BoxFuture<'a, Result<Verdict, Error>> {
         Box::pin(async move { TokenIssuer::verify_live(self, token, &expect).await })
     }
@@ -126,6 +133,9 @@ impl Guard {
         match answer {
             Ok(verdict) => self.admit(verdict),
             Err(fault) => {
+                if let Check::Live(check) = &self.check {
+                    check.report(&fault);
+                }
                 if let Some(report) = &self.on_fault {
                     report(&fault);
                 }

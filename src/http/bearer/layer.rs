@@ -18,12 +18,13 @@ use super::tools::ToolScopeLayer;
 use crate::claims::AccessClaims;
 use crate::client::Binding;
 use crate::error::Error;
-use crate::grant::{GrantError, Scope};
+use crate::grant::Scope;
 use crate::http::body::{MAX_MESSAGE, ProtectedBody, poll_discard};
 use crate::http::https::Https;
 use crate::http::reply::Reply;
-use crate::http::resource::ProtectedResource;
+use crate::http::resource::{ProtectedResource, union};
 use crate::http::server::AuthorizationServer;
+use crate::http::site_error::SiteError;
 use crate::issuer::TokenIssuer;
 use crate::store::{BoxFuture, TokenStore};
 use crate::verifier::{AccessVerifier, VerifyError};
@@ -37,7 +38,7 @@ use crate::verifier::{AccessVerifier, VerifyError};
 /// | with a token that is not one, not ours, expired, for another resource, or revoked | 401 `invalid_token` |
 /// | without a scope that is needed | 403 `insufficient_scope`, with all that are |
 /// | with two `Authorization` headers, or a token in the query | 400 `invalid_request` |
-/// | over plain HTTP, unless on a loopback host | 400 |
+/// | over plain HTTP, as far as [`Https`] can tell | 400 |
 /// | while the store does not answer (live check) | 503 with `Retry-After` |
 ///
 /// Each of the first four has one `WWW-Authenticate` header that names the resource's metadata (RFC 9728 §5.1). The layer
@@ -103,13 +104,13 @@ impl BearerLayer {
     ///
     /// # Errors
     ///
-    /// [`GrantError::Scope`].
-    pub fn require_scope(self, scope: &str) -> Result<Self, GrantError> {
-        let required = Scope::parse(&format!("{} {scope}", self.guard.required))?;
-        Ok(self.with(|guard| guard.required = required))
+    /// [`SiteError::Scope`]; [`SiteError::UnknownScope`] for one that the resource does not have, since no token ever has it.
+    pub fn require_scope(self, scope: &str) -> Result<Self, SiteError> {
+        let more = self.guard.resource.known_scope("a required scope", scope)?;
+        Ok(self.with(|guard| guard.required = union(&guard.required, &more)))
     }
 
-    /// With another proof of TLS than the request itself.
+    /// With another proof of TLS than a [`Connection`](crate::http::Connection) in each request.
     #[must_use]
     pub fn with_https(self, https: Https) -> Self {
         self.with(|guard| guard.https = https)
@@ -125,11 +126,8 @@ impl BearerLayer {
     ///
     /// # Errors
     ///
-    /// [`GrantError::Scope`].
-    pub fn tools<'a>(
-        &self,
-        scopes: impl IntoIterator<Item = (&'a str, &'a str)>,
-    ) -> Result<ToolScopeLayer, GrantError> {
+    /// As [`require_scope`](Self::require_scope); [`SiteError::ToolTwice`].
+    pub fn tools<'a>(&self, scopes: impl IntoIterator<Item = (&'a str, &'a str)>) -> Result<ToolScopeLayer, SiteError> {
         ToolScopeLayer::new(Arc::clone(&self.guard), scopes)
     }
 }

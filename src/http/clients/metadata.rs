@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::super::address::RedirectUri;
+use super::name;
 use crate::response::ErrorCode;
 
 /// How a client authenticates at the token endpoint (RFC 7591 §2, `token_endpoint_auth_method`).
@@ -40,7 +41,7 @@ impl AuthMethod {
 pub struct ClientMetadata {
     /// Where its authorization codes may go; at least one, unless it is a resource server.
     pub redirect_uris: Vec<RedirectUri>,
-    /// The name it gives itself.
+    /// The name it gives itself, with nothing in it that cannot be seen.
     pub name: Option<String>,
     /// How it authenticates.
     pub auth_method: AuthMethod,
@@ -59,7 +60,7 @@ pub enum MetadataError {
     GrantTypes,
     /// A way to authenticate that there is not.
     AuthMethod,
-    /// A name that is too long or has control characters.
+    /// A name with control characters.
     Name,
     /// The application does not want it.
     NotWanted,
@@ -72,7 +73,7 @@ impl MetadataError {
             Self::RedirectUris => "redirect_uris must be https, or http on a loopback host",
             Self::GrantTypes => "the grant type authorization_code and the response type code are needed",
             Self::AuthMethod => "token_endpoint_auth_method must be none, client_secret_basic or client_secret_post",
-            Self::Name => "client_name is too long or has control characters",
+            Self::Name => "client_name must not have control characters",
             Self::NotWanted => "this server does not register such a client",
         }
     }
@@ -87,7 +88,6 @@ impl MetadataError {
 }
 
 const MAX_REDIRECT_URIS: usize = 16;
-const MAX_NAME: usize = 128;
 
 /// The members that matter here, as they come.
 #[derive(Deserialize)]
@@ -112,17 +112,15 @@ impl ClientMetadata {
         Ok(Self { redirect_uris, name: None, auth_method: AuthMethod::None })
     }
 
-    /// The same, with a name to show to users.
+    /// The same, with a name to show to users: what can be seen of `name`, on one line, up to 128 characters. Format characters,
+    /// such as those that turn the direction of text, are left out.
     ///
     /// # Errors
     ///
     /// [`MetadataError::Name`].
     pub fn with_name(self, name: impl Into<String>) -> Result<Self, MetadataError> {
-        let name = name.into();
-        if name.len() > MAX_NAME || name.chars().any(char::is_control) {
-            return Err(MetadataError::Name);
-        }
-        Ok(Self { name: Some(name), ..self })
+        let name = name::visible(&name.into()).map_err(|name::Control| MetadataError::Name)?;
+        Ok(Self { name, ..self })
     }
 
     /// Read the JSON of a registration request or of a client-ID metadata document; `default` is how a client authenticates
@@ -141,7 +139,7 @@ impl ClientMetadata {
             return Err(MetadataError::GrantTypes);
         }
         let metadata = Self::new(wire.redirect_uris.iter().flatten().map(String::as_str))?;
-        let metadata = match wire.client_name.filter(|name| !name.is_empty()) {
+        let metadata = match wire.client_name {
             Some(name) => metadata.with_name(name)?,
             None => metadata,
         };

@@ -5,6 +5,7 @@ use std::error::Error as StdError;
 use redis::{ErrorKind, RedisError, ServerErrorKind, Value};
 use tokio::task::JoinError;
 
+use super::TIMEOUT;
 use crate::store::StoreError;
 
 /// Why [`RedisStore::connect`](super::RedisStore::connect) failed.
@@ -12,16 +13,28 @@ use crate::store::StoreError;
 #[non_exhaustive]
 pub enum RedisConnectError {
     /// The URL is none that the driver knows, or asks for something it was built without.
-    #[error("the address of the token store is not understood")]
-    Address(#[source] Box<dyn StdError + Send + Sync>),
+    #[error(
+        "address must be redis://user:password@host:port/database, or rediss:// where the driver has TLS, got {address}"
+    )]
+    Address {
+        /// What it is, without its user information and query.
+        address: String,
+        /// What the driver says.
+        source: Box<dyn StdError + Send + Sync>,
+    },
     /// No server answers there, or it refuses.
-    #[error("the token store does not answer")]
-    Unreachable(#[source] Box<dyn StdError + Send + Sync>),
+    #[error("the token store at {address} must answer within {} s, and does not", TIMEOUT.as_secs())]
+    Unreachable {
+        /// Where that is, without user information and query.
+        address: String,
+        /// What came instead.
+        source: Box<dyn StdError + Send + Sync>,
+    },
 }
 
 impl RedisConnectError {
-    pub(super) fn address(error: RedisError) -> Self {
-        Self::Address(error.into())
+    pub(super) fn address(address: &str, error: RedisError) -> Self {
+        Self::Address { address: address.to_owned(), source: error.into() }
     }
 }
 

@@ -118,7 +118,7 @@ impl From<EntropyError> for VaultError {
 impl From<Error> for VaultError {
     fn from(error: Error) -> Self {
         let kind = match error.kind() {
-            ErrorKind::StoreUnavailable | ErrorKind::GrantCheck => VaultErrorKind::StoreUnavailable,
+            ErrorKind::StoreUnavailable | ErrorKind::GrantCheck | ErrorKind::Grant => VaultErrorKind::StoreUnavailable,
             ErrorKind::StoreUncertain => VaultErrorKind::StoreUncertain,
             ErrorKind::Entropy => VaultErrorKind::Entropy,
             ErrorKind::CorruptRecord => VaultErrorKind::CorruptRecord,

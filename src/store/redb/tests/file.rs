@@ -8,7 +8,7 @@ use super::*;
 fn the_second_to_open_is_told_so() {
     let (_dir, path) = temporary();
     let store = RedbStore::open(&path).unwrap();
-    assert!(matches!(RedbStore::open(&path), Err(RedbOpenError::AlreadyOpen)));
+    assert!(matches!(RedbStore::open(&path), Err(RedbOpenError::AlreadyOpen { .. })));
     drop(store);
     RedbStore::open(&path).unwrap();
 }
@@ -21,7 +21,7 @@ fn of_many_that_create_the_file_one_opens_it() {
             let threads: Vec<_> = (0..8).map(|_| scope.spawn(|| RedbStore::open(&path))).collect();
             threads.into_iter().map(|thread| thread.join().unwrap()).collect::<Vec<_>>()
         });
-        let refused = opened.iter().filter(|opened| matches!(opened, Err(RedbOpenError::AlreadyOpen))).count();
+        let refused = opened.iter().filter(|opened| matches!(opened, Err(RedbOpenError::AlreadyOpen { .. }))).count();
         assert_eq!((refused, opened.iter().flatten().count()), (7, 1), "{opened:?}");
     }
 }
@@ -59,11 +59,11 @@ fn other_files_are_refused_and_left_alone() {
     let (dir, path) = temporary();
     for content in [&b"#!/bin/sh\n"[..], &[0; 4096], &[0xff; 100_000]] {
         fs::write(&path, content).unwrap();
-        assert!(matches!(RedbStore::open(&path), Err(RedbOpenError::NotAStore)));
+        assert!(matches!(RedbStore::open(&path), Err(RedbOpenError::NotAStore { .. })));
         assert_eq!(fs::read(&path).unwrap(), content);
     }
-    assert!(matches!(RedbStore::open(dir.path()), Err(RedbOpenError::Io(_))));
-    assert!(matches!(RedbStore::open(dir.path().join("no/such/dir")), Err(RedbOpenError::Io(_))));
+    assert!(matches!(RedbStore::open(dir.path()), Err(RedbOpenError::Io { .. })));
+    assert!(matches!(RedbStore::open(dir.path().join("no/such/dir")), Err(RedbOpenError::Io { .. })));
 
     let other = dir.path().join("other.redb");
     let database = redb::Database::create(&other).unwrap();
@@ -71,7 +71,7 @@ fn other_files_are_refused_and_left_alone() {
     transaction.open_table(redb::TableDefinition::<u64, u64>::new("theirs")).unwrap();
     transaction.commit().unwrap();
     drop(database);
-    assert!(matches!(RedbStore::open(&other), Err(RedbOpenError::NotAStore)));
+    assert!(matches!(RedbStore::open(&other), Err(RedbOpenError::NotAStore { .. })));
 }
 
 /// Whatever is altered: an error or the truth, never a panic of ours, never another record.
@@ -96,7 +96,9 @@ fn a_damaged_file_is_refused_or_reads_true() {
         let copy = dir.path().join("copy.redb");
         fs::write(&copy, bytes).unwrap();
         match RedbStore::open(&copy) {
-            Err(RedbOpenError::Damaged(_) | RedbOpenError::NotAStore | RedbOpenError::Io(_)) => refused += 1,
+            Err(RedbOpenError::Damaged { .. } | RedbOpenError::NotAStore { .. } | RedbOpenError::Io { .. }) => {
+                refused += 1
+            }
             Err(other) => panic!("{other:?}"),
             Ok(store) => {
                 opened += 1;
