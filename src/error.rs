@@ -65,7 +65,7 @@ impl Error {
     }
 
     #[cfg(feature = "http")]
-    pub(crate) fn grant(source: crate::grant::GrantError) -> Self {
+    pub(crate) fn grant(source: crate::grant_error::GrantError) -> Self {
         Self { kind: ErrorKind::Grant, source: Some(Box::new(source)) }
     }
 

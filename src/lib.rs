@@ -121,6 +121,7 @@ mod error;
 mod family;
 mod grant;
 mod grant_check;
+mod grant_error;
 #[cfg(feature = "http")]
 pub mod http;
 mod id;
@@ -151,8 +152,9 @@ pub use self::client::*;
 pub use self::entropy::{Entropy, EntropyError, OsEntropy};
 pub use self::error::{Error, ErrorKind};
 pub use self::family::{FamilyId, RevocationReason, Status, TokenFamily};
-pub use self::grant::{Grant, GrantError, Resource, Scope};
+pub use self::grant::{Grant, Resource, Scope};
 pub use self::grant_check::{GrantCheck, Standing};
+pub use self::grant_error::GrantError;
 pub use self::issuer::TokenIssuer;
 pub use self::keyring::{KeyId, Keyring};
 pub use self::master_key::{KeyringError, MasterKey};

@@ -71,31 +71,15 @@ impl ProtectedResource {
     ///
     /// # Errors
     ///
-    /// [`SiteError::UnknownScope`] for a broad one that the resource does not have, since no token ever has it;
-    /// [`SiteError::Scope`] and [`SiteError::NoScope`] for the narrow ones.
+    /// [`SiteError::Scope`] unless each is a scope and `broad` is one alone; [`SiteError::NoScope`] if there are no narrow ones.
     pub fn with_broad_scope(mut self, broad: impl Into<String>, narrow: &str) -> Result<Self, SiteError> {
         let broad = broad.into();
-        if !self.scopes.contains(&broad) {
-            return Err(self.unknown_scope("a broad scope", &broad));
+        if parse_scopes(|| "a broad scope".to_owned(), &broad)?.as_str() != broad || broad.contains(' ') {
+            return Err(SiteError::Scope { setting: "a broad scope".to_owned(), found: shown(&broad) });
         }
         let narrow = parse_scopes(|| format!("what the broad scope {broad} stands for"), narrow)?;
         self.broad.push((broad, narrow));
         Ok(self)
-    }
-
-    /// The space-separated scopes in `text`, each of which a token for this resource can have.
-    pub(super) fn known_scope(&self, setting: &str, text: &str) -> Result<Scope, SiteError> {
-        let scope = Scope::parse(text).map_err(|_| bad_scope(setting.to_owned(), text))?;
-        let is_known =
-            |token: &str| self.scopes.contains(token) || self.broad.iter().any(|(_, narrow)| narrow.contains(token));
-        if let Some(unknown) = scope.iter().find(|token| !is_known(token)) {
-            return Err(self.unknown_scope(setting, unknown));
-        }
-        Ok(scope)
-    }
-
-    fn unknown_scope(&self, setting: &str, found: &str) -> SiteError {
-        SiteError::UnknownScope { setting: setting.to_owned(), found: shown(found), known: self.scopes.clone() }
     }
 
     /// Its identifier, and the audience of its tokens.
@@ -153,13 +137,16 @@ impl ProtectedResource {
 }
 
 fn parse_scopes(setting: impl Fn() -> String, text: &str) -> Result<Scope, SiteError> {
-    let scope = Scope::parse(text).map_err(|_| bad_scope(setting(), text))?;
+    let scope = optional_scopes(&setting, text)?;
     if scope.as_str().is_empty() { Err(SiteError::NoScope { setting: setting() }) } else { Ok(scope) }
 }
 
-fn bad_scope(setting: String, text: &str) -> SiteError {
-    let bad = text.split(' ').find(|token| Scope::parse(token).is_err()).unwrap_or(text);
-    SiteError::Scope { setting, found: shown(bad) }
+/// The space-separated scopes in `text`, which is the value of `setting`.
+pub(super) fn optional_scopes(setting: impl Fn() -> String, text: &str) -> Result<Scope, SiteError> {
+    Scope::parse(text).map_err(|_| {
+        let bad = text.split(' ').find(|token| Scope::parse(token).is_err()).unwrap_or(text);
+        SiteError::Scope { setting: setting(), found: shown(bad) }
+    })
 }
 
 /// What is in either scope.

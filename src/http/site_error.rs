@@ -1,7 +1,6 @@
 //! What may be wrong with the configuration of the HTTP surface.
 
 use super::resource::ProtectedResource;
-use crate::grant::Scope;
 
 /// Why a server, a resource or a layer was not made. Each names the setting, what it must be, and what it was.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -38,8 +37,8 @@ pub enum SiteError {
         /// Which setting.
         setting: String,
     },
-    /// A scope with a character that RFC 6749 §3.3 does not allow.
-    #[error("{setting} must be printable ASCII without quotation marks and backslashes, got {found}")]
+    /// Not a scope: it has a character that RFC 6749 §3.3 does not allow.
+    #[error("{setting} must be printable ASCII without blanks, quotation marks and backslashes, got {found}")]
     Scope {
         /// Which setting.
         setting: String,
@@ -51,16 +50,6 @@ pub enum SiteError {
     OfflineAccess {
         /// Which setting.
         setting: String,
-    },
-    /// A scope that the resource does not have, so that no token ever has it.
-    #[error("{setting} must be among the scopes of the resource ({known}), got {found}")]
-    UnknownScope {
-        /// Which setting.
-        setting: String,
-        /// The scope.
-        found: String,
-        /// The scopes of the resource.
-        known: Scope,
     },
     /// A tool that is named twice.
     #[error("tool {tool} must be named once, got it twice")]

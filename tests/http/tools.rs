@@ -123,7 +123,6 @@ async fn a_message_that_another_reader_might_read_otherwise_is_400() {
         DELETE.replace("\"name\"", "\"n\\u0061me\":\"read_note\",\"name\""),
         DELETE.replace("\"params\"", "\"p\\u0061rams\":{\"name\":\"read_note\"},\"params\""),
         DELETE.replace("delete_note", "\\ud83e"),
-        DELETE.replace("delete_note", &"n".repeat(1025)),
         DELETE.replace("delete_note\"", &format!("read_note\",\"arguments\":{}1{}", "[".repeat(130), "]".repeat(130))),
         DELETE.replace("delete_note\"", "read_note\",\"arguments\":{\"a\":01}"),
         DELETE.replace("delete_note\"", "read_note\",\"arguments\":\"\u{1}\""),
@@ -167,6 +166,8 @@ async fn where_unlisted_tools_are_refused_only_listed_ones_are_called() {
         assert_eq!(call(&tools, body).await, (200, false), "{body:.100}");
         assert_eq!(call(&tools.clone().with_unlisted_refused(), body).await, (403, false), "{body:.100}");
     }
+    let too_long = READ.replace("read_note", &"n".repeat(1025));
+    assert_eq!(call(&tools, &too_long).await, (400, false), "no name of a tool");
     let strict = tools.with_unlisted_refused();
     assert_eq!(call(&strict, READ).await, (200, false));
     assert_eq!(call(&strict, &READ.replace("read_note", "re\\u0061d_note")).await, (200, false));

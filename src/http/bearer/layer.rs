@@ -22,7 +22,7 @@ use crate::grant::Scope;
 use crate::http::body::{MAX_MESSAGE, ProtectedBody, poll_discard};
 use crate::http::https::Https;
 use crate::http::reply::Reply;
-use crate::http::resource::{ProtectedResource, union};
+use crate::http::resource::{ProtectedResource, optional_scopes, union};
 use crate::http::server::AuthorizationServer;
 use crate::http::site_error::SiteError;
 use crate::issuer::TokenIssuer;
@@ -104,9 +104,9 @@ impl BearerLayer {
     ///
     /// # Errors
     ///
-    /// [`SiteError::Scope`]; [`SiteError::UnknownScope`] for one that the resource does not have, since no token ever has it.
+    /// [`SiteError::Scope`].
     pub fn require_scope(self, scope: &str) -> Result<Self, SiteError> {
-        let more = self.guard.resource.known_scope("a required scope", scope)?;
+        let more = optional_scopes(|| "a required scope".to_owned(), scope)?;
         Ok(self.with(|guard| guard.required = union(&guard.required, &more)))
     }
 
@@ -126,7 +126,7 @@ impl BearerLayer {
     ///
     /// # Errors
     ///
-    /// As [`require_scope`](Self::require_scope); [`SiteError::ToolTwice`].
+    /// [`SiteError::Scope`], [`SiteError::ToolTwice`].
     pub fn tools<'a>(&self, scopes: impl IntoIterator<Item = (&'a str, &'a str)>) -> Result<ToolScopeLayer, SiteError> {
         ToolScopeLayer::new(Arc::clone(&self.guard), scopes)
     }

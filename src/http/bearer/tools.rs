@@ -17,7 +17,7 @@ use crate::claims::AccessClaims;
 use crate::grant::Scope;
 use crate::http::body::{MAX_MESSAGE, ProtectedBody, read_whole};
 use crate::http::reply::{Refusal, Reply};
-use crate::http::resource::union;
+use crate::http::resource::{optional_scopes, union};
 use crate::http::site_error::SiteError;
 use crate::shown::shown;
 use crate::store::BoxFuture;
@@ -58,9 +58,9 @@ impl ToolScopeLayer {
     ) -> Result<Self, SiteError> {
         let mut tools = HashMap::new();
         for (tool, scope) in scopes {
-            let known = guard.resource.known_scope(&format!("the scope of tool {}", shown(tool)), scope)?;
+            let more = optional_scopes(|| format!("the scope of tool {}", shown(tool)), scope)?;
             // The challenge names all that the call needs, what the layer outside asks for included.
-            if tools.insert(tool.to_owned(), union(&guard.required, &known)).is_some() {
+            if tools.insert(tool.to_owned(), union(&guard.required, &more)).is_some() {
                 return Err(SiteError::ToolTwice { tool: shown(tool) });
             }
         }

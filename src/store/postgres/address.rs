@@ -76,7 +76,7 @@ mod tests {
             ("host=a port=x", Some("port")),
             ("host=a sslmode=sometimes password=secret", Some("sslmode")),
             ("host=a password=two secrets", None),
-            ("postgres://user:secret@[", None),
+            ("postgres://user:secret@[", Some("host")),
             ("secret", None),
         ] {
             let error = config(url).unwrap_err();
