@@ -137,6 +137,21 @@ fn split(text: &str, separator: char) -> Option<Vec<&str>> {
 /// request.extensions_mut().insert(Connection::plain(peer));
 /// # request }
 /// ```
+///
+/// With axum, outside of everything else:
+///
+/// ```
+/// # use std::net::SocketAddr;
+/// # use axum::{Router, extract::{ConnectInfo, Request}, middleware::map_request};
+/// # use mcp_token_lifecycle::http::Connection;
+/// # fn outside(router: Router) {
+/// let note = async |ConnectInfo(peer): ConnectInfo<SocketAddr>, mut request: Request| {
+///     request.extensions_mut().insert(Connection::plain(peer));
+///     request
+/// };
+/// let service = router.layer(map_request(note)).into_make_service_with_connect_info::<SocketAddr>();
+/// # drop(service) }
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Connection {
     peer: IpAddr,

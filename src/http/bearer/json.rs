@@ -49,17 +49,26 @@ impl<'a> Reader<'a> {
         self.text.as_bytes().get(self.at..).unwrap_or_default()
     }
 
+    #[inline]
+    fn byte(&self) -> Option<u8> {
+        self.text.as_bytes().get(self.at).copied()
+    }
+
     /// The byte that the next token begins with.
+    #[inline]
     pub(super) fn peek(&mut self) -> Option<u8> {
-        let rest = self.rest();
-        let blank = rest.iter().position(|byte| !matches!(byte, b' ' | b'\t' | b'\r' | b'\n')).unwrap_or(rest.len());
-        self.at += blank;
-        rest.get(blank).copied()
+        loop {
+            match self.byte() {
+                Some(b' ' | b'\t' | b'\r' | b'\n') => self.at += 1,
+                byte => return byte,
+            }
+        }
     }
 
     /// Whether `byte` comes next. It is read then.
+    #[inline]
     fn accept(&mut self, byte: u8) -> bool {
-        let found = self.rest().first() == Some(&byte);
+        let found = self.byte() == Some(byte);
         self.at += usize::from(found);
         found
     }
@@ -186,29 +195,34 @@ impl<'a> Reader<'a> {
 
     /// `true`, `false`, `null` or a number.
     fn scalar(&mut self) -> Result<()> {
-        let word = ["true", "false", "null"].into_iter().find(|word| self.rest().starts_with(word.as_bytes()));
-        if let Some(word) = word {
-            self.at += word.len();
-            return Ok(());
-        }
-        self.accept(b'-');
-        if !self.accept(b'0') {
-            self.digits()?;
-        }
-        if self.accept(b'.') {
-            self.digits()?;
-        }
-        if self.accept(b'e') || self.accept(b'E') {
-            let _ = self.accept(b'+') || self.accept(b'-');
-            self.digits()?;
-        }
-        Ok(())
+        let word = match self.byte() {
+            Some(b't') => "true",
+            Some(b'f') => "false",
+            Some(b'n') => "null",
+            _ => return self.number(),
+        };
+        self.at += word.len();
+        let is_word = self.text.as_bytes().get(self.at - word.len()..self.at) == Some(word.as_bytes());
+        if is_word { Ok(()) } else { Err(Malformed) }
     }
 
-    fn digits(&mut self) -> Result<()> {
-        let digits = self.rest().iter().take_while(|byte| byte.is_ascii_digit()).count();
-        self.at += digits;
-        if digits > 0 { Ok(()) } else { Err(Malformed) }
+    fn number(&mut self) -> Result<()> {
+        let bytes = self.rest();
+        let is = |at: usize, one: u8, other: u8| bytes.get(at).is_some_and(|byte| *byte == one || *byte == other);
+        let digits = |start: usize| {
+            let end = (start..).find(|at| !bytes.get(*at).is_some_and(u8::is_ascii_digit)).unwrap_or(start);
+            if end > start { Ok(end) } else { Err(Malformed) }
+        };
+        let start = usize::from(is(0, b'-', b'-'));
+        let mut end = if is(start, b'0', b'0') { start + 1 } else { digits(start)? };
+        if is(end, b'.', b'.') {
+            end = digits(end + 1)?;
+        }
+        if is(end, b'e', b'E') {
+            end = digits(end + 1 + usize::from(is(end + 1, b'+', b'-')))?;
+        }
+        self.at += end;
+        Ok(())
     }
 }
 

@@ -35,9 +35,9 @@ use crate::verifier::VerifyError;
 ///
 /// # Cost
 ///
-/// The body is read once more than the service reads it, in one pass that copies nothing: about a millisecond for each MiB. A body
-/// that comes in one piece is handed on as it is. One that says how long it is takes its length, any other at most twice its length
-/// and 64 KiB.
+/// The body is read once more than the service reads it, in one pass that copies nothing and takes a few milliseconds for each MiB. A
+/// body that comes in one piece is handed on as it is. One that says how long it is takes its length, any other at most twice its
+/// length and 64 KiB.
 #[derive(Clone)]
 pub struct ToolScopeLayer {
     tools: Arc<Tools>,

@@ -126,3 +126,17 @@ pub(super) fn may_be_sent_again(error: &tokio_postgres::Error) -> bool {
         .code()
         .is_some_and(|code| [SqlState::T_R_SERIALIZATION_FAILURE, SqlState::T_R_DEADLOCK_DETECTED].contains(code))
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::PostgresStore;
+
+    #[tokio::test]
+    async fn connect_error_names_hosts_and_time_and_no_password() {
+        let url = "postgres://user:secret@127.0.0.1:1,127.0.0.1:2/auth";
+        let Err(error) = PostgresStore::connect(url).await else { panic!("there is no server") };
+        let expected = "PostgreSQL at 127.0.0.1:1, 127.0.0.1:2 must take a connection within 5 s, and does not";
+        assert_eq!(error.to_string(), expected);
+        assert!(!format!("{error:?}").contains("secret"), "{error:?}");
+    }
+}

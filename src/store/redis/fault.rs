@@ -158,6 +158,37 @@ mod tests {
         answer.extract_error().unwrap_err()
     }
 
+    #[tokio::test]
+    async fn connect_error_names_the_address_and_no_password() {
+        use crate::RedisStore;
+        for (url, expected) in [
+            (
+                "redis://user:secret@127.0.0.1:1/0",
+                "the token store at \"redis://..@127.0.0.1:1/0\" must answer within 2 s, and does not",
+            ),
+            (
+                "http://user:secret@host/",
+                "address must be redis://user:password@host:port/database, or rediss:// where the driver has TLS, got \
+                 \"http://..@host/\"",
+            ),
+            (
+                "secret",
+                "address must be redis://user:password@host:port/database, or rediss:// where the driver has TLS, got 6 bytes \
+                 without a scheme",
+            ),
+        ] {
+            let Err(error) = RedisStore::connect(url).await else { panic!("{url}") };
+            assert_eq!(error.to_string(), expected);
+            assert!(!format!("{error:?}").contains("secret"), "{error:?}");
+        }
+        let Err(error) = RedisStore::connect_cluster(["redis://:secret@127.0.0.1:1", "redis://127.0.0.1:2"]).await
+        else {
+            panic!("there is no cluster")
+        };
+        assert!(error.to_string().contains("\"redis://..@127.0.0.1:1\", \"redis://127.0.0.1:2\""), "{error}");
+        assert!(!format!("{error:?}").contains("secret"), "{error:?}");
+    }
+
     #[test]
     fn a_refusal_from_within_a_script_is_one_as_every_version_says_it() {
         let before_7 = "ERR Error running script (call to f_bd6f30): @user_script:1: @user_script: 1: -READONLY You can't write against a read only replica.";

@@ -4,6 +4,28 @@ use std::fs;
 
 use super::*;
 
+#[cfg(unix)]
+#[test]
+fn open_error_names_the_file_and_its_mode() {
+    use std::os::unix::fs::PermissionsExt;
+    let dir = tempfile::tempdir().unwrap();
+    let folder = dir.path().join("folder");
+    std::fs::create_dir(&folder).unwrap();
+    std::fs::set_permissions(&folder, std::fs::Permissions::from_mode(0o750)).unwrap();
+    let file = dir.path().join("file");
+    std::fs::write(&file, "something else").unwrap();
+    let open = dir.path().join("open");
+    let _open = RedbStore::open(&open).unwrap();
+    for (path, expected) in [
+        (folder.clone(), format!("token store {} (mode 750) cannot be opened", folder.display())),
+        (folder.join("a/b"), format!("token store {} cannot be opened", folder.join("a/b").display())),
+        (file.clone(), format!("file {} is not a token store of a layout that this version knows", file.display())),
+        (open.clone(), format!("token store {} must be open once, and is open already", open.display())),
+    ] {
+        assert_eq!(RedbStore::open(&path).unwrap_err().to_string(), expected);
+    }
+}
+
 #[test]
 fn the_second_to_open_is_told_so() {
     let (_dir, path) = temporary();
