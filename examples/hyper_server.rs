@@ -65,9 +65,13 @@ async fn hello(request: Request<Incoming>) -> std::result::Result<Response<Respo
 
 async fn serve(listener: TcpListener, site: Site) -> Result<()> {
     loop {
-        let (stream, _) = listener.accept().await?;
+        let (stream, peer) = listener.accept().await?;
         let site = site.clone();
-        let service = service_fn(move |request| site.clone().answer(request));
+        let service = service_fn(move |mut request: Request<Incoming>| {
+            // No token over plain HTTP, except between programs of this machine.
+            request.extensions_mut().insert(Connection::plain(peer));
+            site.clone().answer(request)
+        });
         tokio::spawn(http1::Builder::new().serve_connection(TokioIo::new(stream), service));
     }
 }

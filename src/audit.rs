@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use crate::error::ErrorKind;
 use crate::family::{FamilyId, RevocationReason, TokenFamily};
 use crate::policy::OnReuse;
 use crate::response::ErrorCode;
@@ -51,6 +52,8 @@ pub enum Action {
     /// A maintenance run failed and will be tried again. With a family, a subject or a client: what is bound to it at other
     /// services could not be revoked and is not tried again.
     Fail,
+    /// A request could not be answered because of a fault of the server. The client got a 503 or `server_error`.
+    Fault,
     /// The vault did something with a credential at another service.
     #[cfg(feature = "upstream")]
     Upstream(UpstreamAct),
@@ -80,6 +83,7 @@ impl Action {
             Self::Purge { .. } => "purge",
             Self::Rekey { .. } => "rekey",
             Self::Fail => "fail",
+            Self::Fault => "fault",
             #[cfg(feature = "upstream")]
             Self::Upstream(act) => act.as_str(),
         }
@@ -229,6 +233,8 @@ pub enum Reason {
     MissingScope,
     /// The id of an MCP session that another subject or client has opened, or a process that has ended.
     WrongSession,
+    /// A fault of the server of this kind.
+    Fault(ErrorKind),
     /// Something about a credential at another service.
     #[cfg(feature = "upstream")]
     Upstream(UpstreamReason),
@@ -291,6 +297,7 @@ impl Reason {
             Self::WrongAudience => "wrong_audience",
             Self::MissingScope => "missing_scope",
             Self::WrongSession => "wrong_session",
+            Self::Fault(kind) => kind.as_str(),
             #[cfg(feature = "upstream")]
             Self::Upstream(reason) => reason.as_str(),
         }
@@ -395,8 +402,8 @@ impl AuditSink for NoAudit {
     fn record(&self, _: &AuditEvent) {}
 }
 
-/// Writes every event as a structured `tracing` event with the target `mcp_token_lifecycle::audit`: reuse and forgery at level
-/// `WARN`, everything else at `INFO`.
+/// Writes every event as a structured `tracing` event with the target `mcp_token_lifecycle::audit`: reuse, forgery and faults at
+/// level `WARN`, everything else at `INFO`.
 #[cfg(feature = "tracing")]
 #[derive(Clone, Copy, Debug, Default)]
 pub struct TracingAudit;
@@ -421,7 +428,7 @@ impl AuditSink for TracingAudit {
             };
         }
         match event.action {
-            Action::Reuse(_) | Action::Forgery => emit!(tracing::Level::WARN),
+            Action::Reuse(_) | Action::Forgery | Action::Fault => emit!(tracing::Level::WARN),
             _ => emit!(tracing::Level::INFO),
         }
     }

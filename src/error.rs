@@ -18,7 +18,7 @@ pub struct Error {
 }
 
 /// What kind of fault it is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ErrorKind {
     /// The store did not answer; nothing was written.
@@ -39,6 +39,25 @@ pub enum ErrorKind {
     Contention,
     /// The application's [`GrantCheck`](crate::GrantCheck) failed.
     GrantCheck,
+    /// What the user agreed to makes no grant, such as one that is too long for a token.
+    Grant,
+}
+
+impl ErrorKind {
+    /// A stable name for logs and metrics.
+    pub fn as_str(&self) -> &'static str {
+        match self {
+            Self::StoreUnavailable => "store_unavailable",
+            Self::StoreUncertain => "store_uncertain",
+            Self::Entropy => "entropy",
+            Self::CorruptRecord => "corrupt_record",
+            Self::UnknownKey(_) => "unknown_key",
+            Self::ClockSkew => "clock_skew",
+            Self::Contention => "contention",
+            Self::GrantCheck => "grant_check",
+            Self::Grant => "grant",
+        }
+    }
 }
 
 impl Error {
@@ -48,6 +67,11 @@ impl Error {
 
     pub(crate) fn grant_check(source: Box<dyn StdError + Send + Sync>) -> Self {
         Self { kind: ErrorKind::GrantCheck, source: Some(source) }
+    }
+
+    #[cfg(feature = "http")]
+    pub(crate) fn grant(source: crate::grant_error::GrantError) -> Self {
+        Self { kind: ErrorKind::Grant, source: Some(Box::new(source)) }
     }
 
     /// What kind of fault it is.
@@ -72,6 +96,7 @@ impl fmt::Display for Error {
             ErrorKind::ClockSkew => f.write_str("the clock is behind the one that a token record was written by"),
             ErrorKind::Contention => f.write_str("too many concurrent writes of one token family"),
             ErrorKind::GrantCheck => f.write_str("the grant could not be checked"),
+            ErrorKind::Grant => f.write_str("what the user agreed to makes no grant"),
         }
     }
 }

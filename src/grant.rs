@@ -5,6 +5,8 @@ use std::fmt;
 use std::sync::Arc;
 
 use crate::claims::Audience;
+use crate::grant_error::GrantError;
+use crate::shown::{shown, shown_url};
 use crate::uri;
 
 /// The members of an introspection response (RFC 7662 §2.2) that are not the application's.
@@ -27,8 +29,8 @@ impl Scope {
         let allowed = |byte: u8| matches!(byte, b'!' | b'#'..=b'[' | b']'..=b'~');
         // A heap, because a sort is several KiB of code more.
         let tokens: BinaryHeap<&str> = text.split(' ').filter(|token| !token.is_empty()).collect();
-        if !tokens.iter().all(|token| token.bytes().all(allowed)) {
-            return Err(GrantError::Scope);
+        if let Some(token) = tokens.iter().find(|token| !token.bytes().all(allowed)) {
+            return Err(GrantError::Scope { token: shown(token) });
         }
         let mut tokens = tokens.into_sorted_vec();
         tokens.dedup();
@@ -91,7 +93,7 @@ impl Resource {
     ///
     /// [`GrantError::Resource`].
     pub fn parse(uri: &str) -> Result<Self, GrantError> {
-        uri::normalize(uri).map(|uri| Self(uri.into())).ok_or(GrantError::Resource)
+        uri::normalize(uri).map(|uri| Self(uri.into())).ok_or_else(|| GrantError::Resource { uri: shown_url(uri) })
     }
 
     /// The URI.
@@ -152,11 +154,13 @@ impl Grant {
         resource: Resource,
     ) -> Result<Self, GrantError> {
         let (subject, client_id) = (subject.into(), client_id.into());
-        if subject.is_empty() || client_id.is_empty() {
-            return Err(GrantError::Empty);
-        }
-        if subject.chars().chain(client_id.chars()).any(char::is_control) {
-            return Err(GrantError::Control);
+        for (part, text) in [("subject", &subject), ("client id", &client_id)] {
+            if text.is_empty() {
+                return Err(GrantError::Empty { part });
+            }
+            if text.chars().any(char::is_control) {
+                return Err(GrantError::Control { part });
+            }
         }
         Self { subject, client_id, scope, resources: Audience::One(resource), claims: BTreeMap::new() }.within_limit()
     }
@@ -185,7 +189,7 @@ impl Grant {
     pub fn with_claim(mut self, name: impl Into<String>, value: impl Into<String>) -> Result<Self, GrantError> {
         let name = name.into();
         if RESERVED.contains(&name.as_str()) {
-            return Err(GrantError::ReservedClaim);
+            return Err(GrantError::ReservedClaim { name });
         }
         self.claims.insert(name, value.into());
         self.within_limit()
@@ -222,31 +226,4 @@ impl Grant {
     pub fn claims(&self) -> &BTreeMap<String, String> {
         &self.claims
     }
-}
-
-/// Why a scope, a resource or a grant was refused.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum GrantError {
-    /// A scope with a character that RFC 6749 §3.3 does not allow.
-    #[error("a scope token has a character that is not allowed")]
-    Scope,
-    /// Not an absolute URI, or one with a fragment or user information.
-    #[error("a resource must be an absolute URI without a fragment")]
-    Resource,
-    /// No subject or no client id.
-    #[error("subject and client id must not be empty")]
-    Empty,
-    /// A control character in the subject or the client id.
-    #[error("subject and client id must not have control characters")]
-    Control,
-    /// A claim with a name that has a meaning of its own.
-    #[error("this claim name is reserved")]
-    ReservedClaim,
-    /// More than a token can carry.
-    #[error("the grant has {bytes} bytes, more than {}", Grant::MAX_BYTES)]
-    TooLong {
-        /// Its size.
-        bytes: usize,
-    },
 }

@@ -1,6 +1,9 @@
 //! Master keys, and where they are loaded from: bytes, text, a file, the environment.
 
-use std::path::Path;
+use std::env::VarError;
+use std::fs::File;
+use std::io;
+use std::path::{Path, PathBuf};
 
 use base64ct::{Base64, Encoding};
 use zeroize::Zeroizing;
@@ -8,6 +11,7 @@ use zeroize::Zeroizing;
 use crate::entropy::{EntropyError, OsEntropy, random};
 use crate::keyring::{KeyId, Keyring};
 use crate::redacted::redacted;
+use crate::shown::{mode, mode_of, shown_mode};
 
 /// 32 random bytes from which every key in use is derived. Zeroized on drop.
 pub struct MasterKey(Zeroizing<[u8; 32]>);
@@ -24,7 +28,7 @@ impl MasterKey {
     ///
     /// [`KeyringError::Length`] unless there are 32.
     pub fn from_slice(bytes: &[u8]) -> Result<Self, KeyringError> {
-        let bytes = bytes.try_into().map_err(|_| KeyringError::Length { found: bytes.len() })?;
+        let bytes = bytes.try_into().map_err(|_| KeyringError::Length { key: None, found: bytes.len() })?;
         Ok(Self(Zeroizing::new(bytes)))
     }
 
@@ -54,38 +58,68 @@ redacted!(MasterKey);
 #[non_exhaustive]
 pub enum KeyringError {
     /// A key that is not 32 bytes long.
-    #[error("a key must be 32 bytes long, this one has {found}")]
+    #[error("{} must have 32 bytes, got {found}", key.map_or("a key".to_owned(), |id| format!("key {id}")))]
     Length {
+        /// The id that it goes by, if it has one.
+        key: Option<KeyId>,
         /// Its length in bytes.
         found: usize,
     },
     /// There is no key.
-    #[error("there is no key in the keyring")]
+    #[error("a keyring must have at least one key, got none")]
     NoKey,
     /// Two keys go by one id.
-    #[error("key id {0} is there twice")]
+    #[error("key id {0} must be there once, got it twice")]
     DuplicateId(KeyId),
     /// One key goes by two ids: a rotation that did not change anything.
-    #[error("keys {0} and {1} are the same key")]
+    #[error("keys {0} and {1} must differ, got the same bytes")]
     DuplicateKey(KeyId, KeyId),
     /// An entry that is not `id:base64`, or of access keys `id:base64@resource`.
-    #[error("entry {entry} is not of the form id:base64")]
+    #[error("entry {entry} must be an id up to 4294967295, a colon and Base64; it is not shown, since it may be a key")]
     Malformed {
         /// Which entry, counted from 1.
         entry: usize,
     },
-    /// The environment variable is not set, or not Unicode.
-    #[error("the environment variable {0} is not set")]
+    /// The environment variable is not set.
+    #[error("environment variable {0} must be set")]
     NoVariable(String),
+    /// The environment variable is not Unicode.
+    #[error("environment variable {0} must be Unicode; it is not shown, since it may be a key")]
+    NotUnicode(String),
+    /// The text in an environment variable is no keyring.
+    #[error("environment variable {name}: {error}")]
+    InVariable {
+        /// Its name.
+        name: String,
+        /// Why not.
+        error: Box<Self>,
+    },
     /// The key file may be read by others than its owner.
-    #[error("the key file is open to others (mode {mode:o}): it must be 600 or 400")]
+    #[error("key file {} must have mode 600 or 400, has {mode:03o}", path.display())]
     Permissions {
+        /// The file.
+        path: PathBuf,
         /// The permission bits found.
         mode: u32,
     },
     /// The key file could not be read.
-    #[error("the key file could not be read")]
-    Io(#[from] std::io::Error),
+    #[error("key file {}{} could not be read", path.display(), shown_mode(*mode))]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// Its permission bits, if they can be found out.
+        mode: Option<u32>,
+        /// Why not.
+        source: io::Error,
+    },
+    /// The text in the key file is no keyring.
+    #[error("key file {}: {error}", path.display())]
+    InFile {
+        /// The file.
+        path: PathBuf,
+        /// Why not.
+        error: Box<Self>,
+    },
 }
 
 /// The entries of a keyring text, in order; one by one, because a list of them would leave copies of the keys behind.
@@ -103,9 +137,10 @@ pub(crate) fn raw_entries(text: &str) -> impl Iterator<Item = &str> {
 pub(crate) fn parse_entry(entry: &str, number: usize) -> Result<(KeyId, MasterKey), KeyringError> {
     let malformed = || KeyringError::Malformed { entry: number };
     let (id, key) = entry.split_once(':').ok_or_else(malformed)?;
-    let id = id.trim().parse().map_err(|_| malformed())?;
+    let id = id.trim().parse().map(KeyId::new).map_err(|_| malformed())?;
     let key = Zeroizing::new(Base64::decode_vec(key.trim()).map_err(|_| malformed())?);
-    Ok((KeyId::new(id), MasterKey::from_slice(&key)?))
+    let too_long_or_short = |_| KeyringError::Length { key: Some(id), found: key.len() };
+    MasterKey::from_slice(&key).map(|key| (id, key)).map_err(too_long_or_short)
 }
 
 impl Keyring {
@@ -129,13 +164,19 @@ impl Keyring {
     ///
     /// # Errors
     ///
-    /// As [`Keyring::parse`]; and on Unix [`KeyringError::Permissions`] if anyone but the owner may read or write the file.
-    /// On other systems the permissions are not looked at.
+    /// [`KeyringError::Io`], [`KeyringError::InFile`] with what [`Keyring::parse`] says; and on Unix [`KeyringError::Permissions`] if
+    /// anyone but the owner may read or write the file. On other systems the permissions are not looked at.
     pub fn from_file(path: impl AsRef<Path>) -> Result<Self, KeyringError> {
-        let file = std::fs::File::open(path)?;
+        let path = path.as_ref();
+        let failed = |source| KeyringError::Io { path: path.to_owned(), mode: mode_of(path), source };
+        let file = File::open(path).map_err(failed)?;
         // Of the open file, not of the path, which may by now be another.
-        check_permissions(&file)?;
-        Self::parse(&Zeroizing::new(std::io::read_to_string(file)?))
+        let mode = mode(&file.metadata().map_err(failed)?);
+        if let Some(mode) = mode.filter(|mode| mode & 0o077 != 0) {
+            return Err(KeyringError::Permissions { path: path.to_owned(), mode });
+        }
+        let text = Zeroizing::new(io::read_to_string(file).map_err(failed)?);
+        Self::parse(&text).map_err(|error| KeyringError::InFile { path: path.to_owned(), error: Box::new(error) })
     }
 
     /// A keyring from an environment variable in the format of [`Keyring::parse`].
@@ -144,21 +185,13 @@ impl Keyring {
     ///
     /// # Errors
     ///
-    /// As [`Keyring::parse`]; [`KeyringError::NoVariable`] if it is not set.
+    /// [`KeyringError::InVariable`] with what [`Keyring::parse`] says; [`KeyringError::NoVariable`] if it is not set;
+    /// [`KeyringError::NotUnicode`].
     pub fn from_env(name: &str) -> Result<Self, KeyringError> {
-        let text = std::env::var(name).map_err(|_| KeyringError::NoVariable(name.to_owned()))?;
-        Self::parse(&Zeroizing::new(text))
+        let text = std::env::var(name).map(Zeroizing::new).map_err(|error| match error {
+            VarError::NotPresent => KeyringError::NoVariable(name.to_owned()),
+            VarError::NotUnicode(_) => KeyringError::NotUnicode(name.to_owned()),
+        })?;
+        Self::parse(&text).map_err(|error| KeyringError::InVariable { name: name.to_owned(), error: Box::new(error) })
     }
-}
-
-#[cfg(unix)]
-fn check_permissions(file: &std::fs::File) -> Result<(), KeyringError> {
-    use std::os::unix::fs::PermissionsExt;
-    let mode = file.metadata()?.permissions().mode() & 0o777;
-    if mode & 0o077 == 0 { Ok(()) } else { Err(KeyringError::Permissions { mode }) }
-}
-
-#[cfg(not(unix))]
-fn check_permissions(_: &std::fs::File) -> Result<(), KeyringError> {
-    Ok(())
 }

@@ -172,7 +172,7 @@ fn access_keys_name_the_entry_that_is_malformed() {
     let same = format!("1:{0}@{RESOURCE}\n2:{0}@{RESOURCE}", key(1));
     assert!(matches!(parse(&same), KeyringError::DuplicateKey(..)));
     let (short, text) = ("2:AAAA", format!("1:{}@{RESOURCE}", key(1)));
-    assert!(matches!(parse(&format!("{text}\n{short}@{RESOURCE}")), KeyringError::Length { found: 3 }));
+    assert!(matches!(parse(&format!("{text}\n{short}@{RESOURCE}")), KeyringError::Length { found: 3, .. }));
     // Keys of resources are no keyring.
     assert!(matches!(Keyring::parse(&text), Err(KeyringError::Malformed { entry: 1 })));
 }

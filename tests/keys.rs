@@ -69,7 +69,9 @@ fn a_key_of_another_length_is_refused() {
     use base64ct::{Base64, Encoding};
     for length in [0, 16, 31, 33, 64] {
         let text = format!("1:{}", Base64::encode_string(&vec![9; length]));
-        assert!(matches!(Keyring::parse(&text), Err(KeyringError::Length { found }) if found == length));
+        assert!(
+            matches!(Keyring::parse(&text), Err(KeyringError::Length { key: Some(id), found }) if (id.get(), found) == (1, length))
+        );
         assert!(matches!(MasterKey::from_slice(&vec![9; length]), Err(KeyringError::Length { .. })));
     }
 }
@@ -98,12 +100,40 @@ fn a_key_file_that_others_may_read_or_write_is_refused() {
         Keyring::from_file(&path)
     };
     for open in [0o644, 0o640, 0o604, 0o620, 0o602, 0o666] {
-        assert!(matches!(with_mode(open), Err(KeyringError::Permissions { mode }) if mode == open), "{open:o}");
+        let error = with_mode(open).unwrap_err();
+        assert_eq!(error.to_string(), format!("key file {} must have mode 600 or 400, has {open:o}", path.display()));
     }
     for closed in [0o600, 0o400] {
         assert_eq!(with_mode(closed).unwrap().primary_id(), KeyId::new(5), "{closed:o}");
     }
-    assert!(matches!(Keyring::from_file(folder.path().join("missing")), Err(KeyringError::Io(_))));
+    let missing = Keyring::from_file(folder.path().join("missing")).unwrap_err();
+    assert_eq!(missing.to_string(), format!("key file {} could not be read", folder.path().join("missing").display()));
+    let folder_itself = Keyring::from_file(folder.path()).unwrap_err().to_string();
+    assert!(folder_itself.starts_with(&format!("key file {} ", folder.path().display())), "{folder_itself}");
+}
+
+#[cfg(unix)]
+#[test]
+fn a_key_file_with_a_bad_entry_is_named_with_it() {
+    use std::os::unix::fs::PermissionsExt;
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("keys");
+    for (text, expected) in [
+        (String::new(), "a keyring must have at least one key, got none"),
+        (
+            format!("{}\nsecret", line(1, 1)),
+            "entry 2 must be an id up to 4294967295, a colon and Base64; it is not shown, since it may be a key",
+        ),
+        ("7:AAAA".into(), "key 7 must have 32 bytes, got 3"),
+        (format!("{0}\n{0}", line(1, 1)), "key id 1 must be there once, got it twice"),
+        (format!("{}\n{}", line(1, 1), line(2, 1)), "keys 1 and 2 must differ, got the same bytes"),
+    ] {
+        std::fs::write(&path, text).unwrap();
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).unwrap();
+        let error = Keyring::from_file(&path).unwrap_err();
+        assert_eq!(error.to_string(), format!("key file {}: {expected}", path.display()));
+        assert!(!format!("{error} {error:?}").contains("secret"));
+    }
 }
 
 #[test]
@@ -111,6 +141,8 @@ fn a_keyring_comes_from_an_environment_variable() {
     const NAME: &str = "MCP_TOKEN_LIFECYCLE_TEST_KEYS";
     if std::env::var(NAME).is_ok() {
         assert_eq!(Keyring::from_env(NAME).unwrap().primary_id(), KeyId::new(6));
+        let error = Keyring::from_env("PATH").unwrap_err().to_string();
+        assert!(error.starts_with("environment variable PATH: entry 1 must be "), "{error}");
         return;
     }
     assert!(matches!(Keyring::from_env(NAME), Err(KeyringError::NoVariable(name)) if name == NAME));

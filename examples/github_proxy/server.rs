@@ -3,7 +3,7 @@
 
 use axum::Router;
 use axum::http::request::Parts;
-use mcp_token_lifecycle::http::BearerLayer;
+use mcp_token_lifecycle::http::{BearerLayer, Https};
 use mcp_token_lifecycle::upstream::{LeasedSecret, Need};
 use mcp_token_lifecycle::{AccessClaims, AccessVerifier, Scope};
 use rmcp::handler::server::tool::Extension;
@@ -97,6 +97,6 @@ pub async fn router(setup: &Setup, clock: TurnedClock) -> setup::Result<Router> 
     let config = StreamableHttpServerConfig::default().with_legacy_session_mode(false).with_json_response(true);
     let mcp = StreamableHttpService::new(move || Ok(proxy.clone()), NeverSessionManager::default().into(), config);
     let bearer = BearerLayer::offline(AccessVerifier::from(&setup.keyring()?), resource()?).with_clock(clock);
-    let bearer = bearer.require_scope("mcp:use")?;
+    let bearer = bearer.require_scope("mcp:use")?.with_https(Https::Loopback);
     Ok(Router::new().route_service("/mcp", bearer.layer(mcp)))
 }

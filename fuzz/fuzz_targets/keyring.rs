@@ -14,7 +14,7 @@ fuzz_target!(|text: &str| {
     }
     match keyring {
         Ok(_) => {}
-        Err(KeyringError::NoVariable(_) | KeyringError::Permissions { .. } | KeyringError::Io(_)) => {
+        Err(KeyringError::NoVariable(_) | KeyringError::Permissions { .. } | KeyringError::Io { .. }) => {
             panic!("no text gives this error");
         }
         Err(error) => assert!(!error.to_string().is_empty()),

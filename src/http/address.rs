@@ -67,9 +67,13 @@ enum Target {
 }
 
 impl RedirectUri {
-    /// Parse an absolute URI without a fragment. `None` if it is neither `https` nor on a loopback host.
+    /// The most bytes that a redirect URI may have: a request that names it has to fit into a query.
+    pub const MAX_BYTES: usize = 2048;
+
+    /// Parse an absolute URI without a fragment. `None` if it is neither `https` nor on a loopback host, or longer than
+    /// [`RedirectUri::MAX_BYTES`].
     pub fn parse(text: &str) -> Option<Self> {
-        let uri = parse(text)?;
+        let uri = Some(text).filter(|text| text.len() <= Self::MAX_BYTES).and_then(parse)?;
         let host = uri.host()?;
         let target = match uri.scheme_str() {
             Some("http") => {

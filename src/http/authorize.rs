@@ -1,6 +1,7 @@
 //! `/authorize`: a request is checked, the application decides, the user's browser is sent back (OAuth 2.1 §4.1.1, §4.1.2).
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::sync::Arc;
 
 use http::request::Parts;
@@ -12,11 +13,16 @@ use super::reply::{Refusal, Reply, redirect, seal_page};
 use super::resource::common;
 use super::server::AuthorizationServer;
 use crate::audit::{AuditEvent, HttpEndpoint, Reason};
+use crate::error::Error;
 use crate::grant::{Grant, Resource, Scope};
+use crate::grant_error::GrantError;
 use crate::request::AuthorizeRequest;
 use crate::response::{ErrorCode, ErrorResponse};
 use crate::store::{BoxFuture, TokenStore};
 use crate::token::CodeChallenge;
+
+/// How many bytes of a grant are left for the subject at least.
+const MIN_SUBJECT: usize = 256;
 
 /// The application's part of an authorization: who the user is, and whether they agree.
 ///
@@ -42,7 +48,6 @@ pub trait Consent: Send + Sync {
 }
 
 /// What comes of an authorization request.
-#[derive(Debug)]
 #[non_exhaustive]
 #[allow(clippy::large_enum_variant, reason = "made once and taken apart at once")]
 pub enum ConsentDecision {
@@ -68,6 +73,17 @@ pub enum ConsentDecision {
     /// The user would press the button, and nothing would happen. Leave `Referrer-Policy: no-referrer` out as well if the page's defence
     /// against forged posts looks at `Origin`: under it browsers send `Origin: null`.
     Show(Reply),
+}
+
+/// Shows the status of a page and not its headers, which may set a session cookie.
+impl fmt::Debug for ConsentDecision {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Approve(approval) => f.debug_tuple("Approve").field(approval).finish(),
+            Self::Deny => f.write_str("Deny"),
+            Self::Show(page) => f.debug_struct("Show").field("status", &page.status()).finish_non_exhaustive(),
+        }
+    }
 }
 
 /// What the user agreed to.
@@ -199,6 +215,12 @@ impl<S: TokenStore> AuthorizationServer<S> {
         if scope.as_str().is_empty() {
             return Err(ErrorCode::InvalidScope);
         }
+        // Said before the user is asked: afterwards it would be too late.
+        let bytes = client.id().len() + scope.as_str().len() + resource.resource().as_str().len() + 1 + MIN_SUBJECT;
+        if bytes > Grant::MAX_BYTES {
+            self.report(&Error::grant(GrantError::TooLong { bytes }), Some(client.id()), None);
+            return Err(ErrorCode::ServerError);
+        }
         let (redirect_uri, resource) = (back.redirect_uri.clone(), resource.resource().clone());
         Ok(AuthorizationRequest { client, redirect_uri, scope, resource, challenge })
     }
@@ -210,15 +232,18 @@ impl<S: TokenStore> AuthorizationServer<S> {
             self.refused_client(Reason::ConsentDenied, client.id(), Some(approval.subject.into()));
             return Err(ErrorCode::AccessDenied);
         }
-        let grant = Grant::new(approval.subject, client.id(), scope, resource).and_then(|grant| {
+        let subject: Arc<str> = approval.subject.into();
+        let failed = |fault: Error, code: ErrorCode| {
+            self.report(&fault, Some(client.id()), Some(&subject));
+            code
+        };
+        let grant = Grant::new(Arc::clone(&subject), client.id(), scope, resource).and_then(|grant| {
             approval.claims.into_iter().try_fold(grant, |grant, (name, value)| grant.with_claim(name, value))
         });
-        let grant = grant.map_err(|_| ErrorCode::ServerError)?;
+        let grant = grant.map_err(|error| failed(Error::grant(error), ErrorCode::ServerError))?;
         let authorize = AuthorizeRequest::new(grant, challenge, redirect_uri.as_str());
-        let code = self.issuer.authorize(authorize).await.map_err(|fault| {
-            self.report(&fault);
-            ErrorCode::TemporarilyUnavailable
-        })?;
+        let code = self.issuer.authorize(authorize).await;
+        let code = code.map_err(|fault| failed(fault, ErrorCode::TemporarilyUnavailable))?;
         self.note_use(&client).await;
         Ok(code.expose().to_owned())
     }

@@ -74,6 +74,7 @@ mod resource;
 mod revoke;
 mod server;
 mod service;
+mod site_error;
 mod token;
 
 pub use self::address::{RedirectUri, SchemeError};
@@ -82,7 +83,8 @@ pub use self::bearer::{Bearer, BearerFuture, BearerLayer, ProtectedBody, TokenWa
 pub use self::body::ResponseBody;
 pub use self::clients::*;
 pub use self::cors::Cors;
-pub use self::https::Https;
+pub use self::https::{Connection, Https, ProxyHeader, TrustedProxies};
 pub use self::resource::ProtectedResource;
-pub use self::server::{AuthorizationServer, SiteError};
+pub use self::server::AuthorizationServer;
 pub use self::service::AuthorizationService;
+pub use self::site_error::SiteError;

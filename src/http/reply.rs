@@ -27,6 +27,8 @@ pub(super) enum Refusal {
     InvalidClient,
     /// Not the method of this endpoint, which takes these.
     Method(&'static str),
+    /// 403: what was asked for is not permitted, whatever the scope of the token.
+    Forbidden(&'static str),
     /// Another refusal by status alone.
     Status(StatusCode, &'static str),
     /// A fault of the server.
@@ -85,6 +87,7 @@ impl Refusal {
             Self::Because(_, cause) => return Some(cause.clone()),
             Self::Error(..) | Self::Status(..) => Reason::BadRequest,
             Self::InvalidClient => Reason::UnknownClient,
+            Self::Forbidden(_) => Reason::NotAllowed,
             Self::Denied(_) | Self::Method(_) | Self::Fault(_) => return None,
         };
         Some(Cause { reason, client_id: None })
@@ -106,6 +109,7 @@ impl Refusal {
                 set(&mut reply, header::ALLOW, HeaderValue::from_static(allow));
                 reply
             }
+            Self::Forbidden(description) => error(StatusCode::FORBIDDEN, ErrorCode::AccessDenied, Some(description)),
             Self::Status(status, description) => error(status, ErrorCode::InvalidRequest, Some(description)),
             Self::Fault(_) => unavailable(),
         }
@@ -158,7 +162,9 @@ pub(super) fn empty(status: StatusCode) -> Reply {
 /// 303, so that the form that was posted is not posted on to the client (OAuth 2.1 §7.5.3).
 pub(super) fn redirect(location: &str) -> Reply {
     match HeaderValue::from_str(location) {
-        Ok(location) => {
+        Ok(mut location) => {
+            // `Debug` of the answer would show the code in it.
+            location.set_sensitive(true);
             let mut reply = empty(StatusCode::SEE_OTHER);
             set(&mut reply, header::LOCATION, location);
             reply
@@ -203,5 +209,9 @@ pub(super) fn seal(reply: &mut Reply) {
     ];
     for (name, value) in defaults {
         reply.headers_mut().entry(name).or_insert(value);
+    }
+    // A page of the application's may log its user in.
+    if let header::Entry::Occupied(mut cookies) = reply.headers_mut().entry(header::SET_COOKIE) {
+        cookies.iter_mut().for_each(|cookie| cookie.set_sensitive(true));
     }
 }

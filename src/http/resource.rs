@@ -1,11 +1,14 @@
 //! A protected resource: the MCP server itself, as its clients name it (RFC 8707, RFC 9728).
 
+use std::collections::BTreeSet;
+
 use http::header::HeaderValue;
 use serde_json::json;
 
-use super::server::SiteError;
+use super::site_error::SiteError;
 use crate::address;
-use crate::grant::{Resource, Scope};
+use crate::grant::{Grant, Resource, Scope};
+use crate::shown::{shown, shown_url};
 
 /// A protected resource, with the scopes it knows.
 #[derive(Clone, Debug)]
@@ -23,23 +26,35 @@ pub struct ProtectedResource {
 const WELL_KNOWN: &str = "/.well-known/oauth-protected-resource";
 
 impl ProtectedResource {
+    /// The most bytes that the identifier and the scopes, with a space between two, may have together: half of a grant. The other
+    /// half is for the subject, the client id and the application's claims.
+    pub const MAX_BYTES: usize = Grant::MAX_BYTES / 2;
+
     /// The resource at `uri`, such as `https://mcp.example.com/mcp`, with these space-separated scopes.
     ///
     /// # Errors
     ///
-    /// [`SiteError::Resource`] unless it is `https` or on a loopback host, without a query; [`SiteError::Scope`] if there is no
-    /// scope, if one has a character that is not allowed, or is `offline_access`, which is no scope of a resource.
+    /// [`SiteError::Resource`] unless it is `https` or on a loopback host, without a query; [`SiteError::NoScope`],
+    /// [`SiteError::Scope`] and [`SiteError::OfflineAccess`] for scopes that a resource cannot have;
+    /// [`SiteError::ResourceTooLong`] beyond [`ProtectedResource::MAX_BYTES`].
     pub fn new(uri: &str, scopes: &str) -> Result<Self, SiteError> {
-        let resource = Resource::parse(uri).map_err(|_| SiteError::Resource)?;
+        let no_resource = || SiteError::Resource { found: shown_url(uri) };
+        let resource = Resource::parse(uri).map_err(|_| no_resource())?;
         let parsed = address::parse(resource.as_str()).filter(|uri| uri.query().is_none());
         // RFC 9728 §3.1: between host and path, where a `/` alone is no path.
-        let path = parsed.as_ref().ok_or(SiteError::Resource)?.path();
-        let path = if path == "/" { "" } else { path };
+        let parsed = parsed.ok_or_else(no_resource)?;
+        let path = if parsed.path() == "/" { "" } else { parsed.path() };
         let origin = resource.as_str().strip_suffix(path).unwrap_or_default();
         let (metadata_path, metadata_url) = (format!("{WELL_KNOWN}{path}"), format!("{origin}{WELL_KNOWN}{path}"));
-        let scopes = Scope::parse(scopes).map_err(|_| SiteError::Scope)?;
-        if scopes.as_str().is_empty() || scopes.contains("offline_access") {
-            return Err(SiteError::Scope);
+        let setting = || format!("the scopes of resource {}", shown_url(uri));
+        let scopes = parse_scopes(setting, scopes)?;
+        if scopes.contains("offline_access") {
+            return Err(SiteError::OfflineAccess { setting: setting() });
+        }
+        let bytes = resource.as_str().len() + scopes.as_str().len();
+        if bytes > Self::MAX_BYTES {
+            let count = scopes.iter().count();
+            return Err(SiteError::ResourceTooLong { resource: shown_url(uri), bytes, count });
         }
         Ok(Self { resource, scopes, broad: Vec::new(), name: None, metadata_path, metadata_url })
     }
@@ -56,9 +71,14 @@ impl ProtectedResource {
     ///
     /// # Errors
     ///
-    /// [`SiteError::Scope`] for a character that is not allowed.
+    /// [`SiteError::Scope`] unless each is a scope and `broad` is one alone; [`SiteError::NoScope`] if there are no narrow ones.
     pub fn with_broad_scope(mut self, broad: impl Into<String>, narrow: &str) -> Result<Self, SiteError> {
-        self.broad.push((broad.into(), Scope::parse(narrow).map_err(|_| SiteError::Scope)?));
+        let broad = broad.into();
+        if parse_scopes(|| "a broad scope".to_owned(), &broad)?.as_str() != broad || broad.contains(' ') {
+            return Err(SiteError::Scope { setting: "a broad scope".to_owned(), found: shown(&broad) });
+        }
+        let narrow = parse_scopes(|| format!("what the broad scope {broad} stands for"), narrow)?;
+        self.broad.push((broad, narrow));
         Ok(self)
     }
 
@@ -114,6 +134,25 @@ impl ProtectedResource {
         challenge.push_str(&format!("resource_metadata=\"{}\"", self.metadata_url));
         HeaderValue::try_from(challenge).unwrap_or(HeaderValue::from_static("Bearer"))
     }
+}
+
+fn parse_scopes(setting: impl Fn() -> String, text: &str) -> Result<Scope, SiteError> {
+    let scope = optional_scopes(&setting, text)?;
+    if scope.as_str().is_empty() { Err(SiteError::NoScope { setting: setting() }) } else { Ok(scope) }
+}
+
+/// The space-separated scopes in `text`, which is the value of `setting`.
+pub(super) fn optional_scopes(setting: impl Fn() -> String, text: &str) -> Result<Scope, SiteError> {
+    Scope::parse(text).map_err(|_| {
+        let bad = text.split(' ').find(|token| Scope::parse(token).is_err()).unwrap_or(text);
+        SiteError::Scope { setting: setting(), found: shown(bad) }
+    })
+}
+
+/// What is in either scope.
+pub(super) fn union(one: &Scope, other: &Scope) -> Scope {
+    let tokens: BTreeSet<&str> = one.iter().chain(other.iter()).collect();
+    Scope::from_canonical(&tokens.into_iter().collect::<Vec<_>>().join(" "))
 }
 
 /// What is in both scopes.

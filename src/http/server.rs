@@ -2,7 +2,6 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::time::Duration;
 
 use http::request::Parts;
 use http::{Method, StatusCode};
@@ -16,11 +15,13 @@ use super::cors::Cors;
 use super::https::Https;
 use super::reply::{Cause, Refusal, Reply, json, without_content};
 use super::resource::ProtectedResource;
+use super::site_error::SiteError;
 use crate::audit::{Action, AuditEvent, HttpEndpoint, Reason};
 use crate::client::Binding;
 use crate::error::Error;
 use crate::grant::Resource;
 use crate::issuer::TokenIssuer;
+use crate::shown::shown_url;
 use crate::store::TokenStore;
 use crate::uri;
 
@@ -163,24 +164,6 @@ impl<S> Clone for AuthorizationServer<S> {
     }
 }
 
-/// Why a server was not made.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum SiteError {
-    /// The issuer identifier is not one (RFC 8414 §2).
-    #[error("the issuer must be https, or http on a loopback host, without query and fragment")]
-    Issuer,
-    /// The resource identifier is not one (RFC 9728 §1.2).
-    #[error("a resource must be https, or http on a loopback host, without query and fragment")]
-    Resource,
-    /// Scopes that a resource cannot have.
-    #[error("a resource needs scopes, of characters that are allowed, without offline_access")]
-    Scope,
-    /// The live check would be repeated too often.
-    #[error("the look interval must be at least 1s, got {0:?}")]
-    LookInterval(Duration),
-}
-
 impl<S: TokenStore> AuthorizationServer<S> {
     /// The authorization server `identifier`, such as `https://mcp.example.com`, for one protected resource.
     ///
@@ -197,7 +180,7 @@ impl<S: TokenStore> AuthorizationServer<S> {
         consent: impl Consent + 'static,
     ) -> Result<Self, SiteError> {
         let config = Config {
-            issuer: Issuer::parse(identifier).ok_or(SiteError::Issuer)?,
+            issuer: Issuer::parse(identifier).ok_or_else(|| SiteError::Issuer { found: shown_url(identifier) })?,
             resources: vec![resource],
             clients: Arc::new(clients),
             consent: Arc::new(consent),
@@ -269,7 +252,7 @@ impl<S: TokenStore> AuthorizationServer<S> {
         self.with(|config| config.binding = Some(Arc::new(read)))
     }
 
-    /// With another proof of TLS than the request itself.
+    /// With another proof of TLS than a [`Connection`](super::Connection) in each request.
     #[must_use]
     pub fn with_https(self, https: Https) -> Self {
         self.with(|config| config.https = https)
@@ -281,7 +264,8 @@ impl<S: TokenStore> AuthorizationServer<S> {
         self.with(|config| config.cors = cors)
     }
 
-    /// With `report` told of every fault behind a 503.
+    /// With a call of `report` for every fault of the server behind a 503 or a `server_error`. Each is in the audit log of the issuer as
+    /// well, as [`Action::Fault`]; the error has the details.
     #[must_use]
     pub fn with_fault_report(self, report: impl Fn(&Error) + Send + Sync + 'static) -> Self {
         self.with(|config| config.on_fault = Some(Arc::new(report)))
@@ -319,7 +303,7 @@ impl<S: TokenStore> AuthorizationServer<S> {
         let place = endpoint.place();
         let mut reply = self.dispatch(endpoint, parts, body).await.unwrap_or_else(|refusal| {
             if let Refusal::Fault(fault) = &refusal {
-                self.report(fault);
+                self.report(fault, None, None);
             }
             if let (Some(place), Some(Cause { reason, client_id })) = (place, refusal.cause()) {
                 self.refused(place, reason, AuditEvent { client_id, ..self.event() });
@@ -365,7 +349,7 @@ impl<S: TokenStore> AuthorizationServer<S> {
     /// Have the registry count the lifetime of `client` from now. A fault costs the client nothing: its next use is noted as well.
     pub(super) async fn note_use(&self, client: &RegisteredClient) {
         if let Err(fault) = self.config.clients.used(client).await {
-            self.report(&fault.into());
+            self.report(&fault.into(), Some(client.id()), None);
         }
     }
 
@@ -378,10 +362,19 @@ impl<S: TokenStore> AuthorizationServer<S> {
         self.issuer.report(event.because(reason).refused_by(place));
     }
 
-    pub(super) fn report(&self, fault: &Error) {
+    /// Report a fault behind the answer to a client, as far as the client and the subject are known.
+    pub(super) fn report(&self, fault: &Error, client_id: Option<&str>, subject: Option<&str>) {
+        self.issuer.report_fault(fault, client_id, subject);
         if let Some(report) = &self.config.on_fault {
             report(fault);
         }
+    }
+}
+
+impl<S: TokenStore> TokenIssuer<S> {
+    pub(super) fn report_fault(&self, fault: &Error, client_id: Option<&str>, subject: Option<&str>) {
+        let event = AuditEvent::new(self.clock.now(), Action::Fault).because(Reason::Fault(fault.kind()));
+        self.report(AuditEvent { client_id: client_id.map(Arc::from), subject: subject.map(Arc::from), ..event });
     }
 }
 

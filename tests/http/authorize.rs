@@ -2,7 +2,7 @@
 
 use axum::body::Body;
 use mcp_token_lifecycle::http::*;
-use mcp_token_lifecycle::{BoxFuture, Expectation, Resource};
+use mcp_token_lifecycle::{Action, BoxFuture, ErrorKind, Expectation, Reason, Resource};
 
 use crate::site::*;
 use crate::support::{Fault, Op, VERIFIER};
@@ -11,6 +11,15 @@ async fn decide(site: &Site, changes: &[(&str, &str)], form_fields: &[(&str, &st
     let request = site.request("POST", &site.authorize_path(changes));
     let request = request.header("content-type", "application/x-www-form-urlencoded");
     send(request.body(Body::from(form(form_fields))).unwrap()).await
+}
+
+/// The client and the reason of the one fault in the audit log.
+#[track_caller]
+fn fault(site: &Site) -> (Option<String>, Reason) {
+    let mut events = site.audit();
+    events.retain(|event| event.action == Action::Fault);
+    let [event] = &events[..] else { panic!("one fault: {events:?}") };
+    (event.client_id.as_deref().map(str::to_owned), event.reason.unwrap())
 }
 
 /// The error that the client is told, along with all that has to go with it.
@@ -254,6 +263,60 @@ async fn a_grant_that_cannot_be_made_is_the_servers_error_and_a_redirect() {
     let request = site.request("GET", &site.authorize_path(&[])).header("cookie", format!("user={}", "x".repeat(3000)));
     let answer = send(request.body(Body::empty()).unwrap()).await;
     assert_eq!(told(&answer, &site), "server_error");
+    assert_eq!((fault(&site), site.faults()), ((Some(CLIENT.into()), Reason::Fault(ErrorKind::Grant)), 1));
+}
+
+#[tokio::test]
+async fn a_login_that_could_only_fail_is_refused_before_the_user_is_asked() {
+    let id = "c".repeat(2000);
+    let site = Site::open_with(|server| {
+        let client = RegisteredClient::public(id.clone(), ClientMetadata::new([CALLBACK]).unwrap());
+        let resource = ProtectedResource::new("http://localhost/mcp", "notes:read").unwrap();
+        let (issuer, clients) = (server.issuer().clone(), MemoryClients::new().with(client));
+        AuthorizationServer::new("http://localhost", issuer, resource, clients, Pages)
+            .unwrap()
+            .with_https(Https::Loopback)
+    })
+    .await;
+    let answer = site.get(&site.authorize_path(&[("client_id", &id)])).await;
+    assert_eq!(answer.sent_back("error"), "server_error");
+    assert_eq!(fault(&site), (Some(id), Reason::Fault(ErrorKind::Grant)));
+}
+
+#[tokio::test]
+async fn a_resource_with_all_the_scopes_that_it_can_have_lets_its_users_in() {
+    // 8 bytes and a space each, up to the last byte but 8 of what a resource may have.
+    let here = "http://localhost/mcp";
+    let scopes: Vec<_> = (0..(ProtectedResource::MAX_BYTES - here.len() + 1) / 9).map(|n| format!("s{n:07}")).collect();
+    assert!(scopes.len() > 100);
+    let site = Site::open_with(|server| {
+        let resource = ProtectedResource::new(here, &scopes.join(" ")).unwrap();
+        let (issuer, clients) = (server.issuer().clone(), MemoryClients::new().with(client()));
+        AuthorizationServer::new("http://localhost", issuer, resource, clients, Pages)
+            .unwrap()
+            .with_https(Https::Loopback)
+    })
+    .await;
+    let cookie = format!("user={}", "u".repeat(256));
+    let request = site.request("GET", &site.authorize_path(&[])).header("cookie", cookie);
+    let code = send(request.body(Body::empty()).unwrap()).await.sent_back("code");
+    assert_eq!(site.redeem(&code).await.tokens().all["scope"], scopes.join(" "));
+}
+
+#[tokio::test]
+async fn the_debug_output_of_an_answer_shows_no_code_and_no_cookie() {
+    let site = Site::open().await;
+    let request = site.request("GET", &site.authorize_path(&[])).header("cookie", "user=user-1");
+    let (parts, ()) = request.body(()).unwrap().into_parts();
+    let reply = site.server.handle(&parts, &[]).await;
+    let location = reply.headers()["location"].to_str().unwrap();
+    let code = location.split("code=").nth(1).unwrap().split('&').next().unwrap();
+    assert!(code.starts_with("mcpac_"));
+    let shown = format!("{reply:?}");
+    assert!(!shown.contains(code) && !shown.contains("mcpac_") && !shown.contains("af0ifjsldkj"), "{shown}");
+    let page = || axum::http::Response::builder().header("set-cookie", "session=s3cret");
+    let page = ConsentDecision::Show(page().body(ResponseBody::default()).unwrap());
+    assert!(!format!("{page:?}").contains("s3cret"));
 }
 
 #[tokio::test]
@@ -263,7 +326,9 @@ async fn trouble_with_the_store_is_503_before_the_client_is_known_and_a_redirect
     site.authorize(&[("client_id", "mcpc_whoever")]).await.assert_unavailable();
     site.store.heal();
     site.store.fail_every(Op::Commit, Fault::Unavailable);
+    assert_eq!(fault(&site), (None, Reason::Fault(ErrorKind::StoreUnavailable)));
     assert_eq!(told(&site.authorize(&[]).await, &site), "temporarily_unavailable");
+    assert_eq!(fault(&site), (Some(CLIENT.into()), Reason::Fault(ErrorKind::StoreUnavailable)));
     assert_eq!(site.faults(), 2);
 }
 

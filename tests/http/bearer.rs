@@ -3,7 +3,7 @@
 use axum::body::Body;
 use axum::http::{Request, Response};
 use mcp_token_lifecycle::http::*;
-use mcp_token_lifecycle::{AccessClaims, AccessVerifier, Binding, Clock, SystemClock};
+use mcp_token_lifecycle::{AccessClaims, AccessVerifier, Action, Binding, Clock, ErrorKind, Reason, SystemClock};
 use tower::{Layer, ServiceExt, service_fn};
 
 use crate::site::*;
@@ -206,6 +206,9 @@ async fn trouble_with_the_store_is_503_and_no_challenge() {
     let answer = site.call("/mcp", &tokens.access).await;
     answer.assert_unavailable();
     assert_eq!((answer.header("www-authenticate"), site.faults(), site.reached()), ("", 1, 0));
+    let told = site.audit().pop().unwrap();
+    let unavailable = Reason::Fault(ErrorKind::StoreUnavailable);
+    assert_eq!((told.action, told.reason), (Action::Fault, Some(unavailable)));
     assert_eq!(site.call("/mcp", "garbage").await.status, 401, "what needs no store does not wait for it");
     assert_eq!(site.call("/offline", &tokens.access).await.status, 200);
 }
@@ -217,6 +220,7 @@ async fn a_server_with_the_access_keys_alone_checks_as_well() {
     let tokens = site.login_for("notes:read").await;
     let resource = ProtectedResource::new(&format!("{}/mcp", site.origin), "notes:read").unwrap();
     let layer = BearerLayer::offline(AccessVerifier::new(keyring().access_keys()), resource);
+    let layer = layer.with_https(Https::Loopback);
     let service = layer.layer(service_fn(|request: Request<Body>| async move {
         let subject = request.extensions().get::<AccessClaims>().unwrap().subject().to_owned();
         Ok::<_, std::convert::Infallible>(Response::new(Body::from(subject)))

@@ -107,7 +107,9 @@ async fn basic_credentials_are_decoded_as_the_form_that_they_are() {
         let client = RegisteredClient::confidential(id, &ClientSecret::from_text(secret), metadata);
         let resource = ProtectedResource::new("http://localhost/mcp", "notes:read").unwrap();
         let clients = MemoryClients::new().with(client);
-        AuthorizationServer::new("http://localhost", server.issuer().clone(), resource, clients, Pages).unwrap()
+        AuthorizationServer::new("http://localhost", server.issuer().clone(), resource, clients, Pages)
+            .unwrap()
+            .with_https(Https::Loopback)
     })
     .await;
     let pairs = [("grant_type", "refresh_token"), ("refresh_token", "unknown")];

@@ -42,7 +42,7 @@ async fn site_of(clients: impl ClientRegistry + 'static, change: impl FnOnce(Ser
     Site::open_with(|server| {
         let resource = ProtectedResource::new("http://localhost/mcp", "notes:read").unwrap();
         let server = AuthorizationServer::new("http://localhost", server.issuer().clone(), resource, clients, Pages);
-        change(server.unwrap().with_client_documents())
+        change(server.unwrap().with_client_documents().with_https(Https::Loopback))
     })
     .await
 }
@@ -114,7 +114,8 @@ fn a_document_is_refused_for_what_is_wrong_with_it() {
         ("{".into(), DocumentError::Metadata(MetadataError::Malformed)),
         (without("client_name"), DocumentError::NoName),
         (with("client_name", json!("")), DocumentError::NoName),
-        (with("client_name", json!("x".repeat(129))), DocumentError::Metadata(MetadataError::Name)),
+        (with("client_name", json!("\u{202E}\u{200B}")), DocumentError::NoName),
+        (with("client_name", json!("two\nlines")), DocumentError::Metadata(MetadataError::Name)),
         (with("token_endpoint_auth_method", json!("client_secret_basic")), DocumentError::Secret),
         (with("token_endpoint_auth_method", json!("client_secret_post")), DocumentError::Secret),
         (
@@ -135,6 +136,38 @@ fn a_document_is_refused_for_what_is_wrong_with_it() {
 }
 
 #[test]
+fn a_client_id_with_a_public_name_and_a_plain_path_is_an_address_of_a_document() {
+    for id in [
+        ID,
+        "https://client.example:8443/client.json",
+        "https://a-b.xn--bcher-kva.example/client",
+        "https://client.example/a//b/",
+        "https://client.example/%C3%A9/a%20b",
+        "https://client.example/...",
+        "https://client.example/.well-known/oauth-client",
+        "https://localhost.client.example/a",
+        "https://internal.client.example/a",
+        "https://1.2.3.client.example/a",
+    ] {
+        let mut document = document();
+        document["client_id"] = id.into();
+        assert!(RegisteredClient::from_document(id, document.to_string().as_bytes()).is_ok(), "{id}");
+    }
+    let long = format!("https://client.example/{}", "a".repeat(512));
+    assert!(matches!(RegisteredClient::from_document(&long, b"{}"), Err(DocumentError::Address)));
+}
+
+#[tokio::test]
+async fn an_address_that_is_not_public_never_reaches_the_fetcher() {
+    let (site, web) = open().await;
+    *web.0.lock().unwrap() = Err("it was fetched");
+    for id in ["https://localhost/a", "https://client.example/a/%2e%2e/b", "https://2130706433/a", "https://[::1]/a"] {
+        assert_eq!(site.authorize(&[("client_id", id)]).await.refusal(), (400, "invalid_request".into()), "{id}");
+    }
+    site.authorize(&[("client_id", ID)]).await.assert_unavailable();
+}
+
+#[test]
 fn a_client_id_that_is_no_address_of_a_document_is_refused() {
     for id in [
         "http://client.example/client.json",
@@ -146,6 +179,50 @@ fn a_client_id_that_is_no_address_of_a_document_is_refused() {
         "https://user@client.example/a",
         "https://client.example/a/../b",
         "https://client.example/./b",
+        "https://client.example/a/%2e%2e/b",
+        "https://client.example/a/%2E%2e/b",
+        "https://client.example/a/.%2e/b",
+        "https://client.example/a/%2e/b",
+        "https://client.example/%2e%2e%2fb",
+        "https://client.example/a%2fb",
+        "https://client.example/a%5C..%5Cb",
+        "https://client.example/a/%252e%252e/b",
+        "https://client.example/a/..;x/b",
+        "https://client.example/a/..%3bx/b",
+        "https://client.example/%61",
+        "https://client.example/%0a",
+        "https://client.example/%zz",
+        "https://client.example/%",
+        "https://127.0.0.1/a",
+        "https://127.1/a",
+        "https://127.0.0.1./a",
+        "https://2130706433/a",
+        "https://0x7f000001/a",
+        "https://0X7F.1/a",
+        "https://0177.0.0.1/a",
+        "https://10.0.0.1:8443/a",
+        "https://169.254.169.254/latest",
+        "https://1.2.3.0x/a",
+        "https://a.123/b",
+        "https://[::1]/a",
+        "https://[::ffff:127.0.0.1]/a",
+        "https://[fe80::1]:443/a",
+        "https://localhost/a",
+        "https://LOCALHOST:8443/a",
+        "https://localhost./a",
+        "https://app.localhost/a",
+        "https://app.LocalHost/a",
+        "https://printer.local/a",
+        "https://metadata.google.internal/a",
+        "https://router.home.arpa/a",
+        "https://db.corp/a",
+        "https://intranet/a",
+        "https://client.example./a",
+        "https://client..example/a",
+        "https://.client.example/a",
+        "https://-client.example/a",
+        "https://client.example@127.0.0.1/a",
+        "https://client.example:/a",
         "HTTPS://client.example/a",
         "client-1",
         "",

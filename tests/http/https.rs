@@ -1,7 +1,12 @@
 //! No token over plain HTTP.
 
+use std::convert::Infallible;
+use std::num::NonZero;
+
 use axum::body::Body;
-use mcp_token_lifecycle::http::Https;
+use axum::http::{Request, Response};
+use mcp_token_lifecycle::http::{Connection, Https, ProxyHeader, TrustedProxies};
+use tower::{Layer, ServiceExt, service_fn};
 
 use crate::site::*;
 
@@ -56,15 +61,96 @@ async fn the_refusal_says_why_and_every_endpoint_gives_it() {
     assert_eq!(site.reached(), 0);
 }
 
+/// Whether a request with this connection gets to an endpoint and to a protected service.
+async fn is_let_in(
+    site: &Site,
+    https: Https,
+    connection: Option<Connection>,
+    uri: &str,
+    headers: &[(&str, &str)],
+) -> bool {
+    let server = site.server.clone().with_https(https);
+    let request = || {
+        let request = headers.iter().fold(Request::get(uri), |request, (name, value)| request.header(*name, *value));
+        let mut request = request.body(Body::empty()).unwrap();
+        connection.map(|connection| request.extensions_mut().insert(connection));
+        request
+    };
+    let inner = service_fn(|_: Request<Body>| async { Ok::<_, Infallible>(Response::new(Body::empty())) });
+    let (parts, _) = request().into_parts();
+    let endpoint = server.handle(&parts, &[]).await.status().as_u16();
+    let service = server.bearer().layer(inner).oneshot(request()).await.unwrap().status().as_u16();
+    match [endpoint, service] {
+        REACHED => true,
+        REFUSED => false,
+        other => panic!("{other:?}"),
+    }
+}
+
+const PATH: &str = "/.well-known/oauth-authorization-server";
+const LOCAL: (&str, &str) = ("host", "localhost");
+const PUBLIC: (&str, &str) = ("host", "mcp.example.com");
+
+fn plain(peer: &str) -> Option<Connection> {
+    Some(Connection::plain(peer.parse().unwrap()))
+}
+
 #[tokio::test]
-async fn http_2_says_https_in_the_request_itself() {
+async fn https_require_believes_nothing_that_the_client_writes() {
     let site = Site::open().await;
-    for (uri, status) in [
-        ("https://mcp.example.com/.well-known/oauth-authorization-server", 200),
-        ("http://mcp.example.com/.well-known/oauth-authorization-server", 400),
-    ] {
-        let (parts, ()) = axum::http::Request::get(uri).body(()).unwrap().into_parts();
-        assert_eq!(site.server.handle(&parts, &[]).await.status(), status, "{uri}");
+    let absolute =
+        ["https://mcp.example.com", "https://localhost", "http://localhost"].map(|host| format!("{host}{PATH}"));
+    for connection in [None, plain("203.0.113.9:4000"), plain("10.0.0.1:4000"), plain("[2001:db8::1]:4000")] {
+        for uri in absolute.iter().map(String::as_str).chain([PATH]) {
+            for headers in
+                [&[][..], &[LOCAL], &[PUBLIC], &[LOCAL, ("x-forwarded-proto", "https"), ("forwarded", "proto=https")]]
+            {
+                assert!(
+                    !is_let_in(&site, Https::Require, connection, uri, headers).await,
+                    "{connection:?} {uri} {headers:?}"
+                );
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn https_require_takes_tls_and_loopback_peers_that_name_a_loopback_host() {
+    let site = Site::open().await;
+    let tls = Some(Connection::tls("203.0.113.9:4000".parse().unwrap()));
+    assert!(is_let_in(&site, Https::Require, tls, PATH, &[PUBLIC]).await);
+    for peer in ["127.0.0.1:4000", "127.9.9.9:1", "[::1]:4000", "[::ffff:127.0.0.1]:4000"] {
+        assert!(is_let_in(&site, Https::Require, plain(peer), PATH, &[LOCAL]).await, "{peer}");
+        assert!(is_let_in(&site, Https::Require, plain(peer), &format!("http://[::1]:80{PATH}"), &[]).await, "{peer}");
+        for (uri, headers) in [
+            (PATH.to_owned(), &[PUBLIC][..]),
+            (PATH.to_owned(), &[]),
+            (PATH.to_owned(), &[LOCAL, LOCAL]),
+            (PATH.to_owned(), &[("host", "evil.example@localhost")]),
+            (format!("http://mcp.example.com{PATH}"), &[LOCAL]),
+            (format!("http://localhost{PATH}"), &[PUBLIC]),
+        ] {
+            assert!(!is_let_in(&site, Https::Require, plain(peer), &uri, headers).await, "{uri} {headers:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn https_loopback_refuses_a_peer_that_is_known_to_be_elsewhere() {
+    let site = Site::open().await;
+    for (connection, expected) in [(None, true), (plain("127.0.0.1:1"), true), (plain("203.0.113.9:1"), false)] {
+        assert_eq!(is_let_in(&site, Https::Loopback, connection, PATH, &[LOCAL]).await, expected, "{connection:?}");
+        assert!(!is_let_in(&site, Https::Loopback, connection, PATH, &[PUBLIC]).await, "a name of the client's choice");
+    }
+}
+
+#[test]
+fn https_for_listener_is_loopback_for_loopback_addresses_alone() {
+    for address in ["127.0.0.1:0", "127.1.2.3:80", "[::1]:8000", "[::ffff:127.0.0.1]:1"] {
+        assert_eq!(Https::for_listener(address.parse().unwrap()), Https::Loopback, "{address}");
+    }
+    for address in ["0.0.0.0:80", "[::]:80", "10.0.0.1:80", "203.0.113.9:443", "[fe80::1]:1"] {
+        assert_eq!(Https::for_listener(address.parse().unwrap()), Https::Require, "{address}");
     }
 }
 
@@ -72,22 +158,84 @@ async fn http_2_says_https_in_the_request_itself() {
 async fn a_trusted_proxy_has_the_last_word() {
     let site = Site::open_with(|server| server.with_https(Https::TrustProxy)).await;
     let host = ("host", "mcp.example.com");
-    assert_eq!(statuses(&site, &[host, ("x-forwarded-proto", "https")]).await, REACHED);
-    assert_eq!(statuses(&site, &[host, ("x-forwarded-proto", "HTTPS")]).await, REACHED);
+    let said = |text: &'static str| ("x-forwarded-proto", text);
+    for headers in [
+        &[host, said("https")][..],
+        &[host, said("HTTPS")],
+        &[host, said("https,https")],
+        &[host, said("https, https")],
+        &[host, said("http, https")],
+        &[host, said("https"), said("https")],
+        &[host, said("http"), said("https")],
+        &[host, said("\"http\", https")],
+    ] {
+        assert_eq!(statuses(&site, headers).await, REACHED, "{headers:?}");
+    }
     let local = ("host", "localhost");
     for headers in [
         &[host][..],
-        &[host, ("x-forwarded-proto", "http")],
-        &[host, ("x-forwarded-proto", "")],
-        &[host, ("x-forwarded-proto", "https, http")],
-        &[host, ("x-forwarded-proto", "https"), ("x-forwarded-proto", "https")],
+        &[host, said("http")],
+        &[host, said("")],
+        &[host, said("https, http")],
+        &[host, said("https,")],
+        &[host, said("https"), said("http")],
+        &[host, said("https"), said("")],
+        &[host, said("https http")],
+        &[host, said("\", https")],
         &[host, ("forwarded", "proto=https")],
         // A proxy that puts the name of its upstream there, and takes in plain HTTP.
         &[local],
-        &[local, ("x-forwarded-proto", "http")],
+        &[local, said("http")],
     ] {
         assert_eq!(statuses(&site, headers).await, REFUSED, "{headers:?}");
     }
+}
+
+#[tokio::test]
+async fn trusted_proxies_go_by_the_entry_of_the_outermost() {
+    let site = Site::open().await;
+    let two = NonZero::new(2).unwrap();
+    let proxies = TrustedProxies::new(ProxyHeader::XForwardedProto).with_hops(two);
+    for (said, expected) in [
+        ("https, http", true),
+        ("https, https", true),
+        ("http, https, http", true),
+        ("http, http", false),
+        ("https, http, https", false),
+        ("https, http, http", false),
+        ("https", false),
+        ("", false),
+    ] {
+        let headers = [PUBLIC, ("x-forwarded-proto", said)];
+        assert_eq!(is_let_in(&site, Https::TrustProxies(proxies), None, PATH, &headers).await, expected, "{said}");
+    }
+}
+
+#[tokio::test]
+async fn trusted_proxies_may_use_the_forwarded_header_and_then_it_alone() {
+    let site = Site::open().await;
+    let https = Https::TrustProxies(TrustedProxies::new(ProxyHeader::Forwarded));
+    for (said, expected) in [
+        (&["proto=https"][..], true),
+        (&["for=192.0.2.60;Proto=HTTPS;by=203.0.113.43"], true),
+        (&["for=\"[2001:db8::1]:4711\"; proto=\"https\""], true),
+        (&["proto=http, for=\"a,b;proto=http\";proto=https"], true),
+        (&["proto=http", "proto=https"], true),
+        (&["for=192.0.2.60"], false),
+        (&["proto=https, for=192.0.2.60"], false),
+        (&["proto=https, proto=http"], false),
+        (&["proto=https", "proto=http"], false),
+        (&["proto=https;proto=http"], false),
+        (&["proto=https;x=\", for=192.0.2.60;proto=http"], false),
+        (&["proto=https;x=\"\\\", for=192.0.2.60;proto=http"], false),
+        (&["for=\"proto=https\""], false),
+        (&[""], false),
+    ] {
+        let mut headers = vec![PUBLIC, ("x-forwarded-proto", "https")];
+        headers.extend(said.iter().map(|said| ("forwarded", *said)));
+        assert_eq!(is_let_in(&site, https, None, PATH, &headers).await, expected, "{said:?}");
+    }
+    assert!(!is_let_in(&site, https, None, PATH, &[PUBLIC, ("x-forwarded-proto", "https")]).await);
 }
 
 #[tokio::test]

@@ -91,7 +91,6 @@ async fn metadata_that_cannot_be_honoured_is_refused() {
         ("response_types", json!(["token"])),
         ("token_endpoint_auth_method", json!("private_key_jwt")),
         ("token_endpoint_auth_method", json!(7)),
-        ("client_name", json!("x".repeat(129))),
         ("client_name", json!("two\nlines")),
         ("redirect_uris", json!(WEB_CALLBACK)),
     ] {
@@ -109,6 +108,24 @@ async fn metadata_that_cannot_be_honoured_is_refused() {
     let form = site.post("/register", &[("redirect_uris", WEB_CALLBACK)]).await;
     assert_eq!(form.refusal(), (415, "invalid_request".into()));
     assert_eq!(site.store.journal().len(), 0, "nothing is kept of what was refused");
+}
+
+#[tokio::test]
+async fn a_registered_name_has_nothing_in_it_that_cannot_be_seen() {
+    let site = Site::open().await;
+    for (asked, registered) in [
+        ("Note\u{202E}koob\u{202C}", "Notekoob"),
+        ("No\u{200B}te\u{FEFF}book\u{E0041}", "Notebook"),
+        ("  Note\u{2028}\u{3000}book ", "Note book"),
+        (&"帳".repeat(43), &"帳".repeat(43)),
+        (&"帳".repeat(300), &"帳".repeat(128)),
+    ] {
+        let body = register(&site, json!({ "redirect_uris": [WEB_CALLBACK], "client_name": asked })).await.json();
+        assert_eq!(body["client_name"], registered);
+    }
+    let body =
+        register(&site, json!({ "redirect_uris": [WEB_CALLBACK], "client_name": "\u{2066}\u{3164}" })).await.json();
+    assert!(body["client_id"].is_string() && body.get("client_name").is_none(), "nothing of it can be seen");
 }
 
 #[tokio::test]

@@ -12,7 +12,7 @@ use axum::http::request::Parts;
 use axum::http::{HeaderMap, Request, Response};
 use hyper_util::rt::TokioIo;
 use mcp_token_lifecycle::http::*;
-use mcp_token_lifecycle::{AccessClaims, BoxFuture, MemoryStore, RotationPolicy, Scope, TokenIssuer};
+use mcp_token_lifecycle::{AccessClaims, AuditEvent, BoxFuture, MemoryStore, RotationPolicy, Scope, TokenIssuer};
 use serde_json::{Value, json};
 use tokio::net::{TcpListener, TcpStream};
 use tower::{Layer, service_fn};
@@ -64,6 +64,7 @@ impl Site {
         let clients = StoredClients::new(Arc::clone(&issuer)).with(client()).with(web_client()).with(guard());
         let server = AuthorizationServer::new(&origin, issuer, mcp, clients, Pages)
             .unwrap()
+            .with_https(Https::Loopback)
             .with_registration(|parts, _| !parts.headers.contains_key("x-unwanted"))
             .with_introspection(GUARD, resource)
             .with_fault_report(move |fault| report.lock().unwrap().push(fault.to_string()));
@@ -81,6 +82,11 @@ impl Site {
     /// How many requests have got to a protected service since the last call.
     pub fn reached(&self) -> usize {
         self.reached.swap(0, Ordering::SeqCst)
+    }
+
+    /// The audit events since the last call.
+    pub fn audit(&self) -> Vec<AuditEvent> {
+        self.audit.take()
     }
 
     /// The faults that were reported since the last call.

@@ -1,7 +1,10 @@
 //! More scopes where certain tools are called (MCP "Scope Challenge Handling").
 
 use axum::body::Body;
+use axum::http::{Request, Response};
+use mcp_token_lifecycle::http::ToolScopeLayer;
 use serde_json::json;
+use tower::{Layer, ServiceExt, service_fn};
 
 use crate::site::*;
 
@@ -115,6 +118,14 @@ async fn a_message_that_another_reader_might_read_otherwise_is_400() {
         DELETE[..DELETE.len() - 1].into(),
         "\"tools/call\"".into(),
         "[".repeat(200),
+        DELETE.replace("\"method\"", "\"METHOD\""),
+        DELETE.replace("\"method\"", "\"m\\u0065thod\":\"tools/list\",\"method\""),
+        DELETE.replace("\"name\"", "\"n\\u0061me\":\"read_note\",\"name\""),
+        DELETE.replace("\"params\"", "\"p\\u0061rams\":{\"name\":\"read_note\"},\"params\""),
+        DELETE.replace("delete_note", "\\ud83e"),
+        DELETE.replace("delete_note\"", &format!("read_note\",\"arguments\":{}1{}", "[".repeat(130), "]".repeat(130))),
+        DELETE.replace("delete_note\"", "read_note\",\"arguments\":{\"a\":01}"),
+        DELETE.replace("delete_note\"", "read_note\",\"arguments\":\"\u{1}\""),
     ] {
         let refused = message(&site, "POST", &token, body.clone()).await;
         assert_eq!(refused.refusal(), (400, "invalid_request".into()), "{body}");
@@ -122,6 +133,46 @@ async fn a_message_that_another_reader_might_read_otherwise_is_400() {
     let utf16: Vec<u8> = DELETE.encode_utf16().flat_map(u16::to_be_bytes).collect();
     assert_eq!(message(&site, "POST", &token, utf16).await.status, 400);
     assert_eq!(site.reached(), 0);
+}
+
+#[tokio::test]
+async fn a_batch_of_more_than_128_messages_is_400() {
+    let site = Site::open().await;
+    let token = site.login_for("notes:read").await.access;
+    let batch = |count: usize| format!("[{}]", vec!["{}"; count].join(","));
+    assert_eq!(message(&site, "POST", &token, batch(128)).await.status, 200);
+    assert_eq!(message(&site, "POST", &token, batch(129)).await.refusal(), (400, "invalid_request".into()));
+    let hidden = batch(128).replace("{}]", &format!("{{}},{DELETE}]"));
+    assert_eq!(message(&site, "POST", &token, hidden).await.status, 400);
+}
+
+#[tokio::test]
+async fn where_unlisted_tools_are_refused_only_listed_ones_are_called() {
+    let site = Site::open().await;
+    let token = site.login_for("notes:read").await.access;
+    let bearer = site.server.bearer_live().require_scope("notes:read").unwrap();
+    let tools = bearer.tools([("read_note", ""), ("delete_note", "notes:write")]).unwrap();
+    let inner =
+        service_fn(|_: Request<Body>| async { Ok::<_, std::convert::Infallible>(Response::new(Body::empty())) });
+    let call = async |layer: &ToolScopeLayer, body: &str| {
+        let request = site.request("POST", "/").header("authorization", format!("Bearer {token}"));
+        let request = request.body(Body::from(body.to_owned())).unwrap();
+        let answer = bearer.layer(layer.layer(inner)).oneshot(request).await.unwrap();
+        (answer.status().as_u16(), answer.headers().contains_key("www-authenticate"))
+    };
+    let unlisted = READ.replace("read_note", "drop_all");
+    let long = READ.replace("read_note", &"n".repeat(1000));
+    for body in [&unlisted, &long, &format!("[{READ},{unlisted}]"), &READ.replace("read_note", "Read_note")] {
+        assert_eq!(call(&tools, body).await, (200, false), "{body:.100}");
+        assert_eq!(call(&tools.clone().with_unlisted_refused(), body).await, (403, false), "{body:.100}");
+    }
+    let too_long = READ.replace("read_note", &"n".repeat(1025));
+    assert_eq!(call(&tools, &too_long).await, (400, false), "no name of a tool");
+    let strict = tools.with_unlisted_refused();
+    assert_eq!(call(&strict, READ).await, (200, false));
+    assert_eq!(call(&strict, &READ.replace("read_note", "re\\u0061d_note")).await, (200, false));
+    assert_eq!(call(&strict, DELETE).await, (403, true), "a scope would help");
+    assert_eq!(call(&strict, r#"{"jsonrpc":"2.0","id":1,"method":"tools/list"}"#).await, (200, false));
 }
 
 #[tokio::test]

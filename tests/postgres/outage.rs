@@ -65,7 +65,7 @@ fn without_a_server_nothing_was_written() {
         let _ = store.commit(record(2)).await;
         assert!(matches!(store.commit(record(2)).await, Err(StoreError::Unavailable(_))));
         assert!(matches!(store.get(record(1).key).await, Err(StoreError::Unavailable(_))));
-        assert!(matches!(PostgresStore::connect(&url).await, Err(PostgresError::Connect(_))));
+        assert!(matches!(PostgresStore::connect(&url).await, Err(PostgresError::Connect { .. })));
     });
 }
 

@@ -1,5 +1,7 @@
 //! How a request presents a token: in one `Authorization` header, and nowhere else (OAuth 2.1 §5.1.1, RFC 6750 §2.1).
 
+use std::fmt;
+
 use http::HeaderMap;
 use http::header::AUTHORIZATION;
 
@@ -9,7 +11,7 @@ use crate::response::TokenType;
 const MAX_TOKEN: usize = 8 * 1024;
 
 /// What a request presents.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(PartialEq, Eq)]
 pub(super) enum Credentials<'a> {
     /// Nothing, or something of another scheme. A token in the query alone is nothing: it is not looked at.
     None,
@@ -43,6 +45,18 @@ impl<'a> Credentials<'a> {
         match std::str::from_utf8(rest.trim_ascii_start()) {
             Ok(token) if is_token(token) => Self::Token(scheme, token),
             _ => Self::Malformed,
+        }
+    }
+}
+
+/// Shows the scheme and not the token.
+impl fmt::Debug for Credentials<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::None => f.write_str("None"),
+            Self::Token(scheme, _) => write!(f, "Token({scheme:?}, ..)"),
+            Self::Malformed => f.write_str("Malformed"),
+            Self::Misplaced => f.write_str("Misplaced"),
         }
     }
 }

@@ -225,7 +225,10 @@ impl Guard {
         });
     }
 
+    /// Report a fault to the audit, and to the application.
     pub(super) fn report_fault(&self, fault: &Error) {
+        let event = AuditEvent::new(self.clock.now(), Action::Fault).because(Reason::Fault(fault.kind()));
+        self.audit.record(&event);
         if let Some(report) = &self.on_fault {
             report(fault);
         }

@@ -22,13 +22,14 @@ use super::watch::{Following, TokenWatch, tokio_sleep};
 use crate::audit::{AuditSink, NoAudit, Reason};
 use crate::claims::{AccessClaims, Names};
 use crate::client::Binding;
-use crate::grant::{GrantError, Scope};
+use crate::grant::Scope;
 use crate::http::body::{MAX_MESSAGE, poll_discard};
 use crate::http::cors::{Cors, CrossOrigin};
 use crate::http::https::Https;
 use crate::http::reply::Reply;
-use crate::http::resource::ProtectedResource;
-use crate::http::server::{AuthorizationServer, SiteError};
+use crate::http::resource::{ProtectedResource, optional_scopes, union};
+use crate::http::server::AuthorizationServer;
+use crate::http::site_error::SiteError;
 use crate::issuer::TokenIssuer;
 use crate::master_key::MasterKey;
 use crate::store::{BoxFuture, TokenStore};
@@ -52,7 +53,7 @@ const EXPOSED: HeaderValue =
 /// | without a scope that is needed | 403 `insufficient_scope`, with all that are |
 /// | with two `Authorization` headers, or a token in the header and in the query | 400 `invalid_request` |
 /// | a preflight (`OPTIONS` with `Access-Control-Request-Method`) | 204 with what [`Cors`] allows |
-/// | over plain HTTP, unless on a loopback host | 400 |
+/// | over plain HTTP, as far as [`Https`] can tell | 400 |
 /// | that upgrades the connection, unless [`with_upgrades`](Self::with_upgrades) | 501, or what the service answers to it without `Upgrade` |
 /// | in the MCP session of another subject or client | 404 |
 /// | while the store does not answer (live check) | 503 with `Retry-After` |
@@ -168,13 +169,13 @@ impl BearerLayer {
     ///
     /// # Errors
     ///
-    /// [`GrantError::Scope`].
-    pub fn require_scope(self, scope: &str) -> Result<Self, GrantError> {
-        let required = Scope::parse(&format!("{} {scope}", self.guard.required))?;
-        Ok(self.with(|guard| guard.required = required))
+    /// [`SiteError::Scope`].
+    pub fn require_scope(self, scope: &str) -> Result<Self, SiteError> {
+        let more = optional_scopes(|| "a required scope".to_owned(), scope)?;
+        Ok(self.with(|guard| guard.required = union(&guard.required, &more)))
     }
 
-    /// With another proof of TLS than the request itself.
+    /// With another proof of TLS than a [`Connection`](crate::http::Connection) in each request.
     #[must_use]
     pub fn with_https(self, https: Https) -> Self {
         self.with(|guard| guard.https = https)
@@ -233,7 +234,7 @@ impl BearerLayer {
     /// [`SiteError::LookInterval`] if it is shorter than a second.
     pub fn with_look_interval(self, interval: Duration) -> Result<Self, SiteError> {
         if interval < Duration::from_secs(1) {
-            return Err(SiteError::LookInterval(interval));
+            return Err(SiteError::LookInterval { found: interval });
         }
         Ok(self.with(|guard| guard.live.iter_mut().for_each(|live| live.interval = interval)))
     }
@@ -258,11 +259,8 @@ impl BearerLayer {
     ///
     /// # Errors
     ///
-    /// [`GrantError::Scope`].
-    pub fn tools<'a>(
-        &self,
-        scopes: impl IntoIterator<Item = (&'a str, &'a str)>,
-    ) -> Result<ToolScopeLayer, GrantError> {
+    /// [`SiteError::Scope`], [`SiteError::ToolTwice`].
+    pub fn tools<'a>(&self, scopes: impl IntoIterator<Item = (&'a str, &'a str)>) -> Result<ToolScopeLayer, SiteError> {
         ToolScopeLayer::new(Arc::clone(&self.guard), scopes)
     }
 }

@@ -1,6 +1,6 @@
 //! More scopes where a certain tool is called: the step-up of the MCP authorization specification ("Scope Challenge Handling").
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::fmt;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -8,34 +8,48 @@ use std::task::{Context, Poll};
 use bytes::Bytes;
 use http::{Request, Response, StatusCode};
 use http_body::Body;
-use serde::Deserialize;
-use serde::de::IgnoredAny;
 use tower_layer::Layer;
 use tower_service::Service;
 
+use super::calls::{Unclear, each_call};
 use super::guard::Guard;
 use super::protected::ProtectedBody;
 use crate::audit::Reason;
 use crate::claims::AccessClaims;
-use crate::grant::{GrantError, Scope};
-use crate::http::body::{MAX_MESSAGE, read};
+use crate::grant::Scope;
+use crate::http::body::{MAX_MESSAGE, read_whole};
 use crate::http::reply::{Refusal, Reply};
+use crate::http::resource::{optional_scopes, union};
+use crate::http::site_error::SiteError;
+use crate::shown::shown;
 use crate::store::BoxFuture;
 use crate::verifier::VerifyError;
 
-/// Asks for more scopes where certain tools are called; made by [`BearerLayer::tools`](super::BearerLayer::tools), and to be put inside that layer.
+/// Asks for more scopes where certain tools are called. [`BearerLayer::tools`](super::BearerLayer::tools) makes it, and its place is
+/// inside that layer.
 ///
-/// Each request body is read up to a limit (4 MiB; beyond it the answer is 413) and looked at as a JSON-RPC message or a batch
-/// of them. What cannot be told for certain is refused with 400, so that nothing gets past that the service behind would read
-/// in another way. A tool that is not named here needs no more than the layer outside asks for.
+/// Each request body is read up to a limit (4 MiB; beyond it the answer is 413) and looked at as a JSON-RPC message or a batch of at
+/// most 128. A message that another reader could understand in another way is refused with 400: a member twice, a member in other
+/// capitals, a value nested deeper than 128 levels.
+///
+/// A tool that is not named here needs no more than the layer outside asks for, unless
+/// [`with_unlisted_refused`](Self::with_unlisted_refused).
+///
+/// # Cost
+///
+/// The body is read once more than the service reads it, in one pass that copies nothing and takes a few milliseconds for each MiB. A
+/// body that comes in one piece is handed on as it is. One that says how long it is takes its length, any other at most twice its
+/// length and 64 KiB.
 #[derive(Clone)]
 pub struct ToolScopeLayer {
     tools: Arc<Tools>,
 }
 
+#[derive(Clone)]
 struct Tools {
     guard: Arc<Guard>,
     scopes: HashMap<String, Scope>,
+    refuses_unlisted: bool,
     limit: usize,
 }
 
@@ -43,19 +57,34 @@ impl ToolScopeLayer {
     pub(super) fn new<'a>(
         guard: Arc<Guard>,
         scopes: impl IntoIterator<Item = (&'a str, &'a str)>,
-    ) -> Result<Self, GrantError> {
-        // The challenge names all that the call needs, what the layer outside asks for included.
-        let needed = |scope: &str| Scope::parse(&format!("{} {scope}", guard.required));
-        let scopes = scopes.into_iter().map(|(tool, scope)| Ok((tool.to_owned(), needed(scope)?)));
-        let scopes = scopes.collect::<Result<_, GrantError>>()?;
-        Ok(Self { tools: Arc::new(Tools { guard, scopes, limit: MAX_MESSAGE }) })
+    ) -> Result<Self, SiteError> {
+        let mut tools = HashMap::new();
+        for (tool, scope) in scopes {
+            let more = optional_scopes(|| format!("the scope of tool {}", shown(tool)), scope)?;
+            // The challenge names all that the call needs, what the layer outside asks for included.
+            if tools.insert(tool.to_owned(), union(&guard.required, &more)).is_some() {
+                return Err(SiteError::ToolTwice { tool: shown(tool) });
+            }
+        }
+        Ok(Self { tools: Arc::new(Tools { guard, scopes: tools, refuses_unlisted: false, limit: MAX_MESSAGE }) })
     }
 
-    /// With another limit, in bytes.
+    fn with(mut self, change: impl FnOnce(&mut Tools)) -> Self {
+        change(Arc::make_mut(&mut self.tools));
+        self
+    }
+
+    /// Read bodies of up to `limit` bytes. The default is 4 MiB, which is what the TypeScript SDK for MCP takes.
     #[must_use]
     pub fn with_limit(self, limit: usize) -> Self {
-        let Tools { guard, scopes, .. } = &*self.tools;
-        Self { tools: Arc::new(Tools { guard: Arc::clone(guard), scopes: scopes.clone(), limit }) }
+        self.with(|tools| tools.limit = limit)
+    }
+
+    /// Refuse a call of a tool that is not named here, with 403 and no challenge, since no scope would help: least privilege. Name a
+    /// tool that needs no scope of its own with the empty scope.
+    #[must_use]
+    pub fn with_unlisted_refused(self) -> Self {
+        self.with(|tools| tools.refuses_unlisted = true)
     }
 }
 
@@ -65,81 +94,30 @@ impl fmt::Debug for ToolScopeLayer {
     }
 }
 
-/// What of a message says which tool it calls. Because of `flatten` it is read from an object alone, never from an array, and
-/// from one that has none of these members twice.
-#[derive(Deserialize)]
-struct Message {
-    method: Option<String>,
-    params: Option<Params>,
-    #[serde(flatten)]
-    others: HashMap<String, IgnoredAny>,
-}
-
-#[derive(Deserialize)]
-#[serde(untagged)]
-enum Params {
-    Call(Call),
-    Other(IgnoredAny),
-}
-
-#[derive(Deserialize)]
-struct Call {
-    name: String,
-    #[serde(flatten)]
-    others: HashMap<String, IgnoredAny>,
-}
-
-#[derive(Deserialize)]
-#[serde(untagged)]
-enum Messages {
-    One(Message),
-    Batch(Vec<Message>),
-}
-
-/// Whether a reader who does not tell capitals from small letters would find one of `names` among `others`.
-fn has_twin(others: &HashMap<String, IgnoredAny>, names: &[&str]) -> bool {
-    others.keys().any(|other| names.contains(&other.to_uppercase().as_str()))
-}
-
-impl Message {
-    /// The tool that it calls, if it calls one.
-    fn tool(&self) -> Result<Option<&str>, Unclear> {
-        if has_twin(&self.others, &["METHOD", "PARAMS"]) {
-            return Err(Unclear);
-        }
-        match (self.method.as_deref(), &self.params) {
-            (Some("tools/call"), Some(Params::Call(call))) if !has_twin(&call.others, &["NAME"]) => {
-                Ok(Some(&call.name))
-            }
-            (Some("tools/call"), _) => Err(Unclear),
-            _ => Ok(None),
-        }
-    }
-}
-
-/// The service behind may read the message in another way.
-struct Unclear;
-
 impl From<Unclear> for Box<Reply> {
-    fn from(_: Unclear) -> Self {
-        Box::new(Refusal::Status(StatusCode::BAD_REQUEST, "the message is not understood").into_reply())
+    fn from(unclear: Unclear) -> Self {
+        let description = match unclear {
+            Unclear::Message => "the message is not understood",
+            Unclear::Batch => "the batch has more than 128 messages",
+        };
+        Box::new(Refusal::Status(StatusCode::BAD_REQUEST, description).into_reply())
     }
 }
 
 impl Tools {
-    /// Whether whoever has `claims` may send `body`.
+    /// Whether a request with `claims` may send `body`.
     fn check(&self, claims: Option<&AccessClaims>, body: &[u8]) -> Result<(), Box<Reply>> {
-        let messages = match serde_json::from_slice(body).map_err(|_| Unclear)? {
-            Messages::One(message) => vec![message],
-            Messages::Batch(messages) => messages,
-        };
-        let mut needed = Vec::new();
-        for message in &messages {
-            let scope = message.tool()?.and_then(|tool| self.scopes.get(tool));
-            needed.extend(scope.into_iter().flat_map(Scope::iter));
-        }
+        let (mut needed, mut is_unlisted) = (BTreeSet::new(), false);
+        each_call(body, |tool| match self.scopes.get(tool) {
+            Some(scope) => needed.extend(scope.iter()),
+            None => is_unlisted = true,
+        })?;
         let claims = claims.ok_or_else(|| Box::new(self.guard.refuse(VerifyError::Invalid, None)))?;
-        let needed = Scope::parse(&needed.join(" ")).map_err(|_| Unclear)?;
+        if is_unlisted && self.refuses_unlisted {
+            self.guard.report(Reason::NotAllowed, Some(claims));
+            return Err(Box::new(Refusal::Forbidden("a tool is not permitted").into_reply()));
+        }
+        let needed = Scope::from_canonical(&needed.into_iter().collect::<Vec<_>>().join(" "));
         if self.guard.resource.allows(claims.scope(), &needed) {
             return Ok(());
         }
@@ -208,15 +186,15 @@ impl Tools {
             }
             reply
         };
-        let body = read(body, self.limit).await.map_err(unread).map_err(report)?;
+        let body = read_whole(body, self.limit).await.map_err(unread).map_err(report)?;
         // The token was good when the message began to come.
         if let Some(claims) = claims.filter(|claims| self.guard.clock.now() >= claims.expires_at()) {
             return Err(Box::new(self.guard.refuse(VerifyError::Expired, Some(claims))));
         }
-        // A stream is opened and a session ended without a body; whatever has one may be a call, by any method.
+        // A stream is opened and a session ended without a body; a request with one may be a call, by any method.
         if !body.is_empty() {
             self.check(claims, &body).map_err(report)?;
         }
-        Ok(Request::from_parts(parts, B::from(Bytes::from(body))))
+        Ok(Request::from_parts(parts, B::from(body)))
     }
 }

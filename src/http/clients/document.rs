@@ -3,13 +3,12 @@
 
 use std::error::Error as StdError;
 
-use http::Uri;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 use serde_json::Value;
 
+use super::document_url::is_document;
 use super::{AuthMethod, ClientMetadata, ClientRegistry, MetadataError, RegisteredClient};
-use crate::address;
 use crate::store::{BoxFuture, StoreError};
 use crate::time::Timestamp;
 
@@ -22,9 +21,11 @@ type BoxError = Box<dyn StdError + Send + Sync>;
 ///
 /// # Security
 ///
-/// The address comes from an anonymous request. Refuse hosts that resolve to private, loopback or link-local addresses, follow
-/// no redirect, read at most 5 KB, wait a few seconds at most, and keep a good document as long as its cache headers allow
-/// (§6 of the draft; SSRF).
+/// The address comes from an anonymous request. It is `https`, has no address literal for a host and no name that is of local networks
+/// alone (`localhost`, `local`, `internal`, `intranet`, `private`, `corp`, `home`, `lan`, `localdomain`, `arpa`, a name without a
+/// dot), and no dot segment in any spelling. A public name may still resolve to a private address: refuse the addresses that are
+/// private, loopback or link-local when you connect, follow no redirect, read at most 5 KB, wait a few seconds at most, and keep a
+/// good document as long as its cache headers allow (§6 of the draft; SSRF).
 pub trait FetchDocument: Send + Sync {
     /// The body of a `200` with a JSON media type at `url`; `None` if there is no such document, such as for a `404`.
     ///
@@ -38,7 +39,8 @@ pub trait FetchDocument: Send + Sync {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum DocumentError {
-    /// Not an address that a client may be known by: `https`, a path, no query, fragment, user or dot segments.
+    /// Not an address that a client may be known by: `https`, the public name of a host, a path without dot segments, no query,
+    /// fragment or user, at most 512 bytes.
     #[error("the client id is no address of a metadata document")]
     Address,
     /// Longer than 5 KB.
@@ -56,13 +58,6 @@ pub enum DocumentError {
     /// What it says of the client is not good.
     #[error(transparent)]
     Metadata(#[from] MetadataError),
-}
-
-/// Whether `client_id` is the address of a document.
-fn is_document(client_id: &str) -> bool {
-    let dots = |segment: &str| matches!(segment, "." | "..");
-    let good = |uri: &Uri| uri.query().is_none() && uri.path().len() > 1 && !uri.path().split('/').any(dots);
-    client_id.starts_with("https://") && address::parse(client_id).as_ref().is_some_and(good)
 }
 
 impl RegisteredClient {

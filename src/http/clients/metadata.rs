@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::super::address::RedirectUri;
+use super::name;
 use crate::response::ErrorCode;
 
 /// How a client authenticates at the token endpoint (RFC 7591 §2, `token_endpoint_auth_method`).
@@ -37,7 +38,7 @@ impl AuthMethod {
 pub struct ClientMetadata {
     /// Where its authorization codes may go; at least one, unless it is a resource server.
     pub redirect_uris: Vec<RedirectUri>,
-    /// The name it gives itself.
+    /// The name it gives itself, with nothing in it that cannot be seen.
     pub name: Option<String>,
     /// How it authenticates.
     pub auth_method: AuthMethod,
@@ -56,7 +57,7 @@ pub enum MetadataError {
     GrantTypes,
     /// No way to authenticate that this server has as well.
     AuthMethod,
-    /// A name that is too long or has control characters.
+    /// A name with control characters.
     Name,
     /// The application does not want it.
     NotWanted,
@@ -71,7 +72,7 @@ impl MetadataError {
             }
             Self::GrantTypes => "the grant type authorization_code and the response type code are needed",
             Self::AuthMethod => "token_endpoint_auth_method must be none, client_secret_basic or client_secret_post",
-            Self::Name => "client_name is too long or has control characters",
+            Self::Name => "client_name must not have control characters",
             Self::NotWanted => "this server does not register such a client",
         }
     }
@@ -86,7 +87,6 @@ impl MetadataError {
 }
 
 const MAX_REDIRECT_URIS: usize = 16;
-const MAX_NAME: usize = 128;
 
 /// The members that matter here, as they come: one that is odd does not cost the others.
 #[derive(Default, Deserialize)]
@@ -177,17 +177,15 @@ impl ClientMetadata {
         serde_json::json!([self.name, self.auth_method.as_str(), uris]).to_string()
     }
 
-    /// The same, with a name to show to users.
+    /// The same, with a name to show to users: what can be seen of `name`, on one line, up to 128 characters. Format characters,
+    /// such as those that turn the direction of text, are left out.
     ///
     /// # Errors
     ///
     /// [`MetadataError::Name`].
     pub fn with_name(self, name: impl Into<String>) -> Result<Self, MetadataError> {
-        let name = name.into();
-        if name.len() > MAX_NAME || name.chars().any(char::is_control) {
-            return Err(MetadataError::Name);
-        }
-        Ok(Self { name: Some(name), ..self })
+        let name = name::visible(&name.into()).map_err(|name::Control| MetadataError::Name)?;
+        Ok(Self { name, ..self })
     }
 
     /// Read the JSON of a registration request or of a client-ID metadata document. `methods` are the ways to authenticate that

@@ -1,8 +1,10 @@
 //! The clients: what is known of each, and where that is kept.
 
 mod document;
+mod document_url;
 mod memory;
 mod metadata;
+mod name;
 mod secret;
 mod stored;
 

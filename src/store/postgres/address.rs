@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use tokio_postgres::config::{Config, TargetSessionAttrs};
+use tokio_postgres::config::{Config, Host, TargetSessionAttrs};
 
 use super::TIMEOUT;
 use super::error::PostgresError;
@@ -12,7 +12,8 @@ const SILENCE: Duration = Duration::from_secs(1);
 
 /// The configuration in `url`, with limits by which a host that is silent is given up: in time for the next one to be tried.
 pub(super) fn config(url: &str) -> Result<Config, PostgresError> {
-    let mut config: Config = url.parse().map_err(|_| PostgresError::ConnectionString)?;
+    let mut config: Config =
+        url.parse().map_err(|error| PostgresError::ConnectionString { option: bad_option(&error) })?;
     config.target_session_attrs(TargetSessionAttrs::ReadWrite);
     if config.get_connect_timeout().is_none() {
         let hosts = config.get_hosts().len().max(config.get_hostaddrs().len());
@@ -30,9 +31,65 @@ pub(super) fn config(url: &str) -> Result<Config, PostgresError> {
     Ok(config)
 }
 
+/// The hosts of `config` and their ports, to be shown.
+pub(super) fn hosts(config: &Config) -> String {
+    let ports = config.get_ports();
+    let host = |(at, host): (usize, &Host)| {
+        let port = ports.get(at).or(ports.first()).map_or(String::new(), |port| format!(":{port}"));
+        match host {
+            Host::Tcp(name) => format!("{name}{port}"),
+            #[cfg(unix)]
+            Host::Unix(path) => format!("{}{port}", path.display()),
+        }
+    };
+    config.get_hosts().iter().enumerate().map(host).collect::<Vec<_>>().join(", ")
+}
+
+/// The option whose value the driver does not take. Everything else that it says may be a part of the password.
+fn bad_option(error: &tokio_postgres::Error) -> Option<&'static str> {
+    const OPTIONS: [&str; 13] = [
+        "host",
+        "hostaddr",
+        "port",
+        "connect_timeout",
+        "tcp_user_timeout",
+        "keepalives",
+        "keepalives_idle",
+        "keepalives_interval",
+        "keepalives_retries",
+        "sslmode",
+        "sslnegotiation",
+        "target_session_attrs",
+        "load_balance_hosts",
+    ];
+    let text = std::error::Error::source(error)?.to_string();
+    OPTIONS.into_iter().find(|option| text == format!("invalid value for option `{option}`"))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn connection_string_error_names_the_option_and_no_password() {
+        for (url, option) in [
+            ("host=a port=x", Some("port")),
+            ("host=a sslmode=sometimes password=secret", Some("sslmode")),
+            ("host=a password=two secrets", None),
+            ("postgres://user:secret@[", Some("host")),
+            ("secret", None),
+        ] {
+            let error = config(url).unwrap_err();
+            assert!(
+                matches!(error, PostgresError::ConnectionString { option: found } if found == option),
+                "{url}: {error:?}"
+            );
+            let shown = format!("{error} {error:?}");
+            assert!(!shown.contains("secret") && option.is_none_or(|option| shown.contains(option)), "{shown}");
+        }
+        assert_eq!(hosts(&config("postgres://user:secret@a:1,b:2/auth").unwrap()), "a:1, b:2");
+        assert_eq!(hosts(&config("host=a,b port=3").unwrap()), "a:3, b:3");
+    }
 
     #[test]
     fn every_host_but_one_may_be_silent_within_the_time_limit() {

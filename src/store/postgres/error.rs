@@ -6,27 +6,59 @@ use std::sync::Arc;
 use deadpool_postgres::PoolError;
 use tokio_postgres::error::{Severity, SqlState};
 
+use super::TIMEOUT;
+use super::table::MAX_IDENTIFIER;
 use crate::store::StoreError;
 
 /// Why a [`PostgresStore`](super::PostgresStore) could not be set up.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum PostgresError {
-    /// The connection string is malformed. What is wrong with it is not told, for it may hold a password.
-    #[error("the connection string is malformed")]
-    ConnectionString,
+    /// The connection string is malformed. It is not shown, for it may hold a password.
+    #[error(
+        "connection string must be postgres://user:password@host:port/database or host=… user=…{}; it is not shown, since it may \
+         hold a password",
+        option.map_or(String::new(), |option| format!(", and option {option} must have a value that it takes"))
+    )]
+    ConnectionString {
+        /// The option with a value that it does not take, if that is what is wrong.
+        option: Option<&'static str>,
+    },
     /// The name of the table is not made of lower-case letters, digits and underscores, or is too long.
-    #[error("the name of the table is not a plain identifier")]
-    TableName,
+    #[error(
+        "table must be table or schema.table, each up to {MAX_IDENTIFIER} lower-case letters, digits and underscores and no digit \
+         first, got {found}"
+    )]
+    TableName {
+        /// What it is.
+        found: String,
+    },
     /// There is no connection to be had.
-    #[error("there is no connection to PostgreSQL")]
-    Connect(#[source] Box<dyn StdError + Send + Sync>),
+    #[error("PostgreSQL at {hosts} must take a connection within {} s, and does not", TIMEOUT.as_secs())]
+    Connect {
+        /// Hosts and ports.
+        hosts: String,
+        /// Why not.
+        source: Box<dyn StdError + Send + Sync>,
+    },
     /// The table could not be looked up or created.
-    #[error("the table could not be created")]
-    Schema(#[source] Box<dyn StdError + Send + Sync>),
+    #[error("table {table} could not be created")]
+    Schema {
+        /// Its name.
+        table: String,
+        /// Why not.
+        source: Box<dyn StdError + Send + Sync>,
+    },
     /// The table is something else than a token store, or one of a layout this version does not know.
-    #[error("the table is not a token store of a known layout")]
-    UnknownLayout,
+    #[error("table {table} must have the comment {expected:?} of a token store, got {found}")]
+    UnknownLayout {
+        /// Its name.
+        table: String,
+        /// The comment of a table in the layout that this version knows.
+        expected: String,
+        /// The comment that it has.
+        found: String,
+    },
 }
 
 /// Why an operation failed.
@@ -93,4 +125,18 @@ pub(super) fn may_be_sent_again(error: &tokio_postgres::Error) -> bool {
     error
         .code()
         .is_some_and(|code| [SqlState::T_R_SERIALIZATION_FAILURE, SqlState::T_R_DEADLOCK_DETECTED].contains(code))
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::PostgresStore;
+
+    #[tokio::test]
+    async fn connect_error_names_hosts_and_time_and_no_password() {
+        let url = "postgres://user:secret@127.0.0.1:1,127.0.0.1:2/auth";
+        let Err(error) = PostgresStore::connect(url).await else { panic!("there is no server") };
+        let expected = "PostgreSQL at 127.0.0.1:1, 127.0.0.1:2 must take a connection within 5 s, and does not";
+        assert_eq!(error.to_string(), expected);
+        assert!(!format!("{error:?}").contains("secret"), "{error:?}");
+    }
 }

@@ -124,10 +124,12 @@ impl PostgresStore {
     /// (`tcp_user_timeout`, and keepalives every second).
     pub async fn connect(url: &str) -> Result<Self, PostgresError> {
         let recycling = ManagerConfig { recycling_method: RecyclingMethod::Fast };
-        let pool = Pool::builder(Manager::from_config(address::config(url)?, NoTls, recycling)).max_size(CONNECTIONS);
-        let store = Self::from_pool(pool.build().map_err(|error| PostgresError::Connect(error.into()))?);
-        let _back_to_the_pool =
-            store.0.sessions.open(Access::Read).await.map_err(|fault| PostgresError::Connect(fault.into()))?;
+        let config = address::config(url)?;
+        let hosts = address::hosts(&config);
+        let failed = |source| PostgresError::Connect { hosts: hosts.clone(), source };
+        let pool = Pool::builder(Manager::from_config(config, NoTls, recycling)).max_size(CONNECTIONS);
+        let store = Self::from_pool(pool.build().map_err(|error| failed(error.into()))?);
+        let _back_to_the_pool = store.0.sessions.open(Access::Read).await.map_err(|fault| failed(fault.into()))?;
         Ok(store)
     }
 
@@ -162,11 +164,11 @@ impl PostgresStore {
     /// every start: a table that is there in the current layout costs one read and no rights to create anything.
     pub async fn create_schema(&self) -> Result<(), PostgresError> {
         let Core { table, sessions, .. } = &*self.0;
-        let failed = |fault: Fault| PostgresError::Schema(fault.into());
+        let failed = |fault: Fault| PostgresError::Schema { table: table.quoted(), source: fault.into() };
         let rows = sessions.query(Access::Read, &table.comment(), &[]).await.map_err(failed)?;
         match rows.first().map(|row| row.try_get(0)).transpose() {
             Ok(None) => sessions.execute(&table.create_once()).await.map_err(failed),
-            Ok(Some(comment)) => TableName::is_current(comment),
+            Ok(Some(comment)) => table.check_layout(comment),
             Err(error) => Err(failed(Fault::statement(error))),
         }
     }

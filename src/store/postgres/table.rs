@@ -1,6 +1,7 @@
 //! The table: its name, what it looks like, and how it comes to be.
 
 use super::error::PostgresError;
+use crate::shown::shown;
 
 /// The layout that this version knows. It is noted in the comment of the table.
 const LAYOUT: u32 = 1;
@@ -9,7 +10,7 @@ const LAYOUT: u32 = 1;
 const COMMENT: &str = "mcp-token-lifecycle, layout ";
 
 /// PostgreSQL cuts identifiers at 63 bytes; the longest suffix of an index name needs 11 of them.
-const MAX_IDENTIFIER: usize = 52;
+pub(super) const MAX_IDENTIFIER: usize = 52;
 
 /// The quoted name of the table, with its schema or without.
 #[derive(Clone, Debug)]
@@ -27,10 +28,11 @@ impl Default for TableName {
 impl TableName {
     /// `table` or `schema.table`. Letters, digits and underscores only, so that a name needs no escaping anywhere.
     pub(super) fn parse(name: &str) -> Result<Self, PostgresError> {
+        let refused = || PostgresError::TableName { found: shown(name) };
         let identifier = |text: &str| {
             let plain = text.bytes().all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'_'));
             let begun = text.bytes().next().is_some_and(|byte| !byte.is_ascii_digit());
-            (plain && begun && text.len() <= MAX_IDENTIFIER).then(|| text.to_owned()).ok_or(PostgresError::TableName)
+            (plain && begun && text.len() <= MAX_IDENTIFIER).then(|| text.to_owned()).ok_or_else(refused)
         };
         let (schema, table) = match name.split_once('.') {
             Some((schema, table)) => (Some(identifier(schema)?), table),
@@ -93,11 +95,14 @@ CREATE INDEX IF NOT EXISTS \"{table}_expires_at\" ON {name} (expires_at);\n"
         )
     }
 
-    /// Whether a table with this comment is of the layout that this version knows.
-    pub(super) fn is_current(comment: &str) -> Result<(), PostgresError> {
+    /// Whether the table, which has this comment, is of the layout that this version knows.
+    pub(super) fn check_layout(&self, comment: &str) -> Result<(), PostgresError> {
         match comment.strip_prefix(COMMENT).map(str::parse) {
             Some(Ok(LAYOUT)) => Ok(()),
-            _ => Err(PostgresError::UnknownLayout),
+            _ => {
+                let (table, expected) = (self.quoted(), format!("{COMMENT}{LAYOUT}"));
+                Err(PostgresError::UnknownLayout { table, expected, found: shown(comment) })
+            }
         }
     }
 }
@@ -113,15 +118,23 @@ mod tests {
         }
         let long = "a".repeat(MAX_IDENTIFIER + 1);
         for name in ["", ".", "a.", ".a", "a.b.c", "1a", "A", "a b", "a\"b", "a'b", "a;b", "é", &long] {
-            assert!(matches!(TableName::parse(name), Err(PostgresError::TableName)), "{name}");
+            let error = TableName::parse(name).unwrap_err();
+            assert!(matches!(error, PostgresError::TableName { .. }), "{name}");
+            assert!(error.to_string().ends_with(&format!(", got {}", shown(name))), "{error}");
         }
     }
 
     #[test]
     fn a_table_of_another_layout_is_refused() {
-        assert!(TableName::is_current("mcp-token-lifecycle, layout 1").is_ok());
+        let table = TableName::default();
+        assert!(table.check_layout("mcp-token-lifecycle, layout 1").is_ok());
         for comment in ["", "mcp-token-lifecycle, layout 2", "mcp-token-lifecycle, layout ", "customers"] {
-            assert!(matches!(TableName::is_current(comment), Err(PostgresError::UnknownLayout)), "{comment}");
+            assert_eq!(
+                table.check_layout(comment).unwrap_err().to_string(),
+                format!(
+                    "table \"mcp_token_records\" must have the comment \"mcp-token-lifecycle, layout 1\" of a token store, got {comment:?}"
+                )
+            );
         }
     }
 }

@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 use redb::{Database, DatabaseError, StorageError};
 
 use super::rows;
+use crate::shown::{mode_of, shown_mode};
 use crate::store::StoreError;
 
 /// Memory for pages read and written. It is taken as it is needed, and redb's own default of 1 GiB is much for a library.
@@ -25,20 +26,63 @@ const RETRY: Duration = Duration::from_millis(200);
 #[non_exhaustive]
 pub enum RedbOpenError {
     /// This or another process has the file open.
-    #[error("the token store file is already open")]
-    AlreadyOpen,
+    #[error("token store {} must be open once, and is open already", path.display())]
+    AlreadyOpen {
+        /// The file.
+        path: PathBuf,
+    },
     /// The file is something else than a token store, or one of a layout this version does not know.
+    #[error("file {} is not a token store of a layout that this version knows", path.display())]
+    NotAStore {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The file is a database, but damaged beyond what redb repairs.
+    #[error("token store {} is damaged", path.display())]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        source: Box<dyn StdError + Send + Sync>,
+    },
+    /// The operating system refused.
+    #[error("token store {}{} cannot be opened", path.display(), shown_mode(*mode))]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// Its permission bits, if they can be found out.
+        mode: Option<u32>,
+        /// Why.
+        source: io::Error,
+    },
+}
+
+/// The same of a file whose name is known elsewhere.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum OpenFault {
+    #[error("the file is open already")]
+    AlreadyOpen,
     #[error("the file is not a token store")]
     NotAStore,
-    /// The file is a database, but damaged beyond what redb repairs.
-    #[error("the token store file is damaged")]
+    #[error("the file is damaged")]
     Damaged(#[source] Box<dyn StdError + Send + Sync>),
-    /// The operating system refused.
-    #[error("the token store file cannot be opened")]
+    #[error("the operating system refused")]
     Io(#[from] io::Error),
 }
 
-impl From<DatabaseError> for RedbOpenError {
+impl OpenFault {
+    pub(super) fn at(self, path: &Path) -> RedbOpenError {
+        let path = path.to_owned();
+        match self {
+            Self::AlreadyOpen => RedbOpenError::AlreadyOpen { path },
+            Self::NotAStore => RedbOpenError::NotAStore { path },
+            Self::Damaged(source) => RedbOpenError::Damaged { path, source },
+            Self::Io(source) => RedbOpenError::Io { mode: mode_of(&path), path, source },
+        }
+    }
+}
+
+impl From<DatabaseError> for OpenFault {
     fn from(error: DatabaseError) -> Self {
         match error {
             DatabaseError::DatabaseAlreadyOpen => Self::AlreadyOpen,
@@ -62,7 +106,7 @@ pub(super) enum Fault {
     #[error("the file was closed: {0}")]
     Closed(#[source] Arc<Fault>),
     #[error("the file could not be opened again")]
-    Reopen(#[source] Arc<RedbOpenError>),
+    Reopen(#[source] Arc<OpenFault>),
     #[error("a row is malformed: {0}")]
     Row(&'static str),
     #[error("too many index keys, or too large a payload")]
@@ -112,7 +156,7 @@ impl From<Fault> for StoreError {
     }
 }
 
-pub(super) type Opened = Result<Database, RedbOpenError>;
+pub(super) type Opened = Result<Database, OpenFault>;
 
 /// The database, shared by all threads, and the one place where it is replaced.
 pub(super) struct Engine {
@@ -132,7 +176,7 @@ enum State {
 }
 
 impl Engine {
-    pub(super) fn open(open: impl Fn() -> Opened + Send + Sync + 'static) -> Result<Self, RedbOpenError> {
+    pub(super) fn open(open: impl Fn() -> Opened + Send + Sync + 'static) -> Result<Self, OpenFault> {
         let state = RwLock::new(State::Open(open()?));
         Ok(Self { open: Box::new(open), state })
     }
@@ -192,7 +236,7 @@ impl Engine {
 }
 
 /// Create the file under another name and link it in place when it is complete, so that a crash leaves no half of one.
-pub(super) fn create_missing(path: &Path) -> Result<(), RedbOpenError> {
+pub(super) fn create_missing(path: &Path) -> Result<(), OpenFault> {
     if !path.try_exists()? {
         let mut draft = path.as_os_str().to_owned();
         // A name of its own: another process may be at it, or have crashed over it.
@@ -213,7 +257,7 @@ pub(super) fn create_missing(path: &Path) -> Result<(), RedbOpenError> {
     Ok(())
 }
 
-fn create(path: &Path) -> Result<(), RedbOpenError> {
+fn create(path: &Path) -> Result<(), OpenFault> {
     let mut options = OpenOptions::new();
     options.write(true).create_new(true);
     #[cfg(unix)]
@@ -238,5 +282,5 @@ pub(super) fn open_with(open: impl FnOnce(&redb::Builder) -> Result<Database, Da
         rows::prepare(&database)?;
         Ok(database)
     }));
-    opened.unwrap_or_else(|_| Err(RedbOpenError::Damaged("the storage engine panicked".into())))
+    opened.unwrap_or_else(|_| Err(OpenFault::Damaged("the storage engine panicked".into())))
 }

@@ -24,7 +24,7 @@ use std::thread::{self, JoinHandle};
 use futures_channel::oneshot;
 
 pub use self::engine::RedbOpenError;
-use self::engine::{Engine, Fault};
+use self::engine::{Engine, Fault, OpenFault};
 use self::reader::Read;
 use self::writer::Write;
 use super::{Commit, Cursor, Page, Record, RecordKey, Select, StoreError, TokenStore};
@@ -85,25 +85,28 @@ impl RedbStore {
     /// altered is refused rather than trusted.
     pub fn open(path: impl AsRef<Path>) -> Result<Self, RedbOpenError> {
         let path = path.as_ref().to_owned();
-        engine::create_missing(&path)?;
+        engine::create_missing(&path).map_err(|fault| fault.at(&path))?;
         let file = path.clone();
         Self::start(path, move || engine::open_file(&file))
     }
 
     /// Start the threads over whatever `open` opens.
     fn start(path: PathBuf, open: impl Fn() -> engine::Opened + Send + Sync + 'static) -> Result<Self, RedbOpenError> {
-        let engine = Arc::new(Engine::open(open)?);
+        let failed = |fault: OpenFault| fault.at(&path);
+        let engine = Arc::new(Engine::open(open).map_err(failed)?);
         let (writes, queue) = sync_channel(QUEUE);
         let mut threads = vec![{
             let engine = engine.clone();
-            thread::Builder::new().name("token-writer".into()).spawn(move || writer::run(&engine, queue))?
+            let thread = thread::Builder::new().name("token-writer".into());
+            thread.spawn(move || writer::run(&engine, queue)).map_err(|error| failed(error.into()))?
         }];
         let (reads, queue) = sync_channel(QUEUE);
         let queue = Arc::new(Mutex::new(queue));
         for _ in 0..thread::available_parallelism().map_or(2, NonZero::get).clamp(2, 4) {
             let (engine, queue) = (engine.clone(), queue.clone());
-            threads
-                .push(thread::Builder::new().name("token-reader".into()).spawn(move || reader::run(&engine, &queue))?);
+            let thread = thread::Builder::new().name("token-reader".into());
+            let thread = thread.spawn(move || reader::run(&engine, &queue));
+            threads.push(thread.map_err(|error| failed(error.into()))?);
         }
         Ok(Self { path, writes: Some(writes), reads: Some(reads), threads })
     }

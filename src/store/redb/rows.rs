@@ -7,7 +7,7 @@ use redb::{
     TableHandle, WriteTransaction,
 };
 
-use super::engine::{Fault, RedbOpenError};
+use super::engine::{Fault, OpenFault};
 use crate::store::{Commit, Cursor, IndexKey, Page, Record, RecordKey, Select};
 use crate::time::Timestamp;
 
@@ -25,8 +25,8 @@ const EXPIRIES: TableDefinition<&[u8; 24], ()> = TableDefinition::new("mcp-token
 const PAGE: usize = 256;
 
 /// Create the tables in a new database; refuse somebody else's.
-pub(super) fn prepare(database: &Database) -> Result<(), RedbOpenError> {
-    let damaged = |fault: Fault| RedbOpenError::Damaged(fault.into());
+pub(super) fn prepare(database: &Database) -> Result<(), OpenFault> {
+    let damaged = |fault: Fault| OpenFault::Damaged(fault.into());
     let names = || -> Result<Vec<String>, Fault> {
         Ok(database.begin_read()?.list_tables()?.map(|table| table.name().to_owned()).collect())
     };
@@ -35,7 +35,7 @@ pub(super) fn prepare(database: &Database) -> Result<(), RedbOpenError> {
         return write(database, |_| Ok(((), true))).map_err(damaged);
     }
     let ours = [RECORDS.name(), INDEXES.name(), EXPIRIES.name()];
-    if ours.iter().all(|name| names.iter().any(|n| n == name)) { Ok(()) } else { Err(RedbOpenError::NotAStore) }
+    if ours.iter().all(|name| names.iter().any(|n| n == name)) { Ok(()) } else { Err(OpenFault::NotAStore) }
 }
 
 /// One transaction, durable when this returns; undone if `change` fails or says that it changed nothing.

@@ -5,6 +5,7 @@ use std::error::Error as StdError;
 use redis::{ErrorKind, RedisError, ServerErrorKind, Value};
 use tokio::task::JoinError;
 
+use super::TIMEOUT;
 use crate::store::StoreError;
 
 /// Why [`RedisStore::connect`](super::RedisStore::connect) failed.
@@ -12,16 +13,28 @@ use crate::store::StoreError;
 #[non_exhaustive]
 pub enum RedisConnectError {
     /// The URL is none that the driver knows, or asks for something it was built without.
-    #[error("the address of the token store is not understood")]
-    Address(#[source] Box<dyn StdError + Send + Sync>),
+    #[error(
+        "address must be redis://user:password@host:port/database, or rediss:// where the driver has TLS, got {address}"
+    )]
+    Address {
+        /// What it is, without its user information and query.
+        address: String,
+        /// What the driver says.
+        source: Box<dyn StdError + Send + Sync>,
+    },
     /// No server answers there, or it refuses.
-    #[error("the token store does not answer")]
-    Unreachable(#[source] Box<dyn StdError + Send + Sync>),
+    #[error("the token store at {address} must answer within {} s, and does not", TIMEOUT.as_secs())]
+    Unreachable {
+        /// Where that is, without user information and query.
+        address: String,
+        /// What came instead.
+        source: Box<dyn StdError + Send + Sync>,
+    },
 }
 
 impl RedisConnectError {
-    pub(super) fn address(error: RedisError) -> Self {
-        Self::Address(error.into())
+    pub(super) fn address(address: &str, error: RedisError) -> Self {
+        Self::Address { address: address.to_owned(), source: error.into() }
     }
 }
 
@@ -143,6 +156,37 @@ mod tests {
     fn error(line: &str) -> RedisError {
         let answer = redis::parse_redis_value(format!("-{line}\r\n").as_bytes()).unwrap();
         answer.extract_error().unwrap_err()
+    }
+
+    #[tokio::test]
+    async fn connect_error_names_the_address_and_no_password() {
+        use crate::RedisStore;
+        for (url, expected) in [
+            (
+                "redis://user:secret@127.0.0.1:1/0",
+                "the token store at \"redis://..@127.0.0.1:1/0\" must answer within 2 s, and does not",
+            ),
+            (
+                "http://user:secret@host/",
+                "address must be redis://user:password@host:port/database, or rediss:// where the driver has TLS, got \
+                 \"http://..@host/\"",
+            ),
+            (
+                "secret",
+                "address must be redis://user:password@host:port/database, or rediss:// where the driver has TLS, got 6 bytes \
+                 without a scheme",
+            ),
+        ] {
+            let Err(error) = RedisStore::connect(url).await else { panic!("{url}") };
+            assert_eq!(error.to_string(), expected);
+            assert!(!format!("{error:?}").contains("secret"), "{error:?}");
+        }
+        let Err(error) = RedisStore::connect_cluster(["redis://:secret@127.0.0.1:1", "redis://127.0.0.1:2"]).await
+        else {
+            panic!("there is no cluster")
+        };
+        assert!(error.to_string().contains("\"redis://..@127.0.0.1:1\", \"redis://127.0.0.1:2\""), "{error}");
+        assert!(!format!("{error:?}").contains("secret"), "{error:?}");
     }
 
     #[test]

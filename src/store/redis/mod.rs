@@ -39,6 +39,7 @@ use self::row::Names;
 use self::scripts::Scripts;
 use self::source::Source;
 use super::{Commit, Cursor, Page, Record, RecordKey, Select, StoreError, TokenStore};
+use crate::shown::{shown, shown_url};
 use crate::time::Timestamp;
 
 /// How long an operation may take.
@@ -130,7 +131,9 @@ impl RedisStore {
     /// Connect to one server: `redis://[user:password@]host[:port][/database]`, or `rediss://` if the application
     /// builds the driver with one of its TLS features.
     pub async fn connect(url: &str) -> Result<Self, RedisConnectError> {
-        Self::from_client(Client::open(url).map_err(RedisConnectError::address)?).reached().await
+        let address = shown_url(url);
+        let client = Client::open(url).map_err(|error| RedisConnectError::address(&address, error))?;
+        Self::from_client(client).reached(&address).await
     }
 
     /// Connect to the primary of `service` as the Sentinels at `urls` know it, now and after every failover.
@@ -138,15 +141,18 @@ impl RedisStore {
         urls: impl IntoIterator<Item = &'a str>,
         service: &str,
     ) -> Result<Self, RedisConnectError> {
-        let urls = urls.into_iter().collect();
+        let urls: Vec<_> = urls.into_iter().collect();
+        let address = format!("{} (service {})", shown_urls(&urls), shown(service));
         let client = SentinelClient::build(urls, service.to_owned(), None, SentinelServerType::Master);
-        Self::from_sentinel_client(client.map_err(RedisConnectError::address)?).reached().await
+        let client = client.map_err(|error| RedisConnectError::address(&address, error))?;
+        Self::from_sentinel_client(client).reached(&address).await
     }
 
     /// Connect to the Cluster that the nodes at `urls` belong to; one is enough, more are found if it is down.
     pub async fn connect_cluster<'a>(urls: impl IntoIterator<Item = &'a str>) -> Result<Self, RedisConnectError> {
         let urls: Vec<_> = urls.into_iter().collect();
-        Self::from_cluster(|| ClusterClient::builder(urls.iter().copied()))?.reached().await
+        let address = shown_urls(&urls);
+        Self::cluster(&address, || ClusterClient::builder(urls.iter().copied()))?.reached(&address).await
     }
 
     /// On a client of the application's own making. It connects when it is first used.
@@ -164,9 +170,14 @@ impl RedisStore {
     /// must not be sent twice unnoticed. The clients must not read from replicas: they lag, and a stale read lets a
     /// revoked session live on.
     pub fn from_cluster(client: impl Fn() -> ClusterClientBuilder) -> Result<Self, RedisConnectError> {
+        Self::cluster("the client of a Cluster", client)
+    }
+
+    fn cluster(address: &str, client: impl Fn() -> ClusterClientBuilder) -> Result<Self, RedisConnectError> {
         let client = || client().overall_response_timeout(None);
         let (reads, writes) = (client().build(), client().retries(0).build());
-        let [reads, writes] = [reads, writes].map(|client| client.map_err(RedisConnectError::address));
+        let [reads, writes] =
+            [reads, writes].map(|client| client.map_err(|error| RedisConnectError::address(address, error)));
         Ok(Self::on(Source::Cluster(reads?), Source::Cluster(writes?)))
     }
 
@@ -187,10 +198,13 @@ impl RedisStore {
         }
     }
 
-    async fn reached(self) -> Result<Self, RedisConnectError> {
+    async fn reached(self, address: &str) -> Result<Self, RedisConnectError> {
         match self.reads.ask(&redis::cmd("PING")).await {
             Ok(_) => Ok(self),
-            Err(failure) => Err(RedisConnectError::Unreachable(failure.fault.into())),
+            Err(failure) => {
+                let (address, source) = (address.to_owned(), failure.fault.into());
+                Err(RedisConnectError::Unreachable { address, source })
+            }
         }
     }
 
@@ -238,6 +252,10 @@ impl RedisStore {
         let writes = self.writes.within(self.timeout, patience);
         Self { reads, writes, ..self }
     }
+}
+
+fn shown_urls(urls: &[&str]) -> String {
+    urls.iter().map(|url| shown_url(url)).collect::<Vec<_>>().join(", ")
 }
 
 impl TokenStore for RedisStore {

@@ -137,7 +137,7 @@ impl From<EntropyError> for VaultError {
 impl From<Error> for VaultError {
     fn from(error: Error) -> Self {
         let kind = match error.kind() {
-            ErrorKind::StoreUnavailable | ErrorKind::GrantCheck | ErrorKind::ClockSkew => {
+            ErrorKind::StoreUnavailable | ErrorKind::GrantCheck | ErrorKind::Grant | ErrorKind::ClockSkew => {
                 VaultErrorKind::StoreUnavailable
             }
             ErrorKind::StoreUncertain => VaultErrorKind::StoreUncertain,

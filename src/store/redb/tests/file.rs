@@ -4,11 +4,33 @@ use std::fs;
 
 use super::*;
 
+#[cfg(unix)]
+#[test]
+fn open_error_names_the_file_and_its_mode() {
+    use std::os::unix::fs::PermissionsExt;
+    let dir = tempfile::tempdir().unwrap();
+    let folder = dir.path().join("folder");
+    std::fs::create_dir(&folder).unwrap();
+    std::fs::set_permissions(&folder, std::fs::Permissions::from_mode(0o750)).unwrap();
+    let file = dir.path().join("file");
+    std::fs::write(&file, "something else").unwrap();
+    let open = dir.path().join("open");
+    let _open = RedbStore::open(&open).unwrap();
+    for (path, expected) in [
+        (folder.clone(), format!("token store {} (mode 750) cannot be opened", folder.display())),
+        (folder.join("a/b"), format!("token store {} cannot be opened", folder.join("a/b").display())),
+        (file.clone(), format!("file {} is not a token store of a layout that this version knows", file.display())),
+        (open.clone(), format!("token store {} must be open once, and is open already", open.display())),
+    ] {
+        assert_eq!(RedbStore::open(&path).unwrap_err().to_string(), expected);
+    }
+}
+
 #[test]
 fn the_second_to_open_is_told_so() {
     let (_dir, path) = temporary();
     let store = RedbStore::open(&path).unwrap();
-    assert!(matches!(RedbStore::open(&path), Err(RedbOpenError::AlreadyOpen)));
+    assert!(matches!(RedbStore::open(&path), Err(RedbOpenError::AlreadyOpen { .. })));
     drop(store);
     RedbStore::open(&path).unwrap();
 }
@@ -21,7 +43,7 @@ fn of_many_that_create_the_file_one_opens_it() {
             let threads: Vec<_> = (0..8).map(|_| scope.spawn(|| RedbStore::open(&path))).collect();
             threads.into_iter().map(|thread| thread.join().unwrap()).collect::<Vec<_>>()
         });
-        let refused = opened.iter().filter(|opened| matches!(opened, Err(RedbOpenError::AlreadyOpen))).count();
+        let refused = opened.iter().filter(|opened| matches!(opened, Err(RedbOpenError::AlreadyOpen { .. }))).count();
         assert_eq!((refused, opened.iter().flatten().count()), (7, 1), "{opened:?}");
     }
 }
@@ -59,11 +81,11 @@ fn other_files_are_refused_and_left_alone() {
     let (dir, path) = temporary();
     for content in [&b"#!/bin/sh\n"[..], &[0; 4096], &[0xff; 100_000]] {
         fs::write(&path, content).unwrap();
-        assert!(matches!(RedbStore::open(&path), Err(RedbOpenError::NotAStore)));
+        assert!(matches!(RedbStore::open(&path), Err(RedbOpenError::NotAStore { .. })));
         assert_eq!(fs::read(&path).unwrap(), content);
     }
-    assert!(matches!(RedbStore::open(dir.path()), Err(RedbOpenError::Io(_))));
-    assert!(matches!(RedbStore::open(dir.path().join("no/such/dir")), Err(RedbOpenError::Io(_))));
+    assert!(matches!(RedbStore::open(dir.path()), Err(RedbOpenError::Io { .. })));
+    assert!(matches!(RedbStore::open(dir.path().join("no/such/dir")), Err(RedbOpenError::Io { .. })));
 
     let other = dir.path().join("other.redb");
     let database = redb::Database::create(&other).unwrap();
@@ -71,7 +93,7 @@ fn other_files_are_refused_and_left_alone() {
     transaction.open_table(redb::TableDefinition::<u64, u64>::new("theirs")).unwrap();
     transaction.commit().unwrap();
     drop(database);
-    assert!(matches!(RedbStore::open(&other), Err(RedbOpenError::NotAStore)));
+    assert!(matches!(RedbStore::open(&other), Err(RedbOpenError::NotAStore { .. })));
 }
 
 /// Whatever is altered: an error or the truth, never a panic of ours, never another record.
@@ -96,7 +118,9 @@ fn a_damaged_file_is_refused_or_reads_true() {
         let copy = dir.path().join("copy.redb");
         fs::write(&copy, bytes).unwrap();
         match RedbStore::open(&copy) {
-            Err(RedbOpenError::Damaged(_) | RedbOpenError::NotAStore | RedbOpenError::Io(_)) => refused += 1,
+            Err(RedbOpenError::Damaged { .. } | RedbOpenError::NotAStore { .. } | RedbOpenError::Io { .. }) => {
+                refused += 1
+            }
             Err(other) => panic!("{other:?}"),
             Ok(store) => {
                 opened += 1;
