@@ -129,6 +129,8 @@ impl AccessForge {
         let mut claims = self.family.as_bytes().to_vec();
         let numbers = [self.generation, self.issued_at, self.expires_at];
         numbers.iter().for_each(|number| claims.extend(number.to_be_bytes()));
+        // No flag: it needs no live check.
+        claims.push(0);
         texts.iter().for_each(|text| claims.extend((text.len() as u16).to_be_bytes()));
         match self.binding {
             Some(Binding::DpopKey(thumbprint)) => claims.extend([&[1, 0], &thumbprint[..]].concat()),
