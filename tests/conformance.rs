@@ -30,7 +30,9 @@ fn a_store_chosen_at_run_time_conforms() {
 #[cfg(feature = "redb")]
 #[test]
 fn the_store_in_a_file_conforms() {
-    let report = Suite::new(|| async { in_file::InFile::new() }).run();
+    // On a busy machine every write takes its time.
+    let suite = Suite::new(|| async { in_file::InFile::new() }).with_time_limit(Duration::from_secs(600));
+    let report = suite.run();
     println!("{report}");
     report.assert_ok();
 }

@@ -30,9 +30,7 @@ fn a_killed_process_loses_nothing() {
     for cycle in 0..CYCLES {
         let mut child = Hammer::start("child", VARIABLE, &path);
         // From before the file is there until well into the work.
-        if cycle % 4 > 0 {
-            child.wait();
-        }
+        child.wait(10 * (cycle as usize % 4));
         sleep(Duration::from_micros(cycle * 7919 % 60_000));
         let heard = child.kill();
         idle += usize::from(heard.is_empty());

@@ -31,7 +31,9 @@ fn processes_that_are_killed_cost_nobody_the_login() {
         while expiry % 2 == 0 && server.count(Action::Rotate) < expiry {
             yield_now();
         }
-        sleep(Duration::from_micros(expiry as u64 * 7919 % 10_000));
+        if expiry % 4 > 0 {
+            sleep(Duration::from_micros(expiry as u64 * 7919 % 10_000));
+        }
         let (victims, survivors) = processes.split_at_mut(expiry % PROCESSES + 1);
         for victim in victims {
             victim.kill();

@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use mcp_token_lifecycle::BoxFuture;
 use mcp_token_lifecycle::upstream::{
@@ -195,11 +195,12 @@ pub async fn token(credentials: &ClientCredentials) -> String {
 
 /// The lock, which nobody else has. A process that is just being started from this one has a copy of it for a moment, though.
 pub fn lock_of(storage: &FileStorage) -> StorageLock {
-    for _ in 0..10_000 {
+    let begun = Instant::now();
+    loop {
         if let Some(lock) = storage.try_lock().unwrap() {
             return lock;
         }
+        assert!(begun.elapsed() < Duration::from_secs(60), "somebody else has the lock");
         std::thread::sleep(Duration::from_millis(1));
     }
-    panic!("somebody else has the lock")
 }

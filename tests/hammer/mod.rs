@@ -93,7 +93,13 @@ pub(crate) fn lost(path: &Path, acknowledged: &Acknowledged) -> usize {
 pub(crate) struct Hammer {
     child: Child,
     reader: Option<JoinHandle<()>>,
-    acknowledged: Arc<Mutex<Acknowledged>>,
+    heard: Arc<Mutex<Heard>>,
+}
+
+#[derive(Default)]
+struct Heard {
+    newest: Acknowledged,
+    commits: usize,
 }
 
 impl Hammer {
@@ -106,23 +112,24 @@ impl Hammer {
             .stderr(Stdio::null())
             .spawn()
             .unwrap();
-        let acknowledged = Arc::default();
+        let heard = Arc::default();
         let reader = thread::spawn({
-            let (output, acknowledged) = (child.stdout.take().unwrap(), Arc::clone(&acknowledged));
-            move || read(output, &acknowledged)
+            let (output, heard) = (child.stdout.take().unwrap(), Arc::clone(&heard));
+            move || read(output, &heard)
         });
-        Self { child, reader: Some(reader), acknowledged }
+        Self { child, reader: Some(reader), heard }
     }
 
     /// What has been heard until now.
     pub(crate) fn heard(&self) -> Acknowledged {
-        self.acknowledged.lock().unwrap().clone()
+        self.heard.lock().unwrap().newest.clone()
     }
 
-    /// Wait until something is acknowledged, or a while.
-    pub(crate) fn wait(&self) {
+    /// Wait until so many commits are acknowledged.
+    pub(crate) fn wait(&self, commits: usize) {
         let begun = Instant::now();
-        while self.heard().is_empty() && begun.elapsed() < Duration::from_secs(5) {
+        while self.heard.lock().unwrap().commits < commits {
+            assert!(begun.elapsed() < Duration::from_secs(60), "not {commits} commits in a minute");
             thread::sleep(Duration::from_millis(1));
         }
     }
@@ -142,14 +149,16 @@ impl Drop for Hammer {
     }
 }
 
-fn read(output: ChildStdout, acknowledged: &Mutex<Acknowledged>) {
+fn read(output: ChildStdout, heard: &Mutex<Heard>) {
     let mut output = BufReader::new(output);
     let mut line = String::new();
     // A line without its end was cut off and says nothing.
     while output.read_line(&mut line).is_ok_and(|_| line.ends_with('\n')) {
         // The harness may have begun the line.
         if let Some((n, version)) = line.split_once("ack ").and_then(|(_, ack)| ack.trim_end().split_once(' ')) {
-            acknowledged.lock().unwrap().insert(n.parse().unwrap(), version.parse().unwrap());
+            let mut heard = heard.lock().unwrap();
+            heard.newest.insert(n.parse().unwrap(), version.parse().unwrap());
+            heard.commits += 1;
         }
         line.clear();
     }

@@ -23,16 +23,27 @@ struct Counts {
     rotations: AtomicU64,
 }
 
-/// An issuer, and the clock it goes by.
-async fn issuer(pair: &Pair) -> (Issuer, TestClock) {
-    let (clock, store) = (TestClock::default(), store(&pair.url(), &table()).await.with_timeout(LIMIT));
-    (Arc::new(TokenIssuer::new(store, keyring()).with_clock(clock.clone())), clock)
+/// Two issuers on one table, and the clock they go by.
+struct Issuers {
+    /// With time for a busy machine.
+    patient: Issuer,
+    /// Gives up after a second.
+    hasty: Issuer,
+    clock: TestClock,
 }
 
-/// A client that refreshes until it is told to stop, and asks again with the same token after a 503. All the tokens it was
+impl Issuers {
+    async fn start(pair: &Pair) -> Self {
+        let (clock, store) = (TestClock::default(), store(&pair.url(), &table()).await);
+        let issuer = |store| Arc::new(TokenIssuer::new(store, keyring()).with_clock(clock.clone()));
+        Self { patient: issuer(store.clone()), hasty: issuer(store.with_timeout(LIMIT)), clock }
+    }
+}
+
+/// A client that logs in on one issuer, and refreshes on the other until it is told to stop, and asks again with the same token after a 503. All the tokens it was
 /// given, each once.
-async fn client_of(issuer: Issuer, counts: Arc<Counts>, stop: Arc<AtomicBool>) -> Vec<String> {
-    let first = issuer.issue(grant(), None).await.unwrap();
+async fn client_of(patient: Issuer, issuer: Issuer, counts: Arc<Counts>, stop: Arc<AtomicBool>) -> Vec<String> {
+    let first = patient.issue(grant(), None).await.unwrap();
     let mut tokens = vec![rt(&first).to_owned()];
     while !stop.load(Ordering::Relaxed) {
         counts.requests.fetch_add(1, Ordering::Relaxed);
@@ -54,21 +65,26 @@ async fn client_of(issuer: Issuer, counts: Arc<Counts>, stop: Arc<AtomicBool>) -
 }
 
 /// Under load `disturb` the servers, wait until refreshes succeed again, and take stock.
-async fn under_load(pair: &Pair, what: &str, disturb: impl AsyncFnOnce()) {
-    let (issuer, clock) = issuer(pair).await;
+async fn under_load(pair: &Pair, what: &str, disturb: impl AsyncFnOnce(&Counts)) {
+    let Issuers { patient, hasty, clock } = Issuers::start(pair).await;
     let (counts, stop) = (Arc::new(Counts::default()), Arc::new(AtomicBool::new(false)));
     let mut clients = JoinSet::new();
     for _ in 0..CLIENTS {
-        clients.spawn(client_of(issuer.clone(), counts.clone(), stop.clone()));
+        clients.spawn(client_of(patient.clone(), hasty.clone(), counts.clone(), stop.clone()));
     }
-    let more = |count| {
-        let so_far = counts.rotations.load(Ordering::Relaxed);
-        let counts = &counts;
-        until("rotations", async move || (counts.rotations.load(Ordering::Relaxed) >= so_far + count).then_some(()))
+    let answered = async |count| {
+        let answers = || counts.rotations.load(Ordering::Relaxed) + counts.retries.load(Ordering::Relaxed);
+        // Never a minute for a hundred of them.
+        for wanted in (0..=count).step_by(100).map({
+            let so_far = answers();
+            move |more| so_far + more
+        }) {
+            until("answers", async || (answers() >= wanted).then_some(())).await;
+        }
     };
-    more(500).await;
-    disturb().await;
-    more(500).await;
+    answered(500).await;
+    disturb(&counts).await;
+    answered(500).await;
     stop.store(true, Ordering::Relaxed);
     let tokens = clients.join_all().await;
 
@@ -77,11 +93,11 @@ async fn under_load(pair: &Pair, what: &str, disturb: impl AsyncFnOnce()) {
     let (mut lost, mut replays) = (0, 0);
     for tokens in &tokens {
         let (last, spent) = tokens.split_last().unwrap();
-        let successor = refresh(&issuer, last).await;
+        let successor = refresh(&patient, last).await;
         lost += usize::from(!successor.is_ok_and(|answer| !answer.retry));
         clock.advance(seconds(31));
         for token in spent.iter().rev().step_by(7) {
-            replays += usize::from(refresh(&issuer, token).await.err() != Some(ErrorCode::InvalidGrant));
+            replays += usize::from(refresh(&patient, token).await.err() != Some(ErrorCode::InvalidGrant));
         }
     }
     let [requests, faults, retries, rotations] = [&counts.requests, &counts.faults, &counts.retries, &counts.rotations]
@@ -94,13 +110,19 @@ async fn under_load(pair: &Pair, what: &str, disturb: impl AsyncFnOnce()) {
     assert!(faults > 0, "nobody noticed");
 }
 
+/// Wait until so many requests more were answered 503.
+async fn until_faults(counts: &Counts, more: u64) {
+    let wanted = counts.faults.load(Ordering::Relaxed) + more;
+    until("faults", async || (counts.faults.load(Ordering::Relaxed) >= wanted).then_some(())).await;
+}
+
 #[test]
 fn a_promoted_standby_has_all_that_was_acknowledged() {
     RUNTIME.block_on(async {
-        let pair = Pair::start("failover");
-        under_load(&pair, "primary killed, standby promoted", async || {
+        let pair = Pair::start("failover").await;
+        under_load(&pair, "primary killed, standby promoted", async |counts: &Counts| {
             pair.kill_primary();
-            sleep(Duration::from_millis(200)).await;
+            until_faults(counts, CLIENTS as u64).await;
             pair.promote_standby();
         })
         .await;
@@ -110,21 +132,21 @@ fn a_promoted_standby_has_all_that_was_acknowledged() {
 #[test]
 fn a_frozen_standby_stops_commits_and_loses_none() {
     RUNTIME.block_on(async {
-        let pair = Pair::start("frozen");
-        under_load(&pair, "standby frozen for 3 s", async || {
+        let pair = Pair::start("frozen").await;
+        under_load(&pair, "standby frozen", async |counts: &Counts| {
             pair.freeze_standby();
-            sleep(3 * LIMIT).await;
+            until_faults(counts, 2 * CLIENTS as u64).await;
             pair.thaw_standby();
         })
         .await;
 
         // One client, step by step.
-        let (issuer, _) = issuer(&pair).await;
+        let Issuers { patient: issuer, hasty, .. } = Issuers::start(&pair).await;
         let first = issuer.issue(grant(), None).await.unwrap();
         pair.freeze_standby();
-        let fault = try_refresh(&issuer, rt(&first)).await.unwrap_err();
+        let fault = try_refresh(&hasty, rt(&first)).await.unwrap_err();
         assert_eq!(fault.kind(), ErrorKind::StoreUncertain);
-        let fault = try_refresh(&issuer, rt(&first)).await;
+        let fault = try_refresh(&hasty, rt(&first)).await;
         assert!(fault.is_err(), "the second waits for the first");
         pair.thaw_standby();
         let waiting = "SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'SyncRep'";

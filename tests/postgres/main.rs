@@ -3,6 +3,7 @@
 mod conformance;
 mod failover;
 mod frozen;
+mod lock;
 mod outage;
 mod pair;
 mod processes;
@@ -16,9 +17,9 @@ mod support;
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, LazyLock};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use mcp_token_lifecycle::{Error, ErrorCode, PostgresStore, RefreshRequest, TokenIssuer, TokenResponse};
+use mcp_token_lifecycle::{Error, ErrorCode, PostgresError, PostgresStore, RefreshRequest, TokenIssuer, TokenResponse};
 use tokio::runtime::{Builder, Runtime};
 
 use self::support::refresh;
@@ -47,9 +48,27 @@ fn table() -> String {
     format!("test_{}_{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed))
 }
 
+/// What is well may take this long on a busy machine.
+const LONG: Duration = Duration::from_secs(60);
+
+/// A store on a server that is well, which gives it time: tried until there is a connection.
+async fn connected(url: &str) -> PostgresStore {
+    let begun = Instant::now();
+    loop {
+        match PostgresStore::connect(url).await {
+            Ok(store) => return store.with_timeout(LONG),
+            Err(error @ PostgresError::Connect { .. }) => {
+                assert!(begun.elapsed() < LONG, "no connection after a minute: {error:?}");
+            }
+            Err(error) => panic!("{error:?}"),
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
 /// A store in the table of this name, created if need be.
 async fn store(url: &str, table: &str) -> PostgresStore {
-    let store = PostgresStore::connect(url).await.unwrap().with_table(table).unwrap();
+    let store = connected(url).await.with_table(table).unwrap();
     store.create_schema().await.unwrap();
     store
 }
@@ -79,11 +98,12 @@ async fn try_refresh(issuer: &Issuer, token: &str) -> Result<Result<TokenRespons
 
 /// Ask again until something is there.
 async fn until<T>(what: &str, mut look: impl AsyncFnMut() -> Option<T>) -> T {
-    for _ in 0..3000 {
+    let begun = Instant::now();
+    while begun.elapsed() < LONG {
         if let Some(found) = look().await {
             return found;
         }
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
-    panic!("waited in vain: {what}")
+    panic!("waited in vain for a minute: {what}")
 }

@@ -1,15 +1,17 @@
 //! Whether a write that failed may have happened, and what becomes of the retry.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use mcp_token_lifecycle::{
     Commit, ErrorKind, PostgresError, PostgresStore, Record, RecordKey, StoreError, Timestamp, TokenIssuer, TokenStore,
 };
+use tokio::task::JoinHandle;
 
+use super::lock::{Lock, until_blocked};
 use super::proxy::{Cut, Proxy};
 use super::support::*;
-use super::{Issuer, RUNTIME, direct, fresh, refresh, sql, store, table, try_refresh, until};
+use super::{Issuer, RUNTIME, connected, direct, fresh, refresh, sql, store, table, try_refresh, until};
 
 fn record(version: u64) -> Record {
     record_of(1, version)
@@ -69,24 +71,21 @@ fn without_a_server_nothing_was_written() {
     });
 }
 
-/// Somebody has locked the row for two seconds.
-async fn on_a_locked_row(url: &str, limit: Duration) -> (Result<Commit, StoreError>, PostgresStore) {
-    let table = table();
-    let store = store(url, &table).await.with_timeout(limit);
-    assert_eq!(store.commit(record(1)).await.unwrap(), Commit::Apply);
-    let lock = format!("BEGIN; SELECT * FROM {table} FOR UPDATE; SELECT pg_sleep(2); COMMIT");
-    let locked = tokio::spawn(async move { sql(&direct(), &lock).await });
-    tokio::time::sleep(Duration::from_millis(300)).await;
-    let outcome = store.commit(record(2)).await;
-    locked.await.unwrap();
-    (outcome, store)
+/// Waits for half a second at most, for what another has locked. It shares the connections of `store`, so it has one.
+fn hasty(store: &PostgresStore) -> PostgresStore {
+    store.clone().with_timeout(Duration::from_millis(500))
 }
 
 #[test]
 fn when_the_time_runs_out_here_the_write_may_have_happened() {
     RUNTIME.block_on(async {
-        let (outcome, store) = on_a_locked_row(&direct(), Duration::from_millis(500)).await;
+        let table = table();
+        let store = store(&direct(), &table).await;
+        assert_eq!(store.commit(record(1)).await.unwrap(), Commit::Apply);
+        let lock = Lock::take(&format!("SELECT * FROM {table} FOR UPDATE")).await;
+        let outcome = hasty(&store).commit(record(2)).await;
         assert!(matches!(outcome, Err(StoreError::Uncertain(_))), "{outcome:?}");
+        lock.release().await;
         // The server goes on with it or not; whichever it was, there is one version after this one.
         let _either = store.commit(record(2)).await.unwrap();
         assert_eq!(store.get(record(1).key).await.unwrap(), Some(record(2)));
@@ -96,11 +95,19 @@ fn when_the_time_runs_out_here_the_write_may_have_happened() {
 #[test]
 fn when_the_time_runs_out_on_the_server_nothing_was_written() {
     RUNTIME.block_on(async {
-        let url = format!("{}?options=-c%20statement_timeout%3D500", direct());
-        let (outcome, store) = on_a_locked_row(&url, Duration::from_secs(5)).await;
+        let table = table();
+        let store = store(&direct(), &table).await;
+        assert_eq!(store.commit(record(1)).await.unwrap(), Commit::Apply);
+        let limited = format!("{}?options=-c%20statement_timeout%3D500", direct());
+        let limited = connected(&limited).await.with_table(&table).unwrap();
+        let lock = Lock::take(&format!("SELECT * FROM {table} FOR UPDATE")).await;
+        let outcome = limited.commit(record(2)).await;
         assert!(matches!(outcome, Err(StoreError::Unavailable(_))), "{outcome:?}");
+        lock.release().await;
         assert_eq!(store.get(record(1).key).await.unwrap(), Some(record(1)));
-        assert_eq!(store.commit(record(2)).await.unwrap(), Commit::Apply);
+        // On a busy machine it may run out again.
+        let outcome = until("the commit", async || limited.commit(record(2)).await.ok()).await;
+        assert_eq!(outcome, Commit::Apply);
     });
 }
 
@@ -110,9 +117,7 @@ fn when_the_server_ends_the_session_the_write_may_have_happened() {
         let table = table();
         let store = store(&direct(), &table).await;
         assert_eq!(store.commit(record(1)).await.unwrap(), Commit::Apply);
-        let lock = format!("BEGIN; SELECT * FROM {table} FOR UPDATE; SELECT pg_sleep(1); COMMIT");
-        let locked = tokio::spawn(async move { sql(&direct(), &lock).await });
-        tokio::time::sleep(Duration::from_millis(300)).await;
+        let lock = Lock::take(&format!("SELECT * FROM {table} FOR UPDATE")).await;
         let commit = tokio::spawn({
             let store = store.clone();
             async move { store.commit(record(2)).await }
@@ -123,7 +128,7 @@ fn when_the_server_ends_the_session_the_write_may_have_happened() {
         until("the end", async || (!sql(&direct(), &end).await.is_empty()).then_some(())).await;
         let outcome = commit.await.unwrap();
         assert!(matches!(outcome, Err(StoreError::Uncertain(_))), "{outcome:?}");
-        locked.await.unwrap();
+        lock.release().await;
         assert_eq!(store.commit(record(2)).await.unwrap(), Commit::Apply);
     });
 }
@@ -136,13 +141,33 @@ fn a_serialization_failure_is_sent_again() {
         let table = table();
         let store = store(&url, &table).await;
         assert_eq!(store.commit(record(1)).await.unwrap(), Commit::Apply);
-        let lock = format!("BEGIN; UPDATE {table} SET expires_at = 8; SELECT pg_sleep(1); COMMIT");
-        let locked = tokio::spawn(async move { sql(&direct(), &lock).await });
-        tokio::time::sleep(Duration::from_millis(300)).await;
-        assert_eq!(store.commit(record(2)).await.unwrap(), Commit::Apply);
-        locked.await.unwrap();
+        let lock = Lock::take(&format!("UPDATE {table} SET expires_at = 8")).await;
+        let commit = tokio::spawn({
+            let store = store.clone();
+            async move { store.commit(record(2)).await }
+        });
+        until_blocked(&format!("UPDATE \"{table}")).await;
+        lock.release().await;
+        assert_eq!(commit.await.unwrap().unwrap(), Commit::Apply);
         assert_eq!(store.get(record(1).key).await.unwrap(), Some(record(2)));
     });
+}
+
+/// The condition for a row of this key.
+fn has_key(key: u8) -> String {
+    format!("key = '\\x{}'", format!("{key:02x}").repeat(16))
+}
+
+/// Wait until a purge has deleted so many rows that these are left.
+async fn until_left(table: &str, count: usize) {
+    let left = format!("SELECT count(*) FROM {table}");
+    until("the purge", async || (sql(&direct(), &left).await == [count.to_string()]).then_some(())).await;
+}
+
+/// Purge everything that `record_of` has made.
+fn purge(store: &PostgresStore) -> JoinHandle<Result<usize, StoreError>> {
+    let store = store.clone();
+    tokio::spawn(async move { store.purge(Timestamp::from_unix(10), 10).await })
 }
 
 #[test]
@@ -153,85 +178,88 @@ fn a_purge_waits_for_what_is_locked_and_spares_what_is_renewed() {
         for key in [1, 2, 3] {
             assert_eq!(store.commit(record_of(key, 1)).await.unwrap(), Commit::Apply);
         }
-        let lock = format!(
-            "BEGIN; SELECT * FROM {table} WHERE key = decode(repeat('02', 16), 'hex') FOR UPDATE; \
-             UPDATE {table} SET expires_at = 11 WHERE key = decode(repeat('03', 16), 'hex'); SELECT pg_sleep(1); COMMIT"
-        );
-        let locked = tokio::spawn(async move { sql(&direct(), &lock).await });
-        tokio::time::sleep(Duration::from_millis(300)).await;
-        assert_eq!(store.purge(Timestamp::from_unix(10), 10).await.unwrap(), 2);
-        locked.await.unwrap();
+        let lock = Lock::take(&format!("SELECT * FROM {table} WHERE {} FOR UPDATE", has_key(2))).await;
+        lock.and(&format!("UPDATE {table} SET expires_at = 11 WHERE {}", has_key(3))).await;
+        let purge = purge(&store);
+        until_left(&table, 2).await;
+        lock.release().await;
+        assert_eq!(purge.await.unwrap().unwrap(), 2);
         assert!(store.get(record_of(2, 1).key).await.unwrap().is_none());
         assert!(store.get(record_of(3, 1).key).await.unwrap().is_some());
     });
 }
 
+/// Its rows are released one after the other: it takes longer than the limit in all, though never as long for one of them.
 #[test]
 fn a_purge_is_patient_as_long_as_it_makes_progress() {
+    const LIMIT: Duration = Duration::from_secs(14);
+    const ROWS: u8 = 4;
     RUNTIME.block_on(async {
         let table = table();
-        let store = store(&direct(), &table).await.with_timeout(Duration::from_secs(2));
-        for key in [1, 2] {
+        let store = store(&direct(), &table).await;
+        let mut locks = Vec::new();
+        for key in 1..=ROWS {
             assert_eq!(store.commit(record_of(key, 1)).await.unwrap(), Commit::Apply);
+            locks.push(Lock::take(&format!("SELECT * FROM {table} WHERE {} FOR UPDATE", has_key(key))).await);
         }
-        let locks = [1.5, 3.0].iter().zip([1, 2]).map(|(seconds, key)| {
-            format!(
-                "BEGIN; SELECT * FROM {table} WHERE key = '\\x{}' FOR UPDATE; SELECT pg_sleep({seconds}); COMMIT",
-                format!("{key:02}").repeat(16)
-            )
-        });
-        let locks: Vec<_> = locks.map(|lock| tokio::spawn(async move { sql(&direct(), &lock).await })).collect();
-        tokio::time::sleep(Duration::from_millis(300)).await;
-        assert_eq!(store.purge(Timestamp::from_unix(10), 10).await.unwrap(), 2);
-        for lock in locks {
-            lock.await.unwrap();
+        let (begun, purge) = (Instant::now(), purge(&store.clone().with_timeout(LIMIT)));
+        for (lock, left) in locks.into_iter().zip((0..usize::from(ROWS)).rev()) {
+            tokio::time::sleep(LIMIT * 2 / 7).await;
+            lock.release().await;
+            if left > 0 {
+                until_left(&table, left).await;
+            }
         }
+        assert_eq!(purge.await.unwrap().unwrap(), usize::from(ROWS));
+        assert!(begun.elapsed() > LIMIT);
     });
 }
 
+/// The limit is that of each statement too.
 #[test]
 fn a_purge_that_makes_none_ends() {
     RUNTIME.block_on(async {
         let table = table();
-        let store = store(&direct(), &table).await.with_timeout(Duration::from_millis(200));
+        let store = store(&direct(), &table).await;
         assert_eq!(store.commit(record(1)).await.unwrap(), Commit::Apply);
-        let lock = format!("BEGIN; SELECT * FROM {table} FOR UPDATE; SELECT pg_sleep(2); COMMIT");
-        let locked = tokio::spawn(async move { sql(&direct(), &lock).await });
-        tokio::time::sleep(Duration::from_millis(300)).await;
-        assert!(matches!(store.purge(Timestamp::from_unix(10), 10).await, Err(StoreError::Unavailable(_))));
-        assert!(!locked.is_finished(), "it waited for the lock");
-        locked.await.unwrap();
+        let lock = Lock::take(&format!("SELECT * FROM {table} FOR UPDATE")).await;
+        let outcome = purge(&store.clone().with_timeout(Duration::from_secs(10))).await.unwrap();
+        assert!(matches!(outcome, Err(StoreError::Unavailable(_))), "{outcome:?}");
+        lock.release().await;
+        assert_eq!(purge(&store).await.unwrap().unwrap(), 1);
     });
 }
 
 /// The commit of another row comes so much later than the one that waits for a locked row, and after it no other.
-async fn past_a_locked_row(later: Duration) {
+async fn past_a_locked_row(later: impl AsyncFnOnce(&str)) {
     let table = table();
     let store = store(&direct(), &table).await;
     for key in [1, 2] {
         assert_eq!(store.commit(record_of(key, 1)).await.unwrap(), Commit::Apply);
     }
-    let lock = format!("BEGIN; SELECT * FROM {table} WHERE key < '\\x02' FOR UPDATE; SELECT pg_sleep(2); COMMIT");
-    let locked = tokio::spawn(async move { sql(&direct(), &lock).await });
-    tokio::time::sleep(Duration::from_millis(300)).await;
+    let lock = Lock::take(&format!("SELECT * FROM {table} WHERE {} FOR UPDATE", has_key(1))).await;
     let held_up = tokio::spawn({
         let store = store.clone();
         async move { store.commit(record(2)).await }
     });
-    tokio::time::sleep(later).await;
+    later(&table).await;
     assert_eq!(store.commit(record_of(2, 2)).await.unwrap(), Commit::Apply);
-    assert!(!locked.is_finished(), "it waited for the lock");
+    assert!(!held_up.is_finished(), "the other waits for the lock");
+    lock.release().await;
     assert_eq!(held_up.await.unwrap().unwrap(), Commit::Apply);
 }
 
 #[test]
 fn a_locked_row_does_not_stop_the_commits_of_others() {
-    RUNTIME.block_on(past_a_locked_row(Duration::from_millis(100)));
+    RUNTIME.block_on(past_a_locked_row(async |table: &str| {
+        until_blocked(&format!("UPDATE \"{table}")).await;
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }));
 }
 
 #[test]
 fn a_locked_row_does_not_stop_a_commit_that_comes_before_anybody_knows() {
-    RUNTIME.block_on(past_a_locked_row(Duration::from_millis(10)));
+    RUNTIME.block_on(past_a_locked_row(async |_: &str| tokio::time::sleep(Duration::from_millis(10)).await));
 }
 
 #[test]

@@ -2,11 +2,14 @@
 
 use std::fs::File;
 use std::io::Write;
-use std::net::TcpListener;
 use std::path::PathBuf;
 use std::process::Command;
 
-use super::variable;
+use super::support::port::free_port;
+use super::{sql, until, variable};
+
+/// For how many seconds a server may start, or take over, on a busy machine.
+const PATIENCE: &str = "120";
 
 pub(crate) struct Pair {
     primary: Server,
@@ -20,7 +23,7 @@ struct Server {
 
 impl Pair {
     /// Takes a few seconds.
-    pub(crate) fn start(name: &str) -> Self {
+    pub(crate) async fn start(name: &str) -> Self {
         let scratch = PathBuf::from(variable("POSTGRES_SCRATCH"));
         let server = |role| Server { directory: scratch.join(format!("{name}-{role}")), port: free_port() };
         let (primary, standby) = (server("primary"), server("standby"));
@@ -35,7 +38,11 @@ impl Pair {
         let settings = primary.directory.join("postgresql.auto.conf");
         File::options().append(true).open(settings).unwrap().write_all(b"synchronous_standby_names = '*'\n").unwrap();
         primary.run("pg_ctl", &["reload"]);
-        Self { primary, standby }
+        let pair = Self { primary, standby };
+        let synchronous = "SELECT 1 FROM pg_stat_replication WHERE sync_state = 'sync'";
+        let url = format!("postgres://postgres@127.0.0.1:{port}/postgres");
+        until("the synchronous standby", async || (!sql(&url, synchronous).await.is_empty()).then_some(())).await;
+        pair
     }
 
     /// Both, as in a connection string.
@@ -49,7 +56,7 @@ impl Pair {
     }
 
     pub(crate) fn promote_standby(&self) {
-        self.standby.run("pg_ctl", &["-w", "promote"]);
+        self.standby.run("pg_ctl", &["-w", "-t", PATIENCE, "promote"]);
     }
 
     pub(crate) fn freeze_standby(&self) {
@@ -74,7 +81,7 @@ impl Server {
         let log = self.directory.join("log");
         let port = self.port;
         let options = format!("-p {port} -c listen_addresses=127.0.0.1 -c unix_socket_directories=");
-        self.run("pg_ctl", &["-w", "-l", log.to_str().unwrap(), "-o", &options, "start"]);
+        self.run("pg_ctl", &["-w", "-t", PATIENCE, "-l", log.to_str().unwrap(), "-o", &options, "start"]);
     }
 
     fn run(&self, program: &str, arguments: &[&str]) {
@@ -97,8 +104,4 @@ impl Server {
         // One that has just ended is no failure.
         let _ = Command::new("kill").arg(signal).args(processes).stderr(std::process::Stdio::null()).status().unwrap();
     }
-}
-
-fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }

@@ -7,13 +7,13 @@ use mcp_token_lifecycle::{
     Commit, PostgresError, PostgresStore, Record, RecordKey, Timestamp, TokenIssuer, TokenStore,
 };
 use tokio::task::JoinSet;
-use tokio::time::sleep;
 
+use super::lock::Lock;
 use super::support::*;
-use super::{Issuer, RUNTIME, direct, refresh, sql, store, table, until};
+use super::{Issuer, RUNTIME, connected, direct, refresh, sql, store, table, until};
 
 async fn at(name: &str) -> PostgresStore {
-    PostgresStore::connect(&direct()).await.unwrap().with_table(name).unwrap()
+    connected(&direct()).await.with_table(name).unwrap()
 }
 
 fn record() -> Record {
@@ -40,16 +40,12 @@ fn many_processes_may_create_the_table_at_once() {
 fn a_start_does_not_wait_for_ever_for_one_that_hangs() {
     RUNTIME.block_on(async {
         let name = table();
-        let hung = tokio::spawn(async {
-            sql(&direct(), "BEGIN; SELECT pg_advisory_xact_lock(7021865330); SELECT pg_sleep(1.5); COMMIT").await
-        });
-        sleep(Duration::from_millis(300)).await;
-        let hurried = at(&name).await.with_timeout(Duration::from_millis(500));
-        let outcome = hurried.create_schema().await;
+        let store = at(&name).await;
+        let hung = Lock::take("SELECT pg_advisory_xact_lock(7021865330)").await;
+        let outcome = store.clone().with_timeout(Duration::from_millis(500)).create_schema().await;
         assert!(matches!(outcome, Err(PostgresError::Schema { .. })), "{outcome:?}");
-        assert!(!hung.is_finished(), "it waited for the lock");
-        hung.await.unwrap();
-        hurried.with_timeout(Duration::from_secs(5)).create_schema().await.unwrap();
+        hung.release().await;
+        store.create_schema().await.unwrap();
     });
 }
 

@@ -8,7 +8,7 @@ use tokio::net::{TcpSocket, TcpStream};
 use tokio::time::timeout;
 use tokio_postgres::NoTls;
 
-use super::{RUNTIME, direct, store, table, until};
+use super::{RUNTIME, connected, direct, store, table, until};
 
 /// A host as one that is switched off: its queue is full, so it takes no notice of who wants to connect.
 struct Silent {
@@ -24,7 +24,7 @@ impl Silent {
         let listener = socket.listen(1).unwrap();
         let port = listener.local_addr().unwrap().port();
         let mut queue = Vec::new();
-        while let Ok(waiting) = timeout(Duration::from_millis(200), TcpStream::connect(("127.0.0.1", port))).await {
+        while let Ok(waiting) = timeout(Duration::from_secs(2), TcpStream::connect(("127.0.0.1", port))).await {
             queue.push(waiting.unwrap());
         }
         Self { port, _queue: queue, _listener: listener }
@@ -41,8 +41,8 @@ fn behind(silent: &[&Silent]) -> String {
 fn the_third_host_is_tried_in_time_when_the_first_two_are_silent() {
     RUNTIME.block_on(async {
         let (first, second) = (Silent::start().await, Silent::start().await);
-        let store = PostgresStore::connect(&behind(&[&first, &second])).await;
-        assert!(store.is_ok(), "{store:?}");
+        // Of the five seconds that it has, half are left for the third.
+        connected(&behind(&[&first, &second])).await;
     });
 }
 
@@ -56,6 +56,6 @@ fn a_host_is_reached_although_giving_up_the_one_before_takes_longer_than_anybody
         let store = PostgresStore::from_pool(pool).with_timeout(Duration::from_millis(300)).with_table(&table).unwrap();
         assert!(store.get(RecordKey::from_bytes([1; 16])).await.is_err(), "nobody is silent");
         let reached = until("a connection", async || store.get(RecordKey::from_bytes([1; 16])).await.ok());
-        assert_eq!(timeout(Duration::from_secs(10), reached).await, Ok(None));
+        assert_eq!(reached.await, None);
     });
 }

@@ -5,35 +5,44 @@ use std::net::{Shutdown, TcpListener, TcpStream};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use mcp_token_lifecycle::{
     Commit, ErrorKind, Record, RecordKey, RedisStore, RefreshRequest, RotationPolicy, StoreError, Timestamp, TokenStore,
 };
 
-use crate::servers::{Server, fresh, until};
+use crate::servers::{LONG, Server, connected, fresh, until};
 use crate::support::*;
 
 /// A proxy that passes everything on, until it is told to swallow the answer to the next script and hang up.
-#[derive(Default)]
-struct Proxy {
+pub struct Proxy {
     cut: AtomicBool,
     /// It lets nobody in.
     is_shut: AtomicBool,
     /// How many connections there were, and up to which of them it passes no answer on any more.
     connections: AtomicUsize,
     silent: AtomicUsize,
+    /// How many scripts came, and how many of them it passes on; the next one is held.
+    scripts: AtomicUsize,
+    most: AtomicUsize,
 }
 
 impl Proxy {
     fn start(listener: TcpListener, server: u16) -> Arc<Self> {
-        let proxy = Arc::new(Self::default());
+        let proxy = Arc::new(Self {
+            cut: AtomicBool::default(),
+            is_shut: AtomicBool::default(),
+            connections: AtomicUsize::default(),
+            silent: AtomicUsize::default(),
+            scripts: AtomicUsize::default(),
+            most: AtomicUsize::new(usize::MAX),
+        });
         thread::spawn({
             let proxy = Arc::clone(&proxy);
             move || {
                 for client in listener.incoming().flatten() {
                     while proxy.is_shut.load(Ordering::SeqCst) {
-                        thread::yield_now();
+                        thread::sleep(Duration::from_millis(1));
                     }
                     let Ok(server) = TcpStream::connect(("127.0.0.1", server)) else { return };
                     proxy.serve(client, server);
@@ -41,6 +50,26 @@ impl Proxy {
             }
         });
         proxy
+    }
+
+    /// One in front of `server`, and its address.
+    pub fn before(server: &Server) -> (Arc<Self>, String) {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("redis://{}/", listener.local_addr().unwrap());
+        (Self::start(listener, server.port), url)
+    }
+
+    /// Hold what comes after so many scripts more.
+    pub fn hold_after(&self, scripts: usize) {
+        self.most.store(self.scripts.load(Ordering::SeqCst) + scripts, Ordering::SeqCst);
+    }
+
+    pub fn holds(&self) -> bool {
+        self.scripts.load(Ordering::SeqCst) > self.most.load(Ordering::SeqCst)
+    }
+
+    pub fn let_go(&self) {
+        self.most.store(usize::MAX, Ordering::SeqCst);
     }
 
     fn serve(self: &Arc<Self>, client: TcpStream, server: TcpStream) {
@@ -53,6 +82,12 @@ impl Proxy {
                 let is_script = bytes.windows(7).any(|word| word == b"EVALSHA");
                 if is_script && proxy.cut.swap(false, Ordering::SeqCst) {
                     seen.store(true, Ordering::SeqCst);
+                }
+                if is_script {
+                    let number = proxy.scripts.fetch_add(1, Ordering::SeqCst);
+                    while number >= proxy.most.load(Ordering::SeqCst) {
+                        thread::sleep(Duration::from_millis(1));
+                    }
                 }
                 true
             });
@@ -90,7 +125,7 @@ async fn cluster_behind_a_proxy(prefix: &str) -> (Server, Arc<Proxy>, RedisStore
     server.tell(&format!("CLUSTER ADDSLOTS {}", slots.join(" ")));
     until("the Cluster of one is up", || server.is_cluster_up());
     let url = format!("redis://127.0.0.1:{announced}/");
-    let store = RedisStore::connect_cluster([url.as_str()]).await.unwrap().with_prefix(prefix);
+    let store = connected(|| RedisStore::connect_cluster([url.as_str()])).await.with_prefix(prefix);
     (server, proxy, store)
 }
 
@@ -113,10 +148,8 @@ async fn lose_answers(store: RedisStore, proxy: &Proxy) {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_commit_whose_answer_is_lost_is_uncertain_and_the_retry_gets_its_successor() {
     let server = Server::start(&[]);
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let url = format!("redis://{}/", listener.local_addr().unwrap());
-    let proxy = Proxy::start(listener, server.port);
-    lose_answers(RedisStore::connect(&url).await.unwrap().with_prefix(&fresh()), &proxy).await;
+    let (proxy, url) = Proxy::before(&server);
+    lose_answers(connected(|| RedisStore::connect(&url)).await, &proxy).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -130,7 +163,7 @@ async fn a_commit_whose_answer_is_lost_is_uncertain_in_a_cluster_too() {
 async fn a_commit_that_was_carried_out_and_replaced_is_no_conflict() {
     let prefix = fresh();
     let (server, proxy, store) = cluster_behind_a_proxy(&prefix).await;
-    let other = RedisStore::connect(&server.url()).await.unwrap().with_prefix(&prefix);
+    let other = server.store(&prefix).await;
     let record =
         |version| Record::new(RecordKey::from_bytes([7; 16]), version, Timestamp::from_unix(START), vec![], vec![]);
     assert_eq!(store.commit(record(1)).await.unwrap(), Commit::Apply);
@@ -149,8 +182,7 @@ async fn a_commit_that_was_carried_out_and_replaced_is_no_conflict() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_server_that_is_not_there_is_unavailable() {
     let mut server = Server::start(&[]);
-    let store = RedisStore::connect(&server.url()).await.unwrap().with_prefix(&fresh());
-    let bench = bench_on(store, keyring(), RotationPolicy::standard());
+    let bench = bench_on(server.store(&fresh()).await, keyring(), RotationPolicy::standard());
     let first = bench.issuer.issue(grant(), None).await.unwrap();
     server.kill();
     // The first may meet the broken connection; from then on it is clear that nothing is sent.
@@ -165,19 +197,15 @@ async fn a_server_that_is_not_there_is_unavailable() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_silent_connection_is_given_up_though_every_caller_gives_up_first() {
     let server = Server::start(&[]);
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let url = format!("redis://{}/", listener.local_addr().unwrap());
-    let proxy = Proxy::start(listener, server.port);
-    let store = RedisStore::connect(&url).await.unwrap().with_timeout(Duration::from_secs(3600));
-    let get =
-        async || tokio::time::timeout(Duration::from_millis(400), store.get(RecordKey::from_bytes([7; 16]))).await;
-    assert!(get().await.unwrap().unwrap().is_none());
+    let (proxy, url) = Proxy::before(&server);
+    let store = connected(|| RedisStore::connect(&url)).await.with_timeout(Duration::from_secs(3600));
+    let get = || store.get(RecordKey::from_bytes([7; 16]));
+    assert!(get().await.unwrap().is_none());
     proxy.silent.store(proxy.connections.load(Ordering::SeqCst), Ordering::SeqCst);
-    get().await.unwrap_err();
-    for _ in 0..20 {
-        if get().await.is_ok() {
-            return;
-        }
+    let hasty_get = async || tokio::time::timeout(Duration::from_millis(400), get()).await;
+    hasty_get().await.unwrap_err();
+    let begun = Instant::now();
+    while hasty_get().await.is_err() {
+        assert!(begun.elapsed() < LONG, "the silent connection is still in use");
     }
-    panic!("the silent connection is still in use");
 }

@@ -2,21 +2,24 @@
 
 use std::process::{Command, Stdio};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use mcp_token_lifecycle::{Commit, IndexKey, Record, RecordKey, RedisStore, Select, Timestamp, TokenStore};
 use tokio::task::JoinSet;
 use tokio::time::sleep;
 
 use crate::load::{Load, Outcome};
-use crate::servers::{Server, fresh, until};
+use crate::servers::{LONG, Server, connected, fresh, until};
 use crate::support::START;
 
 struct Cluster(Vec<Server>);
 
 impl Cluster {
     fn start() -> Self {
-        let options = ["--cluster-enabled", "yes", "--cluster-node-timeout", "1000", "--repl-diskless-sync-delay", "0"];
+        // No node is taken for dead that is merely slow, and no replica is too far behind to take over.
+        let options = ["--cluster-enabled yes", "--cluster-node-timeout 60000", "--cluster-replica-validity-factor 0"];
+        let options = options.iter().chain(&["--repl-diskless-sync-delay 0"]).flat_map(|option| option.split(' '));
+        let options: Vec<_> = options.collect();
         let nodes: Vec<_> = (0..6).map(|_| Server::start(&options)).collect();
         let created = Command::new("redis-cli")
             .args(["--cluster", "create"])
@@ -41,7 +44,21 @@ impl Cluster {
 
     async fn named(&self, prefix: &str) -> RedisStore {
         let urls: Vec<_> = self.0.iter().map(Server::url).collect();
-        RedisStore::connect_cluster(urls.iter().map(String::as_str)).await.unwrap().with_prefix(prefix)
+        let store = connected(|| RedisStore::connect_cluster(urls.iter().map(String::as_str))).await;
+        store.with_prefix(prefix)
+    }
+
+    /// From here on a node that says nothing for a second is taken for dead.
+    fn hurry(&self) {
+        for node in &self.0 {
+            node.tell("CONFIG SET cluster-node-timeout 1000");
+        }
+    }
+
+    /// How many scripts a node has carried out.
+    fn scripts(&self, node: usize) -> usize {
+        let line = self.0[node].info("cmdstat_evalsha");
+        line.strip_prefix("calls=").and_then(|rest| rest.split(',').next()).map_or(0, |calls| calls.parse().unwrap())
     }
 
     /// The replicas of a node lose it.
@@ -58,29 +75,34 @@ impl Cluster {
     }
 }
 
-/// What clients see of it all; `protect` may make the store more careful.
-async fn cut_and_fail_over(protect: impl Fn(RedisStore) -> RedisStore) -> Outcome {
+/// What clients see of it all; `protect` may make the store more careful, and wait so long for its replicas.
+async fn cut_and_fail_over(protect: impl Fn(RedisStore, Duration) -> RedisStore) -> Outcome {
     let mut cluster = Cluster::start();
     let (primary, replica) = cluster.pair();
-    let load = Load::start(protect(cluster.store().await), 64).await;
-    sleep(Duration::from_millis(500)).await;
+    let prefix = fresh();
+    let patient = protect(cluster.named(&prefix).await, LONG);
+    let store = cluster.named(&prefix).await.with_timeout(Duration::from_secs(2));
+    let load = Load::start(patient, protect(store, Duration::from_millis(20)), 64).await;
+    load.answer(640).await;
 
     // The link is cut, and the primary goes on for a while.
     cluster.cut(primary);
-    sleep(Duration::from_millis(1500)).await;
+    cluster.hurry();
+    let before = cluster.scripts(primary);
+    until("the primary goes on", || cluster.scripts(primary) >= before + 100);
     cluster.0[primary].kill();
     until("the replica has taken over", || cluster.0[replica].info("role") == "master");
 
     // The one that was killed comes back, as a replica.
     cluster.0[primary].restart();
     until("the new replica is in step", || cluster.0[primary].info("master_link_status") == "up");
-    sleep(Duration::from_secs(2)).await;
-    load.settle().await
+    load.answer(640).await;
+    load.settle(protect(cluster.named(&prefix).await, LONG)).await
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn with_min_replicas_a_failover_loses_nothing() {
-    let outcome = cut_and_fail_over(|store| store.with_min_replicas(1, Duration::from_millis(20))).await;
+    let outcome = cut_and_fail_over(|store, patience| store.with_min_replicas(1, patience)).await;
     println!("with_min_replicas(1): the above");
     assert!(outcome.faults > 0 && outcome.rotations > 0);
     assert_eq!((outcome.lost, outcome.replays), (0, 0));
@@ -89,7 +111,7 @@ async fn with_min_replicas_a_failover_loses_nothing() {
 /// That there is something to lose.
 #[tokio::test(flavor = "multi_thread")]
 async fn without_min_replicas_a_failover_loses_acknowledged_rotations() {
-    let outcome = cut_and_fail_over(|store| store).await;
+    let outcome = cut_and_fail_over(|store, _| store).await;
     println!("without min replicas: the above");
     assert!(outcome.lost > 0, "nothing was lost, so the other test shows nothing");
     assert!(outcome.replays > 0);
@@ -106,8 +128,9 @@ async fn with_min_replicas_a_failover_hides_no_record_from_its_index() {
     let mut cluster = Cluster::start();
     let (primary, replica) = cluster.pair();
     let prefix = fresh();
-    let store = Arc::new(cluster.named(&prefix).await.with_min_replicas(1, Duration::from_millis(20)));
+    let store = Arc::new(cluster.named(&prefix).await.with_min_replicas(1, Duration::from_millis(200)));
     cluster.cut(primary);
+    cluster.hurry();
     let mut commits = JoinSet::new();
     for number in 1..=64 {
         let store = Arc::clone(&store);
@@ -120,7 +143,14 @@ async fn with_min_replicas_a_failover_hides_no_record_from_its_index() {
     let mut hidden = 0;
     for number in &acknowledged {
         let record = record(*number, 1);
-        let page = reader.list(Select::Index(record.indexes[0]), None, 10).await.unwrap();
+        let begun = Instant::now();
+        let page = loop {
+            match reader.list(Select::Index(record.indexes[0]), None, 10).await {
+                Ok(page) => break page,
+                // Not every node may know of the new primary yet.
+                Err(error) => assert!(begun.elapsed() < LONG, "the index cannot be read: {error}"),
+            }
+        };
         hidden += usize::from(page.records != [record]);
     }
     println!("{} of 64 records acknowledged, {hidden} of them hidden from their index", acknowledged.len());
@@ -133,14 +163,21 @@ async fn with_min_replicas_a_failover_hides_no_record_from_its_index() {
 async fn a_commit_waits_for_its_replicas_as_long_as_it_is_told_to() {
     let cluster = Cluster::start();
     let (primary, replica) = cluster.pair();
-    let store = Arc::new(cluster.store().await.with_min_replicas(1, Duration::from_secs(20)));
+    let store = cluster.store().await.with_min_replicas(1, LONG);
     assert_eq!(store.commit(record(0, 1)).await.unwrap(), Commit::Apply);
+    let store = Arc::new(store.with_timeout(Duration::from_secs(2)));
+    // Connected, for which it has no more time than for any other command.
+    let begun = Instant::now();
+    while store.list(Select::All, None, 1).await.is_err() || store.commit(record(0, 2)).await.is_err() {
+        assert!(begun.elapsed() < LONG, "no connection after a minute");
+    }
     cluster.0[replica].signal("STOP");
     let mut commits = JoinSet::new();
     for number in 1..=16 {
         let store = Arc::clone(&store);
         commits.spawn(async move { store.commit(record(number, 1)).await });
     }
+    until("a commit waits", || cluster.0[primary].info("blocked_clients") != "0");
     sleep(Duration::from_millis(2500)).await;
     assert_ne!(cluster.0[primary].info("blocked_clients"), "0");
     cluster.0[replica].signal("CONT");
@@ -154,18 +191,25 @@ async fn a_commit_waits_for_its_replicas_as_long_as_it_is_told_to() {
 async fn a_node_that_hangs_is_left_for_the_one_that_takes_over() {
     let cluster = Cluster::start();
     let (primary, replica) = cluster.pair();
-    let store = cluster.store().await.with_timeout(Duration::from_millis(500));
+    let prefix = fresh();
+    let (patient, store) = (cluster.named(&prefix).await, cluster.named(&prefix).await);
+    let store = store.with_timeout(Duration::from_millis(500));
+    let begun = Instant::now();
     for number in 1..=64 {
-        assert_eq!(store.commit(record(number, 1)).await.unwrap(), Commit::Apply);
-        assert_eq!(store.get(record(number, 1).key).await.unwrap(), Some(record(number, 1)));
+        assert_eq!(patient.commit(record(number, 1)).await.unwrap(), Commit::Apply);
+        // It has to have its connections before the node hangs.
+        while store.get(record(number, 1).key).await.is_err() || store.commit(record(number, 1)).await.is_err() {
+            assert!(begun.elapsed() < LONG, "no connections after a minute");
+        }
     }
+    cluster.hurry();
     cluster.0[primary].signal("STOP");
     until("the replica has taken over", || cluster.0[replica].info("role") == "master");
-    let mut faults = 0;
+    let (mut faults, begun) = (0, Instant::now());
     for number in 1..=64 {
         while store.get(record(number, 1).key).await.is_err() || store.commit(record(number, 2)).await.is_err() {
             faults += 1;
-            assert!(faults < 40, "the store does not find the new primary");
+            assert!(begun.elapsed() < LONG, "the store does not find the new primary: {faults} operations failed");
         }
     }
     println!("a frozen node: {faults} operations failed until the store had found the other");

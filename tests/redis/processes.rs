@@ -37,8 +37,11 @@ async fn race(variable: &str) {
     let mut processes = [start(&place), start(&place)];
     let mut current = rt(&issuer.issue(grant(), None).await.unwrap()).to_owned();
     let (mut rotated, mut retried) = ([0, 0], [0, 0]);
-    for _ in 0..ROUNDS {
-        processes.iter_mut().for_each(|process| process.tell(&format!("refresh {current}")));
+    for round in 0..ROUNDS {
+        // Each has the head start in its turn.
+        for turn in [round % 2, (round + 1) % 2] {
+            processes[turn].tell(&format!("refresh {current}"));
+        }
         let heard = processes.each_mut().map(Process::hear);
         let (mut rotations, mut successors) = (0, HashSet::new());
         for (process, heard) in heard.iter().enumerate() {

@@ -49,15 +49,19 @@ async fn refresh_against_revoke(variable: &str, rounds: usize) {
     for round in 0..rounds {
         let first = bench.issuer.issue(grant(), None).await.unwrap();
         let token = rt(&first).to_owned();
+        // Now the one comes first and now the other.
+        let head_start = move |of_other| Duration::from_millis(if of_other { round as u64 / 2 % 3 } else { 0 });
         let revoker = tokio::spawn({
             let (bench, token) = (Arc::clone(&bench), token.clone());
-            async move { bench.issuer.revoke(&client(), &token, None).await.unwrap() }
+            async move {
+                tokio::time::sleep(head_start(round % 2 == 1)).await;
+                bench.issuer.revoke(&client(), &token, None).await.unwrap()
+            }
         });
         let refresher = tokio::spawn({
             let (bench, token) = (Arc::clone(&bench), token.clone());
             async move {
-                // Now the one comes first and now the other.
-                tokio::time::sleep(Duration::from_millis(round as u64 % 3)).await;
+                tokio::time::sleep(head_start(round % 2 == 0)).await;
                 refresh(&bench.issuer, &token).await
             }
         });

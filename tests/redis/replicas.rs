@@ -7,9 +7,8 @@ use mcp_token_lifecycle::{
     ErrorKind, IndexKey, Record, RecordKey, RedisStore, RefreshRequest, RotationPolicy, StoreError, Timestamp,
     TokenStore,
 };
-use tokio::time::timeout;
 
-use crate::servers::{Server, fresh, until};
+use crate::servers::{LONG, Server, connected, fresh, until};
 use crate::support::*;
 
 struct Pair {
@@ -27,13 +26,30 @@ impl Pair {
         pair
     }
 
-    async fn store(&self, patience: u64) -> RedisStore {
-        self.on(&self.primary, patience).await
+    /// A store that waits for the replica as long as it takes on a busy machine.
+    async fn store(&self) -> RedisStore {
+        self.on(&self.primary).await
     }
 
-    async fn on(&self, server: &Server, patience: u64) -> RedisStore {
-        let store = RedisStore::connect(&server.url()).await.unwrap().with_prefix(&self.prefix);
-        store.with_min_replicas(1, Duration::from_millis(patience))
+    /// A store that waits for so many milliseconds: for a replica that is cut off.
+    async fn hasty_store(&self, patience: u64) -> RedisStore {
+        self.store().await.with_min_replicas(1, Duration::from_millis(patience))
+    }
+
+    async fn on(&self, server: &Server) -> RedisStore {
+        server.store(&self.prefix).await.with_min_replicas(1, LONG)
+    }
+
+    fn has_waiting_write(&self) -> bool {
+        self.primary.info("blocked_clients") == "1"
+    }
+
+    /// The time of the write that waits for the replica is up.
+    fn end_wait(&self) {
+        let clients: String = redis::cmd("CLIENT").arg("LIST").query(&mut self.primary.connection()).unwrap();
+        let waiting = clients.lines().find(|line| line.contains(" cmd=wait ")).expect("a write waits");
+        let id = waiting.split(' ').find_map(|field| field.strip_prefix("id=")).unwrap();
+        assert_eq!(self.primary.tell(&format!("CLIENT UNBLOCK {id} TIMEOUT")), redis::Value::Int(1));
     }
 
     fn cut(&self) {
@@ -63,17 +79,18 @@ impl Pair {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_retry_is_not_given_a_successor_that_a_failover_loses() {
     let pair = Pair::start();
-    let bench = bench_on(pair.store(100).await, keyring(), RotationPolicy::standard());
+    let bench = bench_on(pair.store().await, keyring(), RotationPolicy::standard());
     let first = bench.issuer.issue(grant(), None).await.unwrap();
     let client = client();
     let request = RefreshRequest::new(&client, rt(&first));
+    let bench = bench.twin(pair.hasty_store(100).await, keyring(), RotationPolicy::standard());
     pair.cut();
     let answer = bench.issuer.refresh(&request).await.unwrap_err();
     assert_eq!(answer.kind(), ErrorKind::StoreUncertain);
     let again = bench.issuer.refresh(&request).await.map(drop).unwrap_err();
     assert_eq!(again.kind(), ErrorKind::StoreUnavailable, "the rotation is on the primary alone");
     pair.fail_over();
-    let bench = bench.twin(pair.on(&pair.replica, 2000).await, keyring(), RotationPolicy::standard());
+    let bench = bench.twin(pair.on(&pair.replica).await, keyring(), RotationPolicy::standard());
     let second = bench.issuer.refresh(&request).await.unwrap().into_result().unwrap();
     assert!(!second.retry, "the rotation was lost, and nobody had been told of it");
 }
@@ -81,8 +98,9 @@ async fn a_retry_is_not_given_a_successor_that_a_failover_loses() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_repeated_revocation_is_not_acknowledged_while_a_failover_would_lose_it() {
     let pair = Pair::start();
-    let bench = bench_on(pair.store(100).await, keyring(), RotationPolicy::standard());
+    let bench = bench_on(pair.store().await, keyring(), RotationPolicy::standard());
     let first = bench.issuer.issue(grant(), None).await.unwrap();
+    let bench = bench.twin(pair.hasty_store(100).await, keyring(), RotationPolicy::standard());
     pair.cut();
     for _ in 0..2 {
         bench.issuer.revoke(&client(), rt(&first), None).await.unwrap_err();
@@ -91,29 +109,30 @@ async fn a_repeated_revocation_is_not_acknowledged_while_a_failover_would_lose_i
         bench.issuer.revoke_subject("user-1").await.unwrap_err();
     }
     pair.fail_over();
-    let bench = bench.twin(pair.on(&pair.replica, 2000).await, keyring(), RotationPolicy::standard());
+    let bench = bench.twin(pair.on(&pair.replica).await, keyring(), RotationPolicy::standard());
     assert_eq!(bench.issuer.revoke_subject("user-1").await.unwrap(), 1, "it was still alive");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn nobody_is_shown_a_write_that_still_waits_for_its_replicas() {
     let pair = Pair::start();
-    let bench = Arc::new(bench_on(pair.store(1500).await, keyring(), RotationPolicy::standard()));
+    let bench = Arc::new(bench_on(pair.store().await, keyring(), RotationPolicy::standard()));
     let first = Arc::new(bench.issuer.issue(grant(), None).await.unwrap());
     pair.cut();
     let writer = tokio::spawn({
         let (bench, first) = (Arc::clone(&bench), Arc::clone(&first));
         async move { bench.issuer.refresh(&RefreshRequest::new(&client(), rt(&first))).await.map(drop) }
     });
-    until("the primary has the write, and waits", || pair.primary.info("blocked_clients") == "1");
-    let other = bench.twin(pair.store(50).await, keyring(), RotationPolicy::standard());
+    until("the primary has the write, and waits", || pair.has_waiting_write());
+    let other = bench.twin(pair.hasty_store(50).await, keyring(), RotationPolicy::standard());
     let answer = other.issuer.refresh(&RefreshRequest::new(&client(), rt(&first))).await.map(drop);
     assert_eq!(answer.unwrap_err().kind(), ErrorKind::StoreUnavailable);
+    pair.end_wait();
     assert_eq!(writer.await.unwrap().unwrap_err().kind(), ErrorKind::StoreUncertain);
 
     pair.mend();
     // A replica that has just come back takes its time to say what it has.
-    let other = bench.twin(pair.store(5000).await, keyring(), RotationPolicy::standard());
+    let other = bench.twin(pair.store().await, keyring(), RotationPolicy::standard());
     let answer = other.issuer.refresh(&RefreshRequest::new(&client(), rt(&first))).await.unwrap();
     assert!(answer.into_result().unwrap().retry, "once the replica has it, everybody is");
 }
@@ -121,7 +140,7 @@ async fn nobody_is_shown_a_write_that_still_waits_for_its_replicas() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_read_of_what_the_replicas_have_waits_for_nobody() {
     let pair = Pair::start();
-    let store = pair.store(1500).await;
+    let store = pair.store().await;
     let record = |n| {
         let indexes = vec![IndexKey::from_bytes([n; 16])];
         Record::new(RecordKey::from_bytes([n; 16]), 1, Timestamp::from_unix(START), indexes, vec![n])
@@ -133,9 +152,10 @@ async fn a_read_of_what_the_replicas_have_waits_for_nobody() {
         let store = Arc::clone(&store);
         async move { store.commit(record(2)).await }
     });
-    until("a commit waits", || pair.primary.info("blocked_clients") == "1");
-    let read = timeout(Duration::from_millis(700), store.get(record(1).key)).await;
-    assert_eq!(read.expect("it does not stand behind the commit").unwrap(), Some(record(1)));
+    until("a commit waits", || pair.has_waiting_write());
+    assert_eq!(store.get(record(1).key).await.unwrap(), Some(record(1)));
+    assert!(pair.has_waiting_write() && !writer.is_finished(), "the read does not stand behind the commit");
+    pair.end_wait();
     let answer = writer.await.unwrap();
     assert!(matches!(answer, Err(StoreError::Unavailable(_))), "an index entry alone is no record: {answer:?}");
     assert_eq!(store.get(record(2).key).await.unwrap(), None);
@@ -150,12 +170,11 @@ async fn the_rights_in_the_documentation_suffice() {
     let rights: Vec<_> = rights.split([' ', '\n', '`', ',', ';', ':']).filter(|word| word.starts_with('+')).collect();
     pair.primary.tell(&format!("ACL SETUSER tokens on >secret ~{}:* {}", pair.prefix, rights.join(" ")));
     let url = format!("redis://tokens:secret@127.0.0.1:{}/", pair.primary.port);
-    let store = RedisStore::connect(&url).await.unwrap().with_prefix(&pair.prefix);
+    let open = async || connected(|| RedisStore::connect(&url)).await.with_prefix(&pair.prefix);
     // Without the note that the replicas have it.
-    let other = bench_on(store, keyring(), RotationPolicy::standard());
+    let other = bench_on(open().await, keyring(), RotationPolicy::standard());
     let mut token = rt(&other.issuer.issue(grant(), None).await.unwrap()).to_owned();
-    let store = RedisStore::connect(&url).await.unwrap().with_prefix(&pair.prefix);
-    let bench = bench_on(store.with_min_replicas(1, Duration::from_secs(2)), keyring(), RotationPolicy::standard());
+    let bench = bench_on(open().await.with_min_replicas(1, LONG), keyring(), RotationPolicy::standard());
     for _ in 0..2 {
         let answer = bench.issuer.refresh(&RefreshRequest::new(&client(), &token)).await.unwrap();
         token = rt(&answer.into_result().unwrap()).to_owned();

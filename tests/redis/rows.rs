@@ -9,11 +9,12 @@ use mcp_token_lifecycle::{
 };
 use redis::Value;
 
-use crate::servers::{Server, until};
+use crate::cut::Proxy;
+use crate::servers::{Server, connected, until};
 use crate::support::*;
 
 async fn open(server: &Server) -> RedisStore {
-    RedisStore::connect(&server.url()).await.unwrap().with_timeout(Duration::from_secs(20))
+    server.store("mcp-tokens").await
 }
 
 fn record(version: u64, indexes: &[u8]) -> Record {
@@ -289,13 +290,19 @@ async fn a_write_that_no_replica_has_is_uncertain() {
 async fn a_purge_that_is_refused_half_way_is_uncertain() {
     let server = Server::start(&[]);
     let store = open(&server).await;
-    for n in 0..3000_u64 {
+    for n in 0..1000_u64 {
         let key = RecordKey::from_bytes(u128::from(n).to_be_bytes());
         let _ = store.commit(Record::new(key, 1, Timestamp::from_unix(5), vec![], vec![])).await.unwrap();
     }
-    let purge = tokio::spawn(async move { store.purge(Timestamp::from_unix(5), 3000).await });
-    until("some are deleted", || matches!(server.tell("DBSIZE"), Value::Int(..2900)));
+    let (proxy, url) = Proxy::before(&server);
+    let store = connected(|| RedisStore::connect(&url)).await;
+    let all = server.tell("DBSIZE");
+    proxy.hold_after(100);
+    let purge = tokio::spawn(async move { store.purge(Timestamp::from_unix(5), 1000).await });
+    until("the purge is half-way", || proxy.holds());
+    assert_ne!(server.tell("DBSIZE"), all, "some are deleted");
     server.tell("REPLICAOF 127.0.0.1 1");
+    proxy.let_go();
     let answer = purge.await.unwrap();
     assert!(matches!(answer, Err(StoreError::Uncertain(_))), "{answer:?}");
 }

@@ -6,12 +6,14 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use mcp_token_lifecycle::RedisStore;
+use mcp_token_lifecycle::{RedisConnectError, RedisStore};
 use redis::{Client, Connection};
 use tempfile::TempDir;
 
 pub const SINGLE: &str = "REDIS_URL";
 pub const CLUSTER: &str = "REDIS_CLUSTER_URLS";
+/// What is well may take this long on a busy machine.
+pub const LONG: Duration = Duration::from_secs(60);
 
 fn address(variable: &str) -> String {
     std::env::var(variable).unwrap_or_else(|_| panic!("{variable} is not set: run .ci/redis, which starts the servers"))
@@ -31,11 +33,25 @@ pub async fn store(variable: &str) -> RedisStore {
 pub async fn named(variable: &str, prefix: &str) -> RedisStore {
     let address = address(variable);
     let store = match variable {
-        SINGLE => RedisStore::connect(&address).await,
-        _ => RedisStore::connect_cluster(address.split_whitespace()).await,
+        SINGLE => connected(|| RedisStore::connect(&address)).await,
+        _ => connected(|| RedisStore::connect_cluster(address.split_whitespace())).await,
     };
-    // A machine that tests under load may be slow.
-    store.expect("the servers are there").with_prefix(prefix).with_timeout(Duration::from_secs(20))
+    store.with_prefix(prefix)
+}
+
+/// A store on servers that are well, which gives them time: `connect` is tried until it succeeds.
+pub async fn connected<F>(connect: impl Fn() -> F) -> RedisStore
+where
+    F: Future<Output = Result<RedisStore, RedisConnectError>>,
+{
+    let begun = Instant::now();
+    loop {
+        match connect().await {
+            Ok(store) => return store.with_timeout(LONG),
+            Err(error) => assert!(begun.elapsed() < LONG, "no connection after a minute: {error:?}"),
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
 }
 
 /// A server of a test's own.
@@ -50,13 +66,14 @@ impl Server {
     pub fn start(options: &[&str]) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let options: Vec<_> = options.iter().map(|option| (*option).to_owned()).collect();
-        // With the bus of a Cluster 10000 above, both below the ports that the system gives to clients.
-        let begin = std::process::id() as usize % 4000 + offset();
-        let port = (17_000..22_000).cycle().skip(begin).find(|port| is_free(*port)).unwrap();
-        let child = spawn(port, &dir, &options);
-        let server = Self { port, child, dir, options };
-        server.wait();
-        server
+        let (port, child) = launch(|port| spawn(port, &dir, &options));
+        Self { port, child, dir, options }
+    }
+
+    /// A store on it, with time for a busy machine.
+    pub async fn store(&self, prefix: &str) -> RedisStore {
+        let url = self.url();
+        connected(|| RedisStore::connect(&url)).await.with_prefix(prefix)
     }
 
     pub fn url(&self) -> String {
@@ -101,15 +118,7 @@ impl Server {
 
     pub fn restart(&mut self) {
         self.child = spawn(self.port, &self.dir, &self.options);
-        self.wait();
-    }
-
-    /// Until it has read its log.
-    fn wait(&self) {
-        until("a server answers", || {
-            let client = Client::open(self.url()).unwrap();
-            client.get_connection().is_ok_and(|mut c| redis::cmd("PING").query::<String>(&mut c).is_ok())
-        });
+        assert!(answers(self.port, &mut self.child), "the port {} was taken meanwhile", self.port);
     }
 }
 
@@ -124,6 +133,35 @@ impl Drop for Server {
 fn offset() -> usize {
     static NEXT: AtomicU64 = AtomicU64::new(0);
     NEXT.fetch_add(17, Ordering::Relaxed) as usize
+}
+
+/// Start a server, on another port if one that was free has been taken meanwhile.
+pub fn launch(spawn: impl Fn(u16) -> Child) -> (u16, Child) {
+    // With the bus of a Cluster 10000 above, both below the ports that the system gives to clients.
+    let begin = std::process::id() as usize % 4000 + offset();
+    let mut ports = (17_000..22_000).cycle().skip(begin).take(5_000).filter(|port| is_free(*port));
+    let started = ports.by_ref().take(5).find_map(|port| {
+        let mut child = spawn(port);
+        answers(port, &mut child).then_some((port, child))
+    });
+    started.expect("a server starts")
+}
+
+/// Wait until the server has read its log and answers; `false` if it has ended instead.
+fn answers(port: u16, server: &mut Child) -> bool {
+    let id = server.id().to_string();
+    let is_ours = || {
+        let mut connection = Client::open(format!("redis://127.0.0.1:{port}/")).ok()?.get_connection().ok()?;
+        let info: redis::InfoDict = redis::cmd("INFO").arg("server").query(&mut connection).ok()?;
+        redis::cmd("PING").query::<String>(&mut connection).ok()?;
+        Some(info.get::<String>("process_id")? == id)
+    };
+    let mut has_ended = false;
+    until("a server answers", || {
+        has_ended = server.try_wait().unwrap().is_some();
+        has_ended || is_ours() == Some(true)
+    });
+    !has_ended
 }
 
 fn is_free(port: u16) -> bool {
@@ -144,7 +182,7 @@ fn spawn(port: u16, dir: &TempDir, options: &[String]) -> Child {
 pub fn until(what: &str, mut condition: impl FnMut() -> bool) {
     let begun = Instant::now();
     while !condition() {
-        assert!(begun.elapsed() < Duration::from_secs(60), "not so after a minute: {what}");
+        assert!(begun.elapsed() < LONG, "not so after a minute: {what}");
         sleep(Duration::from_millis(20));
     }
 }

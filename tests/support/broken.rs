@@ -1,9 +1,9 @@
 //! A store that is right, but for one fault of one's choice.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::{Mutex, MutexGuard};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use mcp_token_lifecycle::{
     Commit, Cursor, IndexKey, Page, Record, RecordKey, Select, StoreError, Timestamp, TokenStore,
@@ -67,13 +67,22 @@ type Rows = BTreeMap<RecordKey, Row>;
 
 pub struct Broken {
     fault: Fault,
-    rows: Arc<Mutex<Rows>>,
-    replica: Mutex<(Instant, Rows)>,
+    rows: Mutex<Rows>,
+    replica: Mutex<Replica>,
+    /// What is acknowledged and not yet written.
+    pending: Mutex<Vec<(RecordKey, Row)>>,
+}
+
+/// What a replica has, and how often it was read since it last caught up.
+#[derive(Default)]
+struct Replica {
+    rows: Rows,
+    reads: usize,
 }
 
 impl Broken {
     pub fn new(fault: Fault) -> Self {
-        Self { fault, rows: Arc::default(), replica: Mutex::new((Instant::now(), Rows::new())) }
+        Self { fault, rows: Mutex::default(), replica: Mutex::default(), pending: Mutex::default() }
     }
 
     fn has(&self, fault: Fault) -> bool {
@@ -82,6 +91,10 @@ impl Broken {
 
     fn rows(&self) -> MutexGuard<'_, Rows> {
         self.rows.lock().unwrap()
+    }
+
+    fn write_pending(&self) {
+        self.rows().extend(self.pending.lock().unwrap().drain(..));
     }
 
     /// Whether `record` may be written over what is there.
@@ -120,15 +133,20 @@ impl TokenStore for Broken {
     async fn get(&self, key: RecordKey) -> Result<Option<Record>, StoreError> {
         if self.has(Fault::StaleRead) {
             let mut replica = self.replica.lock().unwrap();
-            if replica.0.elapsed() > Duration::from_millis(5) {
-                *replica = (Instant::now(), self.rows().clone());
+            replica.reads += 1;
+            if replica.reads % 4 == 0 {
+                replica.rows = self.rows().clone();
             }
-            return Ok(replica.1.get(&key).map(|row| self.read(row)));
+            return Ok(replica.rows.get(&key).map(|row| self.read(row)));
         }
-        Ok(self.rows().get(&key).map(|row| self.read(row)))
+        let found = self.rows().get(&key).map(|row| self.read(row));
+        // The first read after an acknowledgement comes too early.
+        self.write_pending();
+        Ok(found)
     }
 
     async fn commit(&self, record: Record) -> Result<Commit, StoreError> {
+        self.write_pending();
         let key = record.key;
         let (before, fits) = {
             let mut rows = self.rows();
@@ -161,11 +179,8 @@ impl TokenStore for Broken {
                 self.rows().insert(key, self.row(before.as_ref(), record));
             }
             Fault::AckFirst => {
-                let (rows, row) = (Arc::clone(&self.rows), self.row(before.as_ref(), record));
-                thread::spawn(move || {
-                    thread::sleep(Duration::from_millis(2));
-                    rows.lock().unwrap().insert(key, row);
-                });
+                let row = self.row(before.as_ref(), record);
+                self.pending.lock().unwrap().push((key, row));
             }
             Fault::HalfCommit => {
                 pause().await;
@@ -182,6 +197,7 @@ impl TokenStore for Broken {
         if self.has(Fault::Hang) {
             std::future::pending::<()>().await;
         }
+        self.write_pending();
         let rows = self.rows();
         let selected = rows.iter().filter(|(_, row)| match select {
             Select::All => true,
@@ -204,11 +220,12 @@ impl TokenStore for Broken {
         let expired = |rows: &Rows| -> Vec<RecordKey> {
             rows.iter().filter(|(_, row)| row.expires_at <= now).map(|(key, _)| *key).take(limit).collect()
         };
+        self.write_pending();
         let mut rows = self.rows();
         let chosen = expired(&rows);
         if self.has(Fault::PurgeInTwoSteps) {
             drop(rows);
-            thread::yield_now();
+            thread::sleep(Duration::from_millis(1));
             rows = self.rows();
         }
         Ok(chosen.iter().filter(|key| rows.remove(key).is_some()).count())

@@ -7,6 +7,7 @@ pub mod forge;
 pub mod in_file;
 pub mod interleaved;
 pub mod pausing;
+pub mod port;
 pub mod process;
 pub mod rows;
 

@@ -44,14 +44,15 @@ fn cut() -> impl futures_util::Stream<Item = Result<&'static str, std::io::Error
     futures_util::stream::iter([Ok(r#"{"access_token":"new","#), Err(std::io::ErrorKind::ConnectionReset.into())])
 }
 
-/// A provider for `service`, at this token endpoint, that waits for half a second.
-pub fn provider(mut service: Service, token_url: &str) -> impl UpstreamProvider + use<> {
+/// A provider for `service`, at this token endpoint, with time for a busy machine.
+pub fn provider(service: Service, token_url: &str) -> impl UpstreamProvider + use<> {
+    hasty_provider(service, token_url, Duration::from_secs(60))
+}
+
+/// A provider that waits for so long.
+fn hasty_provider(mut service: Service, token_url: &str, timeout: Duration) -> impl UpstreamProvider + use<> {
     service.token_endpoint = Endpoint::parse(token_url).unwrap();
-    let http = reqwest::Client::builder()
-        .redirect(reqwest::redirect::Policy::none())
-        .timeout(Duration::from_millis(500))
-        .build()
-        .unwrap();
+    let http = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).timeout(timeout).build().unwrap();
     OAuthProvider::new(service, move |request| send(http.clone(), request))
 }
 
@@ -102,7 +103,9 @@ async fn what_was_not_sent_is_told_from_what_may_have_been_carried_out() {
     let unreachable = provider(plain(), &format!("http://{closed}/token")).refresh(&tokens()).await;
     assert!(matches!(unreachable, Err(UpstreamError::Unavailable { .. })), "{unreachable:?}");
     for path in ["never", "endless", "cut", "fault_truncated", "fault_500"] {
-        let lost = provider(plain(), &format!("{base}/{path}")).refresh(&tokens()).await;
+        // Long enough for the request to arrive where no answer comes.
+        let timeout = Duration::from_secs(if path == "never" { 5 } else { 60 });
+        let lost = hasty_provider(plain(), &format!("{base}/{path}"), timeout).refresh(&tokens()).await;
         assert!(matches!(lost, Err(UpstreamError::Uncertain(_))), "{path}: {lost:?}");
     }
     assert_eq!(got.lock().unwrap().len(), 5);

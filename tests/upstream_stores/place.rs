@@ -1,7 +1,7 @@
 //! Where a store is, in words that another process understands.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use mcp_token_lifecycle::{DynTokenStore, PostgresStore, RedbStore, RedisStore};
 use tempfile::TempDir;
@@ -9,6 +9,21 @@ use tempfile::TempDir;
 use crate::{fresh, variable};
 
 pub type Store = Arc<dyn DynTokenStore>;
+
+/// What is well may take this long on a busy machine.
+const LONG: Duration = Duration::from_secs(60);
+
+/// A connection to a server that is well: tried until there is one.
+async fn connected<T, E: std::error::Error, F: Future<Output = Result<T, E>>>(connect: impl Fn() -> F) -> T {
+    let begun = Instant::now();
+    loop {
+        match connect().await {
+            Ok(store) => return store,
+            Err(error) => assert!(begun.elapsed() < LONG, "no connection after a minute: {error:?}"),
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
@@ -40,21 +55,22 @@ impl Place {
     }
 
     pub async fn open(&self) -> Store {
-        let redis = |store: RedisStore| -> Store {
-            // A machine that tests under load may be slow.
-            Arc::new(store.with_prefix(&self.name).with_timeout(Duration::from_secs(20)))
-        };
+        let redis = |store: RedisStore| -> Store { Arc::new(store.with_prefix(&self.name).with_timeout(LONG)) };
         match self.kind {
             Kind::Postgres => {
-                let store = PostgresStore::connect(&variable("POSTGRES_URL")).await.unwrap();
+                let url = variable("POSTGRES_URL");
+                let store = connected(|| PostgresStore::connect(&url)).await.with_timeout(LONG);
                 let store = store.with_table(&self.name).unwrap();
                 store.create_schema().await.unwrap();
                 Arc::new(store)
             }
-            Kind::Redis => redis(RedisStore::connect(&variable("REDIS_URL")).await.unwrap()),
+            Kind::Redis => {
+                let url = variable("REDIS_URL");
+                redis(connected(|| RedisStore::connect(&url)).await)
+            }
             Kind::Cluster => {
                 let urls = variable("REDIS_CLUSTER_URLS");
-                redis(RedisStore::connect_cluster(urls.split_whitespace()).await.unwrap())
+                redis(connected(|| RedisStore::connect_cluster(urls.split_whitespace())).await)
             }
             Kind::File => Arc::new(RedbStore::open(&self.name).unwrap()),
         }

@@ -7,7 +7,7 @@ import httpx2
 
 class Browser:
     def __init__(self) -> None:
-        self.http = httpx2.AsyncClient()
+        self.http = httpx2.AsyncClient(timeout=60)
 
     async def authorize(self, url: str) -> dict[str, str]:
         """Log in and agree, as a person would who is sent to `url` by a client: what the callback is told."""

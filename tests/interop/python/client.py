@@ -72,7 +72,7 @@ class Interop:
     @asynccontextmanager
     async def connected(self) -> AsyncIterator[None]:
         async with (
-            httpx2.AsyncClient(auth=self.provider) as http,
+            httpx2.AsyncClient(auth=self.provider, timeout=60) as http,
             Client(streamable_http_client(self.server, http_client=http)) as self.client,
         ):
             yield
@@ -165,7 +165,7 @@ class Interop:
     async def revoke(self) -> None:
         client, tokens = self.storage.client, self.storage.tokens
         assert client and tokens
-        async with httpx2.AsyncClient(auth=(client.client_id, client.client_secret or "")) as http:
+        async with httpx2.AsyncClient(auth=(client.client_id, client.client_secret or ""), timeout=60) as http:
             response = await http.post(f"{self.example.url}/revoke", data={"token": tokens.refresh_token})
         assert response.status_code == 200, response
 

@@ -15,6 +15,7 @@ const [, , , folder] = process.argv;
 const example = await Example.start();
 const chrome = await chromium.launch({
     executablePath: '/usr/bin/chromium',
+    timeout: 120_000,
     args: [
         '--no-sandbox',
         '--disable-gpu',
@@ -27,7 +28,8 @@ const chrome = await chromium.launch({
 });
 // Without scripts: the pages have to work, and none of theirs would run anyway.
 const context = await chrome.newContext({ javaScriptEnabled: false });
-context.setDefaultTimeout(5000);
+// The machine may be busy.
+context.setDefaultTimeout(60_000);
 const page = await context.newPage();
 const complaints = [];
 page.on('console', message => complaints.push(message.text()));
@@ -166,6 +168,7 @@ try {
 
     await step('a page of another origin reads the challenge, then calls a tool', async () => {
         const scripts = await chrome.newContext();
+        scripts.setDefaultTimeout(60_000);
         const app = await scripts.newPage();
         await app.goto(client);
         const call = token => app.evaluate(async ([url, token]) => {
