@@ -43,7 +43,10 @@ fn every_scenario_is_listed_and_held_by_a_test_or_has_a_reason() {
                     assert!(elsewhere.contains(name), "S-{number:02} names the test {name}, which does not exist");
                 }
                 // From here on a scenario may be about another area than the core, whose tests have names of their own.
-                assert!(*number > 65 || names.iter().any(|name| id(name) == Some(*number)), "S-{number:02} has no test of its own");
+                assert!(
+                    *number > 65 || names.iter().any(|name| id(name) == Some(*number)),
+                    "S-{number:02} has no test of its own"
+                );
             }
             Held::NotApplicable(reason) => assert!(reason.len() > 20, "S-{number:02} needs a reason"),
         }
