@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
-use mcp_token_lifecycle::{ErrorCode, ErrorKind, TokenIssuer};
+use mcp_token_lifecycle::{ErrorCode, ErrorKind, RotationPolicy, TokenIssuer};
 use tokio::task::JoinSet;
 use tokio::time::sleep;
 
@@ -26,7 +26,9 @@ struct Counts {
 /// An issuer, and the clock it goes by.
 async fn issuer(pair: &Pair) -> (Issuer, TestClock) {
     let (clock, store) = (TestClock::default(), store(&pair.url(), &table()).await.with_timeout(LIMIT));
-    (Arc::new(TokenIssuer::new(store, keyring()).with_clock(clock.clone())), clock)
+    // Without a leeway every refresh rotates. The retry of one that was not answered is answered all the same.
+    let issuer = TokenIssuer::new(store, keyring()).with_policies(RotationPolicy::strict());
+    (Arc::new(issuer.with_clock(clock.clone())), clock)
 }
 
 /// A client that refreshes until it is told to stop, and asks again with the same token after a 503. All the tokens it was

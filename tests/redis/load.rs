@@ -41,7 +41,11 @@ pub struct Outcome {
 
 impl Load {
     pub async fn start(store: RedisStore, clients: usize) -> Self {
-        let bench = Arc::new(bench_on(store, keyring(), policy(|p| p.on_reuse(OnReuse::RejectOnly))));
+        let bench = Arc::new(bench_on(
+            store,
+            keyring(),
+            policy(|p| p.on_reuse(OnReuse::RejectOnly).reuse_leeway(Duration::ZERO)),
+        ));
         let stop = Arc::new(AtomicBool::new(false));
         let mut sessions = JoinSet::new();
         for _ in 0..clients {

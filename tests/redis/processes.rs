@@ -35,10 +35,10 @@ async fn race(variable: &str) {
     let place = format!("{variable} {}", fresh());
     let issuer = issuer(&place).await;
     let mut processes = [start(&place), start(&place)];
-    let mut current = rt(&issuer.issue(grant(), None).await.unwrap()).to_owned();
     let (mut rotated, mut retried) = ([0, 0], [0, 0]);
     for _ in 0..ROUNDS {
-        processes.iter_mut().for_each(|process| process.tell(&format!("refresh {current}")));
+        let first = issuer.issue(grant(), None).await.unwrap();
+        processes.iter_mut().for_each(|process| process.tell(&format!("refresh {}", rt(&first))));
         let heard = processes.each_mut().map(Process::hear);
         let (mut rotations, mut successors) = (0, HashSet::new());
         for (process, heard) in heard.iter().enumerate() {
@@ -50,7 +50,6 @@ async fn race(variable: &str) {
             successors.extend(words.map(str::to_owned));
         }
         assert_eq!((rotations, successors.len()), (1, 1), "one rotation and one successor");
-        current = successors.into_iter().next().unwrap();
     }
     let (mut survivors, mut refreshed) = (0, 0);
     for round in 0..ROUNDS {
