@@ -27,7 +27,7 @@ const chrome = await chromium.launch({
 });
 // Without scripts: the pages have to work, and none of theirs would run anyway.
 const context = await chrome.newContext({ javaScriptEnabled: false });
-context.setDefaultTimeout(5000);
+context.setDefaultTimeout(60000);
 const page = await context.newPage();
 const complaints = [];
 page.on('console', message => complaints.push(message.text()));
