@@ -173,6 +173,8 @@ pub enum Reason {
     AbsoluteExpired,
     /// The access token has expired.
     AccessExpired,
+    /// An access token whose time of issue is in the future, by this server's clock.
+    IssuedInFuture,
     /// An access token of a policy with a lost-response window, at a resource that does not make the live check.
     LiveCheckRequired,
     /// The previous token, after the leeway.
@@ -260,6 +262,7 @@ impl Reason {
             Self::IdleExpired => "idle_expired",
             Self::AbsoluteExpired => "absolute_expired",
             Self::AccessExpired => "access_expired",
+            Self::IssuedInFuture => "issued_in_future",
             Self::LiveCheckRequired => "live_check_required",
             Self::SpentToken => "spent_token",
             Self::SpentAncestor => "spent_ancestor",

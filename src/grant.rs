@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use crate::claims::Audience;
 use crate::grant_error::GrantError;
-use crate::shown::{shown, shown_url};
+use crate::shown::shown_url;
 use crate::uri;
 
 /// The members of an introspection response (RFC 7662 §2.2) that are not the application's.
@@ -26,12 +26,12 @@ impl Scope {
     ///
     /// [`GrantError::Scope`] for a character outside `%x21 / %x23-5B / %x5D-7E`.
     pub fn parse(text: &str) -> Result<Self, GrantError> {
-        let allowed = |byte: u8| matches!(byte, b'!' | b'#'..=b'[' | b']'..=b'~');
+        let allowed = |character: &char| matches!(character, ' ' | '!' | '#'..='[' | ']'..='~');
+        if let Some(character) = text.chars().find(|character| !allowed(character)) {
+            return Err(GrantError::Scope { character });
+        }
         // A heap, because a sort is several KiB of code more.
         let tokens: BinaryHeap<&str> = text.split(' ').filter(|token| !token.is_empty()).collect();
-        if let Some(token) = tokens.iter().find(|token| !token.bytes().all(allowed)) {
-            return Err(GrantError::Scope { token: shown(token) });
-        }
         let mut tokens = tokens.into_sorted_vec();
         tokens.dedup();
         Ok(Self(tokens.join(" ").into()))

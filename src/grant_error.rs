@@ -7,10 +7,10 @@ use crate::grant::Grant;
 #[non_exhaustive]
 pub enum GrantError {
     /// A scope with a character that RFC 6749 §3.3 does not allow.
-    #[error("a scope must be printable ASCII without quotation marks and backslashes, got {token}")]
+    #[error("a scope must be printable ASCII without quotation marks and backslashes, got {character:?}")]
     Scope {
-        /// The scope token.
-        token: String,
+        /// The character: the scope may come from a client, and may be anything.
+        character: char,
     },
     /// Not an absolute URI, or one with a fragment or user information.
     #[error("a resource must be an absolute URI without fragment and user information, got {uri}")]

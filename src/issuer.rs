@@ -34,7 +34,7 @@ pub(crate) const PAGE: usize = 256;
 
 /// Issues, rotates, revokes and introspects tokens on a store of the application's choice.
 ///
-/// It holds no state but its configuration: any number of issuers, in any number of processes, may share one store.
+/// It holds no state but its configuration and what it knows of its own failures: any number of issuers, in any number of processes, may share one store.
 /// Every method may be cancelled at any point by dropping its future: the store then has the whole change or none of it, and a
 /// retry with the same token gets the same answer, or completes the revocation. Without a leeway
 /// ([`strict`](crate::RotationPolicy::strict)) a retry that comes after the change counts as reuse.
@@ -229,10 +229,15 @@ impl<S: TokenStore> TokenIssuer<S> {
                 let is_new = issues && next.generation > found.family.generation;
                 let owed = is_new.then(|| self.watch.expect_answer(id, next.generation));
                 let commit = self.write(&next, Some(found), &draw).await;
-                let is_known = !matches!(&commit, Err(error) if error.kind() == ErrorKind::StoreUncertain);
-                owed.into_iter().filter(|_| is_known).for_each(Unanswered::answered);
+                // An uncertain write leaves a note: it may have happened, and its answer is not given.
+                if !matches!(&commit, Err(error) if error.kind() == ErrorKind::StoreUncertain) {
+                    owed.into_iter().for_each(Unanswered::settle);
+                }
                 if commit? == Commit::Conflict {
                     return Ok(None);
+                }
+                if issues {
+                    self.watch.answered(id);
                 }
             }
             // A revocation may have come since the record was read: while the grant was checked, for instance.

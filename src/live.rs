@@ -72,12 +72,17 @@ impl<S: TokenStore> TokenIssuer<S> {
         if !verdict {
             return Ok(IntrospectionResponse::Inactive);
         }
+        // Of a spent token within its leeway the same as before it was spent.
+        let idle_end = match genuine.is_current(&family) {
+            true => family.idle_end(&lifetimes),
+            false => genuine.issued_at().saturating_add(lifetimes.idle),
+        };
         Ok(IntrospectionResponse::Refresh {
             subject: family.grant.subject().to_owned(),
             client_id: family.grant.client_id().to_owned(),
             scope: family.grant.scope().clone(),
-            expires_at: family.idle_end(&lifetimes).min(family.absolute_end(&lifetimes)).as_unix(),
-            issued_at: family.rotated_at().as_unix(),
+            expires_at: idle_end.min(family.absolute_end(&lifetimes)).as_unix(),
+            issued_at: genuine.issued_at().as_unix(),
         })
     }
 

@@ -3,7 +3,7 @@
 use std::env::VarError;
 use std::fs::File;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use base64ct::{Base64, Encoding};
 use zeroize::Zeroizing;
@@ -11,7 +11,7 @@ use zeroize::Zeroizing;
 use crate::entropy::{EntropyError, OsEntropy, random};
 use crate::keyring::{KeyId, Keyring};
 use crate::redacted::redacted;
-use crate::shown::{mode, mode_of, shown_mode};
+use crate::shown::{mode, mode_of, shown_mode, shown_path};
 
 /// 32 random bytes from which every key in use is derived. Zeroized on drop.
 pub struct MasterKey(Zeroizing<[u8; 32]>);
@@ -95,28 +95,28 @@ pub enum KeyringError {
         error: Box<Self>,
     },
     /// The key file may be read by others than its owner.
-    #[error("key file {} must have mode 600 or 400, has {mode:03o}", path.display())]
+    #[error("key file {path} must have mode 600 or 400, has {mode:03o}")]
     Permissions {
         /// The file.
-        path: PathBuf,
+        path: String,
         /// The permission bits found.
         mode: u32,
     },
     /// The key file could not be read.
-    #[error("key file {}{} could not be read", path.display(), shown_mode(*mode))]
+    #[error("key file {path}{} could not be read", shown_mode(*mode))]
     Io {
         /// The file.
-        path: PathBuf,
+        path: String,
         /// Its permission bits, if they can be found out.
         mode: Option<u32>,
         /// Why not.
         source: io::Error,
     },
     /// The text in the key file is no keyring.
-    #[error("key file {}: {error}", path.display())]
+    #[error("key file {path}: {error}")]
     InFile {
         /// The file.
-        path: PathBuf,
+        path: String,
         /// Why not.
         error: Box<Self>,
     },
@@ -168,15 +168,15 @@ impl Keyring {
     /// anyone but the owner may read or write the file. On other systems the permissions are not looked at.
     pub fn from_file(path: impl AsRef<Path>) -> Result<Self, KeyringError> {
         let path = path.as_ref();
-        let failed = |source| KeyringError::Io { path: path.to_owned(), mode: mode_of(path), source };
+        let failed = |source| KeyringError::Io { path: shown_path(path), mode: mode_of(path), source };
         let file = File::open(path).map_err(failed)?;
         // Of the open file, not of the path, which may by now be another.
         let mode = mode(&file.metadata().map_err(failed)?);
         if let Some(mode) = mode.filter(|mode| mode & 0o077 != 0) {
-            return Err(KeyringError::Permissions { path: path.to_owned(), mode });
+            return Err(KeyringError::Permissions { path: shown_path(path), mode });
         }
         let text = Zeroizing::new(io::read_to_string(file).map_err(failed)?);
-        Self::parse(&text).map_err(|error| KeyringError::InFile { path: path.to_owned(), error: Box::new(error) })
+        Self::parse(&text).map_err(|error| KeyringError::InFile { path: shown_path(path), error: Box::new(error) })
     }
 
     /// A keyring from an environment variable in the format of [`Keyring::parse`].

@@ -64,8 +64,9 @@ pub enum OnAhead {
 pub enum OnSuperseded {
     /// They are good until they expire, so that calls under way are not cut off.
     Accept,
-    /// They are refused once the leeway of the spent refresh token is over. Not before: a refusal at the rotation would show
-    /// a thief of both tokens when the victim has rotated, and so when the leeway is open.
+    /// They are refused once no issuer answers the spent refresh token any more: after the leeway and [`CLOCK_TOLERANCE`], and
+    /// after a lost-response window. Not before: a refusal at the rotation would show a thief of both tokens when the victim has
+    /// rotated, and so when the leeway is open.
     Reject,
 }
 
@@ -339,6 +340,8 @@ impl RotationPolicyBuilder {
     /// extended: at most about a twelfth of the access lifetime, because the jitter must outweigh it
     /// ([how a thief is found](RotationPolicy#how-a-thief-is-found)). Zero means strict single use. By default it is that of
     /// the preset (30 seconds), or a twelfth of the access lifetime if that is less.
+    ///
+    /// In the last access lifetime of a family, whose tokens end with it, the leeway shrinks to a twelfth of what is left.
     pub const fn reuse_leeway(mut self, leeway: Duration) -> Self {
         self.policy.reuse_leeway = leeway;
         self.leeway_is_chosen = true;
@@ -354,7 +357,7 @@ impl RotationPolicyBuilder {
         let Lifetimes { access, idle, absolute, code } = self.policy.lifetimes;
         let most_leeway = most_leeway(access / 2);
         let reuse_leeway = match self.leeway_is_chosen {
-            true => self.policy.reuse_leeway,
+            true => Duration::from_secs(self.policy.reuse_leeway.as_secs()),
             false => self.policy.reuse_leeway.min(most_leeway),
         };
         let policy = RotationPolicy { reuse_leeway, ..self.policy };

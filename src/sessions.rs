@@ -27,7 +27,7 @@ impl<S: TokenStore> TokenIssuer<S> {
         };
         let decide = |family: &TokenFamily| {
             let now = self.clock.now();
-            let claim = access.as_ref().and_then(|claims| decision::contradiction(family, claims, now));
+            let claim = access.as_ref().and_then(|claims| decision::contradiction(family, claims));
             match &presented {
                 Some(presented) if presented.authenticate(family, &self.keyring).is_none() => {
                     Decision::refuse((), family, Reason::Forged, now)

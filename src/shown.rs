@@ -3,13 +3,29 @@
 use std::fs::Metadata;
 use std::path::Path;
 
-/// The first characters of `value` in quotes, with everything escaped that cannot be seen.
+/// The first characters of `value` in quotes, with everything escaped that cannot be seen; and nothing of a value that looks like a
+/// token or a key, which got into the wrong setting.
 pub(crate) fn shown(value: &str) -> String {
     const MAX: usize = 100;
+    if looks_secret(value) {
+        return format!("{} bytes that look like a secret", value.len());
+    }
     match value.char_indices().nth(MAX) {
         Some((end, _)) => format!("{:?} and {} more bytes", &value[..end], value.len() - end),
         None => format!("{value:?}"),
     }
+}
+
+/// Whether a value has the prefix of a token or a client secret in it, or the end of a key in Base64.
+fn looks_secret(value: &str) -> bool {
+    const PREFIXES: [&str; 4] = ["mcpac_", "mcpat_", "mcprt_", "mcpcs_"];
+    PREFIXES.iter().any(|prefix| value.contains(prefix)) || value.len() >= 24 && value.trim_end().ends_with('=')
+}
+
+/// The same for the path of a file, without quotes.
+pub(crate) fn shown_path(path: &Path) -> String {
+    let text = path.display().to_string();
+    if looks_secret(&text) { shown(&text) } else { text }
 }
 
 /// The same for a URL, without its user information and its query, either of which may hold a password.
@@ -50,6 +66,15 @@ mod tests {
     fn value_is_shown_escaped_and_shortened() {
         assert_eq!(shown("a\n\u{202E}"), "\"a\\n\\u{202e}\"");
         assert_eq!(shown(&"é".repeat(101)), format!("\"{}\" and 2 more bytes", "é".repeat(100)));
+    }
+
+    #[test]
+    fn value_that_looks_like_a_secret_is_not_shown() {
+        for secret in ["mcprt_AQ", "/keys/mcpat_AQ", "1:B1cHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwc="] {
+            let expected = format!("{} bytes that look like a secret", secret.len());
+            assert_eq!((shown(secret), shown_path(Path::new(secret))), (expected.clone(), expected));
+        }
+        assert_eq!(shown_path(Path::new("/var/lib/keys")), "/var/lib/keys");
     }
 
     #[test]

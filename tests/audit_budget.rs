@@ -27,8 +27,8 @@ fn src() -> PathBuf {
 
 /// Everything between a presented token and its answer.
 #[test]
-fn audit_set_has_under_3000_lines() {
-    const AUDIT_SET: [&str; 20] = [
+fn audit_set_has_under_3400_lines() {
+    const AUDIT_SET: [&str; 21] = [
         "crypto",
         "master_key.rs",
         "keyring.rs",
@@ -44,6 +44,7 @@ fn audit_set_has_under_3000_lines() {
         "record.rs",
         "sealed.rs",
         "decision",
+        "outage.rs",
         "verifier.rs",
         "issuer.rs",
         "sessions.rs",
@@ -53,7 +54,7 @@ fn audit_set_has_under_3000_lines() {
     let files: Vec<_> = AUDIT_SET.iter().flat_map(|part| rust_files(&src().join(part))).collect();
     let lines: usize = files.iter().map(|file| code_lines(file)).sum();
     println!("{lines} code lines in {} files", files.len());
-    assert!(lines < 3_000, "{lines} lines");
+    assert!(lines < 3_400, "{lines} lines");
 }
 
 #[test]

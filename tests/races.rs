@@ -7,10 +7,13 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use mcp_token_lifecycle::{
-    DynTokenStore, ErrorCode, MemoryStore, Reason, RevocationReason, RotationPolicy, TokenResponse, TokenStore,
-    VerifyError,
+    CLOCK_TOLERANCE, DynTokenStore, ErrorCode, MemoryStore, Reason, RevocationReason, RotationPolicy, TokenResponse,
+    TokenStore, VerifyError,
 };
 use support::*;
+
+/// The leeway of the standard policy, the tolerance for the clocks of two servers, and a second.
+const BEYOND_EVERY_LEEWAY: u64 = 30 + CLOCK_TOLERANCE.as_secs() + 1;
 
 /// Two servers of one deployment.
 type Nodes<S> = [Bench<Arc<S>>; 2];
@@ -36,6 +39,7 @@ fn refreshes<S: TokenStore + ?Sized>(store: Arc<S>, rounds: u64) {
         assert_eq!(told.iter().filter(|(act, _)| *act == "retry").count(), THREADS - 1, "{told:?}");
         current = answers.swap_remove(0);
         assert_eq!(nodes[1].claims(&current).generation(), round + 2);
+        nodes[0].pass(BEYOND_EVERY_LEEWAY);
     }
     nodes[1].refresh(rt(&current)).expect("the session goes on");
 }
@@ -85,7 +89,7 @@ fn reuse_against_refresh<S: TokenStore + ?Sized>(store: Arc<S>, rounds: u64) {
     for round in 0..rounds {
         let first = nodes[0].login();
         let second = nodes[0].refresh(rt(&first)).unwrap();
-        nodes[0].pass(31);
+        nodes[0].pass(BEYOND_EVERY_LEEWAY);
         nodes[0].told();
         let answers = simultaneously(4, |thread| match (thread + round as usize) % 4 {
             0 | 1 => nodes[thread % 2].refresh(rt(&first)).map_err(|code| assert_eq!(code, ErrorCode::InvalidGrant)),

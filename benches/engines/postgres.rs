@@ -5,7 +5,9 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use deadpool_postgres::{Manager, Pool};
-use mcp_token_lifecycle::{Commit, IndexKey, PostgresStore, Record, RecordKey, Timestamp, TokenIssuer, TokenStore};
+use mcp_token_lifecycle::{
+    Commit, IndexKey, PostgresStore, Record, RecordKey, RotationPolicy, Timestamp, TokenIssuer, TokenStore,
+};
 use tokio::runtime::Runtime;
 use tokio::task::JoinSet;
 use tokio_postgres::NoTls;
@@ -79,7 +81,7 @@ impl Lab {
     }
 
     async fn issuer(&self, name: &str) -> Arc<TokenIssuer<PostgresStore>> {
-        Arc::new(TokenIssuer::new(self.store(name).await, keyring()))
+        Arc::new(TokenIssuer::new(self.store(name).await, keyring()).with_policies(RotationPolicy::strict()))
     }
 
     async fn sql(&self, script: &str) {
@@ -220,7 +222,7 @@ async fn round_trips(table: &mut Table, lab: &Lab) {
     let (server, _) = lab.url.rsplit_once('/').unwrap();
     let store = PostgresStore::connect(&format!("{server}/trips")).await.unwrap();
     store.create_schema().await.unwrap();
-    let issuer = Arc::new(TokenIssuer::new(store, keyring()));
+    let issuer = Arc::new(TokenIssuer::new(store, keyring()).with_policies(RotationPolicy::strict()));
     let tokens = login(&issuer, 1, 1).await;
     let mut tokens = tokens[0].lock().await;
     for _ in 0..REFRESHES {

@@ -6,7 +6,9 @@ use std::time::Duration;
 
 use ::redis::aio::MultiplexedConnection;
 use ::redis::{Cmd, Script};
-use mcp_token_lifecycle::{Commit, IndexKey, Record, RecordKey, RedisStore, Timestamp, TokenIssuer, TokenStore};
+use mcp_token_lifecycle::{
+    Commit, IndexKey, Record, RecordKey, RedisStore, RotationPolicy, Timestamp, TokenIssuer, TokenStore,
+};
 use tokio::runtime::Runtime;
 use tokio::sync::Mutex;
 use tokio::task::JoinSet;
@@ -129,7 +131,7 @@ fn swap(script: &Script, number: usize, version: u64) -> Cmd {
 }
 
 async fn throughput(table: &mut Table, lab: &Lab, rounds: usize) {
-    let issuer = Arc::new(TokenIssuer::new(lab.store("ours").await, keyring()));
+    let issuer = Arc::new(TokenIssuer::new(lab.store("ours").await, keyring()).with_policies(RotationPolicy::strict()));
     let mut tokens = Vec::new();
     for client in 0..MOST {
         let mut mine = Vec::new();
@@ -242,7 +244,7 @@ async fn bytes(lab: &Lab, prefix: &str) -> usize {
 }
 
 async fn size(table: &mut Table, lab: &Lab) {
-    let issuer = TokenIssuer::new(lab.store("size").await, keyring());
+    let issuer = TokenIssuer::new(lab.store("size").await, keyring()).with_policies(RotationPolicy::strict());
     let mut tokens = Vec::new();
     for user in 0..100 {
         tokens.push(issuer.issue(grant(user), None).await.unwrap().refresh_token.expose().to_owned());
@@ -267,7 +269,8 @@ async fn purge(table: &mut Table, lab: &Lab, (expired, living): (usize, usize)) 
     let store = Arc::new(lab.store("purge").await);
     fill(&store, 0..living, 2_000_000_000).await;
     fill(&store, living..living + expired, NOW).await;
-    let issuer = TokenIssuer::new(Arc::new(lab.store("purge-ours").await), keyring());
+    let issuer =
+        TokenIssuer::new(Arc::new(lab.store("purge-ours").await), keyring()).with_policies(RotationPolicy::strict());
     let mut token = [issuer.issue(grant(0), None).await.unwrap().refresh_token.expose().to_owned()];
     load::purge_beside(table, (store, Timestamp::from_unix(NOW)), (&issuer, &mut token), (expired, living)).await;
 }

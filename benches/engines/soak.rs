@@ -35,7 +35,7 @@ pub async fn run<S: TokenStore + 'static>(name: &str, store: S, length: Duration
         .access_lifetime(Duration::from_secs(10))
         .idle_lifetime(Duration::from_secs(60))
         .absolute_lifetime(Duration::from_secs(120));
-    let policy = policy.reuse_leeway(Duration::from_secs(5)).build().unwrap();
+    let policy = policy.reuse_leeway(Duration::from_secs(1)).build().unwrap();
     let issuer = Arc::new(TokenIssuer::new(store, keyring()).with_policies(policy));
     let (counts, begun) = (Arc::new(Counts::default()), Instant::now());
     let mut tasks = JoinSet::new();

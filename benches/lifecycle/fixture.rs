@@ -3,7 +3,8 @@
 use futures_executor::block_on;
 use futures_util::{StreamExt, stream};
 use mcp_token_lifecycle::{
-    Answer, Client, Grant, KeyId, Keyring, MasterKey, RefreshRequest, Resource, Scope, TokenIssuer, TokenStore,
+    Answer, Client, Grant, KeyId, Keyring, MasterKey, RefreshRequest, Resource, RotationPolicy, Scope, TokenIssuer,
+    TokenStore,
 };
 
 pub const SUBJECT: &str = "auth0|65f2c1a4b7d83e00129a4c7f";
@@ -32,7 +33,8 @@ pub struct Deployment<S> {
 
 impl<S: TokenStore> Deployment<S> {
     pub fn new(store: S, families: usize) -> Self {
-        let issuer = TokenIssuer::new(store, keyring());
+        // Without a leeway every refresh rotates, however fast they come.
+        let issuer = TokenIssuer::new(store, keyring()).with_policies(RotationPolicy::strict());
         let issue = async |user| issuer.issue(grant(user), None).await.unwrap().refresh_token.expose().to_owned();
         // Many at a time, for the sake of a store with group commit.
         let tokens = block_on(stream::iter((0..families).map(issue)).buffered(1024).collect());

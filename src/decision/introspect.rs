@@ -6,18 +6,17 @@ use crate::audit::{Claim, Reason};
 use crate::claims::AccessClaims;
 use crate::family::TokenFamily;
 use crate::policy::{OnAhead, OnSuperseded, RotationPolicy};
-use crate::time::{CLOCK_TOLERANCE, Timestamp};
+use crate::time::CLOCK_TOLERANCE;
 use crate::token::Genuine;
 
 /// The claim of an authentic access token that its family's record contradicts, if there is one.
 ///
 /// The issuer takes every claim from the record, so such a token was not made by an issuer: someone else has the access key.
 /// Times are compared with what any policy could have allowed, because the policy may have changed since.
-pub fn contradiction(family: &TokenFamily, claims: &AccessClaims, now: Timestamp) -> Option<Claim> {
+pub fn contradiction(family: &TokenFamily, claims: &AccessClaims) -> Option<Claim> {
     let grant = &family.grant;
     let is_granted = |resource| grant.resources().contains(resource);
     let is_possible = claims.issued_at.saturating_add(CLOCK_TOLERANCE) >= family.created_at
-        && claims.issued_at <= now.saturating_add(CLOCK_TOLERANCE)
         && claims.expires_at <= family.absolute_expires_at
         && claims.expires_at.since(claims.issued_at) <= RotationPolicy::LONGEST_ACCESS;
     let contradictions = [
@@ -40,16 +39,18 @@ pub fn contradiction(family: &TokenFamily, claims: &AccessClaims, now: Timestamp
 /// Where the policy has a lost-response window, the first sight of a generation's access token is written down, since it
 /// shows that the response arrived.
 pub fn live(family: &TokenFamily, claims: &AccessClaims, cx: &Context<'_>) -> Decision<bool> {
-    if let Some(claim) = contradiction(family, claims, cx.now) {
+    if let Some(claim) = contradiction(family, claims) {
         return Decision::forged(false, family, claim, cx.now);
     }
     let windows @ Windows { policy, lifetimes, .. } = Windows::new(family, cx);
-    let is_superseded = |generation| policy.on_superseded == OnSuperseded::Reject && !windows.is_open(generation);
+    let is_superseded = |generation| policy.on_superseded == OnSuperseded::Reject && windows.is_over(generation);
     let (claimed, current) = (claims.generation, family.generation);
     let longest = cx.policies.access_lifetime(family.grant.client_id(), &claims.scope);
     let reason = match family.ended(&lifetimes, cx.now) {
         Some(reason) => Some(reason),
         None if cx.now >= claims.expires_at => Some(Reason::AccessExpired),
+        // A clock that was set back shows it as well as a forger.
+        None if claims.issued_at > cx.now.saturating_add(CLOCK_TOLERANCE) => Some(Reason::IssuedInFuture),
         None if claims.expires_at.since(claims.issued_at) > longest => Some(Reason::LifetimeBeyondPolicy),
         None if claimed > current && (policy.on_ahead == OnAhead::Reject || current == 0) => Some(Reason::AheadOfStore),
         None if claimed < current && is_superseded(claimed) => Some(Reason::Superseded),
@@ -70,7 +71,7 @@ pub fn introspect_refresh(family: &TokenFamily, token: &Genuine, cx: &Context<'_
     let reason = match family.ended(&lifetimes, cx.now) {
         Some(reason) => Some(reason),
         None if token.generation() > family.generation => Some(Reason::AheadOfStore),
-        None if !token.is_current(family) && !windows.is_open(token.generation()) => Some(Reason::SpentToken),
+        None if !token.is_current(family) && windows.is_over(token.generation()) => Some(Reason::SpentToken),
         None if cx.now >= family.idle_end(&lifetimes) => Some(Reason::IdleExpired),
         None => None,
     };

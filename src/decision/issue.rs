@@ -67,7 +67,7 @@ impl Issue {
     /// The claims of the access token, shortened by a uniformly random `jitter`.
     pub fn claims(&self, now: Timestamp, jitter: u32) -> AccessClaims {
         // Uniform over the whole seconds from 0 to the span.
-        let cut = (u128::from(self.jitter_span.as_secs()) + 1) * u128::from(jitter) >> u32::BITS;
+        let cut = ((u128::from(self.jitter_span.as_secs()) + 1) * u128::from(jitter)) >> u32::BITS;
         let lifetime = self.lifetime.saturating_sub(Duration::from_secs(u64::try_from(cut).unwrap_or_default()));
         let grant = &self.family.grant;
         AccessClaims {

@@ -3,12 +3,13 @@
 use std::time::Duration;
 
 use super::Context;
-use crate::family::TokenFamily;
+use crate::family::{IssuerId, TokenFamily};
 use crate::policy::{Leeway, Lifetimes, RotationPolicy};
 use crate::time::{CLOCK_TOLERANCE, Timestamp};
 
-/// How long after its commit a rotation that this issuer never answered may be asked for again, under every policy.
-const UNANSWERED: Duration = Duration::from_secs(60);
+/// How long after its commit a rotation that this issuer never answered may be asked for again, under every policy. The first
+/// answer ends it, so of two holders of the spent token the second is found.
+const UNANSWERED: Duration = Duration::from_secs(60 * 60);
 
 /// The windows of one family, as of now. Time in which this issuer could not reach its store counts against none of them.
 #[derive(Clone, Copy)]
@@ -37,18 +38,35 @@ impl<'a> Windows<'a> {
 
     /// Whether the spent token of `generation` is within the window that every spent token has.
     pub(super) fn is_open(&self, generation: u64) -> bool {
+        let is_unanswered = self.cx.unanswered == Some(self.family.generation)
+            && generation.checked_add(1) == Some(self.family.generation)
+            && is_within(self.cx.now.since(self.family.rotated_at()), UNANSWERED);
+        self.exists(generation) && is_unanswered
+            || self.is_within_leeway(generation, |leeway, by| match by == self.cx.issuer {
+                true => leeway.own,
+                false => leeway.across_issuers,
+            })
+    }
+
+    /// Whether no issuer answers the spent token of `generation` any more. What shows a client that its token is spent waits
+    /// for that: before, it would show a thief of that token that the victim has rotated, and that the leeway is open.
+    pub(super) fn is_over(&self, generation: u64) -> bool {
+        let is_open_elsewhere = self.is_within_leeway(generation, |leeway, _| leeway.across_issuers);
+        !is_open_elsewhere && !self.is_open(generation) && !self.is_lost(generation)
+    }
+
+    fn is_within_leeway(&self, generation: u64, of: impl Fn(Leeway, IssuerId) -> Duration) -> bool {
         let Some(spent) = self.family.spent(generation) else { return false };
-        let elapsed = self.elapsed(spent.at);
-        let is_unanswered = is_within(elapsed, UNANSWERED)
-            && self.cx.unanswered == Some(self.family.generation)
-            && generation.checked_add(1) == Some(self.family.generation);
-        let window = match (generation, self.leeway(spent.at)) {
-            (0, _) => self.policy.code_retry_window,
-            (_, leeway) if spent.by == self.cx.issuer => leeway.own,
-            (_, leeway) => leeway.across_issuers,
+        let window = match generation {
+            0 => self.policy.code_retry_window,
+            _ => of(self.leeway(spent.at), spent.by),
         };
-        let exists = generation > 0 || self.family.code.is_some() && self.code_is_alive();
-        exists && (is_within(elapsed, window) || is_unanswered)
+        self.exists(generation) && is_within(self.elapsed(spent.at), window)
+    }
+
+    /// Whether there can be a token of `generation`: a code only if the family began with one, and as long as that lives.
+    fn exists(&self, generation: u64) -> bool {
+        generation > 0 || self.family.code.is_some() && self.code_is_alive()
     }
 
     /// Whether the spent token of `generation` is within the lost-response window: nothing has shown that its successor,

@@ -33,10 +33,10 @@ fn race(url: &str) {
     let place = format!("{url} {}", table());
     let issuer = RUNTIME.block_on(issuer(&place));
     let mut processes = [start(&place), start(&place)];
-    let mut current = rt(&RUNTIME.block_on(issuer.issue(grant(), None)).unwrap()).to_owned();
     let mut rotated = [0, 0];
     for _ in 0..ROUNDS {
-        processes.iter_mut().for_each(|process| process.tell(&format!("refresh {current}")));
+        let first = RUNTIME.block_on(issuer.issue(grant(), None)).unwrap();
+        processes.iter_mut().for_each(|process| process.tell(&format!("refresh {}", rt(&first))));
         let heard = processes.each_mut().map(Process::hear);
         let mut successors = HashSet::new();
         let mut rotations = 0;
@@ -47,7 +47,6 @@ fn race(url: &str) {
             successors.extend(words.skip(1));
         }
         assert_eq!((rotations, successors.len()), (1, 1), "one rotation and one successor");
-        current = successors.into_iter().next().unwrap().to_owned();
     }
     let (mut survivors, mut lost) = (0, 0);
     for round in 0..ROUNDS {

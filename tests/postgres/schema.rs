@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use mcp_token_lifecycle::{
-    Commit, PostgresError, PostgresStore, Record, RecordKey, Timestamp, TokenIssuer, TokenStore,
+    Commit, PostgresError, PostgresStore, Record, RecordKey, RotationPolicy, Timestamp, TokenIssuer, TokenStore,
 };
 use tokio::task::JoinSet;
 
@@ -94,7 +94,8 @@ fn a_rotation_touches_no_index_and_the_table_does_not_grow_with_rotations() {
         // In a database of its own: the transactions that other tests leave open would keep every old version alive.
         sql(&direct(), &format!("CREATE DATABASE {name}")).await;
         let url = direct().strip_suffix("postgres").unwrap().to_owned() + &name;
-        let issuer: Issuer = Arc::new(TokenIssuer::new(store(&url, &name).await, keyring()));
+        let issuer: Issuer =
+            Arc::new(TokenIssuer::new(store(&url, &name).await, keyring()).with_policies(RotationPolicy::strict()));
         let mut tokens = Vec::new();
         for _ in 0..FAMILIES {
             tokens.push(rt(&issuer.issue(grant(), None).await.unwrap()).to_owned());

@@ -105,7 +105,7 @@ impl Load {
 }
 
 fn reject_only() -> RotationPolicy {
-    policy(|p| p.on_reuse(OnReuse::RejectOnly))
+    policy(|p| p.on_reuse(OnReuse::RejectOnly).reuse_leeway(Duration::ZERO))
 }
 
 async fn more(what: &str, counter: &AtomicUsize, count: usize) {

@@ -35,12 +35,12 @@ async fn race(variable: &str) {
     let place = format!("{variable} {}", fresh());
     let issuer = issuer(&place).await;
     let mut processes = [start(&place), start(&place)];
-    let mut current = rt(&issuer.issue(grant(), None).await.unwrap()).to_owned();
     let (mut rotated, mut retried) = ([0, 0], [0, 0]);
     for round in 0..ROUNDS {
+        let first = issuer.issue(grant(), None).await.unwrap();
         // Each has the head start in its turn.
         for turn in [round % 2, (round + 1) % 2] {
-            processes[turn].tell(&format!("refresh {current}"));
+            processes[turn].tell(&format!("refresh {}", rt(&first)));
         }
         let heard = processes.each_mut().map(Process::hear);
         let (mut rotations, mut successors) = (0, HashSet::new());
@@ -53,7 +53,6 @@ async fn race(variable: &str) {
             successors.extend(words.map(str::to_owned));
         }
         assert_eq!((rotations, successors.len()), (1, 1), "one rotation and one successor");
-        current = successors.into_iter().next().unwrap();
     }
     let (mut survivors, mut refreshed) = (0, 0);
     for round in 0..ROUNDS {

@@ -45,7 +45,7 @@ async fn rotate<S: TokenStore>(bench: &Bench<S>, token: &mut String, times: usiz
 #[tokio::test]
 async fn a_family_does_not_grow() {
     let server = Server::start(&[]);
-    let bench = bench_on(open(&server).await, keyring(), RotationPolicy::standard());
+    let bench = bench_on(open(&server).await, keyring(), RotationPolicy::strict());
     let mut token = rt(&bench.issuer.issue(grant(), None).await.unwrap()).to_owned();
     rotate(&bench, &mut token, 1).await;
     let (one, keys) = (memory(&server), names(&server));

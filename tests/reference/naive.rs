@@ -169,7 +169,7 @@ impl Naive {
         let own_life = if token.is_code { self.rules.code } else { self.rules.idle() };
         let grant = |act| self.grant(token.family, act, Some(text), binding, request.scope, request.resource);
 
-        let Some(spent) = &token.spent else {
+        if token.spent.is_none() {
             return match () {
                 () if self.now >= token.used_at + own_life => Err(ErrorCode::InvalidGrant),
                 () if token.is_code => grant(Act::Rotate),
@@ -178,14 +178,9 @@ impl Naive {
             };
         };
         let current = &self.tokens[self.current(text)];
-        let successor = &self.tokens[&spent.successor];
-        let lost = self.rules.window.is_some_and(|window| self.now - spent.at < window)
-            && successor.spent.is_none()
-            && !successor.seen
-            && !token.is_code;
         let may_retry = self.rules.retries.is_none_or(|limit| current.answered_again < limit);
         let is_alive = self.now < current.used_at + self.rules.idle();
-        if (self.is_open(token, true) || lost) && may_retry && is_alive {
+        if (self.is_open(token, true) || self.is_lost(token)) && may_retry && is_alive {
             return grant(Act::Retry);
         }
         if self.now < token.issued_at + own_life {
@@ -199,7 +194,7 @@ impl Naive {
         Err(ErrorCode::InvalidGrant)
     }
 
-    /// Whether a spent token is in its leeway, on the server that runs now or on another one.
+    /// Whether a spent token is in its leeway, by the server that runs now or by any.
     fn is_open(&self, token: &Token, here: bool) -> bool {
         let Some(spent) = &token.spent else { return false };
         let elapsed = self.now - spent.at;
@@ -208,6 +203,19 @@ impl Naive {
         }
         let (own, across) = self.rules.leeway(self.families[token.family].ends_at - spent.at);
         elapsed < if here && spent.by == self.server { own } else { across }
+    }
+
+    /// Whether the response that a spent token got may be lost.
+    fn is_lost(&self, token: &Token) -> bool {
+        let Some(spent) = &token.spent else { return false };
+        let successor = &self.tokens[&spent.successor];
+        let in_window = self.rules.window.is_some_and(|window| self.now - spent.at < window);
+        in_window && successor.spent.is_none() && !successor.seen && !token.is_code
+    }
+
+    /// Whether a token is spent and no server answers it any more.
+    fn is_over(&self, token: &Token) -> bool {
+        token.spent.is_some() && !self.is_open(token, false) && !self.is_lost(token)
     }
 
     /// Whether the third token before this one is still in its leeway.
@@ -336,19 +344,17 @@ impl Naive {
 
     /// An access token was seen at a resource server.
     pub fn see(&mut self, text: &str) {
-        if self.verify_live(text, true).is_ok() {
+        if self.verify_live(text).is_ok() {
             let with = self.access[text].with.clone();
             self.tokens.get_mut(&with).unwrap().seen = true;
         }
     }
 
-    /// On the server that runs, or on another one.
-    pub fn verify_live(&self, text: &str, here: bool) -> Result<(), VerifyError> {
+    pub fn verify_live(&self, text: &str) -> Result<(), VerifyError> {
         let access = &self.access[text];
         let family = &self.families[access.family];
         let with = &self.tokens[&access.with];
-        let is_over = with.spent.is_some() && !self.is_open(with, here);
-        let superseded = is_over && self.rules.on_superseded == OnSuperseded::Reject;
+        let superseded = self.is_over(with) && self.rules.on_superseded == OnSuperseded::Reject;
         match () {
             () if self.now >= access.expires_at => Err(VerifyError::Expired),
             () if family.revoked || self.now >= family.ends_at || superseded => Err(VerifyError::Revoked),
@@ -356,19 +362,19 @@ impl Naive {
         }
     }
 
-    /// Whether a refresh token could be exchanged by its client now, on the server that runs or on another one.
-    pub fn is_live(&self, text: &str, here: bool) -> bool {
+    /// Whether a refresh token could be exchanged by its client now, at any server.
+    pub fn is_live(&self, text: &str) -> bool {
         let (token, current) = (&self.tokens[text], &self.tokens[self.current(text)]);
         let family = &self.families[token.family];
         let life = if current.is_code { self.rules.code } else { self.rules.idle() };
         let over = family.revoked || self.now >= family.ends_at || self.now >= current.used_at + life;
-        (token.spent.is_none() || self.is_open(token, here)) && !over
+        !self.is_over(token) && !over
     }
 
     /// The families with a token that could be exchanged now.
     pub fn live_families(&self, of: impl Fn(&Family) -> bool) -> Vec<usize> {
         let current = self.tokens.iter().filter(|(_, token)| token.spent.is_none());
-        let live = current.filter(|(text, _)| self.is_live(text, true)).map(|(_, token)| token.family);
+        let live = current.filter(|(text, _)| self.is_live(text)).map(|(_, token)| token.family);
         live.filter(|family| of(&self.families[*family])).collect()
     }
 }

@@ -122,14 +122,14 @@ impl<S: TokenStore, F: Fn() -> S> World<S, F> {
             }
             Operation::Check(index) => {
                 if let Some(text) = pick(*index, self.naive.access.keys()).cloned() {
-                    assert_eq!(self.verify_live(self.issuer(), &text), self.naive.verify_live(&text, true));
+                    assert_eq!(self.verify_live(self.issuer(), &text), self.naive.verify_live(&text));
                     self.naive.see(&text);
                 }
             }
             Operation::Introspect(index) => {
                 if let Some(text) = pick(*index, self.naive.access.keys()).cloned() {
                     let answer = block_on(self.issuer().introspect(&text)).unwrap();
-                    assert_eq!(answer.is_active(), self.naive.verify_live(&text, true).is_ok());
+                    assert_eq!(answer.is_active(), self.naive.verify_live(&text).is_ok());
                     self.naive.see(&text);
                 }
             }
@@ -302,12 +302,12 @@ impl<S: TokenStore, F: Fn() -> S> World<S, F> {
     fn compare(&mut self) {
         let glass = self.issuer_on(Glass(self.issuer().store()));
         for text in self.naive.access.keys() {
-            let expected = self.naive.verify_live(text, false);
+            let expected = self.naive.verify_live(text);
             assert_eq!(self.verify_live(&glass, text), expected);
             assert_eq!(block_on(glass.introspect(text)).unwrap().is_active(), expected.is_ok());
         }
         for (text, token) in &self.naive.tokens {
-            let expected = !token.is_code && self.naive.is_live(text, false);
+            let expected = !token.is_code && self.naive.is_live(text);
             assert_eq!(block_on(glass.introspect(text)).unwrap().is_active(), expected, "{token:?}");
         }
         for user in USERS {

@@ -265,7 +265,7 @@ fn s26_the_policy_decides_whether_the_old_access_token_dies_with_the_rotation() 
         let second = bench.refresh(rt(&first)).unwrap();
         let again = bench.refresh(rt(&first)).unwrap();
         assert!(bench.live(&first).is_ok(), "calls under way are not cut off within the leeway");
-        bench.pass(30);
+        bench.pass(45);
         assert_eq!(bench.live(&first).map(drop), outcome);
         assert_eq!(bench.introspect(first.access_token.expose()).is_active(), outcome.is_ok());
         assert!(bench.live(&second).is_ok() && bench.live(&again).is_ok(), "both of the successor live");

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use redb::{Database, DatabaseError, StorageError};
 
 use super::rows;
-use crate::shown::{mode_of, shown_mode};
+use crate::shown::{mode_of, shown_mode, shown_path};
 use crate::store::StoreError;
 
 /// Memory for pages read and written. It is taken as it is needed, and redb's own default of 1 GiB is much for a library.
@@ -26,30 +26,30 @@ const RETRY: Duration = Duration::from_millis(200);
 #[non_exhaustive]
 pub enum RedbOpenError {
     /// This or another process has the file open.
-    #[error("token store {} must be open once, and is open already", path.display())]
+    #[error("token store {path} must be open once, and is open already")]
     AlreadyOpen {
         /// The file.
-        path: PathBuf,
+        path: String,
     },
     /// The file is something else than a token store, or one of a layout this version does not know.
-    #[error("file {} is not a token store of a layout that this version knows", path.display())]
+    #[error("file {path} is not a token store of a layout that this version knows")]
     NotAStore {
         /// The file.
-        path: PathBuf,
+        path: String,
     },
     /// The file is a database, but damaged beyond what redb repairs.
-    #[error("token store {} is damaged", path.display())]
+    #[error("token store {path} is damaged")]
     Damaged {
         /// The file.
-        path: PathBuf,
+        path: String,
         /// What is wrong with it.
         source: Box<dyn StdError + Send + Sync>,
     },
     /// The operating system refused.
-    #[error("token store {}{} cannot be opened", path.display(), shown_mode(*mode))]
+    #[error("token store {path}{} cannot be opened", shown_mode(*mode))]
     Io {
         /// The file.
-        path: PathBuf,
+        path: String,
         /// Its permission bits, if they can be found out.
         mode: Option<u32>,
         /// Why.
@@ -72,12 +72,13 @@ pub(super) enum OpenFault {
 
 impl OpenFault {
     pub(super) fn at(self, path: &Path) -> RedbOpenError {
-        let path = path.to_owned();
+        let mode = mode_of(path);
+        let path = shown_path(path);
         match self {
             Self::AlreadyOpen => RedbOpenError::AlreadyOpen { path },
             Self::NotAStore => RedbOpenError::NotAStore { path },
             Self::Damaged(source) => RedbOpenError::Damaged { path, source },
-            Self::Io(source) => RedbOpenError::Io { mode: mode_of(&path), path, source },
+            Self::Io(source) => RedbOpenError::Io { path, mode, source },
         }
     }
 }

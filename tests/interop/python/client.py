@@ -152,7 +152,7 @@ class Interop:
 
     def expire(self) -> None:
         """The access token is over, by the clock that this SDK goes by."""
-        self.provider.context.token_expiry_time = 0.0
+        self.provider.context.token_expiry_time = 1.0
 
     async def call(self, tool: str, **arguments: str) -> str:
         result = await self.client.call_tool(tool, arguments)
