@@ -326,7 +326,7 @@ pub struct AuditEvent {
     pub action: Action,
     /// Why, where the action alone does not say.
     pub reason: Option<Reason>,
-    /// Where, if an endpoint of the feature `http` refused the request by itself.
+    /// Where, if an endpoint of the feature `http` refused the request by itself, or could not answer it.
     pub endpoint: Option<HttpEndpoint>,
     /// On which family; of a credential: the session that it is bound to.
     pub family: Option<FamilyId>,
@@ -373,7 +373,7 @@ impl AuditEvent {
     }
 
     #[cfg(feature = "http")]
-    pub(crate) fn refused_by(self, endpoint: HttpEndpoint) -> Self {
+    pub(crate) fn at_endpoint(self, endpoint: HttpEndpoint) -> Self {
         Self { endpoint: Some(endpoint), ..self }
     }
 }

@@ -168,7 +168,9 @@ impl<S: TokenStore> AuthorizationServer<S> {
         let request = match self.check(&params, client, &back) {
             Ok(request) => request,
             Err(code) => {
-                self.refused_client(refused_for(code), &client_id, None);
+                if let Some(reason) = refused_for(code) {
+                    self.refused_client(reason, &client_id, None);
+                }
                 return if trusted {
                     Ok(self.send_back(&back, Err(code)))
                 } else {
@@ -218,7 +220,8 @@ impl<S: TokenStore> AuthorizationServer<S> {
         // Said before the user is asked: afterwards it would be too late.
         let bytes = client.id().len() + scope.as_str().len() + resource.resource().as_str().len() + 1 + MIN_SUBJECT;
         if bytes > Grant::MAX_BYTES {
-            self.report(&Error::grant(GrantError::TooLong { bytes }), Some(client.id()), None);
+            let fault = Error::grant(GrantError::TooLong { bytes });
+            self.report(&fault, Some(HttpEndpoint::Authorize), Some(client.id()), None);
             return Err(ErrorCode::ServerError);
         }
         let (redirect_uri, resource) = (back.redirect_uri.clone(), resource.resource().clone());
@@ -234,7 +237,7 @@ impl<S: TokenStore> AuthorizationServer<S> {
         }
         let subject: Arc<str> = approval.subject.into();
         let failed = |fault: Error, code: ErrorCode| {
-            self.report(&fault, Some(client.id()), Some(&subject));
+            self.report(&fault, Some(HttpEndpoint::Authorize), Some(client.id()), Some(&subject));
             code
         };
         let grant = Grant::new(Arc::clone(&subject), client.id(), scope, resource).and_then(|grant| {
@@ -244,7 +247,7 @@ impl<S: TokenStore> AuthorizationServer<S> {
         let authorize = AuthorizeRequest::new(grant, challenge, redirect_uri.as_str());
         let code = self.issuer.authorize(authorize).await;
         let code = code.map_err(|fault| failed(fault, ErrorCode::TemporarilyUnavailable))?;
-        self.note_use(&client).await;
+        self.note_use(HttpEndpoint::Authorize, &client).await;
         Ok(code.expose().to_owned())
     }
 
@@ -272,13 +275,14 @@ impl<S: TokenStore> AuthorizationServer<S> {
     }
 }
 
-/// Why a request with a mistake was refused.
-fn refused_for(code: ErrorCode) -> Reason {
+/// Why a request with a mistake was refused. `None` for a fault, which is an event of its own.
+fn refused_for(code: ErrorCode) -> Option<Reason> {
     match code {
-        ErrorCode::UnsupportedResponseType => Reason::UnsupportedResponseType,
-        ErrorCode::InvalidTarget => Reason::UnknownResource,
-        ErrorCode::InvalidScope => Reason::UnsupportedScope,
-        _ => Reason::BadRequest,
+        ErrorCode::ServerError => None,
+        ErrorCode::UnsupportedResponseType => Some(Reason::UnsupportedResponseType),
+        ErrorCode::InvalidTarget => Some(Reason::UnknownResource),
+        ErrorCode::InvalidScope => Some(Reason::UnsupportedScope),
+        _ => Some(Reason::BadRequest),
     }
 }
 

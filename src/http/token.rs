@@ -7,7 +7,7 @@ use super::client_auth::{Authenticated, NO_CLIENT, authenticate};
 use super::params::Params;
 use super::reply::{Refusal, Reply, json};
 use super::server::AuthorizationServer;
-use crate::audit::Reason;
+use crate::audit::{HttpEndpoint, Reason};
 use crate::request::{RedeemRequest, RefreshRequest};
 use crate::response::{ErrorCode, ErrorResponse};
 use crate::store::TokenStore;
@@ -36,7 +36,7 @@ impl<S: TokenStore> AuthorizationServer<S> {
             self.issuer.redeem(&request.binding(binding)).await?
         };
         let mut tokens = answer.into_result()?;
-        self.note_use(&registration).await;
+        self.note_use(HttpEndpoint::Token, &registration).await;
         tokens.expires_in = advertised_lifetime(tokens.expires_in);
         Ok(json(StatusCode::OK, &tokens))
     }

@@ -14,7 +14,7 @@ use pin_project_lite::pin_project;
 use tower_layer::Layer;
 use tower_service::Service;
 
-use super::guard::{Guard, Live, Look, no_session, no_upgrade};
+use super::guard::{Admission, Guard, Live, no_session, no_upgrade};
 use super::protected::ProtectedBody;
 use super::session_ids::SessionIds;
 use super::tools::ToolScopeLayer;
@@ -104,7 +104,7 @@ impl<S: TokenStore + 'static> AuthorizationServer<S> {
     pub fn bearer_live(&self) -> BearerLayer {
         self.layer(Some(Live {
             check: Arc::<TokenIssuer<S>>::clone(self.issuer()),
-            looks: Arc::clone(&self.config.looks),
+            reads: Arc::clone(&self.config.reads),
             interval: LOOK_INTERVAL,
         }))
     }
@@ -316,10 +316,12 @@ where
     fn call(&mut self, request: Request<B>) -> Self::Future {
         let (parts, body) = request.into_parts();
         let cross_origin = self.guard.cross_origin(&parts.headers).map(|allowed| (allowed, self.guard.exposed.clone()));
-        let state = match self.guard.look(&parts) {
-            Look::Pass(claims) => State::serve(&mut self.inner, &self.guard, claims, Request::from_parts(parts, body)),
-            Look::Refuse(reply) => State::refuse(reply, body),
-            Look::Ask(answer) => {
+        let state = match self.guard.admit_request(&parts) {
+            Admission::Pass(claims) => {
+                State::serve(&mut self.inner, &self.guard, claims, Request::from_parts(parts, body))
+            }
+            Admission::Refuse(reply) => State::refuse(reply, body),
+            Admission::Ask(answer) => {
                 // The one that was found ready serves the request; its clone takes the place.
                 let clone = self.inner.clone();
                 let inner = std::mem::replace(&mut self.inner, clone);
