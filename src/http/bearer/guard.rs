@@ -123,7 +123,7 @@ pub(super) enum Admission {
 impl Guard {
     /// What a page of another origin may do with the answer. `None` if no page asks, unless the answer to a page would differ.
     pub(super) fn cross_origin(&self, headers: &HeaderMap) -> Option<CrossOrigin> {
-        headers.contains_key(ORIGIN).then(|| self.cors.judge(headers))
+        (headers.contains_key(ORIGIN) || self.cors.is_by_origin()).then(|| self.cors.judge(headers))
     }
 
     pub(super) fn admit_request(self: &Arc<Self>, parts: &Parts) -> Admission {
