@@ -21,7 +21,7 @@ impl<S: TokenStore> AuthorizationServer<S> {
         check_content(parts, "application/json")?;
         // RFC 7591 §2: a client that does not say how it authenticates means HTTP Basic.
         let methods = [AuthMethod::ClientSecretBasic, AuthMethod::ClientSecretPost, AuthMethod::None];
-        let metadata = ClientMetadata::from_json(body, &methods)?.keep(|uri| self.config.private_use.permit(uri))?;
+        let metadata = ClientMetadata::from_json(body, &methods, |uri| self.config.private_use.permit(uri))?;
         if !self.config.admit.as_ref().is_some_and(|admit| admit(parts, &metadata)) {
             return Err(MetadataError::NotWanted.into());
         }
