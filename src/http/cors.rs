@@ -80,7 +80,7 @@ impl Cors {
         let mut reply = empty(StatusCode::NO_CONTENT);
         self.apply(parts, &mut reply);
         if reply.headers().contains_key(header::ACCESS_CONTROL_ALLOW_ORIGIN) {
-            // Whatever the page asks for: a program could send it as well, and protocols add headers all the time.
+            // All that the page asks for: a program could send it as well, and protocols add headers all the time.
             let asked = parts.headers.get(header::ACCESS_CONTROL_REQUEST_HEADERS).cloned();
             set(&mut reply, header::ACCESS_CONTROL_ALLOW_METHODS, methods);
             set(&mut reply, header::ACCESS_CONTROL_ALLOW_HEADERS, asked.unwrap_or(REQUEST_HEADERS));
