@@ -53,8 +53,8 @@ pub trait Consent: Send + Sync {
 pub enum ConsentDecision {
     /// The user agrees.
     Approve(Approval),
-    /// The user does not: the browser goes back to the client, which is told `access_denied`. Where a client that nobody knows
-    /// would send it to is no place for a user who has just become suspicious: show a page of your own then (OAuth 2.1 §7.12.2).
+    /// The user does not: the browser goes back to the client, which gets `access_denied`. The redirect URI of an unknown client
+    /// is no place for a user who has just become suspicious: show a page of your own then (OAuth 2.1 §7.12.2).
     Deny,
     /// It is open: show this page, to log in or to ask.
     ///
@@ -145,7 +145,7 @@ impl AuthorizationRequest {
     }
 }
 
-/// Where an answer goes, whatever it is.
+/// Where an answer goes, be it a code or an error.
 struct Return {
     redirect_uri: super::RedirectUri,
     state: Option<String>,
@@ -155,14 +155,14 @@ impl<S: TokenStore> AuthorizationServer<S> {
     /// The authorization endpoint.
     pub(super) async fn authorize(&self, parts: &Parts, body: &[u8]) -> Result<Reply, Refusal> {
         let params = Params::parse(parts.uri.query().unwrap_or_default().as_bytes())?;
-        // Unless both are known, there is nobody to redirect to: least of all to whatever the request names.
+        // Unless both are known there is no redirect: a URI that the request alone names may be an attacker's.
         let client_id = params.need("client_id", "client_id is missing")?;
         let unknown = Refusal::Error(ErrorCode::InvalidRequest, "the client is not known here");
         let unknown = || unknown.because(Reason::UnknownClient, None);
         let client = self.config.clients.find(client_id).await?.ok_or_else(unknown)?;
         let back = Return::read(&params, &client, &self.config.private_use)?;
-        // Whoever made up both the client and the mistake must not get a redirector to a place of their choice out of it,
-        // which the user was never asked about (OAuth 2.1 §7.12.2).
+        // An attacker who made up both the client and the mistake must not get a redirector to a place of their choice out of
+        // it, which the user was never asked about (OAuth 2.1 §7.12.2).
         let trusted = client.is_preregistered() || back.redirect_uri.is_loopback();
         let client_id = client.id().to_owned();
         let request = match self.check(&params, client, &back) {

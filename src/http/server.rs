@@ -33,7 +33,7 @@ const MAX_QUERY: usize = 8 * 1024;
 type Admit = dyn Fn(&Parts, &ClientMetadata) -> bool + Send + Sync;
 /// What a request proves to be bound to.
 pub(super) type ReadBinding = dyn Fn(&Parts) -> Option<Binding> + Send + Sync;
-/// Who is told of a fault.
+/// What the application does about a fault.
 pub(super) type OnFault = dyn Fn(&Error) + Send + Sync;
 
 /// Everything about a server but its issuer.
@@ -146,8 +146,8 @@ impl Endpoint<'_> {
 /// | `/authorize` | GET, POST | OAuth 2.1 §4.1, RFC 9207, 8707 |
 /// | `/token` | POST | OAuth 2.1 §4.1.3, §4.3 |
 /// | `/revoke` | POST | RFC 7009 |
-/// | `/introspect`, if anybody may | POST | RFC 7662 |
-/// | `/register`, if anybody may | POST | RFC 7591 |
+/// | `/introspect`, if a client may | POST | RFC 7662 |
+/// | `/register`, if a client may | POST | RFC 7591 |
 ///
 /// | path at the root | specification |
 /// |---|---|
@@ -209,8 +209,8 @@ impl<S: TokenStore> AuthorizationServer<S> {
         self.with(|config| config.resources.push(resource))
     }
 
-    /// With registration (RFC 7591) for whomever `admit` lets in: everybody, with `|_, _| true`. Whoever does that should
-    /// limit the rate of requests to `/register`.
+    /// With registration (RFC 7591) for the clients that `admit` lets in: all of them, with `|_, _| true`. Then limit
+    /// the rate of requests to `/register`.
     #[must_use]
     pub fn with_registration(self, admit: impl Fn(&Parts, &ClientMetadata) -> bool + Send + Sync + 'static) -> Self {
         self.with(|config| config.admit = Some(Arc::new(admit)))

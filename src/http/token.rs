@@ -42,11 +42,11 @@ impl<S: TokenStore> AuthorizationServer<S> {
     }
 }
 
-/// The lifetime that a client is told, in seconds, out of the one that its token has.
+/// The lifetime that the token response names, in seconds, out of the one that its token has.
 ///
 /// A client counts from when it hears of the token, which is a journey and up to a second of this server's clock after the token
 /// was issued; the request that then presents it travels as well. A client that finds a token refused although its time is not
-/// over may not refresh it and ask its user to log in again. So it is told 5 seconds less, but at most a twentieth: `expires_in` is
+/// over may not refresh it and ask its user to log in again. So the response says 5 seconds less, but at most a twentieth: `expires_in` is
 /// the lifetime of the token (RFC 6749 §5.1).
 fn advertised_lifetime(lifetime: u64) -> u64 {
     lifetime - (lifetime / 20).min(5)

@@ -1,4 +1,4 @@
-//! What a protected resource asks of a token, and what it answers to whoever has none that will do.
+//! What a protected resource asks of a token, and what it answers to a request without one that will do.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -152,7 +152,7 @@ impl Guard {
                 return Admission::Refuse(self.challenge(StatusCode::BAD_REQUEST, Some(error), &self.required));
             }
         };
-        // A token that is bound to a DPoP key must not come as a bearer token, whatever proof is with it (RFC 9449 §7.2).
+        // A token that is bound to a DPoP key must not come as a bearer token, with any proof (RFC 9449 §7.2).
         let binding = binding.filter(|_| dpop == (scheme == TokenType::Dpop));
         match &self.live {
             None => {

@@ -395,7 +395,7 @@ impl<S: Service<Request<B>>, B> State<S, B> {
             return Self::refuse(no_session(), request.into_body());
         }
         let (following, owner) = (Some(Following::new(guard, &claims)), claims.names.clone());
-        // The token stays here: whatever is behind the check has no use for it, and must not pass it on (MCP authorization
+        // The token stays here: the service behind the check has no use for it, and must not pass it on (MCP authorization
         // specification, "Access Token Privilege Restriction").
         request.headers_mut().remove(AUTHORIZATION);
         if guard.upgrades {
