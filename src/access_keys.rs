@@ -22,7 +22,7 @@ const KEPT: usize = 16;
 /// ([`TokenIssuer::verify_live`](crate::TokenIssuer::verify_live) compares a token with the record). It can open and mint no token
 /// for another resource, mint no refresh token, open no record and compute no index key.
 ///
-/// A token for several resources at once is sealed with a key that belongs to none of them: whoever could verify it for one of the
+/// A token for several resources at once is sealed with a key that belongs to none of them: a server that could verify it for one of the
 /// resources could mint it for the others. Only the keys of every resource open it, and so a server of one resource refuses it.
 /// A client that uses several such servers asks for one token for each, with
 /// [`RefreshRequest::resource`](crate::RefreshRequest::resource) (RFC 8707 §2.2).

@@ -52,7 +52,8 @@ pub enum Action {
     /// A maintenance run failed and will be tried again. With a family, a subject or a client: what is bound to it at other
     /// services could not be revoked and is not tried again.
     Fail,
-    /// A request could not be answered because of a fault of the server. The client got a 503 or `server_error`.
+    /// A request could not be answered because of a fault of the server, and the client got a 503 or `server_error`; or an open stream
+    /// could not be checked.
     Fault,
     /// The vault did something with a credential at another service.
     #[cfg(feature = "upstream")]
@@ -227,7 +228,7 @@ pub enum Reason {
     ClientMetadata,
     /// The application does not register such a client.
     RegistrationRefused,
-    /// More than one `Authorization` header, or a token in a URL, where logs keep it.
+    /// More than one `Authorization` header, or a token in a query besides the one in the header.
     MisplacedToken,
     /// A genuine access token for another resource.
     WrongAudience,
@@ -329,7 +330,7 @@ pub struct AuditEvent {
     pub action: Action,
     /// Why, where the action alone does not say.
     pub reason: Option<Reason>,
-    /// Where, if an endpoint of the feature `http` refused the request by itself.
+    /// Where, if an endpoint of the feature `http` refused the request by itself, or could not answer it.
     pub endpoint: Option<HttpEndpoint>,
     /// On which family; of a credential: the session that it is bound to.
     pub family: Option<FamilyId>,
@@ -376,7 +377,7 @@ impl AuditEvent {
     }
 
     #[cfg(feature = "http")]
-    pub(crate) fn refused_by(self, endpoint: HttpEndpoint) -> Self {
+    pub(crate) fn at_endpoint(self, endpoint: HttpEndpoint) -> Self {
         Self { endpoint: Some(endpoint), ..self }
     }
 }

@@ -10,7 +10,7 @@ use crate::store::IndexKey;
 /// The number that a key goes by in tokens and records. It is public.
 ///
 /// Ids rise: each new key has a higher id than all before it. Records move from a lower id to a higher one and never back, so a
-/// revocation that lists them from the lowest to the highest misses none, whatever the primary keys of the servers are.
+/// revocation that lists them from the lowest to the highest misses none, with any primary keys of the servers.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct KeyId(u32);
 

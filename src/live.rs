@@ -88,16 +88,20 @@ impl<S: TokenStore> TokenIssuer<S> {
 
     /// Whether the access token with these claims, which was live when something was opened with it, still is, by the family as it
     /// has just been read.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::ClockSkew`]: by a clock that is far behind the record's, nothing can be said.
     #[cfg(feature = "http")]
-    pub(crate) fn is_still_live(&self, family: Option<&TokenFamily>, claims: &AccessClaims) -> bool {
+    pub(crate) fn is_still_live(&self, family: Option<&TokenFamily>, claims: &AccessClaims) -> Result<bool, Error> {
         let Some(family) = family else {
             let _inactive = self.inactive(Reason::UnknownFamily, Some(claims.family));
-            return false;
+            return Ok(false);
         };
         // That the response arrived was written down when the token was first seen.
-        let Decision { write: _, verdict, event } = decision::live(family, claims, &self.context());
+        let Decision { write: _, verdict, event } = decision::live(family, claims, &self.context_for(family)?);
         event.into_iter().for_each(|event| self.report(event));
-        verdict
+        Ok(verdict)
     }
 
     fn inactive(&self, reason: Reason, family: Option<FamilyId>) -> IntrospectionResponse {

@@ -15,7 +15,7 @@ use crate::time::Timestamp;
 
 const NEVER: Timestamp = Timestamp::from_unix(i64::MAX as u64);
 
-/// The same for every server, whatever its keys.
+/// The same for every server, with any keys.
 fn place() -> RecordKey {
     let mut key = [0; 16];
     key.copy_from_slice(&sha256(b"mcp-token-lifecycle newest key")[..16]);

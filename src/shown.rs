@@ -35,6 +35,10 @@ pub(crate) fn shown_url(url: &str) -> String {
         return format!("{} bytes without a scheme", url.len());
     };
     let end = rest.find(['?', '#']).unwrap_or(rest.len());
+    if rest[end..].contains('@') {
+        // A password may have such a mark in it, and then that is not where it ends.
+        return shown(&format!("{scheme}://.."));
+    }
     let (address, query) = (&rest[..end], rest.get(end..=end).map(|mark| format!("{mark}..")).unwrap_or_default());
     let (user, address) = address.rsplit_once('@').map_or(("", address), |(_, address)| ("..@", address));
     shown(&format!("{scheme}://{user}{address}{query}"))
@@ -84,6 +88,10 @@ mod tests {
             ("redis://:s@cret@host", "\"redis://..@host\""),
             ("http://host/path?password=secret", "\"http://host/path?..\""),
             ("http://host/path#secret", "\"http://host/path#..\""),
+            ("redis://user:longsecret#1@host", "\"redis://..\""),
+            ("redis://user:longsecret?1@host:1/0?a=b", "\"redis://..\""),
+            ("redis://a@user:long?secret@host", "\"redis://..\""),
+            ("https://host/path?user=a@secret", "\"https://..\""),
             ("secret", "6 bytes without a scheme"),
         ] {
             assert_eq!(shown_url(url), expected);

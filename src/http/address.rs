@@ -35,13 +35,13 @@ impl Issuer {
     }
 }
 
-/// Schemes that a browser, or the system under it, handles itself: to send a browser there is to run, open or call what the
-/// address names. No redirect URI has one of them. Those of Windows begin with `ms-`.
+/// Known schemes that a browser, or the system under it, handles itself: to send a browser there is to run, open or call what the
+/// address names. No redirect URI has one of them, nor one that begins with `ms-` or `x-` or ends in `-ms`: those are of systems too.
 #[rustfmt::skip]
-const NEVER_PRIVATE: [&str; 57] = [
+const NEVER_PRIVATE: [&str; 59] = [
     "about", "acap", "afp", "android-app", "blob", "callto", "chrome", "chrome-extension", "cid", "content", "data", "dav",
     "edge", "facetime", "feed", "file", "filesystem", "ftp", "ftps", "geo", "git", "gopher", "hcp", "help", "http", "https",
-    "imap", "intent", "itms-services", "jar", "javascript", "ldap", "ldaps", "livescript", "mailto", "market", "mhtml", "mid",
+    "imap", "intent", "itms-apps", "itms-services", "jar", "javascript", "ldap", "ldaps", "livescript", "mailto", "market", "mhtml", "microsoft-edge", "mid",
     "moz-extension", "news", "nfs", "nntp", "res", "resource", "sftp", "shell", "sip", "smb", "sms", "ssh", "tel", "telnet",
     "vbscript", "view-source", "wais", "ws", "wss",
 ];
@@ -85,11 +85,13 @@ impl RedirectUri {
         Some(Self { text: text.to_owned(), target })
     }
 
-    /// Parse a URI with a private-use scheme, such as `com.example.app:/callback`, without a fragment. `None` for `http`, `https`
-    /// and every other scheme that a browser or the system handles itself, such as `javascript`, `data` and `file`.
+    /// Parse a URI with a private-use scheme, such as `com.example.app:/callback`, without a fragment. `None` if it is longer
+    /// than [`RedirectUri::MAX_BYTES`], for `http` and `https`, and for a list of known schemes that a browser or the system handles
+    /// itself, such as `javascript`, `data` and `file`.
     pub fn parse_private_use(text: &str) -> Option<Self> {
         let (scheme, rest) = text.split_once(':')?;
-        let good = is_private_use(scheme) && is_plain(text) && !rest.trim_start_matches('/').is_empty();
+        let fits = text.len() <= Self::MAX_BYTES;
+        let good = fits && is_private_use(scheme) && is_plain(text) && !rest.trim_start_matches('/').is_empty();
         good.then(|| Self { text: text.to_owned(), target: Target::App })
     }
 
@@ -158,7 +160,8 @@ impl RedirectUri {
 /// Whether `scheme` may be a private-use scheme.
 fn is_private_use(scheme: &str) -> bool {
     let scheme = scheme.to_ascii_lowercase();
-    is_scheme(&scheme) && !scheme.starts_with("ms-") && !NEVER_PRIVATE.contains(&scheme.as_str())
+    let is_of_system = scheme.starts_with("ms-") || scheme.starts_with("x-") || scheme.ends_with("-ms");
+    is_scheme(&scheme) && !is_of_system && !NEVER_PRIVATE.contains(&scheme.as_str())
 }
 
 /// Which private-use schemes clients may have that say themselves who they are.
@@ -250,7 +253,9 @@ mod tests {
             assert!(parsed.matches(uri) && !parsed.matches(&format!("{uri}/")) && !parsed.matches(&uri.to_uppercase()));
         }
         let handled = NEVER_PRIVATE.iter().flat_map(|scheme| [scheme.to_string(), scheme.to_uppercase()]);
-        for scheme in handled.chain(["ms-msdt".into(), "MS-settings".into(), "jAvAsCrIpT".into()]) {
+        for scheme in handled
+            .chain(["ms-msdt", "MS-settings", "jAvAsCrIpT", "search-ms", "X-Apple.systempreferences"].map(Into::into))
+        {
             assert!(RedirectUri::parse_private_use(&format!("{scheme}://a/b")).is_none(), "{scheme}");
             assert!(RedirectUri::parse_any(&format!("{scheme}:alert(1)")).is_none(), "{scheme}");
             assert_eq!(PrivateUseSchemes::new([&*scheme]).unwrap_err(), SchemeError { scheme });

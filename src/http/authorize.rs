@@ -53,8 +53,8 @@ pub trait Consent: Send + Sync {
 pub enum ConsentDecision {
     /// The user agrees.
     Approve(Approval),
-    /// The user does not: the browser goes back to the client, which is told `access_denied`. Where a client that nobody knows
-    /// would send it to is no place for a user who has just become suspicious: show a page of your own then (OAuth 2.1 §7.12.2).
+    /// The user does not: the browser goes back to the client, which gets `access_denied`. The redirect URI of an unknown client
+    /// is no place for a user who has just become suspicious: show a page of your own then (OAuth 2.1 §7.12.2).
     Deny,
     /// It is open: show this page, to log in or to ask.
     ///
@@ -145,7 +145,7 @@ impl AuthorizationRequest {
     }
 }
 
-/// Where an answer goes, whatever it is.
+/// Where an answer goes, be it a code or an error.
 struct Return {
     redirect_uri: super::RedirectUri,
     state: Option<String>,
@@ -155,20 +155,22 @@ impl<S: TokenStore> AuthorizationServer<S> {
     /// The authorization endpoint.
     pub(super) async fn authorize(&self, parts: &Parts, body: &[u8]) -> Result<Reply, Refusal> {
         let params = Params::parse(parts.uri.query().unwrap_or_default().as_bytes())?;
-        // Unless both are known, there is nobody to redirect to: least of all to whatever the request names.
+        // Unless both are known there is no redirect: a URI that the request alone names may be an attacker's.
         let client_id = params.need("client_id", "client_id is missing")?;
         let unknown = Refusal::Error(ErrorCode::InvalidRequest, "the client is not known here");
         let unknown = || unknown.because(Reason::UnknownClient, None);
         let client = self.config.clients.find(client_id).await?.ok_or_else(unknown)?;
         let back = Return::read(&params, &client, &self.config.private_use)?;
-        // Whoever made up both the client and the mistake must not get a redirector to a place of their choice out of it,
-        // which the user was never asked about (OAuth 2.1 §7.12.2).
+        // An attacker who made up both the client and the mistake must not get a redirector to a place of their choice out of
+        // it, which the user was never asked about (OAuth 2.1 §7.12.2).
         let trusted = client.is_preregistered() || back.redirect_uri.is_loopback();
         let client_id = client.id().to_owned();
         let request = match self.check(&params, client, &back) {
             Ok(request) => request,
             Err(code) => {
-                self.refused_client(refused_for(code), &client_id, None);
+                if let Some(reason) = refused_for(code) {
+                    self.refused_client(reason, &client_id, None);
+                }
                 return if trusted {
                     Ok(self.send_back(&back, Err(code)))
                 } else {
@@ -218,7 +220,8 @@ impl<S: TokenStore> AuthorizationServer<S> {
         // Said before the user is asked: afterwards it would be too late.
         let bytes = client.id().len() + scope.as_str().len() + resource.resource().as_str().len() + 1 + MIN_SUBJECT;
         if bytes > Grant::MAX_BYTES {
-            self.report(&Error::grant(GrantError::TooLong { bytes }), Some(client.id()), None);
+            let fault = Error::grant(GrantError::TooLong { bytes });
+            self.report(&fault, Some(HttpEndpoint::Authorize), Some(client.id()), None);
             return Err(ErrorCode::ServerError);
         }
         let (redirect_uri, resource) = (back.redirect_uri.clone(), resource.resource().clone());
@@ -234,7 +237,7 @@ impl<S: TokenStore> AuthorizationServer<S> {
         }
         let subject: Arc<str> = approval.subject.into();
         let failed = |fault: Error, code: ErrorCode| {
-            self.report(&fault, Some(client.id()), Some(&subject));
+            self.report(&fault, Some(HttpEndpoint::Authorize), Some(client.id()), Some(&subject));
             code
         };
         let grant = Grant::new(Arc::clone(&subject), client.id(), scope, resource).and_then(|grant| {
@@ -244,7 +247,7 @@ impl<S: TokenStore> AuthorizationServer<S> {
         let authorize = AuthorizeRequest::new(grant, challenge, redirect_uri.as_str());
         let code = self.issuer.authorize(authorize).await;
         let code = code.map_err(|fault| failed(fault, ErrorCode::TemporarilyUnavailable))?;
-        self.note_use(&client).await;
+        self.note_use(HttpEndpoint::Authorize, &client).await;
         Ok(code.expose().to_owned())
     }
 
@@ -272,13 +275,14 @@ impl<S: TokenStore> AuthorizationServer<S> {
     }
 }
 
-/// Why a request with a mistake was refused.
-fn refused_for(code: ErrorCode) -> Reason {
+/// Why a request with a mistake was refused. `None` for a fault, which is an event of its own.
+fn refused_for(code: ErrorCode) -> Option<Reason> {
     match code {
-        ErrorCode::UnsupportedResponseType => Reason::UnsupportedResponseType,
-        ErrorCode::InvalidTarget => Reason::UnknownResource,
-        ErrorCode::InvalidScope => Reason::UnsupportedScope,
-        _ => Reason::BadRequest,
+        ErrorCode::ServerError => None,
+        ErrorCode::UnsupportedResponseType => Some(Reason::UnsupportedResponseType),
+        ErrorCode::InvalidTarget => Some(Reason::UnknownResource),
+        ErrorCode::InvalidScope => Some(Reason::UnsupportedScope),
+        _ => Some(Reason::BadRequest),
     }
 }
 

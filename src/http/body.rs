@@ -70,30 +70,10 @@ pub(super) enum Unreadable {
 }
 
 /// The whole body, if it has at most `limit` bytes; not more than that is read.
-pub(super) async fn read<B: Body>(body: B, limit: usize) -> Result<Vec<u8>, Unreadable> {
-    let mut body = pin!(body);
-    let mut bytes = Vec::new();
-    while let Some(frame) = poll_fn(|cx| body.as_mut().poll_frame(cx)).await {
-        let frame = frame.map_err(|_| Unreadable::Broken)?;
-        let Ok(mut data) = frame.into_data() else { continue };
-        if data.remaining() > limit - bytes.len() {
-            return Err(Unreadable::TooLong);
-        }
-        while data.has_remaining() {
-            let chunk = data.chunk();
-            bytes.extend_from_slice(chunk);
-            let length = chunk.len();
-            data.advance(length);
-        }
-    }
-    Ok(bytes)
-}
-
-/// The whole body, if it has at most `limit` bytes; not more than that is read.
 ///
 /// A body in one piece is returned as it is, without a copy where its data are [`Bytes`]. One that says how long it is takes that
 /// much memory, any other at most twice its length and one block: its blocks, and the whole that they are copied into.
-pub(super) async fn read_whole<B: Body>(body: B, limit: usize) -> Result<Bytes, Unreadable> {
+pub(super) async fn read<B: Body>(body: B, limit: usize) -> Result<Bytes, Unreadable> {
     let mut body = pin!(body);
     let mut whole = Whole::default();
     while let Some(frame) = poll_fn(|cx| body.as_mut().poll_frame(cx)).await {

@@ -24,7 +24,7 @@ pub(super) struct Authenticated {
     pub(super) registration: RegisteredClient,
 }
 
-/// Nobody says who they are. Not `invalid_client`, which makes clients throw away their registration.
+/// No client is named. Not `invalid_client`, which makes clients throw away their registration.
 pub(super) const NO_CLIENT: Refusal = Refusal::Error(ErrorCode::InvalidRequest, "client_id is missing");
 
 /// The client that makes the request, authenticated if it is one that must be; `None` if the request names none.

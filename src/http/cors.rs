@@ -37,6 +37,11 @@ const REQUEST_HEADERS: HeaderValue =
     HeaderValue::from_static("authorization, content-type, dpop, mcp-protocol-version");
 
 impl Cors {
+    /// Whether what holds is another thing for another origin. Then a cache has to know it of an answer to no page as well.
+    pub(super) fn is_by_origin(&self) -> bool {
+        matches!(self, Self::Only(_))
+    }
+
     /// What holds for the origin of the request.
     pub(super) fn judge(&self, headers: &HeaderMap) -> CrossOrigin {
         let origin = headers.get(header::ORIGIN);
@@ -47,7 +52,7 @@ impl Cors {
             }
             Self::Deny => None,
         };
-        CrossOrigin { allow, by_origin: matches!(self, Self::Only(_)) }
+        CrossOrigin { allow, by_origin: self.is_by_origin() }
     }
 
     /// Say in `reply` what holds for the origin of the request.
@@ -75,7 +80,7 @@ impl Cors {
         let mut reply = empty(StatusCode::NO_CONTENT);
         self.apply(parts, &mut reply);
         if reply.headers().contains_key(header::ACCESS_CONTROL_ALLOW_ORIGIN) {
-            // Whatever the page asks for: a program could send it as well, and protocols add headers all the time.
+            // All that the page asks for: a program could send it as well, and protocols add headers all the time.
             let asked = parts.headers.get(header::ACCESS_CONTROL_REQUEST_HEADERS).cloned();
             set(&mut reply, header::ACCESS_CONTROL_ALLOW_METHODS, methods);
             set(&mut reply, header::ACCESS_CONTROL_ALLOW_HEADERS, asked.unwrap_or(REQUEST_HEADERS));
@@ -83,6 +88,14 @@ impl Cors {
         }
         reply
     }
+}
+
+/// Whether a service has its own rules for pages: one that refuses a page says so by a header that is not there.
+fn says_what_holds(headers: &HeaderMap) -> bool {
+    let mut varies_by =
+        headers.get_all(header::VARY).iter().flat_map(|value| value.as_bytes().split(|byte| *byte == b','));
+    varies_by.any(|name| name.trim_ascii().eq_ignore_ascii_case(b"origin"))
+        || headers.keys().any(|name| name.as_str().starts_with("access-control-"))
 }
 
 /// Whether the configured `known` is `origin`, which browsers spell in one way (RFC 6454 §6.2).
@@ -93,7 +106,7 @@ fn is_origin(known: &str, origin: &[u8]) -> bool {
 impl CrossOrigin {
     /// Put what holds into `headers`, unless the service has said already what holds.
     pub(super) fn apply(&self, headers: &mut HeaderMap, exposed: &HeaderValue) {
-        if headers.contains_key(header::ACCESS_CONTROL_ALLOW_ORIGIN) {
+        if says_what_holds(headers) {
             return;
         }
         if self.by_origin {

@@ -3,7 +3,7 @@
 use std::net::{IpAddr, SocketAddr};
 use std::num::NonZero;
 
-use http::header::{FORWARDED, HOST, HeaderName};
+use http::header::{FORWARDED, HOST, HeaderName, VIA};
 use http::request::Parts;
 use http::uri::Authority;
 
@@ -26,8 +26,9 @@ pub enum Https {
     /// The [`Connection`] in the extensions of the request: one over TLS, or a plain one between programs of this machine where the
     /// client named a loopback host. A request without a [`Connection`] is refused, for then nothing is known of its peer.
     ///
-    /// A proxy on this machine that puts a loopback name into `Host` hides what it takes in: name it with
-    /// [`TrustProxy`](Self::TrustProxy).
+    /// A proxy on this machine makes requests from anywhere look like such a plain one, if it puts a loopback name into `Host`, which
+    /// is the default of nginx. Then name the proxy with [`TrustProxy`](Self::TrustProxy). A request with a header that proxies add
+    /// (`Forwarded`, `Via`, `X-Forwarded-…`, `X-Real-IP`) is refused, but nginx adds none of them unless it is configured to.
     #[default]
     Require,
     /// This process takes requests over TLS alone.
@@ -35,6 +36,8 @@ pub enum Https {
     /// This process listens on loopback addresses alone, so that every peer is on this machine;
     /// [`for_listener`](Self::for_listener) makes sure of it. The client must have named a loopback host, or a web page could
     /// reach this server by a name of its own (DNS rebinding).
+    ///
+    /// Not behind a proxy, as under [`Require`](Self::Require): its requests come from this machine too.
     Loopback,
     /// One proxy is in front of this process, every request comes through it, and it says in `X-Forwarded-Proto` how each came. A
     /// proxy may replace that header or add to it: its own word is the last one. A request without the header is refused.
@@ -177,6 +180,9 @@ impl Connection {
 impl Https {
     /// What is right for a plain listener at `address`: [`Loopback`](Self::Loopback) if it is a loopback address, where programs of
     /// this machine alone connect, and [`Require`](Self::Require) if it is not.
+    ///
+    /// It is wrong for a listener behind a proxy on this machine, which takes requests from anywhere: use
+    /// [`TrustProxy`](Self::TrustProxy) there.
     pub fn for_listener(address: SocketAddr) -> Self {
         if address.ip().to_canonical().is_loopback() { Self::Loopback } else { Self::Require }
     }
@@ -188,13 +194,23 @@ impl Https {
         match self {
             Self::Terminate => true,
             Self::Require => {
-                is_tls || connection.is_some_and(|connection| connection.is_local()) && names_loopback(parts)
+                is_tls || connection.is_some_and(|connection| connection.is_local()) && is_for_loopback(parts)
             }
-            Self::Loopback => connection.is_none_or(|connection| connection.is_local()) && names_loopback(parts),
+            Self::Loopback => connection.is_none_or(|connection| connection.is_local()) && is_for_loopback(parts),
             Self::TrustProxy => TrustedProxies::new(ProxyHeader::XForwardedProto).took_https(parts),
             Self::TrustProxies(proxies) => proxies.took_https(parts),
         }
     }
+}
+
+/// Whether a program of this machine asks for a loopback host, as far as the request shows: no proxy has passed it on.
+///
+/// A client can leave out what a proxy adds, and so shows nothing by it. It can put it in, and be refused.
+fn is_for_loopback(parts: &Parts) -> bool {
+    let is_of_proxy = |name: &HeaderName| {
+        name == FORWARDED || name == VIA || name == "x-real-ip" || name.as_str().starts_with("x-forwarded-")
+    };
+    !parts.headers.keys().any(is_of_proxy) && names_loopback(parts)
 }
 
 /// Whether the client named a loopback host: in the request line, in `Host`, and nothing else in either.

@@ -16,7 +16,7 @@ impl<S: TokenStore> AuthorizationServer<S> {
     /// The introspection endpoint.
     pub(super) async fn introspect(&self, parts: &Parts, body: &[u8]) -> Result<Reply, Refusal> {
         let params = Params::of_form(parts, body)?;
-        // Whoever may not ask learns nothing, not even whether a token lives (§2.1).
+        // A client that may not ask learns nothing, not even whether a token lives (§2.1).
         let caller = authenticate(&parts.headers, &params, &*self.config.clients).await?.map(|caller| caller.client);
         let client = caller.ok_or_else(|| Refusal::InvalidClient.because(Reason::BadRequest, None))?;
         if client.kind() != ClientKind::Confidential || self.introspected_by(&client).next().is_none() {

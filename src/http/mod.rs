@@ -1,7 +1,7 @@
 //! The HTTP surface: the OAuth endpoints, and the check in front of the MCP server.
 //!
 //! Requests and responses are those of the `http` crate, services and layers those of tower, so it fits under axum, hyper,
-//! rmcp and whatever else speaks them. Nothing here does I/O of its own: [`AuthorizationServer::handle`] takes a request's
+//! rmcp and every other server with those types. Nothing here does I/O of its own: [`AuthorizationServer::handle`] takes a request's
 //! parts and body and returns the response.
 //!
 //! ```text

@@ -21,7 +21,7 @@ impl<S: TokenStore> AuthorizationServer<S> {
         check_content(parts, "application/json")?;
         // RFC 7591 §2: a client that does not say how it authenticates means HTTP Basic.
         let methods = [AuthMethod::ClientSecretBasic, AuthMethod::ClientSecretPost, AuthMethod::None];
-        let metadata = ClientMetadata::from_json(body, &methods)?.keep(|uri| self.config.private_use.permit(uri))?;
+        let metadata = ClientMetadata::from_json(body, &methods, |uri| self.config.private_use.permit(uri))?;
         if !self.config.admit.as_ref().is_some_and(|admit| admit(parts, &metadata)) {
             return Err(MetadataError::NotWanted.into());
         }
@@ -46,8 +46,8 @@ impl<S: TokenStore> AuthorizationServer<S> {
     }
 
     /// The same id for the same metadata, so that a client that registers again and again is kept once. It stands for all that the
-    /// client said of itself, so that nobody can change what is known under it. The hash is keyed: who reads the store must not find
-    /// out from it which programs are registered.
+    /// client said of itself, so that no registration changes what is known under it. The hash is keyed: a reader of the store must not
+    /// find out from it which programs are registered.
     fn public_id(&self, metadata: &ClientMetadata) -> Result<String, Error> {
         client_id(self.issuer.keyring.primary().index("registration", &metadata.canonical()).as_bytes())
     }

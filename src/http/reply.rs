@@ -27,7 +27,7 @@ pub(super) enum Refusal {
     InvalidClient,
     /// Not the method of this endpoint, which takes these.
     Method(&'static str),
-    /// 403: what was asked for is not permitted, whatever the scope of the token.
+    /// 403: what was asked for is not permitted, with any scope.
     Forbidden(&'static str),
     /// Another refusal by status alone.
     Status(StatusCode, &'static str),
@@ -193,7 +193,7 @@ pub(super) fn seal_page(page: &mut Reply) {
     seal(page);
 }
 
-/// The headers that every answer has, unless it has them already: kept by no cache, guessed at by no browser, told to no
+/// The headers that every answer has, unless it has them already: kept by no cache, guessed at by no browser, passed on to no
 /// other site, shown in no frame (OAuth 2.1 §7.12.3, RFC 9700 §4.16).
 pub(super) fn seal(reply: &mut Reply) {
     let defaults = [

@@ -65,7 +65,7 @@ impl ProtectedResource {
         Self { name: Some(name.into()), ..self }
     }
 
-    /// With a scope that stands for others as well: whoever has `broad` has each of the space-separated `narrow` ones, wherever
+    /// With a scope that stands for others as well: a token with `broad` has each of the space-separated `narrow` ones, wherever
     /// a [`BearerLayer`](super::BearerLayer) asks for them (MCP authorization specification, "Step-Up Authorization Flow").
     /// What those stand for in turn has to be named too.
     ///

@@ -10,7 +10,7 @@ use super::server::AuthorizationServer;
 use crate::store::TokenStore;
 
 impl<S: TokenStore> AuthorizationServer<S> {
-    /// The revocation endpoint: 200 whatever the token was (§2.2). `token_type_hint` is not needed and not looked at.
+    /// The revocation endpoint: 200 for any token (§2.2). `token_type_hint` is not needed and not looked at.
     pub(super) async fn revoke(&self, parts: &Parts, body: &[u8]) -> Result<Reply, Refusal> {
         let params = Params::of_form(parts, body)?;
         let caller = authenticate(&parts.headers, &params, &*self.config.clients).await?.ok_or(NO_CLIENT)?;

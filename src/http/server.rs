@@ -8,7 +8,7 @@ use http::{Method, StatusCode};
 
 use super::address::{Issuer, PrivateUseSchemes, SchemeError};
 use super::authorize::Consent;
-use super::bearer::{Looks, SessionIds};
+use super::bearer::{FamilyReads, SessionIds};
 use super::body::Unreadable;
 use super::clients::{ClientMetadata, ClientRegistry, RegisteredClient};
 use super::cors::Cors;
@@ -33,7 +33,7 @@ const MAX_QUERY: usize = 8 * 1024;
 type Admit = dyn Fn(&Parts, &ClientMetadata) -> bool + Send + Sync;
 /// What a request proves to be bound to.
 pub(super) type ReadBinding = dyn Fn(&Parts) -> Option<Binding> + Send + Sync;
-/// Who is told of a fault.
+/// What the application does about a fault.
 pub(super) type OnFault = dyn Fn(&Error) + Send + Sync;
 
 /// Everything about a server but its issuer.
@@ -52,7 +52,7 @@ pub(super) struct Config {
     pub(super) cors: Cors,
     pub(super) on_fault: Option<Arc<OnFault>>,
     /// What all bearer layers of this server share.
-    pub(super) looks: Arc<Looks>,
+    pub(super) reads: Arc<FamilyReads>,
     pub(super) session_ids: Arc<SessionIds>,
 }
 
@@ -146,8 +146,8 @@ impl Endpoint<'_> {
 /// | `/authorize` | GET, POST | OAuth 2.1 §4.1, RFC 9207, 8707 |
 /// | `/token` | POST | OAuth 2.1 §4.1.3, §4.3 |
 /// | `/revoke` | POST | RFC 7009 |
-/// | `/introspect`, if anybody may | POST | RFC 7662 |
-/// | `/register`, if anybody may | POST | RFC 7591 |
+/// | `/introspect`, if a client may | POST | RFC 7662 |
+/// | `/register`, if a client may | POST | RFC 7591 |
 ///
 /// | path at the root | specification |
 /// |---|---|
@@ -192,7 +192,7 @@ impl<S: TokenStore> AuthorizationServer<S> {
             https: Https::default(),
             cors: Cors::default(),
             on_fault: None,
-            looks: Arc::default(),
+            reads: Arc::default(),
             session_ids: Arc::default(),
         };
         Ok(Self { issuer, config: Arc::new(config) })
@@ -209,8 +209,8 @@ impl<S: TokenStore> AuthorizationServer<S> {
         self.with(|config| config.resources.push(resource))
     }
 
-    /// With registration (RFC 7591) for whomever `admit` lets in: everybody, with `|_, _| true`. Whoever does that should
-    /// limit the rate of requests to `/register`.
+    /// With registration (RFC 7591) for the clients that `admit` lets in: all of them, with `|_, _| true`. Then limit
+    /// the rate of requests to `/register`.
     #[must_use]
     pub fn with_registration(self, admit: impl Fn(&Parts, &ClientMetadata) -> bool + Send + Sync + 'static) -> Self {
         self.with(|config| config.admit = Some(Arc::new(admit)))
@@ -226,7 +226,7 @@ impl<S: TokenStore> AuthorizationServer<S> {
     ///
     /// # Errors
     ///
-    /// [`SchemeError`] for a scheme that a browser or the system handles itself, such as `javascript` or `file`.
+    /// [`SchemeError`] for a known scheme that a browser or the system handles itself, such as `javascript` or `file`.
     pub fn with_private_use_schemes<'a>(self, named: impl IntoIterator<Item = &'a str>) -> Result<Self, SchemeError> {
         let schemes = PrivateUseSchemes::new(named)?;
         Ok(self.with(|config| config.private_use = schemes))
@@ -303,7 +303,7 @@ impl<S: TokenStore> AuthorizationServer<S> {
         let place = endpoint.place();
         let mut reply = self.dispatch(endpoint, parts, body).await.unwrap_or_else(|refusal| {
             if let Refusal::Fault(fault) = &refusal {
-                self.report(fault, None, None);
+                self.report(fault, place, None, None);
             }
             if let (Some(place), Some(Cause { reason, client_id })) = (place, refusal.cause()) {
                 self.refused(place, reason, AuditEvent { client_id, ..self.event() });
@@ -347,9 +347,9 @@ impl<S: TokenStore> AuthorizationServer<S> {
     }
 
     /// Have the registry count the lifetime of `client` from now. A fault costs the client nothing: its next use is noted as well.
-    pub(super) async fn note_use(&self, client: &RegisteredClient) {
+    pub(super) async fn note_use(&self, place: HttpEndpoint, client: &RegisteredClient) {
         if let Err(fault) = self.config.clients.used(client).await {
-            self.report(&fault.into(), Some(client.id()), None);
+            self.report(&fault.into(), Some(place), Some(client.id()), None);
         }
     }
 
@@ -359,22 +359,23 @@ impl<S: TokenStore> AuthorizationServer<S> {
 
     /// Report a refusal to the audit.
     pub(super) fn refused(&self, place: HttpEndpoint, reason: Reason, event: AuditEvent) {
-        self.issuer.report(event.because(reason).refused_by(place));
+        self.issuer.report(event.because(reason).at_endpoint(place));
     }
 
-    /// Report a fault behind the answer to a client, as far as the client and the subject are known.
-    pub(super) fn report(&self, fault: &Error, client_id: Option<&str>, subject: Option<&str>) {
-        self.issuer.report_fault(fault, client_id, subject);
+    /// Report a fault behind the answer of an endpoint, with the client and the subject as far as they are known.
+    pub(super) fn report(
+        &self,
+        fault: &Error,
+        endpoint: Option<HttpEndpoint>,
+        client_id: Option<&str>,
+        subject: Option<&str>,
+    ) {
+        let event = AuditEvent::new(self.issuer.clock.now(), Action::Fault).because(Reason::Fault(fault.kind()));
+        let (client_id, subject) = (client_id.map(Arc::from), subject.map(Arc::from));
+        self.issuer.report(AuditEvent { endpoint, client_id, subject, ..event });
         if let Some(report) = &self.config.on_fault {
             report(fault);
         }
-    }
-}
-
-impl<S: TokenStore> TokenIssuer<S> {
-    pub(super) fn report_fault(&self, fault: &Error, client_id: Option<&str>, subject: Option<&str>) {
-        let event = AuditEvent::new(self.clock.now(), Action::Fault).because(Reason::Fault(fault.kind()));
-        self.report(AuditEvent { client_id: client_id.map(Arc::from), subject: subject.map(Arc::from), ..event });
     }
 }
 

@@ -7,7 +7,7 @@ use super::client_auth::{Authenticated, NO_CLIENT, authenticate};
 use super::params::Params;
 use super::reply::{Refusal, Reply, json};
 use super::server::AuthorizationServer;
-use crate::audit::Reason;
+use crate::audit::{HttpEndpoint, Reason};
 use crate::request::{RedeemRequest, RefreshRequest};
 use crate::response::{ErrorCode, ErrorResponse};
 use crate::store::TokenStore;
@@ -36,17 +36,17 @@ impl<S: TokenStore> AuthorizationServer<S> {
             self.issuer.redeem(&request.binding(binding)).await?
         };
         let mut tokens = answer.into_result()?;
-        self.note_use(&registration).await;
+        self.note_use(HttpEndpoint::Token, &registration).await;
         tokens.expires_in = advertised_lifetime(tokens.expires_in);
         Ok(json(StatusCode::OK, &tokens))
     }
 }
 
-/// The lifetime that a client is told, in seconds, out of the one that its token has.
+/// The lifetime that the token response names, in seconds, out of the one that its token has.
 ///
 /// A client counts from when it hears of the token, which is a journey and up to a second of this server's clock after the token
 /// was issued; the request that then presents it travels as well. A client that finds a token refused although its time is not
-/// over may not refresh it and ask its user to log in again. So it is told 5 seconds less, but at most a twentieth: `expires_in` is
+/// over may not refresh it and ask its user to log in again. So the response says 5 seconds less, but at most a twentieth: `expires_in` is
 /// the lifetime of the token (RFC 6749 §5.1).
 fn advertised_lifetime(lifetime: u64) -> u64 {
     lifetime - (lifetime / 20).min(5)

@@ -3,13 +3,17 @@
 use std::collections::BTreeSet;
 
 use axum::body::Body;
+use axum::http::{Request, Response};
 use mcp_token_lifecycle::http::*;
-use mcp_token_lifecycle::{Action, AuditEvent, Binding, HttpEndpoint, Reason};
+use mcp_token_lifecycle::{
+    Action, AuditEvent, Binding, Grant, HttpEndpoint, MemoryStore, Reason, RotationPolicy, TokenIssuer,
+};
 use serde_json::json;
+use tower::{Layer, ServiceExt, service_fn};
 
 use crate::site::*;
-use crate::support::VERIFIER;
 use crate::support::rows::rows;
+use crate::support::{TestAudit, VERIFIER, keyring, seconds};
 
 /// What a refusal has written down, in short; none of it may be one of these secrets.
 #[track_caller]
@@ -168,6 +172,8 @@ async fn introspection_of_what_is_no_live_token_is_reported_once() {
     let site = Site::open().await;
     let (first, mut seen) = (site.login().await, Vec::new());
     site.refresh(&first.refresh, &[]).await;
+    // Within the leeway it is as good as the current one.
+    site.pass(60);
     for token in ["garbage", &first.refresh] {
         site.audit.take();
         assert_eq!(site.introspect(token).await["active"], false);
@@ -247,6 +253,13 @@ async fn refusals_of_a_protected_resource_are_reported() {
     seen.check(&site, "bad_request", &whose);
     assert_eq!(post("/tools", &" ".repeat(2_000)).await, 413);
     seen.check(&site, "bad_request", &whose);
+    let bearer = site.server.bearer();
+    let tools = bearer.tools([("read_note", "notes:read")]).unwrap().with_unlisted_refused();
+    let unlisted = site.request("POST", "/mcp").header("authorization", format!("Bearer {}", tokens.access));
+    let unlisted = unlisted.body(Body::from(r#"{"method":"tools/call","params":{"name":"drop_all"}}"#)).unwrap();
+    let answer = bearer.layer(tools.layer(service_fn(empty))).oneshot(unlisted).await.unwrap();
+    assert_eq!(answer.status(), 403);
+    seen.check(&site, "not_allowed", &whose);
     let session = site.request("GET", "/mcp").header("authorization", format!("Bearer {}", tokens.access));
     assert_eq!(send(session.header("mcp-session-id", "x").body(Body::empty()).unwrap()).await.status, 404);
     seen.check(&site, "wrong_session", &whose);
@@ -255,7 +268,30 @@ async fn refusals_of_a_protected_resource_are_reported() {
         assert_eq!(site.call(path, &tokens.access).await.status, 401);
         seen.check(&site, "access_expired", &whose);
     }
-    seen.assert_complete(&["resource"]);
+    seen.assert_complete_but(&["resource"], ("resource", "live_check_required"));
+}
+
+async fn empty(_: Request<Body>) -> Result<Response<Body>, std::convert::Infallible> {
+    Ok(Response::new(Body::empty()))
+}
+
+#[tokio::test]
+async fn token_that_needs_the_live_check_is_reported_where_there_is_none() {
+    let audit = TestAudit::default();
+    let policy = RotationPolicy::builder().lost_response_window(Some(seconds(600))).build().unwrap();
+    let issuer = TokenIssuer::new(MemoryStore::new(), keyring()).with_policies(policy).with_audit(audit.clone());
+    let mcp = ProtectedResource::new("http://localhost/mcp", "notes:read").unwrap();
+    let grant = Grant::new("user-1", CLIENT, mcp.scopes().clone(), mcp.resource().clone()).unwrap();
+    let token = issuer.issue(grant, None).await.unwrap().access_token;
+    let clients = MemoryClients::new().with(client());
+    let server = AuthorizationServer::new("http://localhost", issuer.into(), mcp, clients, Pages).unwrap();
+    let service = server.with_https(Https::Loopback).bearer().layer(service_fn(empty));
+    let request = Request::get("http://localhost/mcp").header("authorization", format!("Bearer {}", token.expose()));
+    audit.take();
+    assert_eq!(service.oneshot(request.body(Body::empty()).unwrap()).await.unwrap().status(), 401);
+    let events = audit.take();
+    let whose = format!("{CLIENT} user-1 family");
+    assert_eq!(events.iter().map(short).collect::<Vec<_>>(), [("resource", "live_check_required", whose)]);
 }
 
 #[tokio::test]
@@ -278,6 +314,10 @@ async fn what_was_done_or_could_not_be_leaves_no_refusal() {
     site.get("/.well-known/oauth-authorization-server").await;
     site.store.fail_every(crate::support::Op::Get, crate::support::Fault::Unavailable);
     site.refresh(&tokens.refresh, &[]).await.assert_unavailable();
-    let denied = site.audit.events().into_iter().filter(|event| event.action == Action::Deny);
-    assert_eq!(denied.count(), 0);
+    let events = site.audit.events();
+    assert!(events.iter().all(|event| event.action != Action::Deny), "{events:?}");
+    let faults: Vec<_> = events.iter().filter(|event| event.action == Action::Fault).collect();
+    let [fault] = &faults[..] else { panic!("one fault: {faults:?}") };
+    let endpoint = fault.endpoint.as_ref().map(HttpEndpoint::as_str);
+    assert_eq!((endpoint, fault.reason.as_ref().map(Reason::as_str)), (Some("token"), Some("store_unavailable")));
 }

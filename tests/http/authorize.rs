@@ -2,7 +2,7 @@
 
 use axum::body::Body;
 use mcp_token_lifecycle::http::*;
-use mcp_token_lifecycle::{Action, BoxFuture, ErrorKind, Expectation, Reason, Resource};
+use mcp_token_lifecycle::{Action, BoxFuture, ErrorKind, Expectation, HttpEndpoint, Reason, Resource};
 
 use crate::site::*;
 use crate::support::{Fault, Op, VERIFIER};
@@ -17,8 +17,10 @@ async fn decide(site: &Site, changes: &[(&str, &str)], form_fields: &[(&str, &st
 #[track_caller]
 fn fault(site: &Site) -> (Option<String>, Reason) {
     let mut events = site.audit();
+    assert!(events.iter().all(|event| event.action != Action::Deny), "a fault is no refusal: {events:?}");
     events.retain(|event| event.action == Action::Fault);
     let [event] = &events[..] else { panic!("one fault: {events:?}") };
+    assert_eq!(event.endpoint, Some(HttpEndpoint::Authorize));
     (event.client_id.as_deref().map(str::to_owned), event.reason.unwrap())
 }
 
@@ -66,7 +68,9 @@ async fn show_adds_no_header_that_hinders_an_honest_page() {
     let site = Site::open_with(|server| {
         let resource = ProtectedResource::new("http://localhost/mcp", "notes:read").unwrap();
         let clients = MemoryClients::new().with(client());
-        AuthorizationServer::new("http://localhost", server.issuer().clone(), resource, clients, Bare).unwrap()
+        AuthorizationServer::new("http://localhost", server.issuer().clone(), resource, clients, Bare)
+            .unwrap()
+            .with_https(Https::Loopback)
     })
     .await;
     let page = site.get(&site.authorize_path(&[])).await;
@@ -195,7 +199,9 @@ async fn equivalent_spellings_of_a_resource_are_one_resource() {
     let site = Site::open_with(|server| {
         let resource = ProtectedResource::new("https://H.example:443/mc%70", "notes:read").unwrap();
         let clients = MemoryClients::new().with(client());
-        AuthorizationServer::new("http://localhost", server.issuer().clone(), resource, clients, Pages).unwrap()
+        AuthorizationServer::new("http://localhost", server.issuer().clone(), resource, clients, Pages)
+            .unwrap()
+            .with_https(Https::Loopback)
     })
     .await;
     let here = Resource::parse("https://h.example/mcp").unwrap();

@@ -3,7 +3,9 @@
 use axum::body::Body;
 use axum::http::{Request, Response};
 use mcp_token_lifecycle::http::*;
-use mcp_token_lifecycle::{AccessClaims, AccessVerifier, Action, Binding, Clock, ErrorKind, Reason, SystemClock};
+use mcp_token_lifecycle::{
+    AccessClaims, AccessVerifier, Action, Binding, Clock, ErrorKind, HttpEndpoint, Reason, SystemClock,
+};
 use tower::{Layer, ServiceExt, service_fn};
 
 use crate::site::*;
@@ -209,6 +211,7 @@ async fn trouble_with_the_store_is_503_and_no_challenge() {
     let told = site.audit().pop().unwrap();
     let unavailable = Reason::Fault(ErrorKind::StoreUnavailable);
     assert_eq!((told.action, told.reason), (Action::Fault, Some(unavailable)));
+    assert_eq!((told.endpoint, told.client_id.as_deref()), (Some(HttpEndpoint::Resource), Some(CLIENT)));
     assert_eq!(site.call("/mcp", "garbage").await.status, 401, "what needs no store does not wait for it");
     assert_eq!(site.call("/offline", &tokens.access).await.status, 200);
 }

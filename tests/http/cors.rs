@@ -161,6 +161,8 @@ async fn bearer_follows_the_rules_of_the_server_for_pages() {
     assert_eq!(answers.each_ref().map(|answer| (answer.status, allowed(answer))), [(401, PAGE), (204, PAGE)]);
     assert_eq!(answers.each_ref().map(|answer| answer.header("vary")), ["origin"; 2]);
     assert_eq!(allowed(&preflight(&site, "/mcp", "https://other.example").await), "");
+    let no_page = site.call("/mcp", "").await;
+    assert_eq!((allowed(&no_page), no_page.header("vary")), ("", "origin"), "a cache may have it before a page asks");
     let site = Site::open_with(|server| server.with_cors(Cors::Deny)).await;
     let answers = [call(&site, "/mcp", "").await, preflight(&site, "/mcp", PAGE).await];
     assert_eq!(answers.each_ref().map(|answer| (answer.status, allowed(answer))), [(401, ""); 2]);
@@ -171,20 +173,30 @@ async fn bearer_leaves_the_cors_headers_of_its_service_alone() {
     let site = Site::open().await;
     let token = site.login().await.access;
     let layer = site.server.bearer().with_exposed_headers([HeaderName::from_static("x-request-id")]);
-    let ask = async |own: Option<&'static str>| {
+    let ask = async |own: Option<(&'static str, &'static str)>| {
         let service = layer.clone().layer(service_fn(move |_: Request<Body>| async move {
             let response = Response::builder().header("vary", "accept");
-            let response =
-                own.into_iter().fold(response, |response, own| response.header("access-control-allow-origin", own));
+            let response = own.into_iter().fold(response, |response, (name, value)| response.header(name, value));
             Ok::<_, std::convert::Infallible>(response.body(Body::empty()).unwrap())
         }));
         let request =
             site.request("GET", "/mcp").header("origin", PAGE).header("authorization", format!("Bearer {token}"));
         service.oneshot(request.body(Body::empty()).unwrap()).await.unwrap()
     };
-    let answer = ask(Some(PAGE)).await;
+    let answer = ask(Some(("access-control-allow-origin", PAGE))).await;
     assert_eq!(answer.headers().get_all("access-control-allow-origin").iter().collect::<Vec<_>>(), [PAGE]);
     assert!(!answer.headers().contains_key("access-control-expose-headers"));
+    // A service refuses a page by a header that it leaves out.
+    for own in [
+        ("vary", "origin"),
+        ("vary", "Accept-Encoding, Origin"),
+        ("vary", "origin, access-control-request-method, access-control-request-headers"),
+        ("access-control-allow-credentials", "true"),
+        ("access-control-expose-headers", "x-a"),
+    ] {
+        assert!(!ask(Some(own)).await.headers().contains_key("access-control-allow-origin"), "{own:?}");
+    }
+    assert!(ask(Some(("vary", "x-origin"))).await.headers().contains_key("access-control-allow-origin"));
     let answer = ask(None).await;
     assert_eq!(answer.headers()["access-control-allow-origin"], "*");
     let exposed = answer.headers()["access-control-expose-headers"].to_str().unwrap();

@@ -21,7 +21,7 @@ use crate::support::TestClock;
 
 /// A timer that runs on time of its own, as the monotonic clock of a machine does.
 #[derive(Clone, Default)]
-pub struct Alarm(Arc<Mutex<(Duration, Vec<Waker>)>>);
+pub struct Alarm(Arc<Mutex<(Duration, Vec<(Duration, Waker)>)>>);
 
 impl Alarm {
     pub fn sleep(&self, duration: Duration) -> impl Future<Output = ()> + Send + use<> {
@@ -32,20 +32,21 @@ impl Alarm {
             if state.0 >= until {
                 return Poll::Ready(());
             }
-            state.1.push(cx.waker().clone());
+            state.1.push((until, cx.waker().clone()));
             Poll::Pending
         })
     }
 
-    /// Let time pass, on the wall clock too.
+    /// Let time pass, on the wall clock too, and wake those whose time has come.
     pub fn pass(&self, clock: &TestClock, seconds: u64) {
         clock.advance(Duration::from_secs(seconds));
-        let wakers = {
+        let wakers: Vec<_> = {
             let mut state = self.0.lock().unwrap();
             state.0 += Duration::from_secs(seconds);
-            std::mem::take(&mut state.1)
+            let now = state.0;
+            state.1.extract_if(.., |(until, _)| *until <= now).collect()
         };
-        wakers.into_iter().for_each(Waker::wake);
+        wakers.into_iter().for_each(|(_, waker)| waker.wake());
     }
 }
 

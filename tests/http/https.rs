@@ -144,6 +144,29 @@ async fn https_loopback_refuses_a_peer_that_is_known_to_be_elsewhere() {
     }
 }
 
+/// A proxy on this machine takes in requests from anywhere, and may put the loopback name of its upstream into `Host`.
+#[tokio::test]
+async fn https_for_loopback_refuses_what_a_proxy_has_passed_on() {
+    let site = Site::open().await;
+    for mark in [
+        ("forwarded", "for=203.0.113.9"),
+        ("forwarded", ""),
+        ("via", "1.1 proxy"),
+        ("x-forwarded-for", "203.0.113.9"),
+        ("X-Forwarded-Proto", "https"),
+        ("x-forwarded-host", "localhost"),
+        ("x-real-ip", "127.0.0.1"),
+    ] {
+        for https in [Https::Require, Https::Loopback] {
+            let local = plain("127.0.0.1:4000");
+            assert!(is_let_in(&site, https, local, PATH, &[LOCAL]).await);
+            assert!(!is_let_in(&site, https, local, PATH, &[LOCAL, mark]).await, "{https:?} {mark:?}");
+        }
+        let tls = Some(Connection::tls("127.0.0.1:4000".parse().unwrap()));
+        assert!(is_let_in(&site, Https::Require, tls, PATH, &[PUBLIC, mark]).await, "{mark:?}");
+    }
+}
+
 #[test]
 fn https_for_listener_is_loopback_for_loopback_addresses_alone() {
     for address in ["127.0.0.1:0", "127.1.2.3:80", "[::1]:8000", "[::ffff:127.0.0.1]:1"] {

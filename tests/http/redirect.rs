@@ -121,7 +121,9 @@ async fn native_client_known_beforehand_gets_codes_at_its_scheme() {
         let clients = MemoryClients::new()
             .with(RegisteredClient::public("native", metadata.clone()))
             .with(RegisteredClient::confidential("web", &secret, metadata.clone()));
-        AuthorizationServer::new("http://localhost", server.issuer().clone(), resource, clients, Pages).unwrap()
+        AuthorizationServer::new("http://localhost", server.issuer().clone(), resource, clients, Pages)
+            .unwrap()
+            .with_https(Https::Loopback)
     })
     .await;
     let answer = async |client: &str, uri: &str| {

@@ -156,6 +156,8 @@ async fn register_keeps_usable_redirect_uris_and_says_so() {
         json!(["cursor://anysphere.cursor-mcp/oauth/callback", local, web]),
         json!([local, "http://192.168.0.1/", "javascript:alert(1)", web, "com.example.app:/cb"]),
         json!([local, local, 7, null, ["https://a.example/"], "", web, "https://a.example/#fragment", local]),
+        // What is left out does not count against the limit of 16.
+        json!((0..16).map(|n| format!("cursor://{n}")).chain(usable.map(Into::into)).collect::<Vec<_>>()),
     ] {
         for method in ["none", "client_secret_basic"] {
             let metadata = json!({ "redirect_uris": asked, "token_endpoint_auth_method": method });
@@ -293,7 +295,7 @@ async fn register_with_the_same_metadata_keeps_one_client() {
         let resource = ProtectedResource::new("http://localhost/mcp", "notes:read").unwrap();
         drop(server);
         let server = AuthorizationServer::new("http://localhost", issuer.into(), resource, MemoryClients::new(), Pages);
-        server.unwrap().with_registration(|_, _| true)
+        server.unwrap().with_https(Https::Loopback).with_registration(|_, _| true)
     })
     .await;
     let elsewhere = id(register(&other, public("Notebook", json!(["http://localhost:1/cb", WEB_CALLBACK]))).await);

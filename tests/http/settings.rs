@@ -80,4 +80,7 @@ fn redirect_uri_that_fits_into_no_request_is_refused() {
     let uri = |length: usize| format!("https://a/{}", "b".repeat(length - 10));
     assert!(RedirectUri::parse(&uri(RedirectUri::MAX_BYTES)).is_some());
     assert!(RedirectUri::parse(&uri(RedirectUri::MAX_BYTES + 1)).is_none());
+    let app = |length: usize| format!("cursor://{}", "b".repeat(length - 9));
+    assert!(RedirectUri::parse_private_use(&app(RedirectUri::MAX_BYTES)).is_some());
+    assert!(RedirectUri::parse_private_use(&app(RedirectUri::MAX_BYTES + 1)).is_none());
 }

@@ -10,7 +10,7 @@ use futures_util::FutureExt;
 use http_body_util::BodyExt;
 use hyper::body::{Body as _, Frame};
 use mcp_token_lifecycle::http::*;
-use mcp_token_lifecycle::{AccessVerifier, Clock, SystemClock};
+use mcp_token_lifecycle::{AccessVerifier, Action, Clock, ErrorKind, HttpEndpoint, Reason, SystemClock};
 use tokio::net::TcpListener;
 use tokio::sync::Mutex;
 use tower::{Layer, ServiceExt, service_fn};
@@ -230,6 +230,67 @@ async fn store_that_never_answers_holds_a_stream_until_its_expiry() {
 }
 
 #[tokio::test]
+async fn look_that_fails_is_repeated_after_5_seconds() {
+    let (site, alarm) = (Site::open().await, Alarm::default());
+    let tokens = site.login().await;
+    let mut stream = Stream::open(&site, &layer(&site, &alarm, true), &tokens.access).await;
+    site.store.fail_every(Op::Get, Fault::Unavailable);
+    site.pass(60);
+    assert_eq!(stream.through("a"), "a");
+    site.store.heal();
+    revoke(&site, &tokens).await;
+    site.pass(4);
+    assert_eq!(stream.through("b"), "b");
+    site.pass(1);
+    assert_eq!(stream.through("c"), "end");
+}
+
+/// The pause until the token's expiry, while the store is slow, is not the pause until the next look.
+#[tokio::test]
+async fn look_interval_holds_for_an_idle_stream_after_a_slow_look() {
+    let (site, alarm) = (Site::open().await, Alarm::default());
+    let tokens = site.login().await;
+    let layer = layer(&site, &alarm, true).with_look_interval(Duration::from_secs(5)).unwrap();
+    let mut stream = Stream::open(&site, &layer, &tokens.access).await;
+    let reading = tokio::spawn(async move { stream.body.frame().await.is_none() });
+    tokio::task::yield_now().await;
+    let gate = site.store.hold(Op::Get);
+    site.store.operations();
+    alarm.pass(&site.clock, 5);
+    tokio::task::yield_now().await;
+    assert_eq!(reads(&site), 1);
+    drop(gate);
+    revoke(&site, &tokens).await;
+    assert!(!reading.is_finished());
+    alarm.pass(&site.clock, 5);
+    for _ in 0..10 {
+        tokio::task::yield_now().await;
+    }
+    assert!(reading.is_finished());
+}
+
+/// A stream that opened after a read began is not judged by what that read has shown.
+#[tokio::test]
+async fn read_that_is_older_than_a_token_ends_no_stream_of_it() {
+    let (site, alarm) = (Site::open().await, Alarm::default());
+    let tokens = site.login().await;
+    let often = |seconds| layer(&site, &alarm, true).with_look_interval(Duration::from_secs(seconds)).unwrap();
+    let mut old = Stream::open(&site, &often(10), &tokens.access).await;
+    site.pass(10);
+    let late = site.store.hold_answers();
+    assert_eq!(old.through("a"), "nothing", "the store has read and does not answer yet");
+    site.store.hold_no_answers();
+    site.pass(1);
+    let newer = site.refresh(&tokens.refresh, &[]).await.tokens();
+    let mut new = Stream::open(&site, &often(1), &newer.access).await;
+    site.pass(1);
+    assert_eq!(new.through("b"), "nothing");
+    drop(late);
+    tokio::task::yield_now().await;
+    assert_eq!((old.read(), new.read()), ("a".into(), "b".into()));
+}
+
+#[tokio::test]
 async fn look_interval_is_the_applications_within_its_bound() {
     let (site, alarm) = (Site::open().await, Alarm::default());
     let tokens = site.login().await;
@@ -259,6 +320,10 @@ async fn clock_that_is_set_ends_or_looks_again_and_no_more() {
     let now = site.clock.now().as_unix();
     site.clock.set(mcp_token_lifecycle::Timestamp::from_unix(now - 3_600));
     assert_eq!((live.through("a"), offline.through("a"), reads(&site)), ("a".into(), "a".into(), 1));
+    // A clock so far behind the record can say nothing about the family.
+    let skew = site.audit().pop().unwrap();
+    assert_eq!((skew.action, skew.reason), (Action::Fault, Some(Reason::Fault(ErrorKind::ClockSkew))));
+    assert_eq!((skew.endpoint, skew.client_id.as_deref()), (Some(HttpEndpoint::Resource), Some(CLIENT)));
     site.clock.set(mcp_token_lifecycle::Timestamp::from_unix(now));
     assert_eq!((live.through("b"), reads(&site)), ("b".into(), 1));
     // An hour ahead: an idle stream ends within a minute of the machine's own time.
@@ -315,6 +380,7 @@ async fn announced_length_stays_true_and_is_cut_off_at_the_expiry() {
     assert_eq!(stream.through("abc"), "nothing");
     assert_eq!((stream.body.size_hint().exact(), stream.body.is_end_stream()), (Some(6), false));
     drop(gate);
+    tokio::task::yield_now().await;
     assert_eq!((stream.read(), stream.through("def")), ("abc".into(), "def".into()));
     assert!(stream.body.is_end_stream());
 }
@@ -394,6 +460,7 @@ async fn layer_with_access_keys_alone_ends_streams_by_its_own_clock() {
     let tokens = site.login().await;
     let resource = ProtectedResource::new(&format!("{}/mcp", site.origin), "notes:read").unwrap();
     let layer = BearerLayer::offline(AccessVerifier::new(keyring().access_keys()), resource);
+    let layer = layer.with_https(Https::Loopback);
     let mut stream = Stream::open(&site, &layer.with_clock(site.clock.clone()), &tokens.access).await;
     assert_eq!(stream.through("a"), "a");
     site.pass(lifetime(&tokens));

@@ -41,6 +41,20 @@ impl Drop for Hold {
     }
 }
 
+type Gate = Weak<Mutex<Vec<Waker>>>;
+
+/// Waits until the gate is dropped.
+async fn opened(gate: Gate) {
+    poll_fn(|cx| match gate.upgrade() {
+        Some(gate) => {
+            gate.lock().unwrap().push(cx.waker().clone());
+            Poll::Pending
+        }
+        None => Poll::Ready(()),
+    })
+    .await;
+}
+
 type Interlude = Box<dyn FnOnce() + Send>;
 
 #[derive(Default)]
@@ -49,7 +63,8 @@ struct State {
     journal: Vec<Record>,
     at: BTreeMap<usize, Fault>,
     every: Option<(Op, Fault)>,
-    held: Option<(Op, Weak<Mutex<Vec<Waker>>>)>,
+    held: Option<(Op, Gate)>,
+    late: Option<Gate>,
     interlude: Option<Interlude>,
 }
 
@@ -88,15 +103,21 @@ impl<S> FlakyStore<S> {
 
     async fn wait(&self, op: Op) {
         let held = self.state.lock().unwrap().held.clone().filter(|(held, _)| *held == op);
-        let Some((_, gate)) = held else { return };
-        poll_fn(|cx| match gate.upgrade() {
-            Some(gate) => {
-                gate.lock().unwrap().push(cx.waker().clone());
-                Poll::Pending
-            }
-            None => Poll::Ready(()),
-        })
-        .await;
+        if let Some((_, gate)) = held {
+            opened(gate).await;
+        }
+    }
+
+    /// Let every `get` read at once that begins before [`hold_no_answers`](Self::hold_no_answers), and answer when what is returned
+    /// is dropped.
+    pub fn hold_answers(&self) -> Hold {
+        let gate = Arc::default();
+        self.state.lock().unwrap().late = Some(Arc::downgrade(&gate));
+        Hold(gate)
+    }
+
+    pub fn hold_no_answers(&self) {
+        self.state.lock().unwrap().late = None;
     }
 
     /// Misbehave no more.
@@ -154,7 +175,14 @@ impl<S: TokenStore> TokenStore for FlakyStore<S> {
         self.wait(Op::Get).await;
         match error {
             Some(error) => Err(error),
-            None => self.inner.get(key).await,
+            None => {
+                let late = self.state.lock().unwrap().late.clone();
+                let found = self.inner.get(key).await;
+                if let Some(late) = late {
+                    opened(late).await;
+                }
+                found
+            }
         }
     }
 

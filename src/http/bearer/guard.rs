@@ -1,4 +1,4 @@
-//! What a protected resource asks of a token, and what it answers to whoever has none that will do.
+//! What a protected resource asks of a token, and what it answers to a request without one that will do.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,7 +10,7 @@ use serde_json::json;
 use zeroize::Zeroizing;
 
 use super::authorization::Credentials;
-use super::looks::{Looks, Read};
+use super::family_reads::{FamilyReads, Seen};
 use super::session_ids::SessionIds;
 use super::watch::Sleep;
 use crate::audit::{Action, AuditEvent, AuditSink, HttpEndpoint, Reason};
@@ -45,10 +45,10 @@ pub(super) trait LiveCheck: Send + Sync {
     fn verify_live<'a>(&'a self, token: &'a str, expect: Expectation<'a>) -> BoxFuture<'a, Result<Verdict, Error>>;
 
     /// One read of the store.
-    fn read(self: Arc<Self>, family: FamilyId) -> Read;
+    fn read(self: Arc<Self>, family: FamilyId) -> BoxFuture<'static, Result<Option<TokenFamily>, Error>>;
 
     /// Whether the token with `claims`, which was live before, still is now that `family` was read.
-    fn is_still_live(&self, family: Option<&TokenFamily>, claims: &AccessClaims) -> bool;
+    fn is_still_live(&self, family: Option<&TokenFamily>, claims: &AccessClaims) -> Result<bool, Error>;
 }
 
 impl Verify for AccessVerifier {
@@ -76,11 +76,11 @@ impl<S: TokenStore + 'static> LiveCheck for TokenIssuer<S> {
         Box::pin(async move { TokenIssuer::verify_live(self, token, &expect).await })
     }
 
-    fn read(self: Arc<Self>, family: FamilyId) -> Read {
+    fn read(self: Arc<Self>, family: FamilyId) -> BoxFuture<'static, Result<Option<TokenFamily>, Error>> {
         Box::pin(async move { Ok(self.load(family).await?.map(|found| found.family)) })
     }
 
-    fn is_still_live(&self, family: Option<&TokenFamily>, claims: &AccessClaims) -> bool {
+    fn is_still_live(&self, family: Option<&TokenFamily>, claims: &AccessClaims) -> Result<bool, Error> {
         TokenIssuer::is_still_live(self, family, claims)
     }
 }
@@ -89,7 +89,7 @@ impl<S: TokenStore + 'static> LiveCheck for TokenIssuer<S> {
 #[derive(Clone)]
 pub(super) struct Live {
     pub(super) check: Arc<dyn LiveCheck>,
-    pub(super) looks: Arc<Looks>,
+    pub(super) reads: Arc<FamilyReads>,
     pub(super) interval: Duration,
 }
 
@@ -113,7 +113,7 @@ pub(super) struct Guard {
 }
 
 /// How far a request got without waiting for anything.
-pub(super) enum Look {
+pub(super) enum Admission {
     Pass(AccessClaims),
     Refuse(Reply),
     /// The store has to be asked.
@@ -121,49 +121,51 @@ pub(super) enum Look {
 }
 
 impl Guard {
-    /// What a page of another origin may do with the answer. `None` if no page asks.
+    /// What a page of another origin may do with the answer. `None` if no page asks, unless the answer to a page would differ.
     pub(super) fn cross_origin(&self, headers: &HeaderMap) -> Option<CrossOrigin> {
-        headers.contains_key(ORIGIN).then(|| self.cors.judge(headers))
+        (headers.contains_key(ORIGIN) || self.cors.is_by_origin()).then(|| self.cors.judge(headers))
     }
 
-    pub(super) fn look(self: &Arc<Self>, parts: &Parts) -> Look {
+    pub(super) fn admit_request(self: &Arc<Self>, parts: &Parts) -> Admission {
         if let Some(reply) = self.cors.preflight_of_service(parts) {
-            return Look::Refuse(reply);
+            return Admission::Refuse(reply);
         }
         if !self.https.permits(parts) {
             self.report(Reason::Insecure, None);
-            return Look::Refuse(Refusal::INSECURE.into_reply());
+            return Admission::Refuse(Refusal::INSECURE.into_reply());
         }
         if parts.method == Method::CONNECT && !self.upgrades {
-            return Look::Refuse(no_upgrade());
+            return Admission::Refuse(no_upgrade());
         }
         let binding = self.binding.as_ref().and_then(|read| read(parts));
         let dpop = matches!(binding, Some(Binding::DpopKey(_)));
         let (scheme, token) = match Credentials::read(&parts.headers, parts.uri.query(), dpop) {
             Credentials::Token(scheme, token) => (scheme, token),
             // How every client begins, so it is no event.
-            Credentials::None => return Look::Refuse(self.challenge(StatusCode::UNAUTHORIZED, None, &self.required)),
-            Credentials::Malformed => return Look::Refuse(self.refuse(VerifyError::Invalid, None)),
+            Credentials::None => {
+                return Admission::Refuse(self.challenge(StatusCode::UNAUTHORIZED, None, &self.required));
+            }
+            Credentials::Malformed => return Admission::Refuse(self.refuse(VerifyError::Invalid, None)),
             Credentials::Misplaced => {
                 self.report(Reason::MisplacedToken, None);
                 let error = ErrorCode::InvalidRequest.as_str();
-                return Look::Refuse(self.challenge(StatusCode::BAD_REQUEST, Some(error), &self.required));
+                return Admission::Refuse(self.challenge(StatusCode::BAD_REQUEST, Some(error), &self.required));
             }
         };
-        // A token that is bound to a DPoP key must not come as a bearer token, whatever proof is with it (RFC 9449 §7.2).
+        // A token that is bound to a DPoP key must not come as a bearer token, with any proof (RFC 9449 §7.2).
         let binding = binding.filter(|_| dpop == (scheme == TokenType::Dpop));
         match &self.live {
             None => {
                 let verdict = self.verifier.verify(token, &self.expectation(binding.as_ref()), self.clock.now());
-                self.admit(token, verdict).map_or_else(|reply| Look::Refuse(*reply), Look::Pass)
+                self.admit(token, verdict).map_or_else(|reply| Admission::Refuse(*reply), Admission::Pass)
             }
             Some(Live { check, .. }) => {
                 let (guard, check, token) = (Arc::clone(self), Arc::clone(check), Zeroizing::new(token.to_owned()));
-                Look::Ask(Box::pin(async move {
+                Admission::Ask(Box::pin(async move {
                     match check.verify_live(&token, guard.expectation(binding.as_ref())).await {
                         Ok(verdict) => guard.admit(&token, verdict),
                         Err(fault) => {
-                            guard.report_fault(&fault);
+                            guard.report_fault(&fault, guard.verifier.open(&token).as_ref());
                             Err(Box::new(unavailable()))
                         }
                     }
@@ -212,7 +214,11 @@ impl Guard {
 
     /// Report a refusal to the audit.
     pub(super) fn report(&self, reason: Reason, claims: Option<&AccessClaims>) {
-        let event = AuditEvent::new(self.clock.now(), Action::Deny).because(reason).refused_by(HttpEndpoint::Resource);
+        self.record(Action::Deny, reason, claims);
+    }
+
+    fn record(&self, action: Action, reason: Reason, claims: Option<&AccessClaims>) {
+        let event = AuditEvent::new(self.clock.now(), action).because(reason).at_endpoint(HttpEndpoint::Resource);
         self.audit.record(&match claims {
             Some(claims) => AuditEvent {
                 family: Some(claims.family()),
@@ -226,12 +232,17 @@ impl Guard {
     }
 
     /// Report a fault to the audit, and to the application.
-    pub(super) fn report_fault(&self, fault: &Error) {
-        let event = AuditEvent::new(self.clock.now(), Action::Fault).because(Reason::Fault(fault.kind()));
-        self.audit.record(&event);
+    pub(super) fn report_fault(&self, fault: &Error, claims: Option<&AccessClaims>) {
+        self.record(Action::Fault, Reason::Fault(fault.kind()), claims);
         if let Some(report) = &self.on_fault {
             report(fault);
         }
+    }
+
+    /// Report a fault that keeps a look at the store from showing anything.
+    pub(super) fn seen_fault(&self, fault: &Error, claims: Option<&AccessClaims>) -> Seen {
+        self.report_fault(fault, claims);
+        Seen::Fault
     }
 
     fn challenge(&self, status: StatusCode, error: Option<&str>, scope: &Scope) -> Reply {

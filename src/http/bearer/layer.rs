@@ -14,7 +14,7 @@ use pin_project_lite::pin_project;
 use tower_layer::Layer;
 use tower_service::Service;
 
-use super::guard::{Guard, Live, Look, no_session, no_upgrade};
+use super::guard::{Admission, Guard, Live, no_session, no_upgrade};
 use super::protected::ProtectedBody;
 use super::session_ids::SessionIds;
 use super::tools::ToolScopeLayer;
@@ -67,7 +67,8 @@ const EXPOSED: HeaderValue =
 ///
 /// A response body ends with the token that opened it: at its expiry, and with the live check once a look at the store has shown that it
 /// is no longer live. The store is looked at every 60 seconds ([`with_look_interval`](Self::with_look_interval)), with one read for
-/// everything that is open on a family. While the store does not answer nothing is taken for revoked; the expiry holds all the same.
+/// everything that is open on a family. While a look waits for the store, frames wait for the look. While the store fails nothing is taken
+/// for revoked and frames pass until the expiry; the look is repeated every 5 seconds.
 ///
 /// The client of a stream, such as server-sent events, sees it end as if the service had ended it, opens it again, and is answered 401. A
 /// body whose length was announced is cut off, which the client sees as an error. An answer that is complete when its body is first
@@ -81,7 +82,8 @@ const EXPOSED: HeaderValue =
 /// [`with_upgrades`](Self::with_upgrades) and close it by a [`TokenWatch`].
 ///
 /// The id of an MCP session (`Mcp-Session-Id`) is good for the subject and the client who opened the session: the layer puts a keyed tag
-/// behind the service's id and takes it off again. With any other token the answer is 404, to which a client opens a session of
+/// behind the service's id and takes it off again. Several processes need one key for that
+/// ([`with_session_key`](Self::with_session_key)). With any other token the answer is 404, to which a client opens a session of
 /// its own.
 ///
 /// # Panics
@@ -104,7 +106,7 @@ impl<S: TokenStore + 'static> AuthorizationServer<S> {
     pub fn bearer_live(&self) -> BearerLayer {
         self.layer(Some(Live {
             check: Arc::<TokenIssuer<S>>::clone(self.issuer()),
-            looks: Arc::clone(&self.config.looks),
+            reads: Arc::clone(&self.config.reads),
             interval: LOOK_INTERVAL,
         }))
     }
@@ -248,8 +250,8 @@ impl BearerLayer {
         self.with(|guard| guard.upgrades = true)
     }
 
-    /// With a key for the ids of MCP sessions, for processes that share the sessions themselves. Otherwise each process has a random
-    /// one, and to the others its sessions do not exist.
+    /// With a key for the ids of MCP sessions, for processes that share the sessions themselves. Without it each process has a random
+    /// key, and answers 404 to the session ids of the others.
     #[must_use]
     pub fn with_session_key(self, key: &MasterKey) -> Self {
         self.with(|guard| guard.session_ids = Arc::new(SessionIds::with_key(key)))
@@ -316,10 +318,12 @@ where
     fn call(&mut self, request: Request<B>) -> Self::Future {
         let (parts, body) = request.into_parts();
         let cross_origin = self.guard.cross_origin(&parts.headers).map(|allowed| (allowed, self.guard.exposed.clone()));
-        let state = match self.guard.look(&parts) {
-            Look::Pass(claims) => State::serve(&mut self.inner, &self.guard, claims, Request::from_parts(parts, body)),
-            Look::Refuse(reply) => State::refuse(reply, body),
-            Look::Ask(answer) => {
+        let state = match self.guard.admit_request(&parts) {
+            Admission::Pass(claims) => {
+                State::serve(&mut self.inner, &self.guard, claims, Request::from_parts(parts, body))
+            }
+            Admission::Refuse(reply) => State::refuse(reply, body),
+            Admission::Ask(answer) => {
                 // The one that was found ready serves the request; its clone takes the place.
                 let clone = self.inner.clone();
                 let inner = std::mem::replace(&mut self.inner, clone);
@@ -391,7 +395,7 @@ impl<S: Service<Request<B>>, B> State<S, B> {
             return Self::refuse(no_session(), request.into_body());
         }
         let (following, owner) = (Some(Following::new(guard, &claims)), claims.names.clone());
-        // The token stays here: whatever is behind the check has no use for it, and must not pass it on (MCP authorization
+        // The token stays here: the service behind the check has no use for it, and must not pass it on (MCP authorization
         // specification, "Access Token Privilege Restriction").
         request.headers_mut().remove(AUTHORIZATION);
         if guard.upgrades {

@@ -2,17 +2,17 @@
 
 mod authorization;
 mod calls;
+mod family_reads;
 mod guard;
 mod json;
 mod layer;
-mod looks;
 mod protected;
 mod session_ids;
 mod tools;
 mod watch;
 
+pub(super) use self::family_reads::FamilyReads;
 pub use self::layer::{Bearer, BearerFuture, BearerLayer};
-pub(super) use self::looks::Looks;
 pub use self::protected::ProtectedBody;
 pub(super) use self::session_ids::SessionIds;
 pub use self::tools::{ToolScopeLayer, ToolScopes};

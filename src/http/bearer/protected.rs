@@ -15,7 +15,8 @@ pin_project! {
     /// The body of a protected service, or of the refusal that kept a request from it.
     ///
     /// It ends when the access token of its request does: no frame is passed on after the token's expiry or, with the live check,
-    /// on a look at the store that is older than the interval. An answer that is complete when its body is first asked for is
+    /// after a look at the store that began more than the interval before. While the store fails frames pass until the expiry, and the
+    /// look is repeated every 5 seconds. An answer that is complete when its body is first asked for is
     /// passed on as a whole.
     pub struct ProtectedBody<B> {
         #[pin]

@@ -14,7 +14,7 @@ const SESSION: HeaderName = HeaderName::from_static("mcp-session-id");
 
 /// Binds session ids to their owners, with a tag behind the id that the service has chosen. The service sees its own id alone.
 ///
-/// A session id is a name and no secret: it is in logs, and whoever knows it may have a good token too. The MCP specification
+/// A session id is a name and no secret: it is in logs, and a person who knows it may have a good token too. The MCP specification
 /// (Security Best Practices, "Session Hijacking") asks for ids that are bound to the user.
 #[derive(Default)]
 pub(in crate::http) struct SessionIds(OnceLock<Option<Mac>>);
@@ -59,7 +59,7 @@ impl SessionIds {
     /// Put the id of the client in the place of that of the service.
     pub(super) fn seal(&self, headers: &mut HeaderMap, owner: &Names) {
         let Some(value) = headers.remove(SESSION) else { return };
-        // Without one it could not be bound to anybody, and there is none.
+        // Without a tag it would be good for every owner, so the client gets no id at all.
         if let Some(sealed) = self.sealed(&value, owner) {
             headers.insert(SESSION, sealed);
         }

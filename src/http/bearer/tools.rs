@@ -17,7 +17,7 @@ use super::protected::ProtectedBody;
 use crate::audit::Reason;
 use crate::claims::AccessClaims;
 use crate::grant::Scope;
-use crate::http::body::{MAX_MESSAGE, read_whole};
+use crate::http::body::{MAX_MESSAGE, read};
 use crate::http::reply::{Refusal, Reply};
 use crate::http::resource::{optional_scopes, union};
 use crate::http::site_error::SiteError;
@@ -186,7 +186,7 @@ impl Tools {
             }
             reply
         };
-        let body = read_whole(body, self.limit).await.map_err(unread).map_err(report)?;
+        let body = read(body, self.limit).await.map_err(unread).map_err(report)?;
         // The token was good when the message began to come.
         if let Some(claims) = claims.filter(|claims| self.guard.clock.now() >= claims.expires_at()) {
             return Err(Box::new(self.guard.refuse(VerifyError::Expired, Some(claims))));

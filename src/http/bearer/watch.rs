@@ -6,8 +6,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
+use super::family_reads::{Due, FamilyRead, Reading, Seen};
 use super::guard::{Guard, Live};
-use super::looks::{Look, Seen};
 use crate::claims::AccessClaims;
 use crate::store::BoxFuture;
 use crate::time::Timestamp;
@@ -69,16 +69,28 @@ pub(super) struct Following {
     expires_at: Timestamp,
     looking: Option<Looking>,
     // A mutex that is never locked: so that a body may be shared between threads, as some transports ask for.
-    timer: Mutex<Option<BoxFuture<'static, ()>>>,
+    timer: Mutex<Option<Timer>>,
     is_over: bool,
+}
+
+/// When a task is woken, and the pause until then.
+struct Timer {
+    at: Timestamp,
+    pause: BoxFuture<'static, ()>,
 }
 
 /// What the live check needs to look again.
 struct Looking {
     live: Live,
     claims: Arc<AccessClaims>,
+    /// The store as it was then has been seen.
     looked_at: Timestamp,
-    look: Option<Arc<Look>>,
+    /// Until then, that will do.
+    next: Timestamp,
+    due_since: Option<Timestamp>,
+    read: Option<Arc<FamilyRead>>,
+    // Never locked, as the timer.
+    reading: Mutex<Option<Reading>>,
 }
 
 impl Following {
@@ -92,11 +104,14 @@ impl Following {
 
     fn of(watch: &TokenWatch) -> Self {
         let TokenWatch { guard, claims, opened_at } = watch;
-        let looking = guard.live.clone().map(|live| Looking {
-            live,
+        let looking = guard.live.as_ref().map(|live| Looking {
+            live: live.clone(),
             claims: Arc::clone(claims),
             looked_at: *opened_at,
-            look: None,
+            next: opened_at.saturating_add(live.interval),
+            due_since: None,
+            read: None,
+            reading: Mutex::default(),
         });
         Self::start(guard, claims.expires_at(), looking)
     }
@@ -123,9 +138,13 @@ impl Following {
                 Poll::Ready(Some(next)) => next.min(self.expires_at),
                 _ => self.expires_at,
             };
+            let length = next.since(now).clamp(SHORTEST_PAUSE, LONGEST_PAUSE);
+            let at = now.saturating_add(length);
             let timer = self.timer.get_mut().unwrap_or_else(PoisonError::into_inner);
-            let pause = || (self.guard.sleep)(next.since(now).clamp(SHORTEST_PAUSE, LONGEST_PAUSE));
-            match timer.get_or_insert_with(pause).as_mut().poll(cx) {
+            // A timer that goes off early costs one poll, one that goes off late a look.
+            timer.take_if(|timer| timer.at > at);
+            let Timer { pause, .. } = timer.get_or_insert_with(|| Timer { at, pause: (self.guard.sleep)(length) });
+            match pause.as_mut().poll(cx) {
                 Poll::Ready(()) => *timer = None,
                 Poll::Pending => return until.map(|_| true),
             }
@@ -136,22 +155,35 @@ impl Following {
 
 impl Looking {
     /// Until when the last look will do; `None` if it has shown that the token is not live any more.
-    fn poll(&mut self, guard: &Guard, now: Timestamp, cx: &mut Context<'_>) -> Poll<Option<Timestamp>> {
-        let Live { check, looks, interval } = &self.live;
-        let next = self.looked_at.saturating_add(*interval);
-        if (self.looked_at..next).contains(&now) {
-            return Poll::Ready(Some(next));
+    fn poll(&mut self, guard: &Arc<Guard>, now: Timestamp, cx: &mut Context<'_>) -> Poll<Option<Timestamp>> {
+        if (self.looked_at..self.next).contains(&now) {
+            return Poll::Ready(Some(self.next));
         }
-        let look = self.look.get_or_insert_with(|| looks.at(self.claims.family()));
-        let read = |family| Arc::clone(check).read(family);
-        let (at, seen) = ready!(look.poll(now, *interval, read, |fault| guard.report_fault(fault), cx));
+        let Live { check, reads, interval } = &self.live;
+        let since = (*self.due_since.get_or_insert(now)).min(now);
+        // Since a clock was set back, only what is read from now on is news.
+        let before = Timestamp::from_unix(now.as_unix().saturating_sub(1));
+        let due = Due { after: self.looked_at.min(before), since, now, interval: *interval };
+        let begin = |family| -> BoxFuture<'static, Seen> {
+            let (check, guard) = (Arc::clone(check), Arc::clone(guard));
+            Box::pin(async move {
+                let found = check.read(family).await.map(|found| Seen::Found(found.map(Arc::new)));
+                found.unwrap_or_else(|fault| guard.seen_fault(&fault, None))
+            })
+        };
+        let read = self.read.get_or_insert_with(|| reads.at(self.claims.family()));
+        let own = self.reading.get_mut().unwrap_or_else(PoisonError::into_inner);
+        let (at, mut seen) = ready!(read.poll(due, own, begin, cx));
+        if let Seen::Found(family) = &seen {
+            match check.is_still_live(family.as_deref(), &self.claims) {
+                Ok(true) => {}
+                Ok(false) => return Poll::Ready(None),
+                Err(fault) => seen = guard.seen_fault(&fault, Some(&self.claims)),
+            }
+        }
         // An outage revokes nothing: what is open stays open, until the next look or the token's expiry.
-        if let Seen::Found(family) = seen
-            && !check.is_still_live(family.as_deref(), &self.claims)
-        {
-            return Poll::Ready(None);
-        }
-        self.looked_at = at;
-        Poll::Ready(Some(at.saturating_add(*interval)))
+        let from = if matches!(seen, Seen::Fault) { now } else { at };
+        (self.looked_at, self.next, self.due_since) = (at, from.saturating_add(seen.stands_for(*interval)), None);
+        Poll::Ready(Some(self.next))
     }
 }

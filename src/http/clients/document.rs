@@ -21,11 +21,15 @@ type BoxError = Box<dyn StdError + Send + Sync>;
 ///
 /// # Security
 ///
-/// The address comes from an anonymous request. It is `https`, has no address literal for a host and no name that is of local networks
-/// alone (`localhost`, `local`, `internal`, `intranet`, `private`, `corp`, `home`, `lan`, `localdomain`, `arpa`, a name without a
-/// dot), and no dot segment in any spelling. A public name may still resolve to a private address: refuse the addresses that are
-/// private, loopback or link-local when you connect, follow no redirect, read at most 5 KB, wait a few seconds at most, and keep a
-/// good document as long as its cache headers allow (§6 of the draft; SSRF).
+/// The address comes from an anonymous request. It is `https`, and has no dot segment in any spelling. Its host is no address literal
+/// and no name that is known to be local (`localhost`, `local`, `internal`, `intranet`, `private`, `corp`, `home`, `lan`,
+/// `localdomain`, `arpa`, `svc`, `cluster`, `test`, `invalid`, `onion`, a name without a dot). That list keeps out mistakes and no
+/// attack, because any name may resolve to a private address. So the fetcher has to:
+///
+/// * resolve the host as an absolute name, without a search domain;
+/// * refuse addresses that are private, loopback or link-local, when it connects;
+/// * follow no redirect, read at most 5 KB, and wait a few seconds at most;
+/// * keep a good document as long as its cache headers allow (§6 of the draft; SSRF).
 pub trait FetchDocument: Send + Sync {
     /// The body of a `200` with a JSON media type at `url`; `None` if there is no such document, such as for a `404`.
     ///
@@ -39,7 +43,7 @@ pub trait FetchDocument: Send + Sync {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum DocumentError {
-    /// Not an address that a client may be known by: `https`, the public name of a host, a path without dot segments, no query,
+    /// Not an address that a client may be known by: `https`, a host that is not known to be local, a path without dot segments, no query,
     /// fragment or user, at most 512 bytes.
     #[error("the client id is no address of a metadata document")]
     Address,
@@ -90,7 +94,7 @@ impl RegisteredClient {
         // A public document cannot share a secret, and its client authenticates by no other way that there is here.
         let asks_for_a_secret =
             wire.token_endpoint_auth_method.as_str().is_some_and(|m| m.starts_with("client_secret_"));
-        match ClientMetadata::from_json(document, &[AuthMethod::None]) {
+        match ClientMetadata::from_json(document, &[AuthMethod::None], |_| true) {
             Ok(ClientMetadata { name: None, .. }) => Err(DocumentError::NoName),
             Ok(metadata) => Ok(Self::public(client_id, metadata).self_declared()),
             Err(MetadataError::AuthMethod) if asks_for_a_secret => Err(DocumentError::Secret),

@@ -5,19 +5,23 @@ use crate::address;
 /// The longest address of a document, in bytes: a grant holds it besides scope, resource, subject and claims.
 const MAX_BYTES: usize = 512;
 
-/// Names that belong to local networks: RFC 6761, RFC 6762 (with Appendix G), RFC 8375, and ICANN's `internal`.
-const LOCAL: [&str; 10] =
-    ["arpa", "corp", "home", "internal", "intranet", "lan", "local", "localdomain", "localhost", "private"];
+/// Names that belong to local networks or lead nowhere: RFC 6761, RFC 6762 (with Appendix G), RFC 7686, RFC 8375, ICANN's `internal`,
+/// and those of services in a Kubernetes cluster, which its search domains complete.
+#[rustfmt::skip]
+const LOCAL: [&str; 15] = [
+    "arpa", "cluster", "corp", "home", "internal", "intranet", "invalid", "lan", "local", "localdomain", "localhost", "onion",
+    "private", "svc", "test",
+];
 
 /// Whether `client_id` is the address of a document (draft-ietf-oauth-client-id-metadata-document §3): `https`, a path without dot
-/// segments, no query, fragment or user; and a host with a public name. A fetcher might find another host or another path behind any
+/// segments, no query, fragment or user; and a host that is not known to be local. A fetcher might find another host or another path behind any
 /// other spelling.
 pub(super) fn is_document(client_id: &str) -> bool {
     let uri = Some(client_id).filter(|id| id.len() <= MAX_BYTES && id.starts_with("https://")).and_then(address::parse);
     uri.is_some_and(|uri| uri.query().is_none() && uri.host().is_some_and(is_public) && is_plain(uri.path()))
 }
 
-/// Whether a host is a name under a public domain, in its plain spelling.
+/// Whether a host is a name with a domain that is not known to be local, in its plain spelling.
 fn is_public(host: &str) -> bool {
     let labels: Vec<&str> = host.split('.').collect();
     let is_label = |label: &&str| {

@@ -12,7 +12,9 @@ const MAX_UNUSED: usize = 1024;
 
 /// A [`ClientRegistry`] in memory.
 ///
-/// Of the clients that registered and were never used it keeps the last 1,024, so that registrations cannot fill the memory.
+/// Of the clients that registered and were never used it keeps the last 1,024, so that registrations cannot fill the memory. A client
+/// is used once its first code is issued: a flood of registrations forgets the clients whose users are still at the consent page, and
+/// those have to register again. Limit the rate of registrations.
 #[derive(Debug, Default)]
 pub struct MemoryClients(RwLock<Clients>);
 

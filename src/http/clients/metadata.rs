@@ -158,12 +158,6 @@ impl ClientMetadata {
         fits.then_some(self).ok_or(MetadataError::RedirectUris)
     }
 
-    /// The same with no redirect URIs but those that `permit` lets stand.
-    pub(crate) fn keep(mut self, permit: impl Fn(&RedirectUri) -> bool) -> Result<Self, MetadataError> {
-        self.redirect_uris.retain(permit);
-        self.within_limits()
-    }
-
     /// Whether codes may go to `uri`: a confidential client is no app, whose secret everyone who has the app could read.
     pub(super) fn reaches(&self, uri: &RedirectUri) -> bool {
         self.auth_method == AuthMethod::None || !uri.is_private_use()
@@ -189,14 +183,18 @@ impl ClientMetadata {
     }
 
     /// Read the JSON of a registration request or of a client-ID metadata document. `methods` are the ways to authenticate that
-    /// the server has for it, the first of them for a client that does not say.
+    /// the server has for it, the first of them for a client that does not say; `permit` says which redirect URIs it takes.
     ///
-    /// What cannot be used is left out: redirect URIs, ways to authenticate, and members that mean nothing here.
+    /// What cannot be used is left out, and counts for nothing: redirect URIs, ways to authenticate, and members that mean nothing here.
     ///
     /// # Errors
     ///
     /// [`MetadataError`], if what is left is not enough.
-    pub(crate) fn from_json(json: &[u8], methods: &[AuthMethod]) -> Result<Self, MetadataError> {
+    pub(crate) fn from_json(
+        json: &[u8],
+        methods: &[AuthMethod],
+        permit: impl Fn(&RedirectUri) -> bool,
+    ) -> Result<Self, MetadataError> {
         // An array of the right values would do for a struct, too.
         let object = Some(json).filter(|json| json.trim_ascii_start().starts_with(b"{"));
         let wire = object.and_then(|json| serde_json::from_slice::<Wire>(json).ok()).ok_or(MetadataError::Malformed)?;
@@ -209,7 +207,7 @@ impl ClientMetadata {
         let auth_method = wire.auth_method(methods).ok_or(MetadataError::AuthMethod)?;
         let mut metadata = Self { redirect_uris: Vec::new(), name: None, auth_method };
         for uri in strings(&wire.redirect_uris).filter_map(RedirectUri::parse_any) {
-            if metadata.reaches(&uri) && !metadata.redirect_uris.contains(&uri) {
+            if metadata.reaches(&uri) && permit(&uri) && !metadata.redirect_uris.contains(&uri) {
                 metadata.redirect_uris.push(uri);
             }
         }

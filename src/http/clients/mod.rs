@@ -25,18 +25,18 @@ use crate::time::Timestamp;
 
 /// Where clients are known.
 pub trait ClientRegistry: Send + Sync {
-    /// The client `client_id`, which is whatever the request said.
+    /// The client `client_id`, which comes from the request as it is.
     ///
     /// # Errors
     ///
-    /// When it cannot be found out now: the client is told to try again.
+    /// When it cannot be found out now: the client gets 503 and tries again.
     fn find<'a>(&'a self, client_id: &'a str) -> BoxFuture<'a, Result<Option<RegisteredClient>, StoreError>>;
 
     /// Keep a client that has just been registered (RFC 7591), durably if sessions are durable: a client that is forgotten
     /// has lost the sessions of all its users. Returns until when its secret is good, or `None` if it does not expire while it
     /// is in use.
     ///
-    /// A public client that registers twice with the same metadata comes with the same id, and is to be kept once. Everybody may
+    /// A public client that registers twice with the same metadata comes with the same id, and is to be kept once. Anyone may
     /// register, so a registry should forget clients that were never [used](Self::used), within hours.
     ///
     /// # Errors
@@ -103,7 +103,7 @@ impl RegisteredClient {
         &self.id
     }
 
-    /// What it says of itself. Whoever registers may say anything: show the name to a user together with the host that the
+    /// What it says of itself. A client that registers may say anything: show the name to a user together with the host that the
     /// code will go to.
     pub fn metadata(&self) -> &ClientMetadata {
         &self.metadata

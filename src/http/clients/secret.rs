@@ -33,7 +33,7 @@ impl ClientSecret {
         Self(Zeroizing::new(text.into()))
     }
 
-    /// The text, for the client and nobody else.
+    /// The text, for the client alone.
     pub fn expose(&self) -> &str {
         &self.0
     }
@@ -43,7 +43,7 @@ impl ClientSecret {
     }
 }
 
-/// SHA-256 of a secret. A slow hash is for what people choose; nobody guesses 256 random bits.
+/// SHA-256 of a secret. A slow hash is for what people choose; 256 random bits cannot be guessed.
 #[derive(Clone, Copy, Serialize, Deserialize)]
 pub(super) struct SecretHash([u8; 32]);
 

@@ -21,8 +21,8 @@ type Next = (Option<RegisteredClient>, Timestamp);
 /// that are known beforehand are not put into the store; name them with [`with`](Self::with) at every start.
 ///
 /// A registration ends a day after it was made, unless a user agrees to the client by then, and a year after the client was last
-/// used. A public client that registers again with the same metadata is the same client with the same id, whatever ports it names
-/// on a loopback host, so that it takes no more room. Each use moves the end of a registration, with at most one write a day.
+/// used. A public client that registers again with the same metadata is the same client with the same id, with any ports on a
+/// loopback host, so that it takes no more room. Each use moves the end of a registration, with at most one write a day.
 ///
 /// [`TokenIssuer::rekey`] moves them to the primary key, [`TokenIssuer::purge`] deletes those whose lifetime is over.
 pub struct StoredClients<S> {
