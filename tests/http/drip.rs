@@ -21,7 +21,10 @@ use crate::support::TestClock;
 
 /// A timer that runs on time of its own, as the monotonic clock of a machine does.
 #[derive(Clone, Default)]
-pub struct Alarm(Arc<Mutex<(Duration, Vec<(Duration, Waker)>)>>);
+pub struct Alarm(Arc<Mutex<Time>>);
+
+/// The time that has passed, and who waits until when.
+type Time = (Duration, Vec<(Duration, Waker)>);
 
 impl Alarm {
     pub fn sleep(&self, duration: Duration) -> impl Future<Output = ()> + Send + use<> {

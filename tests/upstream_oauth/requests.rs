@@ -94,6 +94,8 @@ fn an_address_that_is_refused_is_shown_without_what_may_be_secret() {
         ("http://as.example/token", "http://as.example/token"),
         ("https://me:hunter2@as.example/token?key=hunter2#hunter2", "https://..@as.example/token"),
         ("me:hunter2@as.example", "..@as.example"),
+        ("http://me:hunter2#1@as.example/token", "http://.."),
+        ("me:hunter2?1@as.example", ".."),
         ("as.example/token", "as.example/token"),
     ] {
         let error = Endpoint::parse(url).unwrap_err().to_string();

@@ -298,11 +298,13 @@ impl EndpointError {
     /// Of `url` without what may be secret: user information, query, fragment.
     fn of(url: &str) -> Self {
         const LONGEST: usize = 200;
-        let public = url.split(['?', '#']).next().unwrap_or_default();
-        let shown = match (public.split_once("://"), public.rsplit_once('@')) {
-            (Some((scheme, _)), Some((_, rest))) => format!("{scheme}://..@{rest}"),
-            (None, Some((_, rest))) => format!("..@{rest}"),
-            (_, None) => public.to_owned(),
+        let (public, rest) = url.split_at(url.find(['?', '#']).unwrap_or(url.len()));
+        let scheme = public.find("://").map_or("", |at| &public[..at + 3]);
+        let shown = match public.rsplit_once('@') {
+            // A password may have such a mark in it, and then that is not where it ends.
+            _ if rest.contains('@') => format!("{scheme}.."),
+            Some((_, address)) => format!("{scheme}..@{address}"),
+            None => public.to_owned(),
         };
         Self { shown: shown.chars().take(LONGEST).collect() }
     }
