@@ -43,7 +43,8 @@ pub enum OnReuse {
     RevokeFamily,
     /// Refuse the request and report it; the family lives on.
     RejectOnly,
-    /// Revoke every family of the subject, at every client.
+    /// Revoke every family of the subject, at every client. In the last minutes of a family, when its leeway has shrunk with what
+    /// is left of it, a request of an honest client that comes late counts as reuse as well.
     RevokeSubject,
 }
 

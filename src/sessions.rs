@@ -56,12 +56,13 @@ impl<S: TokenStore> TokenIssuer<S> {
 
     /// Revoke every family of `subject`. Returns how many were alive.
     ///
-    /// When this returns `Ok`, every family of `subject` whose first write was acknowledged before the call is revoked, whatever
-    /// other servers do meanwhile: refresh, rotate keys, or move records to another key. A family that begins during the call,
-    /// such as a login under way, may escape as if it had begun afterwards: lock the user out first.
+    /// When this returns `Ok`, every family of `subject` whose first write was acknowledged before the call is revoked, even if
+    /// other servers refresh, rotate keys or move records to another key meanwhile. A family that begins during the call, such as
+    /// a login under way, may escape as if it had begun afterwards: lock the user out first.
     ///
     /// [`ErrorKind::UnknownKey`] says that another server seals records with a newer key than this one has: what could be listed
-    /// has been revoked, and the rest is not even visible here. Call it on a server that has the key.
+    /// has been revoked, and the rest is not even visible here. Call it on a server that has the key. A server whose keyring has
+    /// one key alone leaves no trace of that key, so never let two servers of one store have keyrings without a key in common.
     pub async fn revoke_subject(&self, subject: &str) -> Result<usize, Error> {
         self.revoke_listed(SUBJECT_INDEX, subject, RevocationReason::Subject, None).await
     }
