@@ -134,7 +134,7 @@ impl TokenStore for Broken {
         if self.has(Fault::StaleRead) {
             let mut replica = self.replica.lock().unwrap();
             replica.reads += 1;
-            if replica.reads % 4 == 0 {
+            if replica.reads.is_multiple_of(4) {
                 replica.rows = self.rows().clone();
             }
             return Ok(replica.rows.get(&key).map(|row| self.read(row)));
