@@ -65,7 +65,7 @@ async fn a_family_does_not_grow() {
 #[tokio::test]
 async fn a_rotation_is_one_script() {
     let server = Server::start(&[]);
-    let bench = bench_on(open(&server).await, keyring(), RotationPolicy::standard());
+    let bench = bench_on(open(&server).await, keyring(), RotationPolicy::strict());
     let mut token = rt(&bench.issuer.issue(grant(), None).await.unwrap()).to_owned();
     server.tell("CONFIG RESETSTAT");
     rotate(&bench, &mut token, 100).await;

@@ -50,7 +50,7 @@ pub fn provider(service: Service, token_url: &str) -> impl UpstreamProvider + us
 }
 
 /// A provider that waits for so long.
-fn hasty_provider(mut service: Service, token_url: &str, timeout: Duration) -> impl UpstreamProvider + use<> {
+pub fn hasty_provider(mut service: Service, token_url: &str, timeout: Duration) -> impl UpstreamProvider + use<> {
     service.token_endpoint = Endpoint::parse(token_url).unwrap();
     let http = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).timeout(timeout).build().unwrap();
     OAuthProvider::new(service, move |request| send(http.clone(), request))

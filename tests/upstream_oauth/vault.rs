@@ -12,7 +12,7 @@ use mcp_token_lifecycle::upstream::*;
 use mcp_token_lifecycle::{AccessClaims, Clock, MemoryStore, RotationPolicy};
 use tokio::net::TcpListener;
 
-use super::over_http::provider;
+use super::over_http::hasty_provider;
 use super::shape::plain;
 use super::support::{Bench, TestAudit, TestClock, bench, grant, keyring, scope};
 
@@ -100,6 +100,8 @@ struct World {
 }
 
 async fn world(leeway: bool, faults: &[Fault]) -> World {
+    // Long enough for a request to arrive where no answer comes, and less than a caller waits for it.
+    let timeout = Duration::from_secs(if faults.contains(&Fault::Silent) { 5 } else { 60 });
     let faults = faults.iter().copied().collect();
     let service = Rotating(Arc::new(Mutex::new(Inner { leeway, faults, ..Inner::default() })));
     let site = service.clone();
@@ -117,8 +119,8 @@ async fn world(leeway: bool, faults: &[Fault]) -> World {
     let user = issuer.lasting_claims(grant());
     let runtime = Runtime::new(tokio::time::sleep, |task| drop(tokio::spawn(task)));
     let vault = CredentialVault::new(MemoryStore::new(), keyring(), runtime)
-        .with_provider("service", provider(plain(), &url))
-        .with_policy(RefreshPolicy::builder().jitter_percent(0).build().unwrap())
+        .with_provider("service", hasty_provider(plain(), &url, timeout))
+        .with_policy(RefreshPolicy::builder().jitter_percent(0).patience(Duration::from_secs(60)).build().unwrap())
         .with_clock(issuer.clock.clone())
         .with_audit(issuer.audit.clone());
     let world = World { service, clock: issuer.clock.clone(), audit: issuer.audit.clone(), vault, user };
