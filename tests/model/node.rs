@@ -165,9 +165,13 @@ impl TokenStore for Slot {
         Ok(slot.0.take().or_else(|| slot.1.clone()))
     }
 
-    /// The comparison is the model's to make, when it lets the node go on.
+    /// The comparison with what is in the store by then is the model's to make, when it lets the node go on.
     async fn commit(&self, record: Record) -> Result<Commit, StoreError> {
-        self.0.lock().unwrap().1 = Some(record);
+        let later = &mut self.0.lock().unwrap().1;
+        if later.as_ref().is_some_and(|current| record.version != current.version + 1) {
+            return Ok(Commit::Conflict);
+        }
+        *later = Some(record);
         Ok(Commit::Apply)
     }
 
