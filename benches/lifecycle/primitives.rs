@@ -31,7 +31,10 @@ const TAG: usize = 16;
 struct Family<'a> {
     #[serde(with = "postcard::fixint::le")]
     generation: u64,
-    times: [u64; 4],
+    created_at: u64,
+    /// When three generations were issued and by which issuer, eight and four bytes each.
+    issued: [[u8; 12]; 3],
+    times: [u64; 2],
     revoked: Option<(u64, u8)>,
     secret: [u8; 32],
     code: Option<([u8; 32], [u8; 32])>,
@@ -52,8 +55,8 @@ struct Family<'a> {
 struct Claims<'a> {
     family: [u8; 16],
     numbers: [[u8; 8]; 3],
-    /// With the four that postcard puts in front of the texts: four lengths of two bytes.
-    others: [u8; 4],
+    /// With the four that postcard puts in front of the texts: the flags, and four lengths of two bytes.
+    others: [u8; 5],
     binding: Option<(u8, [u8; 32])>,
     #[serde(borrow)]
     texts: [&'a str; 4],
@@ -132,15 +135,17 @@ impl Primitives {
         let claims = Claims {
             family: [5; 16],
             numbers: [1_800_000_000_u64.to_be_bytes(); 3],
-            others: [0; 4],
+            others: [0; 5],
             binding: None,
             texts: [SUBJECT, CLIENT, SCOPE, AUDIENCE],
         };
+        // The header has the tag of the audience as well.
+        const ACCESS_HEAD: usize = HEAD + 16;
         let mut bytes = [0; 512];
-        let length = postcard::to_slice(black_box(&claims), &mut bytes[HEAD..]).unwrap().len();
-        let tag = self.aead.seal(nonce, &[0; 11], &mut bytes[HEAD..HEAD + length]);
-        bytes[HEAD + length..HEAD + length + TAG].copy_from_slice(&tag);
-        self.url_safe.encode(&bytes[..HEAD + length + TAG])
+        let length = postcard::to_slice(black_box(&claims), &mut bytes[ACCESS_HEAD..]).unwrap().len();
+        let tag = self.aead.seal(nonce, &[0; 27], &mut bytes[ACCESS_HEAD..ACCESS_HEAD + length]);
+        bytes[ACCESS_HEAD + length..ACCESS_HEAD + length + TAG].copy_from_slice(&tag);
+        self.url_safe.encode(&bytes[..ACCESS_HEAD + length + TAG])
     }
 
     fn save(&self, mut record: Record, nonce: &[u8; 24]) {
@@ -159,7 +164,9 @@ fn encoded_family(varying: [u8; 24]) -> Vec<u8> {
     secret[..24].copy_from_slice(&varying);
     let family = Family {
         generation: 7,
-        times: [1_800_000_000; 4],
+        created_at: 1_800_000_000,
+        issued: [[7; 12]; 3],
+        times: [1_800_000_000; 2],
         revoked: None,
         secret,
         code: None,

@@ -138,7 +138,9 @@ struct Active {
     fence: u64,
     claim: Option<(u64, [u8; 16], u64)>,
     failures: u32,
+    failed_at: u64,
     retry_at: u64,
+    refused_since: Option<u64>,
     answer_lost: bool,
 }
 
@@ -162,7 +164,7 @@ struct Primitives {
 
 impl Primitives {
     fn new(template: &MemoryStore) -> Self {
-        let content = postcard::to_extend(&(1_u8, Some(stored())), Vec::new()).unwrap();
+        let content = postcard::to_extend(&(2_u8, Some(stored())), Vec::new()).unwrap();
         let (store, mut keys, mut from) = (MemoryStore::new(), Vec::new(), 0);
         // All but the root, which no index has.
         for mut record in records(template).into_iter().filter(|record| !record.indexes.is_empty()) {
@@ -224,7 +226,16 @@ fn stored() -> Stored<'static> {
         generation: 1,
         mark: [4; 16],
         obtained_at: 1_800_000_000,
-        state: Active { state: 0, fence: 0, claim: None, failures: 0, retry_at: 0, answer_lost: false },
+        state: Active {
+            state: 0,
+            fence: 0,
+            claim: None,
+            failures: 0,
+            failed_at: 0,
+            retry_at: 0,
+            refused_since: None,
+            answer_lost: false,
+        },
         scope: ALLOWED,
         tokens: Tokens {
             kind: 0,

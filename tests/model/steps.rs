@@ -119,7 +119,9 @@ impl Model for Deployment {
             Step::Deliver(Who::Victim, token) => {
                 let victim = next.party_mut(Who::Victim);
                 if !victim.tokens.contains(token) {
-                    victim.tokens.iter().for_each(|former| victim.former.insert(former));
+                    if self.setup.stragglers {
+                        victim.tokens.iter().for_each(|former| victim.former.insert(former));
+                    }
                     victim.tokens = token.into();
                 }
             }

@@ -29,7 +29,7 @@ pub struct World {
 pub struct Party {
     /// The victim holds one: the last it was given.
     pub tokens: Tokens,
-    /// What the victim held before.
+    /// What the victim held before, where requests may come late.
     pub former: Tokens,
     pub exchange: Option<Exchange>,
 }
