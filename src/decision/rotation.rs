@@ -75,12 +75,10 @@ impl<'a> Presentation<'a> {
     /// g = G.
     fn current(&self) -> Result<Decision, Reason> {
         if self.family.generation == 0 {
-            let next = if self.windows.code_is_alive() {
-                self.rotated(self.family)?
-            } else {
+            if !self.windows.code_is_alive() {
                 return Err(Reason::CodeExpired);
-            };
-            return self.issue(Action::Redeem, None, Some(next));
+            }
+            return self.issue(Action::Redeem, None, Some(self.rotated(self.family)?));
         }
         if self.cx.now >= self.family.idle_end(&self.lifetimes) {
             return Err(Reason::IdleExpired);
