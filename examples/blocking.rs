@@ -34,7 +34,7 @@ impl TokenStore for Table {
             return Ok(Commit::Conflict);
         }
         rows.insert(record.key, record);
-        Ok(Commit::Apply)
+        Ok(Commit::Applied)
     }
 
     /// In the order of the keys; the cursor is the last key of the page before.

@@ -19,9 +19,9 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
 use http_client::send;
-use mcp_token_lifecycle::upstream::{
-    ClientAuthentication, ClientCredentials, Endpoint, FileStorage, OAuthProvider, Runtime, SecretText, Service,
-    TokenSet,
+use mcp_token_lifecycle::client::{FileStorage, TokenManager};
+use mcp_token_lifecycle::vault::{
+    ClientAuthentication, Endpoint, OAuthProvider, Runtime, SecretText, Service, TokenSet,
 };
 use mcp_token_lifecycle::{
     Answer, Client, Clock, ErrorResponse, Expectation, Grant, KeyId, Keyring, MasterKey, MemoryStore, RefreshRequest,
@@ -45,13 +45,13 @@ async fn main() -> Outcome {
 }
 
 /// The credentials in `file`. Every copy of the program opens them like this.
-fn credentials(url: &str, file: &Path) -> Outcome<ClientCredentials> {
+fn credentials(url: &str, file: &Path) -> Outcome<TokenManager> {
     let endpoint = |path| Endpoint::parse(&format!("{url}{path}"));
     let service = Service::new("cli", ClientAuthentication::None, endpoint("/token")?).revoked_at(endpoint("/revoke")?);
     let http = http()?;
     let provider = OAuthProvider::new(service, move |request| send(http.clone(), request));
     let runtime = Runtime::new(tokio::time::sleep, |task| drop(tokio::spawn(task)));
-    Ok(ClientCredentials::new(FileStorage::open(file)?, provider, runtime))
+    Ok(TokenManager::new(FileStorage::open(file)?, provider, runtime))
 }
 
 /// A redirect would carry the tokens to wherever it leads: none is followed.

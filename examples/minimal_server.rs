@@ -49,7 +49,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let resource = ProtectedResource::new(&format!("{url}/mcp"), "mcp:use")?;
     let server = AuthorizationServer::new(&url, issuer, resource, MemoryClients::new(), EverybodyAgrees)?
         .with_registration(|_, _| true)
-        .with_https(Https::for_listener(listener.local_addr()?));
+        .with_tls(TlsPolicy::for_listener(listener.local_addr()?));
     let config = StreamableHttpServerConfig::default().with_legacy_session_mode(false);
     let mcp = StreamableHttpService::new(|| Ok(Tools), Arc::new(NeverSessionManager::default()), config);
     let mcp = server.bearer_live().require_scope("mcp:use")?.layer(mcp);

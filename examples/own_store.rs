@@ -70,7 +70,7 @@ impl TokenStore for OneFile {
         let mut next = records.clone();
         next.insert(record.key, record);
         // After a failure nobody knows what is on the disk.
-        self.replace(&mut records, next).map(|()| Commit::Apply).map_err(StoreError::uncertain)
+        self.replace(&mut records, next).map(|()| Commit::Applied).map_err(StoreError::uncertain)
     }
 
     async fn list(&self, select: Select, after: Option<Cursor>, limit: usize) -> Result<Page, StoreError> {
@@ -111,7 +111,7 @@ fn main() -> io::Result<()> {
     let here = || OneFile::open(scratch.path().to_owned());
     let written = block_on(here()?.commit(record.clone())).map_err(io::Error::other)?;
     let found = block_on(here()?.get(record.key)).map_err(io::Error::other)?;
-    if (written, found) != (Commit::Apply, Some(record)) {
+    if (written, found) != (Commit::Applied, Some(record)) {
         return Err(io::Error::other("a restart loses records"));
     }
     println!("a restart loses nothing");

@@ -15,8 +15,8 @@ mod transit;
 use std::error::Error;
 use std::sync::Arc;
 
-use mcp_token_lifecycle::upstream::{
-    Account, Credential, CredentialVault, DataKey, KeyWrapper, Owner, Runtime, Secret, SecretText, StaticSecret,
+use mcp_token_lifecycle::vault::{
+    Account, BoundTo, Credential, CredentialVault, DataKey, KeyWrapper, Runtime, Secret, SecretText, StaticSecret,
     VaultErrorKind, WrapError,
 };
 use mcp_token_lifecycle::{MemoryStore, Scope};
@@ -49,7 +49,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     };
     let vault = open();
     let key = StaticSecret::new(Secret::ApiKey(SecretText::new("a key of hers")), Scope::parse("repo:read")?);
-    vault.put(&Account::new("alice", "github"), Credential::Static(key), Owner::subject()).await?;
+    vault.put(&Account::new("alice", "github"), Credential::Static(key), BoundTo::subject()).await?;
 
     let (http, token) = (Client::new(), SecretText::new(token));
     data_of(http.post(format!("{address}/transit/keys/{KEY}/rotate")), &token).await?;

@@ -3,8 +3,8 @@
 use std::error::Error as StdError;
 use std::fmt;
 
-use crate::entropy::EntropyError;
-use crate::keyring::KeyId;
+use crate::crypto::random::EntropyError;
+use crate::keys::KeyId;
 use crate::store::StoreError;
 
 /// Why the server could not carry out a request. Answer 503 with [`ErrorResponse::unavailable`]: the request has not been
@@ -70,7 +70,7 @@ impl Error {
     }
 
     #[cfg(feature = "http")]
-    pub(crate) fn grant(source: crate::grant_error::GrantError) -> Self {
+    pub(crate) fn grant(source: crate::grant::GrantError) -> Self {
         Self { kind: ErrorKind::Grant, source: Some(Box::new(source)) }
     }
 

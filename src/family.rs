@@ -1,32 +1,17 @@
 //! The token family: one grant, one counter, one secret, one fate.
 
+use crate::audit::{Reason, RevocationReason};
+use crate::crypto::redacted::redacted;
+use crate::grant::{Binding, Grant};
+use crate::id::{FamilyId, IssuerId};
+use crate::keys::KeyId;
+use crate::policy::Lifetimes;
+use crate::time::Timestamp;
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use zeroize::{Zeroize, ZeroizeOnDrop};
-
-use crate::audit::Reason;
-use crate::client::Binding;
-use crate::decision::Context;
-use crate::grant::Grant;
-use crate::id::id128;
-use crate::keyring::KeyId;
-use crate::policy::Lifetimes;
-use crate::redacted::redacted;
-use crate::store::RecordKey;
-use crate::time::Timestamp;
-
-id128! {
-    /// The name of a family: 128 random bits. It is no secret; logs and audit events carry it.
-    FamilyId
-}
-
-impl FamilyId {
-    /// The key that the family's record is stored under.
-    pub const fn record_key(self) -> RecordKey {
-        RecordKey::from_bytes(*self.as_bytes())
-    }
-}
 
 /// Whether a family lives.
 // Records name the variants by position: only ever append.
@@ -43,23 +28,6 @@ pub enum Status {
         /// Why.
         reason: RevocationReason,
     },
-}
-
-/// Why a family was revoked.
-// Records name the variants by position: only ever append.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[non_exhaustive]
-pub enum RevocationReason {
-    /// A spent token was presented: someone holds a copy.
-    Reuse,
-    /// The client revoked a token (RFC 7009).
-    Token,
-    /// This one session was ended, by the user or an administrator.
-    Session,
-    /// Every family of the subject was revoked.
-    Subject,
-    /// Every family of the client was revoked.
-    Client,
 }
 
 /// What the redemption of an authorization code has to match.
@@ -89,10 +57,6 @@ redacted!(CodeCheck, FamilySecret);
 
 /// A code's life stands still while the store is away: its record waits for an hour of that.
 const CODE_REMAINS: u64 = 60 * 60;
-
-/// An issuer, as the records of the families know it: a random number that it draws once.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub struct IssuerId(pub(crate) u32);
 
 /// When a generation was issued, and by which issuer's clock. At that moment the generation before it was spent.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -139,23 +103,25 @@ impl TokenFamily {
         grant: Grant,
         code: Option<CodeCheck>,
         binding: Option<Binding>,
-        cx: &Context<'_>,
+        issued: Issued,
+        absolute: Duration,
+        key_id: KeyId,
     ) -> Self {
         Self {
             id,
-            absolute_expires_at: cx.now.saturating_add(cx.policies.lifetimes(&grant).absolute),
+            absolute_expires_at: issued.at.saturating_add(absolute),
             grant: Arc::new(grant),
             generation: if code.is_some() { 0 } else { 1 },
-            created_at: cx.now,
-            issued: [Issued { at: cx.now, by: cx.issuer }, Issued::default(), Issued::default()],
-            used_at: cx.now,
+            created_at: issued.at,
+            issued: [issued, Issued::default(), Issued::default()],
+            used_at: issued.at,
             status: Status::Active,
             secret: secret.into(),
             code,
             binding,
             retries: 0,
             confirmed: false,
-            key_id: cx.key_id,
+            key_id,
         }
     }
 

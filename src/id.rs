@@ -33,4 +33,28 @@ macro_rules! id128 {
     };
 }
 
-pub(crate) use id128;
+id128! {
+    /// The name of a family: 128 random bits. It is no secret; logs and audit events carry it.
+    FamilyId
+}
+
+impl FamilyId {
+    /// The key that the family's record is stored under.
+    pub const fn record_key(self) -> RecordKey {
+        RecordKey::from_bytes(*self.as_bytes())
+    }
+}
+
+/// An issuer, as the records of the families know it: a random number that it draws once.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct IssuerId(pub(crate) u32);
+
+id128! {
+    /// The name of a record: 16 bytes that say nothing about what is in it.
+    RecordKey
+}
+
+id128! {
+    /// A blind index key: a keyed hash, so that the store can group records by subject or client without learning either.
+    IndexKey
+}

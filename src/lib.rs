@@ -107,65 +107,65 @@
     clippy::print_stdout,
     clippy::print_stderr
 )]
-mod access_keys;
-#[cfg(any(feature = "http", feature = "upstream"))]
-mod address;
+
 mod audit;
-mod base64url;
-mod claims;
-mod client;
+#[cfg(feature = "client")]
+pub mod client;
 mod crypto;
 pub mod decision;
-mod entropy;
 mod error;
 mod family;
 mod grant;
-mod grant_check;
-mod grant_error;
 #[cfg(feature = "http")]
 pub mod http;
 mod id;
 mod issuer;
-mod keyring;
-mod live;
-mod master_key;
-mod newest_key;
-mod outage;
+mod keys;
+mod net;
 mod policy;
 mod record;
-mod redacted;
-mod request;
-mod response;
-mod sealed;
-mod sessions;
-mod shown;
 mod store;
 mod time;
 mod token;
-mod upkeep;
-#[cfg(feature = "upstream")]
-pub mod upstream;
-mod uri;
+#[cfg(feature = "vault")]
+pub mod vault;
 mod verifier;
 
-pub use self::access_keys::AccessKeys;
-pub use self::audit::*;
-pub use self::claims::AccessClaims;
-pub use self::client::*;
-pub use self::entropy::{Entropy, EntropyError, OsEntropy};
-pub use self::error::{Error, ErrorKind};
-pub use self::family::{FamilyId, IssuerId, RevocationReason, Status, TokenFamily};
-pub use self::grant::{Grant, Resource, Scope};
-pub use self::grant_check::{GrantCheck, Standing};
-pub use self::grant_error::GrantError;
-pub use self::issuer::TokenIssuer;
-pub use self::keyring::{KeyId, Keyring};
-pub use self::master_key::{KeyringError, MasterKey};
-pub use self::outage::Outages;
-pub use self::policy::*;
-pub use self::request::{AuthorizeRequest, RedeemRequest, RefreshRequest};
-pub use self::response::*;
-pub use self::store::*;
-pub use self::time::{CLOCK_TOLERANCE, Clock, SystemClock, Timestamp};
-pub use self::token::*;
-pub use self::verifier::{AccessVerifier, Expectation, VerifyError};
+#[cfg(feature = "tracing")]
+pub use crate::audit::TracingAudit;
+pub use crate::audit::{
+    Action, AuditEvent, AuditSink, Claim, ErrorCode, HttpEndpoint, NoAudit, Reason, RevocationReason,
+};
+pub use crate::crypto::random::{Entropy, EntropyError, OsEntropy};
+pub use crate::decision::Outages;
+pub use crate::error::{Error, ErrorKind};
+pub use crate::family::{Status, TokenFamily};
+pub use crate::grant::{
+    AccessClaims, Binding, Client, ClientKind, Grant, GrantError, Resource, ResourceError, Scope, ScopeError,
+};
+pub use crate::id::{FamilyId, IndexKey, IssuerId, RecordKey};
+pub use crate::issuer::{
+    Answer, AuthorizeRequest, ErrorResponse, GrantCheck, GrantStatus, IntrospectionResponse, RedeemRequest,
+    RefreshRequest, TokenIssuer, TokenResponse, TokenType,
+};
+pub use crate::keys::{AccessKeys, KeyId, Keyring, KeyringError, MasterKey};
+pub use crate::policy::{
+    Lifetimes, OnAhead, OnReuse, OnSuperseded, PolicyError, PolicySet, Rotation, RotationPolicy, RotationPolicyBuilder,
+    ScopeLimit,
+};
+#[cfg(feature = "conformance")]
+pub use crate::store::conformance;
+pub use crate::store::{
+    BoxFuture, Commit, Cursor, DynTokenStore, MemoryStore, Page, Record, Select, StoreError, TokenStore,
+};
+#[cfg(feature = "postgres")]
+pub use crate::store::{PostgresError, PostgresStore};
+#[cfg(feature = "redb")]
+pub use crate::store::{RedbOpenError, RedbStore};
+#[cfg(feature = "redis")]
+pub use crate::store::{RedisConnectError, RedisStore};
+pub use crate::time::{CLOCK_TOLERANCE, Clock, SystemClock, Timestamp};
+pub use crate::token::{
+    AccessToken, AuthorizationCode, ChallengeError, CodeChallenge, Presented, RefreshToken, VerifiedToken,
+};
+pub use crate::verifier::{AccessVerifier, Expectation, VerifyError};

@@ -1,10 +1,7 @@
 //! The per-request path: is this access token good here and now?
 
-use crate::access_keys::AccessKeys;
-use crate::claims::AccessClaims;
-use crate::client::Binding;
-use crate::grant::{Resource, Scope};
-use crate::keyring::Keyring;
+use crate::grant::{AccessClaims, Binding, Resource, Scope};
+use crate::keys::{AccessKeys, Keyring};
 use crate::time::Timestamp;
 use crate::token::access;
 

@@ -3,11 +3,11 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// Lines that are neither blank nor comment, up to the unit tests.
+/// Lines that are neither blank nor comment, without the module of the unit tests, which stands last in its file.
 fn code_lines(file: &Path) -> usize {
     let text = fs::read_to_string(file).unwrap();
-    let code = text.lines().take_while(|line| !line.starts_with("#[cfg(test)]"));
-    code.filter(|line| !line.trim().is_empty() && !line.trim_start().starts_with("//")).count()
+    let code = text.split("\n#[cfg(test)]\nmod tests {").next().unwrap();
+    code.lines().filter(|line| !line.trim().is_empty() && !line.trim_start().starts_with("//")).count()
 }
 
 fn rust_files(path: &Path) -> Vec<PathBuf> {
@@ -27,34 +27,26 @@ fn src() -> PathBuf {
 
 /// Everything between a presented token and its answer.
 #[test]
-fn audit_set_has_under_3400_lines() {
-    const AUDIT_SET: [&str; 21] = [
+fn audit_set_has_under_4150_lines() {
+    const AUDIT_SET: [&str; 13] = [
+        "time.rs",
+        "id.rs",
         "crypto",
-        "master_key.rs",
-        "keyring.rs",
-        "access_keys.rs",
-        "newest_key.rs",
-        "grant.rs",
-        "client.rs",
-        "claims.rs",
-        "policy.rs",
+        "keys",
+        "grant",
+        "policy",
         "family.rs",
         "token",
         "store/contract.rs",
-        "record.rs",
-        "sealed.rs",
+        "record",
         "decision",
-        "outage.rs",
+        "issuer",
         "verifier.rs",
-        "issuer.rs",
-        "sessions.rs",
-        "live.rs",
-        "upkeep.rs",
     ];
     let files: Vec<_> = AUDIT_SET.iter().flat_map(|part| rust_files(&src().join(part))).collect();
     let lines: usize = files.iter().map(|file| code_lines(file)).sum();
     println!("{lines} code lines in {} files", files.len());
-    assert!(lines < 3_400, "{lines} lines");
+    assert!(lines < 4_150, "{lines} lines");
 }
 
 #[test]

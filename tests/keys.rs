@@ -265,7 +265,7 @@ fn refresh_after(alter: impl Fn(&mut Record)) -> Option<ErrorKind> {
     let mut record = records(bench.issuer.store()).remove(0);
     alter(&mut record);
     let store = MemoryStore::new();
-    assert_eq!(block_on(store.commit(record)).unwrap(), Commit::Apply);
+    assert_eq!(block_on(store.commit(record)).unwrap(), Commit::Applied);
     bench.twin(store, keyring(), RotationPolicy::standard()).attempt(rt(&first)).err()
 }
 
@@ -293,7 +293,7 @@ fn a_record_put_back_under_a_newer_version_or_another_key_does_not_open() {
     let journal = bench.issuer.store().journal();
     let with = |records: Vec<Record>| {
         let store = MemoryStore::new();
-        records.into_iter().for_each(|record| assert_eq!(block_on(store.commit(record)).unwrap(), Commit::Apply));
+        records.into_iter().for_each(|record| assert_eq!(block_on(store.commit(record)).unwrap(), Commit::Applied));
         bench.twin(store, keyring(), RotationPolicy::standard())
     };
     let moved = |alter: fn(&mut Record, &Record)| {

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use keyring_core::api::{CredentialApi, CredentialStoreApi};
 use keyring_core::{Credential, CredentialPersistence, Entry, Error, mock, set_default_store, unset_default_store};
-use mcp_token_lifecycle::upstream::{DataKey, KeyWrapper, OsKeyring, OsKeyringError, WrapError, WrappedKey};
+use mcp_token_lifecycle::vault::{DataKey, KeyWrapper, OsKeyring, OsKeyringError, WrapError, WrappedKey};
 use mcp_token_lifecycle::{KeyId, KeyringError};
 use pollster::block_on;
 

@@ -455,7 +455,7 @@ fn one_damaged_record_does_not_save_the_family_whose_token_was_reused() {
     let key = bench.family(&other).record_key();
     let mut damaged = block_on(bench.issuer.store().get(key)).unwrap().unwrap();
     damaged.version += 1;
-    assert_eq!(block_on(bench.issuer.store().commit(damaged)).unwrap(), Commit::Apply);
+    assert_eq!(block_on(bench.issuer.store().commit(damaged)).unwrap(), Commit::Applied);
     bench.told();
     assert_eq!(bench.attempt(rt(&stolen)).unwrap_err(), ErrorKind::CorruptRecord, "the fault is told");
     assert_eq!(bench.told(), [("reuse_revoke_subject", Some(Reason::SpentToken))]);

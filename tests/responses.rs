@@ -4,7 +4,8 @@ mod support;
 
 use mcp_token_lifecycle::{
     AuthorizeRequest, Binding, ChallengeError, CodeChallenge, ErrorCode, ErrorResponse, Expectation, Grant, GrantError,
-    MemoryStore, Reason, RedeemRequest, RefreshRequest, Resource, RotationPolicy, Scope, Timestamp, VerifyError,
+    MemoryStore, Reason, RedeemRequest, RefreshRequest, Resource, ResourceError, RotationPolicy, Scope, ScopeError,
+    Timestamp, VerifyError,
 };
 use serde_json::{Value, json};
 use support::*;
@@ -346,7 +347,7 @@ fn scopes_are_sets() {
     assert_eq!(scope("").iter().count(), 0);
     assert!(scope("a b").includes(&scope("b")) && !scope("a b").includes(&scope("b c")));
     for wrong in ["a\tb", "a\"", "a\\b", "ä", "a\u{0}"] {
-        assert!(matches!(Scope::parse(wrong), Err(GrantError::Scope { .. })), "{wrong:?}");
+        assert!(matches!(Scope::parse(wrong), Err(ScopeError { .. })), "{wrong:?}");
     }
 }
 
@@ -368,7 +369,7 @@ fn a_resource_is_an_absolute_uri_without_fragment_or_user() {
         "https://a:80:80",
         "1s://a",
     ] {
-        assert!(matches!(Resource::parse(wrong), Err(GrantError::Resource { .. })), "{wrong:?}");
+        assert!(matches!(Resource::parse(wrong), Err(ResourceError { .. })), "{wrong:?}");
     }
 }
 

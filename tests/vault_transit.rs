@@ -5,7 +5,7 @@ mod server;
 #[path = "../examples/vault_transit/transit.rs"]
 mod transit;
 
-use mcp_token_lifecycle::upstream::{DataKey, KeyWrapper, SecretText, WrapError, WrappedKey};
+use mcp_token_lifecycle::vault::{DataKey, KeyWrapper, SecretText, WrapError, WrappedKey};
 use reqwest::Client;
 use serde_json::json;
 use server::{KEY, TOKEN};

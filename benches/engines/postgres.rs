@@ -109,7 +109,7 @@ async fn fill(store: &PostgresStore) {
         let store = store.clone();
         tasks.spawn(async move {
             for turn in 0..EACH {
-                assert_eq!(store.commit(record(row(client, turn), 1)).await.unwrap(), Commit::Apply);
+                assert_eq!(store.commit(record(row(client, turn), 1)).await.unwrap(), Commit::Applied);
             }
         });
     }
@@ -156,7 +156,7 @@ async fn throughput(table: &mut Table, lab: &Lab, rounds: usize) {
         async move {
             let version = versions[client * EACH + turn % EACH].fetch_add(1, Ordering::Relaxed) + 1;
             let commit = rows.commit(record(row(client, turn), version)).await;
-            assert_eq!(commit.unwrap(), Commit::Apply);
+            assert_eq!(commit.unwrap(), Commit::Applied);
         }
     };
     let swap = |read: bool| {

@@ -107,7 +107,7 @@ async fn fill(store: &Arc<RedisStore>, numbers: std::ops::Range<usize>, expires_
         let (store, mine) = (Arc::clone(store), numbers.clone().skip(client).step_by(MOST));
         tasks.spawn(async move {
             for number in mine {
-                assert_eq!(store.commit(record(number, 1, expires_at)).await.unwrap(), Commit::Apply);
+                assert_eq!(store.commit(record(number, 1, expires_at)).await.unwrap(), Commit::Applied);
             }
         });
     }
@@ -160,7 +160,7 @@ async fn throughput(table: &mut Table, lab: &Lab, rounds: usize) {
             let version = versions[number].fetch_add(1, Ordering::Relaxed) + 1;
             async move {
                 let commit = rows.commit(record(number, version, 2_000_000_000)).await;
-                assert_eq!(commit.unwrap(), Commit::Apply);
+                assert_eq!(commit.unwrap(), Commit::Applied);
             }
         }
     };

@@ -14,8 +14,8 @@ use hyper::client::conn::http1::{SendRequest, handshake};
 use hyper::{Request, Response};
 use hyper_util::rt::TokioIo;
 use mcp_token_lifecycle::http::{
-    AuthorizationRequest, AuthorizationServer, BearerLayer, Consent, ConsentDecision, Https, MemoryClients,
-    ProtectedResource, ResponseBody,
+    AuthorizationRequest, AuthorizationServer, BearerLayer, Consent, ConsentDecision, MemoryClients, ProtectedResource,
+    ResponseBody, TlsPolicy,
 };
 use mcp_token_lifecycle::{
     AccessClaims, AccessVerifier, BoxFuture, Clock, Expectation, Grant, MemoryStore, Resource, Scope, SystemClock,
@@ -52,7 +52,7 @@ fn layer(table: &mut Table, rounds: usize) {
         std::future::ready(Ok::<_, Infallible>(Response::new(ResponseBody::default())))
     });
     let resource = ProtectedResource::new(AUDIENCE, "mcp:read").unwrap();
-    let layer = BearerLayer::offline(AccessVerifier::from(&keyring()), resource).with_https(Https::Loopback);
+    let layer = BearerLayer::offline(AccessVerifier::from(&keyring()), resource).with_tls(TlsPolicy::Loopback);
     let mut protected = layer.require_scope("mcp:read").unwrap().layer(bare);
     let (here, read) = (Resource::parse(AUDIENCE).unwrap(), Scope::parse("mcp:read").unwrap());
     let expect = Expectation::resource(&here).scope(&read);
@@ -99,7 +99,7 @@ fn whole_server(table: &mut Table, rounds: usize) {
         let mcp = StreamableHttpService::new(|| Ok(Tools), Arc::new(NeverSessionManager::default()), config);
         let server =
             AuthorizationServer::new(&format!("http://{host}"), issuer, resource, MemoryClients::new(), Nobody);
-        let server = server.unwrap().with_https(Https::Loopback);
+        let server = server.unwrap().with_tls(TlsPolicy::Loopback);
         let router = Router::new()
             .route_service("/bare", mcp.clone())
             .route_service("/offline", server.bearer().require_scope("mcp:use").unwrap().layer(mcp.clone()))

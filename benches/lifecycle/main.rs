@@ -19,7 +19,7 @@ mod rivals;
 mod size;
 mod store;
 mod table;
-#[cfg(feature = "upstream")]
+#[cfg(feature = "vault")]
 mod upstream;
 mod verify;
 
@@ -35,7 +35,7 @@ const GROUPS: &[Group] = &[
     ("durable", durable::run),
     #[cfg(feature = "http")]
     ("http", http::run),
-    #[cfg(feature = "upstream")]
+    #[cfg(feature = "vault")]
     ("upstream", upstream::run),
 ];
 

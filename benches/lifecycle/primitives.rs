@@ -81,7 +81,7 @@ impl Primitives {
             let mut record = block_on(template.get(*key)).unwrap().unwrap();
             record.version = 1;
             record.payload = sealed(&aead, &encoded_family([0; 24]), &[0; 77]);
-            assert_eq!(block_on(store.commit(record)).unwrap(), Commit::Apply);
+            assert_eq!(block_on(store.commit(record)).unwrap(), Commit::Applied);
         }
         Self {
             store,
@@ -155,7 +155,7 @@ impl Primitives {
         plaintext.copy_from_slice(&family);
         *tag = self.aead.seal(nonce, &[0; 77], plaintext);
         record.payload[5..HEAD].copy_from_slice(nonce);
-        assert_eq!(block_on(self.store.commit(record)).unwrap(), Commit::Apply);
+        assert_eq!(block_on(self.store.commit(record)).unwrap(), Commit::Applied);
     }
 }
 

@@ -85,7 +85,7 @@ pub fn filled<S: TokenStore>(store: S, living: usize) -> S {
 fn insert(store: &impl TokenStore, records: impl Iterator<Item = Record>) {
     let commits = stream::iter(records.map(|record| store.commit(record)));
     block_on(commits.buffer_unordered(1024).for_each(|commit| {
-        assert_eq!(commit.unwrap(), Commit::Apply);
+        assert_eq!(commit.unwrap(), Commit::Applied);
         std::future::ready(())
     }));
 }

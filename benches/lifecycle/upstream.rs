@@ -9,7 +9,9 @@ use std::time::{Duration, Instant};
 use allocation_counter::measure;
 use futures_executor::block_on;
 use hmac::{Hmac, KeyInit, Mac};
-use mcp_token_lifecycle::upstream::{Account, Credential, CredentialVault, Need, Owner, Runtime, SecretText, TokenSet};
+use mcp_token_lifecycle::vault::{
+    Account, BoundTo, Credential, CredentialVault, LeaseRequest, Runtime, SecretText, TokenSet,
+};
 use mcp_token_lifecycle::{
     AccessClaims, Clock, Commit, Expectation, KeyId, Keyring, MasterKey, MemoryStore, Record, RecordKey, Resource,
     Scope, Select, SystemClock, TokenIssuer, TokenStore,
@@ -54,7 +56,7 @@ fn put(vault: &Vault, user: usize) {
         .expires_at(SystemClock.now().saturating_add(Duration::from_secs(8 * 60 * 60)))
         .refresh_token(SecretText::new(REFRESH_TOKEN));
     let account = Account::new(subject(user), SERVICE);
-    block_on(vault.put(&account, Credential::OAuth(tokens), Owner::subject())).unwrap();
+    block_on(vault.put(&account, Credential::OAuth(tokens), BoundTo::subject())).unwrap();
 }
 
 fn records(store: &MemoryStore) -> Vec<Record> {
@@ -93,7 +95,7 @@ fn lease(table: &mut Table, rounds: usize) {
     let vault = vault(&store, keyring());
     let users = claims(USERS);
     (0..USERS).for_each(|user| put(&vault, user));
-    let need = Need::new(SERVICE, Scope::parse(ALLOWED).unwrap());
+    let need = LeaseRequest::new(SERVICE, Scope::parse(ALLOWED).unwrap());
     let next = Cell::new(0);
     let lease = || {
         next.set(scattered(next.get(), USERS));
@@ -178,7 +180,7 @@ impl Primitives {
             record.payload[from..][..NONCE].fill(0);
             record.payload[from + NONCE + content.len()..][..TAG].copy_from_slice(&tag);
             keys.push((record.key, aead, <Hmac<Sha256> as KeyInit>::new_from_slice(&[2; 32]).unwrap()));
-            assert_eq!(block_on(store.commit(record)).unwrap(), Commit::Apply);
+            assert_eq!(block_on(store.commit(record)).unwrap(), Commit::Applied);
         }
         Self { store, keys, next: Cell::new(0), from }
     }

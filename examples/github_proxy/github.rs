@@ -12,7 +12,7 @@ use axum::routing::{delete, get, post};
 use axum::{Form, Json, Router};
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
-use mcp_token_lifecycle::upstream::{SecretText, TokenSet};
+use mcp_token_lifecycle::vault::{SecretText, TokenSet};
 use mcp_token_lifecycle::{Clock, Scope, Timestamp};
 use serde_json::{Value, json};
 

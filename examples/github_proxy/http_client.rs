@@ -1,7 +1,7 @@
 //! reqwest as the HTTP client of a provider, as the documentation of `HttpClient` has it.
 
 use http::{Request, Response};
-use mcp_token_lifecycle::upstream::UpstreamError;
+use mcp_token_lifecycle::vault::UpstreamError;
 
 pub async fn send(http: reqwest::Client, request: Request<Vec<u8>>) -> Result<Response<Vec<u8>>, UpstreamError> {
     let request = request.try_into().map_err(UpstreamError::unavailable)?;

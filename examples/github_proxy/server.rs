@@ -3,8 +3,8 @@
 
 use axum::Router;
 use axum::http::request::Parts;
-use mcp_token_lifecycle::http::{BearerLayer, Https};
-use mcp_token_lifecycle::upstream::{LeasedSecret, Need};
+use mcp_token_lifecycle::http::{BearerLayer, TlsPolicy};
+use mcp_token_lifecycle::vault::{LeaseRequest, LeasedSecret};
 use mcp_token_lifecycle::{AccessClaims, AccessVerifier, Scope};
 use rmcp::handler::server::tool::Extension;
 use rmcp::handler::server::wrapper::Parameters;
@@ -66,7 +66,7 @@ impl Proxy {
 impl Proxy {
     /// Ask a service for a list of names, with what the caller has there. No answer of the service, and no error of it, goes to
     /// the client as it is.
-    async fn ask(&self, parts: &Parts, need: Need, url: &str) -> Said {
+    async fn ask(&self, parts: &Parts, need: LeaseRequest, url: &str) -> Said {
         let claims: &AccessClaims = parts.extensions.get().ok_or("this server is not protected")?;
         let lease = self.vault.lease(claims, &need).await.map_err(|refusal| refusal.to_string())?;
         let request = match lease.secret() {
@@ -81,8 +81,8 @@ impl Proxy {
     }
 }
 
-fn need(service: &str, scope: &str, at: At) -> Result<Need, String> {
-    let need = Need::new(service, Scope::parse(scope).map_err(|error| error.to_string())?);
+fn need(service: &str, scope: &str, at: At) -> Result<LeaseRequest, String> {
+    let need = LeaseRequest::new(service, Scope::parse(scope).map_err(|error| error.to_string())?);
     Ok(match at.account {
         Some(account) => need.account(account),
         None => need,
@@ -97,6 +97,6 @@ pub async fn router(setup: &Setup, clock: TurnedClock) -> setup::Result<Router> 
     let config = StreamableHttpServerConfig::default().with_legacy_session_mode(false).with_json_response(true);
     let mcp = StreamableHttpService::new(move || Ok(proxy.clone()), NeverSessionManager::default().into(), config);
     let bearer = BearerLayer::offline(AccessVerifier::from(&setup.keyring()?), resource()?).with_clock(clock);
-    let bearer = bearer.require_scope("mcp:use")?.with_https(Https::Loopback);
+    let bearer = bearer.require_scope("mcp:use")?.with_tls(TlsPolicy::Loopback);
     Ok(Router::new().route_service("/mcp", bearer.layer(mcp)))
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use mcp_token_lifecycle::http::ProtectedResource;
-use mcp_token_lifecycle::upstream::{
+use mcp_token_lifecycle::vault::{
     CredentialVault, Endpoint, OAuthProvider, Runtime, SecretText, Service, TokenRequest,
 };
 use mcp_token_lifecycle::{Keyring, RedisStore};

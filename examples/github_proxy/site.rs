@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use mcp_token_lifecycle::upstream::{Account, Credential, Owner, Secret, SecretText, StaticSecret};
+use mcp_token_lifecycle::vault::{Account, BoundTo, Credential, Secret, SecretText, StaticSecret};
 use mcp_token_lifecycle::{Clock, Grant, MasterKey, NoAudit, RedisStore, RefreshRequest, Scope, Select};
 use mcp_token_lifecycle::{SystemClock, Timestamp, TokenIssuer, TokenStore};
 
@@ -36,7 +36,7 @@ impl Site {
         let store = setup.store().await?;
         let vault = setup.vault(store.clone(), clock.clone())?;
         // What ends here ends upstream.
-        let issuer = TokenIssuer::new(store.clone(), setup.keyring()?).with_audit(vault.follow(NoAudit));
+        let issuer = TokenIssuer::new(store.clone(), setup.keyring()?).with_audit(vault.revocation_sink(NoAudit));
         let issuer = issuer.with_clock(clock.clone());
         let processes = [Process::start(&setup)?, Process::start(&setup)?];
         Ok(Self { services, processes, issuer, vault, store, clock })
@@ -61,14 +61,14 @@ impl Site {
         let tokens = self.services.github.authorize(user, scope)?;
         let unnamed = Account::new(user, GITHUB);
         let account = account.map_or(unnamed.clone(), |name| unnamed.named(name));
-        Ok(self.vault.put(&account, Credential::OAuth(tokens), Owner::subject()).await?)
+        Ok(self.vault.put(&account, Credential::OAuth(tokens), BoundTo::subject()).await?)
     }
 
     /// The user pastes a key.
     pub async fn connect_tracker(&self, user: &'static str) -> Result<()> {
         let key = SecretText::new(self.services.tracker.make_key(user));
         let key = StaticSecret::new(Secret::ApiKey(key), Scope::parse("tickets:read")?);
-        Ok(self.vault.put(&Account::new(user, TRACKER), Credential::Static(key), Owner::subject()).await?)
+        Ok(self.vault.put(&Account::new(user, TRACKER), Credential::Static(key), BoundTo::subject()).await?)
     }
 
     /// So many seconds go by, everywhere.

@@ -7,7 +7,7 @@ use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::http::header::CONTENT_TYPE;
 use axum::routing::get;
-use mcp_token_lifecycle::http::{AuthorizationServer, Https, ProtectedResource, StoredClients};
+use mcp_token_lifecycle::http::{AuthorizationServer, ProtectedResource, StoredClients, TlsPolicy};
 use mcp_token_lifecycle::{RedbStore, TokenIssuer};
 use rmcp::transport::streamable_http_server::{
     StreamableHttpServerConfig, StreamableHttpService, session::never::NeverSessionManager,
@@ -29,7 +29,7 @@ pub fn router(issuer: Arc<TokenIssuer<RedbStore>>, url: &str) -> Result<Router, 
         AuthorizationServer::new(url, Arc::clone(&issuer), resource, clients, Question(Arc::clone(&sessions)))?
             // Whoever lets everybody register should limit how often, in front of this.
             .with_registration(|_, _| true)
-            .with_https(if url.starts_with("https:") { Https::TrustProxy } else { Https::Loopback })
+            .with_tls(if url.starts_with("https:") { TlsPolicy::TrustProxy } else { TlsPolicy::Loopback })
             .with_fault_report(|fault| eprintln!("{fault:?}"));
 
     // No MCP sessions: nothing is lost at a restart, and clients of every protocol version are served. A server that is not

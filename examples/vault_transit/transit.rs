@@ -5,7 +5,7 @@ use std::time::Duration;
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use mcp_token_lifecycle::BoxFuture;
-use mcp_token_lifecycle::upstream::{DataKey, KeyWrapper, SecretText, WrapError, WrappedKey};
+use mcp_token_lifecycle::vault::{DataKey, KeyWrapper, SecretText, WrapError, WrappedKey};
 use reqwest::{Client, RequestBuilder};
 use serde_json::{Value, json};
 

@@ -3,9 +3,13 @@
 //! Nothing else in the crate names the crates they come from. The AEAD is there twice, in pure Rust and on ring, which the
 //! feature `ring` chooses between: the same bytes, whichever it is.
 
+pub(crate) mod base64url;
 // The tests hold both to the same bytes, so they build both.
 #[cfg(any(test, not(feature = "ring")))]
 mod pure;
+pub(crate) mod random;
+pub(crate) mod redacted;
+pub(crate) mod shown;
 #[cfg(test)]
 mod tests;
 #[cfg(feature = "ring")]

@@ -1,13 +1,14 @@
 //! Whether a token is live, as the store has it now.
 
+use super::context::Context;
+use super::outcome::Decision;
 use super::window::Windows;
-use super::{Context, Decision};
 use crate::audit::{Claim, Reason};
-use crate::claims::AccessClaims;
 use crate::family::TokenFamily;
+use crate::grant::AccessClaims;
 use crate::policy::{OnAhead, OnSuperseded, RotationPolicy};
 use crate::time::CLOCK_TOLERANCE;
-use crate::token::Genuine;
+use crate::token::VerifiedToken;
 
 /// The claim of an authentic access token that its family's record contradicts, if there is one.
 ///
@@ -66,7 +67,7 @@ pub fn live(family: &TokenFamily, claims: &AccessClaims, cx: &Context<'_>) -> De
 
 /// Decide whether the refresh token `token` is live: it could be exchanged now. That is the current one of a family that is
 /// neither revoked nor expired, and a spent one within its leeway: to say more would show a thief that the victim has rotated.
-pub fn introspect_refresh(family: &TokenFamily, token: &Genuine, cx: &Context<'_>) -> Decision<bool> {
+pub fn introspect_refresh(family: &TokenFamily, token: &VerifiedToken, cx: &Context<'_>) -> Decision<bool> {
     let windows @ Windows { lifetimes, .. } = Windows::new(family, cx);
     let reason = match family.ended(&lifetimes, cx.now) {
         Some(reason) => Some(reason),

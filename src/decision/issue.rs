@@ -2,10 +2,9 @@
 
 use std::time::Duration;
 
-use super::Context;
-use crate::claims::{AccessClaims, Audience, Names};
+use super::context::Context;
 use crate::family::TokenFamily;
-use crate::grant::{Resource, Scope};
+use crate::grant::{AccessClaims, Audience, Resource, Scope, SubjectAndClient};
 use crate::time::Timestamp;
 
 /// The first tokens of a family that begins without a code.
@@ -73,7 +72,7 @@ impl Issue {
         AccessClaims {
             family: self.family.id,
             generation: self.family.generation,
-            names: Names::new(grant.subject(), grant.client_id()),
+            names: SubjectAndClient::new(grant.subject(), grant.client_id()),
             scope: self.scope.clone(),
             audience: self.audience.clone(),
             issued_at: now,

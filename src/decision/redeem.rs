@@ -1,11 +1,13 @@
 //! An authorization code is presented at the token endpoint (OAuth 2.1 §4.1.3): rotation 0 → 1.
 
-use super::rotation::{Ask, Presentation};
-use super::{Context, Decision};
+use super::context::Context;
+use super::outcome::Decision;
+use super::request_context::RequestContext;
+use super::rotation::Presentation;
 use crate::audit::Reason;
+use crate::crypto::redacted::redacted;
 use crate::family::TokenFamily;
-use crate::redacted::redacted;
-use crate::token::Genuine;
+use crate::token::VerifiedToken;
 
 /// What a client proves when it redeems a code.
 #[derive(Clone, Copy)]
@@ -25,9 +27,9 @@ redacted!(Redemption<'_>);
 /// policy has a retry window for codes.
 pub fn redeem(
     family: &TokenFamily,
-    code: &Genuine,
+    code: &VerifiedToken,
     proof: &Redemption<'_>,
-    ask: &Ask<'_>,
+    ask: &RequestContext<'_>,
     cx: &Context<'_>,
 ) -> Decision {
     let matches = match &family.code {

@@ -1,11 +1,13 @@
 //! A refresh token is presented at the token endpoint (RFC 6749 §6, OAuth 2.1 §4.3).
 
-use super::rotation::{Ask, Presentation};
-use super::{Context, Decision};
+use super::context::Context;
+use super::outcome::Decision;
+use super::request_context::RequestContext;
+use super::rotation::Presentation;
 use crate::family::TokenFamily;
-use crate::token::Genuine;
+use crate::token::VerifiedToken;
 
 /// Decide on a refresh with `token`, which was authenticated against `family`.
-pub fn refresh(family: &TokenFamily, token: &Genuine, ask: &Ask<'_>, cx: &Context<'_>) -> Decision {
+pub fn refresh(family: &TokenFamily, token: &VerifiedToken, ask: &RequestContext<'_>, cx: &Context<'_>) -> Decision {
     Presentation::new(family, token, ask, cx).decide(ask.may_present(family))
 }

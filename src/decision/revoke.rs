@@ -1,9 +1,10 @@
 //! A family is revoked: by one of its tokens (RFC 7009), by session, by subject, by client, or for reuse.
 
-use super::{Context, Decision};
-use crate::audit::{Action, AuditEvent, Reason};
-use crate::client::{Binding, Client, ClientKind};
-use crate::family::{RevocationReason, Status, TokenFamily};
+use super::context::Context;
+use super::outcome::Decision;
+use crate::audit::{Action, AuditEvent, Reason, RevocationReason};
+use crate::family::{Status, TokenFamily};
+use crate::grant::{Binding, Client, ClientKind};
 
 /// Revoke `family` for `reason`. One that is revoked already stays as it is.
 pub fn revoke(family: &TokenFamily, reason: RevocationReason, cx: &Context<'_>) -> Decision<()> {

@@ -1,47 +1,21 @@
 //! The generation table: what a genuine token of the right client leads to.
 
-use std::cmp::Ordering;
-
+use super::context::Context;
+use super::issue::Issue;
+use super::outcome::{Decision, Verdict};
+use super::request_context::RequestContext;
 use super::window::Windows;
-use super::{Context, Decision, Issue, Verdict};
-use crate::audit::{Action, AuditEvent, Reason};
-use crate::client::{Binding, Client};
-use crate::family::{Issued, RevocationReason, TokenFamily};
-use crate::grant::{Resource, Scope};
+use crate::audit::{Action, AuditEvent, Reason, RevocationReason};
+use crate::family::{Issued, TokenFamily};
 use crate::policy::{Lifetimes, OnAhead, OnReuse, RotationPolicy};
-use crate::token::Genuine;
-
-/// Who asks, and for what.
-#[derive(Clone, Copy, Debug)]
-pub struct Ask<'a> {
-    /// The client, which the application has identified and authenticated.
-    pub client: &'a Client,
-    /// What the request proves to be bound to.
-    pub binding: Option<&'a Binding>,
-    /// A narrower scope for the access token; `None` for all that was granted.
-    pub scope: Option<&'a Scope>,
-    /// The resources for the access token; none for all that were granted.
-    pub resources: &'a [Resource],
-}
-
-impl Ask<'_> {
-    /// Whether the token may be looked at any further. Nothing is written where this refuses.
-    pub(super) fn may_present(&self, family: &TokenFamily) -> Result<(), Reason> {
-        if self.client.id() != family.grant.client_id() {
-            Err(Reason::WrongClient)
-        } else if !Binding::satisfies(self.binding, family.binding.as_ref()) {
-            Err(Reason::WrongBinding)
-        } else {
-            Ok(())
-        }
-    }
-}
+use crate::token::VerifiedToken;
+use std::cmp::Ordering;
 
 /// One presentation of one token, with everything that bears on it.
 pub(super) struct Presentation<'a> {
     pub(super) family: &'a TokenFamily,
-    pub(super) token: &'a Genuine,
-    pub(super) ask: &'a Ask<'a>,
+    pub(super) token: &'a VerifiedToken,
+    pub(super) ask: &'a RequestContext<'a>,
     pub(super) cx: &'a Context<'a>,
     policy: &'a RotationPolicy,
     lifetimes: Lifetimes,
@@ -49,7 +23,12 @@ pub(super) struct Presentation<'a> {
 }
 
 impl<'a> Presentation<'a> {
-    pub(super) fn new(family: &'a TokenFamily, token: &'a Genuine, ask: &'a Ask<'a>, cx: &'a Context<'a>) -> Self {
+    pub(super) fn new(
+        family: &'a TokenFamily,
+        token: &'a VerifiedToken,
+        ask: &'a RequestContext<'a>,
+        cx: &'a Context<'a>,
+    ) -> Self {
         let windows @ Windows { policy, lifetimes, .. } = Windows::new(family, cx);
         Self { family, token, ask, cx, policy, lifetimes, windows }
     }

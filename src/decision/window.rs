@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
-use super::Context;
-use crate::family::{IssuerId, TokenFamily};
+use super::context::Context;
+use crate::family::TokenFamily;
+use crate::id::IssuerId;
 use crate::policy::{Leeway, Lifetimes, RotationPolicy};
 use crate::time::{CLOCK_TOLERANCE, Timestamp};
 

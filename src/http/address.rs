@@ -4,8 +4,8 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::address::{is_loopback, parse};
-use crate::uri::{is_plain, is_scheme};
+use crate::net::address::{is_loopback, parse};
+use crate::net::uri::{is_plain, is_scheme};
 
 /// The identifier of the authorization server (RFC 8414 §2): given out byte for byte as it was given in.
 #[derive(Clone, PartialEq, Eq)]

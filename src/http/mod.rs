@@ -47,7 +47,7 @@
 //! let clients = StoredClients::new(Arc::clone(&issuer));
 //! let server = AuthorizationServer::new("https://mcp.example.com", issuer, resource, clients, Pages)?
 //!     .with_registration(|_, _| true)
-//!     .with_https(Https::TrustProxy);
+//!     .with_tls(TlsPolicy::TrustProxy);
 //!
 //! let oauth = server.service();                                           // the fallback of the router
 //! let bearer = server.bearer_live().require_scope("notes:read")?;
@@ -58,33 +58,27 @@
 //! ```
 
 mod address;
-mod authorize;
 mod bearer;
-mod body;
-mod client_auth;
 mod clients;
-mod cors;
-mod https;
-mod introspect;
-mod metadata;
-mod params;
-mod register;
-mod reply;
+mod config_error;
+mod consent;
+mod endpoints;
 mod resource;
-mod revoke;
 mod server;
 mod service;
-mod site_error;
-mod token;
+mod wire;
 
 pub use self::address::{RedirectUri, SchemeError};
-pub use self::authorize::{Approval, AuthorizationRequest, Consent, ConsentDecision};
 pub use self::bearer::{Bearer, BearerFuture, BearerLayer, ProtectedBody, TokenWatch, ToolScopeLayer, ToolScopes};
-pub use self::body::ResponseBody;
-pub use self::clients::*;
-pub use self::cors::Cors;
-pub use self::https::{Connection, Https, ProxyHeader, TrustedProxies};
+pub use self::clients::{
+    AuthMethod, ClientMetadata, ClientRegistry, ClientSecret, DocumentError, FetchDocument, MemoryClients,
+    MetadataError, RegisteredClient, StoredClients, WithDocuments,
+};
+pub use self::config_error::ConfigError;
+pub use self::consent::{Approval, AuthorizationRequest, Consent, ConsentDecision};
 pub use self::resource::ProtectedResource;
 pub use self::server::AuthorizationServer;
 pub use self::service::AuthorizationService;
-pub use self::site_error::SiteError;
+pub use self::wire::body::ResponseBody;
+pub use self::wire::cors::Cors;
+pub use self::wire::tls::{Connection, ProxyHeader, TlsPolicy, TrustedProxies};

@@ -5,10 +5,10 @@ use std::collections::BTreeSet;
 use http::header::HeaderValue;
 use serde_json::json;
 
-use super::site_error::SiteError;
-use crate::address;
+use super::config_error::ConfigError;
+use crate::crypto::shown::{shown, shown_url};
 use crate::grant::{Grant, Resource, Scope};
-use crate::shown::{shown, shown_url};
+use crate::net::address;
 
 /// A protected resource, with the scopes it knows.
 #[derive(Clone, Debug)]
@@ -34,11 +34,11 @@ impl ProtectedResource {
     ///
     /// # Errors
     ///
-    /// [`SiteError::Resource`] unless it is `https` or on a loopback host, without a query; [`SiteError::NoScope`],
-    /// [`SiteError::Scope`] and [`SiteError::OfflineAccess`] for scopes that a resource cannot have;
-    /// [`SiteError::ResourceTooLong`] beyond [`ProtectedResource::MAX_BYTES`].
-    pub fn new(uri: &str, scopes: &str) -> Result<Self, SiteError> {
-        let no_resource = || SiteError::Resource { found: shown_url(uri) };
+    /// [`ConfigError::Resource`] unless it is `https` or on a loopback host, without a query; [`ConfigError::NoScope`],
+    /// [`ConfigError::Scope`] and [`ConfigError::OfflineAccess`] for scopes that a resource cannot have;
+    /// [`ConfigError::ResourceTooLong`] beyond [`ProtectedResource::MAX_BYTES`].
+    pub fn new(uri: &str, scopes: &str) -> Result<Self, ConfigError> {
+        let no_resource = || ConfigError::Resource { found: shown_url(uri) };
         let resource = Resource::parse(uri).map_err(|_| no_resource())?;
         let parsed = address::parse(resource.as_str()).filter(|uri| uri.query().is_none());
         // RFC 9728 §3.1: between host and path, where a `/` alone is no path.
@@ -49,12 +49,12 @@ impl ProtectedResource {
         let setting = || format!("the scopes of resource {}", shown_url(uri));
         let scopes = parse_scopes(setting, scopes)?;
         if scopes.contains("offline_access") {
-            return Err(SiteError::OfflineAccess { setting: setting() });
+            return Err(ConfigError::OfflineAccess { setting: setting() });
         }
         let bytes = resource.as_str().len() + scopes.as_str().len();
         if bytes > Self::MAX_BYTES {
             let count = scopes.iter().count();
-            return Err(SiteError::ResourceTooLong { resource: shown_url(uri), bytes, count });
+            return Err(ConfigError::ResourceTooLong { resource: shown_url(uri), bytes, count });
         }
         Ok(Self { resource, scopes, broad: Vec::new(), name: None, metadata_path, metadata_url })
     }
@@ -71,11 +71,11 @@ impl ProtectedResource {
     ///
     /// # Errors
     ///
-    /// [`SiteError::Scope`] unless each is a scope and `broad` is one alone; [`SiteError::NoScope`] if there are no narrow ones.
-    pub fn with_broad_scope(mut self, broad: impl Into<String>, narrow: &str) -> Result<Self, SiteError> {
+    /// [`ConfigError::Scope`] unless each is a scope and `broad` is one alone; [`ConfigError::NoScope`] if there are no narrow ones.
+    pub fn with_broad_scope(mut self, broad: impl Into<String>, narrow: &str) -> Result<Self, ConfigError> {
         let broad = broad.into();
         if parse_scopes(|| "a broad scope".to_owned(), &broad)?.as_str() != broad || broad.contains(' ') {
-            return Err(SiteError::Scope { setting: "a broad scope".to_owned(), found: shown(&broad) });
+            return Err(ConfigError::Scope { setting: "a broad scope".to_owned(), found: shown(&broad) });
         }
         let narrow = parse_scopes(|| format!("what the broad scope {broad} stands for"), narrow)?;
         self.broad.push((broad, narrow));
@@ -136,16 +136,16 @@ impl ProtectedResource {
     }
 }
 
-fn parse_scopes(setting: impl Fn() -> String, text: &str) -> Result<Scope, SiteError> {
+fn parse_scopes(setting: impl Fn() -> String, text: &str) -> Result<Scope, ConfigError> {
     let scope = optional_scopes(&setting, text)?;
-    if scope.as_str().is_empty() { Err(SiteError::NoScope { setting: setting() }) } else { Ok(scope) }
+    if scope.as_str().is_empty() { Err(ConfigError::NoScope { setting: setting() }) } else { Ok(scope) }
 }
 
 /// The space-separated scopes in `text`, which is the value of `setting`.
-pub(super) fn optional_scopes(setting: impl Fn() -> String, text: &str) -> Result<Scope, SiteError> {
+pub(super) fn optional_scopes(setting: impl Fn() -> String, text: &str) -> Result<Scope, ConfigError> {
     Scope::parse(text).map_err(|_| {
         let bad = text.split(' ').find(|token| Scope::parse(token).is_err()).unwrap_or(text);
-        SiteError::Scope { setting: setting(), found: shown(bad) }
+        ConfigError::Scope { setting: setting(), found: shown(bad) }
     })
 }
 
@@ -156,7 +156,7 @@ pub(super) fn union(one: &Scope, other: &Scope) -> Scope {
 }
 
 /// What is in both scopes.
-pub(super) fn common(one: &Scope, other: &Scope) -> Scope {
+pub(super) fn intersection(one: &Scope, other: &Scope) -> Scope {
     let tokens: Vec<&str> = one.iter().filter(|token| other.contains(token)).collect();
     Scope::from_canonical(&tokens.join(" "))
 }

@@ -7,23 +7,22 @@ use http::request::Parts;
 use http::{Method, StatusCode};
 
 use super::address::{Issuer, PrivateUseSchemes, SchemeError};
-use super::authorize::Consent;
 use super::bearer::{FamilyReads, SessionIds};
-use super::body::Unreadable;
 use super::clients::{ClientMetadata, ClientRegistry, RegisteredClient};
-use super::cors::Cors;
-use super::https::Https;
-use super::reply::{Cause, Refusal, Reply, json, without_content};
+use super::config_error::ConfigError;
+use super::consent::Consent;
 use super::resource::ProtectedResource;
-use super::site_error::SiteError;
+use super::wire::body::Unreadable;
+use super::wire::cors::Cors;
+use super::wire::reply::{Cause, Refusal, Reply, json, without_content};
+use super::wire::tls::TlsPolicy;
 use crate::audit::{Action, AuditEvent, HttpEndpoint, Reason};
-use crate::client::Binding;
+use crate::crypto::shown::shown_url;
 use crate::error::Error;
-use crate::grant::Resource;
+use crate::grant::{Binding, Resource};
 use crate::issuer::TokenIssuer;
-use crate::shown::shown_url;
+use crate::net::uri;
 use crate::store::TokenStore;
-use crate::uri;
 
 /// The largest request body that is read, in bytes.
 pub(super) const MAX_BODY: usize = 16 * 1024;
@@ -48,7 +47,7 @@ pub(super) struct Config {
     pub(super) private_use: PrivateUseSchemes,
     pub(super) introspectors: Vec<(String, Resource)>,
     pub(super) binding: Option<Arc<ReadBinding>>,
-    pub(super) https: Https,
+    pub(super) https: TlsPolicy,
     pub(super) cors: Cors,
     pub(super) on_fault: Option<Arc<OnFault>>,
     /// What all bearer layers of this server share.
@@ -171,16 +170,16 @@ impl<S: TokenStore> AuthorizationServer<S> {
     ///
     /// # Errors
     ///
-    /// [`SiteError::Issuer`].
+    /// [`ConfigError::Issuer`].
     pub fn new(
         identifier: &str,
         issuer: Arc<TokenIssuer<S>>,
         resource: ProtectedResource,
         clients: impl ClientRegistry + 'static,
         consent: impl Consent + 'static,
-    ) -> Result<Self, SiteError> {
+    ) -> Result<Self, ConfigError> {
         let config = Config {
-            issuer: Issuer::parse(identifier).ok_or_else(|| SiteError::Issuer { found: shown_url(identifier) })?,
+            issuer: Issuer::parse(identifier).ok_or_else(|| ConfigError::Issuer { found: shown_url(identifier) })?,
             resources: vec![resource],
             clients: Arc::new(clients),
             consent: Arc::new(consent),
@@ -189,7 +188,7 @@ impl<S: TokenStore> AuthorizationServer<S> {
             private_use: PrivateUseSchemes::default(),
             introspectors: Vec::new(),
             binding: None,
-            https: Https::default(),
+            https: TlsPolicy::default(),
             cors: Cors::default(),
             on_fault: None,
             reads: Arc::default(),
@@ -254,7 +253,7 @@ impl<S: TokenStore> AuthorizationServer<S> {
 
     /// With another proof of TLS than a [`Connection`](super::Connection) in each request.
     #[must_use]
-    pub fn with_https(self, https: Https) -> Self {
+    pub fn with_tls(self, https: TlsPolicy) -> Self {
         self.with(|config| config.https = https)
     }
 

@@ -7,9 +7,9 @@ use http::Request;
 use http_body::Body;
 use tower_service::Service;
 
-use super::body::read;
-use super::reply::Reply;
 use super::server::{AuthorizationServer, MAX_BODY};
+use super::wire::body::read;
+use super::wire::reply::Reply;
 use crate::store::{BoxFuture, TokenStore};
 
 /// A tower service that answers every request as [`AuthorizationServer::handle`] does: to be mounted where it sees the whole

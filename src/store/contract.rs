@@ -4,17 +4,8 @@ use std::error::Error as StdError;
 use std::fmt;
 use std::future::Future;
 
-use crate::id::id128;
+use crate::id::{IndexKey, RecordKey};
 use crate::time::Timestamp;
-
-id128! {
-    /// The name of a record: 16 bytes that say nothing about what is in it.
-    RecordKey
-}
-id128! {
-    /// A blind index key: a keyed hash, so that the store can group records by subject or client without learning either.
-    IndexKey
-}
 
 /// One row: everything a store ever sees of a token family.
 ///
@@ -72,7 +63,7 @@ impl fmt::Debug for Record {
 #[allow(clippy::exhaustive_enums, reason = "a compare-and-swap has these two answers and no third")]
 pub enum Commit {
     /// The record is written, as durably as the store promises.
-    Apply,
+    Applied,
     /// The stored version is not the one this write replaces; nothing was written.
     Conflict,
 }
@@ -174,7 +165,7 @@ pub trait TokenStore: Send + Sync {
     /// `record.version - 1`; otherwise answer [`Commit::Conflict`] and write nothing.
     ///
     /// *Atomicity*: the comparison and the write are one step, against every other process too, and the index keys and the
-    /// expiry change in that step. *Durability*: [`Commit::Apply`] is answered only once the write outlives what the store
+    /// expiry change in that step. *Durability*: [`Commit::Applied`] is answered only once the write outlives what the store
     /// promises to outlive. A rotation or a revocation that is lost after that brings a spent token back to life.
     fn commit(&self, record: Record) -> impl Future<Output = Result<Commit, StoreError>> + Send;
 

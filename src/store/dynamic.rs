@@ -4,7 +4,8 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 
-use super::{Commit, Cursor, Page, Record, RecordKey, Select, StoreError, TokenStore};
+use super::contract::{Commit, Cursor, Page, Record, Select, StoreError, TokenStore};
+use crate::id::RecordKey;
 use crate::time::Timestamp;
 
 /// A boxed future that may move between threads.

@@ -6,7 +6,8 @@ use std::fmt;
 use std::iter;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use super::{Commit, Cursor, IndexKey, Page, Record, RecordKey, Select, StoreError, TokenStore};
+use super::contract::{Commit, Cursor, Page, Record, Select, StoreError, TokenStore};
+use crate::id::{IndexKey, RecordKey};
 use crate::time::Timestamp;
 
 /// Enough that two threads seldom meet.
@@ -109,7 +110,7 @@ impl Shard {
                 self.records.insert(record.key, record);
             }
         }
-        Commit::Apply
+        Commit::Applied
     }
 
     fn remove(&mut self, key: RecordKey) {

@@ -12,7 +12,7 @@ mod redb;
 #[cfg(feature = "redis")]
 mod redis;
 
-pub use self::contract::*;
+pub use self::contract::{Commit, Cursor, Page, Record, Select, StoreError, TokenStore};
 pub use self::dynamic::{BoxFuture, DynTokenStore};
 pub use self::memory::MemoryStore;
 #[cfg(feature = "postgres")]

@@ -7,14 +7,11 @@
 use zeroize::Zeroizing;
 
 use super::{ACCESS, VERSION};
-use crate::access_keys::{AccessKeys, AudienceTag};
-use crate::base64url;
-use crate::claims::{AccessClaims, Audience, Names};
-use crate::client::Binding;
-use crate::crypto;
-use crate::family::FamilyId;
-use crate::grant::{Grant, Scope};
-use crate::keyring::KeyId;
+use crate::crypto::{self, base64url};
+use crate::grant::{AccessClaims, Audience, Binding, Grant, Scope, SubjectAndClient};
+use crate::id::FamilyId;
+use crate::keys::access::AudienceTag;
+use crate::keys::{AccessKeys, KeyId};
 use crate::time::Timestamp;
 
 const HEADER: usize = 1 + 4 + AudienceTag::LEN;
@@ -89,7 +86,7 @@ impl<'a> OpenClaims<'a> {
         Some(AccessClaims {
             family: self.family,
             generation: self.generation,
-            names: Names::split(self.names, self.subject_len)?,
+            names: SubjectAndClient::split(self.names, self.subject_len)?,
             scope: Scope::from_canonical(self.scope),
             audience: Audience::split(self.audience),
             issued_at: self.issued_at,
@@ -195,7 +192,7 @@ mod tests {
         AccessClaims {
             family: FamilyId::from_bytes([1; 16]),
             generation: 2,
-            names: Names::new(SUBJECT, CLIENT),
+            names: SubjectAndClient::new(SUBJECT, CLIENT),
             scope: Scope::parse("a b").unwrap(),
             audience: Audience::from(&*resources),
             issued_at: Timestamp::from_unix(3),

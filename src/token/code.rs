@@ -2,9 +2,9 @@
 
 use base64ct::{Base64UrlUnpadded, Encoding};
 
+use crate::crypto::redacted::redacted;
 use crate::crypto::{equal, sha256};
 use crate::family::CodeCheck;
-use crate::redacted::redacted;
 
 /// A PKCE code challenge of method `S256`, the only one there is here: OAuth 2.1 §4.1.1 and the MCP specification leave no
 /// room for `plain`.

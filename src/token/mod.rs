@@ -6,7 +6,7 @@ pub(crate) mod refresh;
 mod secret;
 
 pub use self::code::{ChallengeError, CodeChallenge};
-pub use self::refresh::{Genuine, Presented};
+pub use self::refresh::{Presented, VerifiedToken};
 pub use self::secret::{AccessToken, AuthorizationCode, RefreshToken};
 
 /// The first byte of every token.

@@ -9,10 +9,10 @@ use std::fmt;
 use zeroize::Zeroizing;
 
 use super::{CODE, REFRESH, VERSION};
-use crate::base64url;
-use crate::crypto::equal;
-use crate::family::{FamilyId, FamilySecret, TokenFamily};
-use crate::keyring::{KeyId, KeySet, Keyring};
+use crate::crypto::{base64url, equal};
+use crate::family::{FamilySecret, TokenFamily};
+use crate::id::FamilyId;
+use crate::keys::{KeyId, KeySet, Keyring};
 use crate::time::Timestamp;
 
 const HEAD: usize = 1 + 4 + 16 + 8;
@@ -149,10 +149,10 @@ impl Presented {
     }
 
     /// Check it against the family that was loaded. `None` if it is forged.
-    pub fn authenticate(&self, family: &TokenFamily, keyring: &Keyring) -> Option<Genuine> {
+    pub fn authenticate(&self, family: &TokenFamily, keyring: &Keyring) -> Option<VerifiedToken> {
         let keys = keyring.get(self.body.key_id)?;
         let mac = self.body.mac(keys, &self.body.to_bytes(), &family.secret);
-        (self.body.family == family.id && equal(&mac, self.mac.as_ref())).then_some(Genuine(self.body))
+        (self.body.family == family.id && equal(&mac, self.mac.as_ref())).then_some(VerifiedToken(self.body))
     }
 }
 
@@ -164,9 +164,9 @@ impl fmt::Debug for Presented {
 
 /// A token that was made for its family: what the decisions take. Only [`Presented::authenticate`] makes one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Genuine(Body);
+pub struct VerifiedToken(Body);
 
-impl Genuine {
+impl VerifiedToken {
     /// Its generation.
     pub fn generation(&self) -> u64 {
         self.0.generation

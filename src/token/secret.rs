@@ -2,7 +2,7 @@
 
 use zeroize::Zeroizing;
 
-use crate::redacted::redacted;
+use crate::crypto::redacted::redacted;
 
 macro_rules! secret_string {
     ($(#[$doc:meta])* $name:ident) => {

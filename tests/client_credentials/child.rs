@@ -4,7 +4,8 @@ use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
 use std::process::{Child, ChildStdin, ChildStdout, Command, ExitStatus, Stdio};
 
-use mcp_token_lifecycle::upstream::{ClientCredentials, FileStorage, Runtime};
+use mcp_token_lifecycle::client::{FileStorage, TokenManager};
+use mcp_token_lifecycle::vault::Runtime;
 use tokio::task::JoinSet;
 
 use super::server::{RUNTIME, Server, clock};
@@ -22,7 +23,7 @@ fn child() {
     let folder = Path::new(folder);
     let storage = doom.doomed(FileStorage::open(folder.join("credentials")).unwrap());
     let runtime = Runtime::new(tokio::time::sleep, |task| drop(tokio::spawn(task)));
-    let credentials = ClientCredentials::new(storage, doom.doomed(Wire::new(url)), runtime).with_clock(clock(folder));
+    let credentials = TokenManager::new(storage, doom.doomed(Wire::new(url)), runtime).with_clock(clock(folder));
     say("ready");
     for line in std::io::stdin().lines() {
         let count = line.unwrap().parse().unwrap();
@@ -34,7 +35,7 @@ fn say(text: &str) {
     std::io::stdout().write_all(format!("\n= {text}\n").as_bytes()).unwrap();
 }
 
-async fn tokens(credentials: &ClientCredentials, count: usize) -> Vec<String> {
+async fn tokens(credentials: &TokenManager, count: usize) -> Vec<String> {
     let mut tasks = JoinSet::new();
     for _ in 0..count {
         let credentials = credentials.clone();

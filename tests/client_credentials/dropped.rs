@@ -4,9 +4,8 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use mcp_token_lifecycle::upstream::{
-    ClientCredentials, CredentialStorage, FileStorage, Revocation, StorageError, StorageLock,
-};
+use mcp_token_lifecycle::client::{CredentialStorage, FileStorage, StorageError, StorageLock, TokenManager};
+use mcp_token_lifecycle::vault::Revocation;
 use zeroize::Zeroizing;
 
 use super::script::*;
@@ -48,7 +47,7 @@ impl CredentialStorage for SlowDisk {
 /// Drop `call` while its change is under way, and see that the lock is kept until it is done.
 async fn dropped_during_a_change<F: Future<Output = ()> + Send + 'static>(
     lab: &Lab,
-    call: impl FnOnce(Arc<ClientCredentials>) -> F,
+    call: impl FnOnce(Arc<TokenManager>) -> F,
 ) {
     let ((begun, has_begun), (go_on, may_go_on)) = (channel(), channel());
     let disk = SlowDisk { file: lab.file(), begun, go_on: Mutex::new(may_go_on) };

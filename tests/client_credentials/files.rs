@@ -5,7 +5,8 @@ use std::fs::{self, Permissions};
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 
-use mcp_token_lifecycle::upstream::{ClientCredentials, CredentialStorage, FileStorage, Runtime, StorageError};
+use mcp_token_lifecycle::client::{CredentialStorage, FileStorage, StorageError, TokenManager};
+use mcp_token_lifecycle::vault::Runtime;
 use tempfile::{TempDir, tempdir};
 
 use super::script::{Script, lock_of};
@@ -186,7 +187,7 @@ async fn storage_errors_name_the_path_and_the_octal_mode() {
 
     fs::write(&path, "not a credential").unwrap();
     let runtime = Runtime::new(tokio::time::sleep, |task| drop(tokio::spawn(task)));
-    let credentials = ClientCredentials::new(storage, Script::new([]), runtime);
+    let credentials = TokenManager::new(storage, Script::new([]), runtime);
     let error = credentials.access_token().await.unwrap_err();
     let source = std::error::Error::source(&error).unwrap().to_string();
     assert_eq!(source, format!("the stored credential in {shown} is malformed"));

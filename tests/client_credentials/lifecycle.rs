@@ -1,6 +1,7 @@
 //! When the stored token is served, and who refreshes it.
 
-use mcp_token_lifecycle::upstream::{ClientCredentialsError, SecretText, TokenSet};
+use mcp_token_lifecycle::client::TokenManagerError;
+use mcp_token_lifecycle::vault::{SecretText, TokenSet};
 use tokio::task::JoinSet;
 
 use super::script::*;
@@ -10,7 +11,7 @@ use super::support::*;
 async fn without_a_login_there_are_no_credentials() {
     let lab = Lab::new(Script::new([]));
     let refused = lab.credentials().access_token().await;
-    assert!(matches!(refused, Err(ClientCredentialsError::NoCredentials)), "{refused:?}");
+    assert!(matches!(refused, Err(TokenManagerError::NoCredentials)), "{refused:?}");
 }
 
 #[tokio::test]
@@ -119,7 +120,7 @@ async fn without_a_refresh_token_the_user_is_asked_when_it_is_over() {
     assert_eq!(token(&credentials).await, "access-0");
     lab.pass(10);
     let refused = credentials.access_token().await;
-    assert!(matches!(refused, Err(ClientCredentialsError::NeedsAuthorization)), "{refused:?}");
+    assert!(matches!(refused, Err(TokenManagerError::NeedsAuthorization)), "{refused:?}");
 }
 
 #[tokio::test]

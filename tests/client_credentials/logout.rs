@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use mcp_token_lifecycle::upstream::{ClientCredentialsError, FileStorage, Refreshed, Revocation, UpstreamError};
+use mcp_token_lifecycle::client::{FileStorage, TokenManagerError};
+use mcp_token_lifecycle::vault::{Refreshed, Revocation, UpstreamError};
 
 use super::script::*;
 
@@ -15,7 +16,7 @@ async fn a_logout_revokes_at_the_server_and_leaves_nothing_but_the_lock() {
         lab.script.on_revoke(answer);
         credentials.forget().await.unwrap();
         assert_eq!(lab.script.revoked(), ["refresh-0"]);
-        assert!(matches!(credentials.access_token().await, Err(ClientCredentialsError::NoCredentials)));
+        assert!(matches!(credentials.access_token().await, Err(TokenManagerError::NoCredentials)));
         let left: Vec<_> = lab.folder.path().read_dir().unwrap().map(|entry| entry.unwrap().file_name()).collect();
         assert_eq!(left, ["credentials.lock"]);
     }
@@ -28,7 +29,7 @@ async fn a_logout_that_the_server_did_not_hear_of_deletes_nothing() {
     lab.log_in(&credentials).await;
     lab.script.on_revoke(Err(UpstreamError::unavailable("down")));
     let failed = credentials.forget().await;
-    assert!(matches!(failed, Err(ClientCredentialsError::Unavailable { .. })), "{failed:?}");
+    assert!(matches!(failed, Err(TokenManagerError::Unavailable { .. })), "{failed:?}");
     assert_eq!(token(&credentials).await, "access-0");
     lab.script.on_revoke(Ok(Revocation::Done));
     credentials.forget().await.unwrap();
@@ -44,7 +45,7 @@ async fn a_logout_passes_on_for_how_long_the_server_asks_to_be_left_alone() {
     for (asked, told) in [(HOUR, HOUR), (Duration::MAX, 24 * HOUR)] {
         lab.script.on_revoke(Err(UpstreamError::retry_after(asked, "busy")));
         let failed = credentials.forget().await;
-        let Err(ClientCredentialsError::Unavailable { retry_after, .. }) = failed else { panic!("{failed:?}") };
+        let Err(TokenManagerError::Unavailable { retry_after, .. }) = failed else { panic!("{failed:?}") };
         assert_eq!(retry_after, told);
     }
 }
@@ -59,7 +60,7 @@ async fn done_after_a_lost_answer_is_told_apart() {
     credentials.access_token().await.unwrap_err();
     lab.script.on_revoke(Ok(Revocation::Done));
     let told = credentials.forget().await;
-    assert!(matches!(told, Err(ClientCredentialsError::AnswerLost)), "{told:?}");
+    assert!(matches!(told, Err(TokenManagerError::AnswerLost)), "{told:?}");
     assert!(!lab.path().exists());
 }
 
@@ -87,7 +88,7 @@ async fn a_server_that_takes_only_a_live_token_gets_one_that_is_kept_first() {
     lab.script.on_revoke(Ok(Revocation::NeedsRefresh));
     lab.script.on_revoke(Err(UpstreamError::unavailable("down")));
     let failed = credentials.forget().await;
-    assert!(matches!(failed, Err(ClientCredentialsError::Unavailable { .. })), "{failed:?}");
+    assert!(matches!(failed, Err(TokenManagerError::Unavailable { .. })), "{failed:?}");
     assert_eq!(token(&lab.credentials()).await, "access-1");
 
     lab.script.on_revoke(Ok(Revocation::Done));
@@ -114,7 +115,7 @@ async fn a_server_that_takes_no_token_at_all_is_asked_twice_and_not_for_ever() {
     lab.script.on_revoke(Ok(Revocation::NeedsRefresh));
     lab.script.on_revoke(Ok(Revocation::NeedsRefresh));
     let failed = credentials.forget().await;
-    assert!(matches!(failed, Err(ClientCredentialsError::Unavailable { .. })), "{failed:?}");
+    assert!(matches!(failed, Err(TokenManagerError::Unavailable { .. })), "{failed:?}");
     assert_eq!(token(&credentials).await, "access-1");
 }
 
@@ -138,11 +139,11 @@ async fn a_logout_after_an_answer_was_lost_is_told_apart_and_deletes_the_login()
         if refreshes == 0 {
             lab.script.on_revoke(Ok(Revocation::NeedsRefresh));
             let failed = credentials.forget().await;
-            assert!(matches!(failed, Err(ClientCredentialsError::Unavailable { .. })), "{failed:?}");
+            assert!(matches!(failed, Err(TokenManagerError::Unavailable { .. })), "{failed:?}");
             lab.script.on_revoke(Ok(Revocation::NeedsRefresh));
         }
         let told = credentials.forget().await;
-        assert!(matches!(told, Err(ClientCredentialsError::AnswerLost)), "{told:?}");
+        assert!(matches!(told, Err(TokenManagerError::AnswerLost)), "{told:?}");
         assert!(!lab.path().exists());
         credentials.forget().await.unwrap();
     }
@@ -160,7 +161,7 @@ async fn an_answer_that_a_process_did_not_live_to_hear_is_lost() {
     assert_eq!(caller.await.unwrap(), "access-1");
     credentials.access_token().await.unwrap_err();
     let told = credentials.forget().await;
-    assert!(matches!(told, Err(ClientCredentialsError::AnswerLost)), "{told:?}");
+    assert!(matches!(told, Err(TokenManagerError::AnswerLost)), "{told:?}");
 }
 
 #[tokio::test]

@@ -1,4 +1,4 @@
-//! `ClientCredentials`: the login of a program that is a client, shared by its processes.
+//! `TokenManager`: the login of a program that is a client, shared by its processes.
 
 #[path = "../support/mod.rs"]
 mod support;

@@ -4,9 +4,8 @@ use std::sync::Arc;
 
 use keyring_core::api::CredentialStoreApi;
 use keyring_core::{Error, mock};
-use mcp_token_lifecycle::upstream::{
-    ClientCredentials, ClientCredentialsError, CredentialStorage, OsStorage, Revocation, StorageError,
-};
+use mcp_token_lifecycle::client::{CredentialStorage, OsStorage, StorageError, TokenManager, TokenManagerError};
+use mcp_token_lifecycle::vault::Revocation;
 
 use super::script::*;
 
@@ -25,7 +24,7 @@ impl Os {
         OsStorage::open(entry, self.lab.folder.path().join("lock")).unwrap()
     }
 
-    fn credentials(&self) -> ClientCredentials {
+    fn credentials(&self) -> TokenManager {
         self.lab.credentials_in(self.storage())
     }
 
@@ -38,7 +37,7 @@ impl Os {
 #[tokio::test]
 async fn a_login_lives_in_the_store_and_nothing_of_it_in_a_file() {
     let os = Os::new(Script::new([successor(1)]));
-    assert!(matches!(os.credentials().access_token().await, Err(ClientCredentialsError::NoCredentials)));
+    assert!(matches!(os.credentials().access_token().await, Err(TokenManagerError::NoCredentials)));
     os.lab.log_in(&os.credentials()).await;
     os.lab.pass(3600);
     assert_eq!(token(&os.credentials()).await, "access-1");
@@ -47,7 +46,7 @@ async fn a_login_lives_in_the_store_and_nothing_of_it_in_a_file() {
     assert_eq!(files[0].metadata().unwrap().len(), 0, "the lock file stays empty");
     os.lab.script.on_revoke(Ok(Revocation::Done));
     os.credentials().forget().await.unwrap();
-    assert!(matches!(os.credentials().access_token().await, Err(ClientCredentialsError::NoCredentials)));
+    assert!(matches!(os.credentials().access_token().await, Err(TokenManagerError::NoCredentials)));
 }
 
 #[tokio::test]
@@ -74,7 +73,7 @@ async fn a_store_that_fails_is_an_error_and_shows_nothing_of_what_is_stored() {
     for error in [Error::BadEncoding(secret()), Error::BadDataFormat(secret(), source.into())] {
         os.fail_next(error);
         let Err(error) = os.credentials().access_token().await else { panic!("served") };
-        assert!(matches!(error, ClientCredentialsError::Storage(StorageError::Other(_))), "{error:?}");
+        assert!(matches!(error, TokenManagerError::Storage(StorageError::Other(_))), "{error:?}");
         let bytes = format!("{:?}", secret());
         let shown = format!("{error:?} {error} {:?}", os.storage());
         assert!(!shown.contains("access-0") && !shown.contains(bytes.trim_matches(['[', ']'])), "{shown}");

@@ -5,10 +5,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use mcp_token_lifecycle::upstream::{
-    ClientCredentialsError, CredentialStorage, FileStorage, Refreshed, SecretText, StorageError, StorageLock,
-    UpstreamError,
-};
+use mcp_token_lifecycle::client::{CredentialStorage, FileStorage, StorageError, StorageLock, TokenManagerError};
+use mcp_token_lifecycle::vault::{Refreshed, SecretText, UpstreamError};
 use zeroize::Zeroizing;
 
 use super::script::*;
@@ -35,7 +33,7 @@ async fn a_slow_answer_that_is_lost_is_not_asked_for_beyond_the_leeway() {
         lab.log_in(&credentials).await;
         lab.pass(3600);
         let refused = credentials.access_token().await;
-        assert!(matches!(refused, Err(ClientCredentialsError::Unavailable { source: Some(_), .. })), "{refused:?}");
+        assert!(matches!(refused, Err(TokenManagerError::Unavailable { source: Some(_), .. })), "{refused:?}");
         assert_eq!(lab.script.presented().len(), times, "{takes} seconds each");
     }
 }
@@ -48,7 +46,7 @@ async fn invalid_grant_ends_the_login_and_leaves_no_token_behind() {
     lab.pass(3600);
     for credentials in [&credentials, &lab.credentials()] {
         let refused = credentials.access_token().await;
-        assert!(matches!(refused, Err(ClientCredentialsError::NeedsAuthorization)), "{refused:?}");
+        assert!(matches!(refused, Err(TokenManagerError::NeedsAuthorization)), "{refused:?}");
     }
     assert_eq!(lab.script.presented(), ["refresh-0"], "asked once");
     let stored = String::from_utf8_lossy(&std::fs::read(lab.path()).unwrap()).into_owned();
@@ -66,8 +64,7 @@ async fn while_the_server_is_down_the_valid_token_is_served_and_then_none() {
     lab.pass(3000);
     assert_eq!(token(&credentials).await, "access-0");
     lab.pass(600);
-    let Err(ClientCredentialsError::Unavailable { retry_after, source: Some(_), .. }) =
-        credentials.access_token().await
+    let Err(TokenManagerError::Unavailable { retry_after, source: Some(_), .. }) = credentials.access_token().await
     else {
         panic!("served what has expired")
     };
@@ -84,7 +81,7 @@ async fn a_token_that_dies_during_the_refresh_is_not_served() {
     lab.log_in(&credentials).await;
     lab.pass(3590);
     let refused = credentials.access_token().await;
-    assert!(matches!(refused, Err(ClientCredentialsError::Unavailable { source: Some(_), .. })), "{refused:?}");
+    assert!(matches!(refused, Err(TokenManagerError::Unavailable { source: Some(_), .. })), "{refused:?}");
 }
 
 #[tokio::test]
@@ -94,7 +91,7 @@ async fn all_processes_leave_the_server_alone_for_as_long_as_it_asks() {
     lab.pass(3600);
     for _ in 0..5 {
         let refused = lab.credentials().access_token().await;
-        let Err(ClientCredentialsError::Unavailable { retry_after, .. }) = refused else { panic!("{refused:?}") };
+        let Err(TokenManagerError::Unavailable { retry_after, .. }) = refused else { panic!("{refused:?}") };
         assert_eq!(retry_after, seconds(120));
     }
     assert_eq!(lab.script.presented().len(), 1);
@@ -124,16 +121,16 @@ async fn unknown_refusal_asks_for_a_login_within_a_day() {
     let mut minutes = 0;
     let last = loop {
         match credentials.access_token().await {
-            Err(ClientCredentialsError::Unavailable { .. }) => lab.pass(5 * 60),
+            Err(TokenManagerError::Unavailable { .. }) => lab.pass(5 * 60),
             other => break other,
         }
         minutes += 5;
     };
-    assert!(matches!(last, Err(ClientCredentialsError::NeedsAuthorization)), "{last:?}");
+    assert!(matches!(last, Err(TokenManagerError::NeedsAuthorization)), "{last:?}");
     assert!((12 * 60..24 * 60).contains(&minutes), "{minutes} minutes");
     // Another process gets the same answer, and none of them has given the refresh token up.
     let refused = lab.credentials().access_token().await;
-    assert!(matches!(refused, Err(ClientCredentialsError::NeedsAuthorization)), "{refused:?}");
+    assert!(matches!(refused, Err(TokenManagerError::NeedsAuthorization)), "{refused:?}");
     assert!(lab.script.presented().iter().all(|token| token == "refresh-0"));
 }
 
@@ -145,10 +142,10 @@ async fn a_login_comes_back_when_the_server_stops_refusing() {
     lab.log_in(&credentials).await;
     lab.pass(3600);
     let first = credentials.access_token().await;
-    assert!(matches!(first, Err(ClientCredentialsError::Unavailable { .. })), "{first:?}");
+    assert!(matches!(first, Err(TokenManagerError::Unavailable { .. })), "{first:?}");
     lab.pass(24 * 3600);
     let second = credentials.access_token().await;
-    assert!(matches!(second, Err(ClientCredentialsError::NeedsAuthorization)), "{second:?}");
+    assert!(matches!(second, Err(TokenManagerError::NeedsAuthorization)), "{second:?}");
     lab.pass(300);
     assert_eq!(token(&credentials).await, "access-1");
 }
@@ -161,7 +158,7 @@ async fn a_rotation_without_an_access_token_is_kept() {
     lab.log_in(&credentials).await;
     lab.pass(3600);
     let refused = credentials.access_token().await;
-    assert!(matches!(refused, Err(ClientCredentialsError::Unavailable { source: Some(_), .. })), "{refused:?}");
+    assert!(matches!(refused, Err(TokenManagerError::Unavailable { source: Some(_), .. })), "{refused:?}");
     lab.pass(60);
     assert_eq!(token(&credentials).await, "access-2");
     assert_eq!(lab.script.presented(), ["refresh-0", "refresh-1"]);
@@ -175,7 +172,7 @@ async fn who_waits_for_the_lock_in_vain_is_told_to_try_again() {
     lab.pass(3600);
     let held = lock_of(&lab.file());
     let refused = credentials.access_token().await;
-    assert!(matches!(refused, Err(ClientCredentialsError::Unavailable { source: None, .. })), "{refused:?}");
+    assert!(matches!(refused, Err(TokenManagerError::Unavailable { source: None, .. })), "{refused:?}");
     let waited = lab.pauses.lock().unwrap().iter().sum::<Duration>();
     assert!((seconds(50)..=seconds(70)).contains(&waited), "{waited:?}");
     drop(held);
@@ -214,14 +211,14 @@ impl CredentialStorage for FullDisk {
 }
 
 /// An expired login on a disk that is full for some of the writes, the login being the first.
-async fn on_full_disk(from: usize, to: usize) -> (Lab, Result<String, ClientCredentialsError>) {
+async fn on_full_disk(from: usize, to: usize) -> (Lab, Result<String, TokenManagerError>) {
     let lab = Lab::new(Script::new((1..=2).map(successor)));
     let served = served_at(3600, &lab, from, to).await;
     (lab, served)
 }
 
 /// What is served so many seconds after the login.
-async fn served_at(age: u64, lab: &Lab, from: usize, to: usize) -> Result<String, ClientCredentialsError> {
+async fn served_at(age: u64, lab: &Lab, from: usize, to: usize) -> Result<String, TokenManagerError> {
     let disk = FullDisk { file: lab.file(), writes: Arc::default(), from, to };
     let credentials = lab.credentials_in(disk);
     lab.log_in(&credentials).await;
@@ -232,7 +229,7 @@ async fn served_at(age: u64, lab: &Lab, from: usize, to: usize) -> Result<String
 #[tokio::test]
 async fn a_full_disk_is_found_out_before_the_refresh_token_is_spent() {
     let (lab, served) = on_full_disk(1, usize::MAX).await;
-    assert!(matches!(served, Err(ClientCredentialsError::Storage(StorageError::Io { .. }))), "{served:?}");
+    assert!(matches!(served, Err(TokenManagerError::Storage(StorageError::Io { .. }))), "{served:?}");
     assert_eq!(lab.script.presented(), Vec::<String>::new());
 }
 
@@ -246,7 +243,7 @@ async fn a_write_that_failed_is_tried_again() {
 #[tokio::test]
 async fn what_could_not_be_stored_is_not_served() {
     let (lab, served) = on_full_disk(2, usize::MAX).await;
-    assert!(matches!(served, Err(ClientCredentialsError::Storage(StorageError::Io { .. }))), "{served:?}");
+    assert!(matches!(served, Err(TokenManagerError::Storage(StorageError::Io { .. }))), "{served:?}");
     assert_eq!(token(&lab.credentials()).await, "access-2", "the next one asks again with the old refresh token");
     assert_eq!(lab.script.presented(), ["refresh-0"; 2]);
 }
@@ -264,7 +261,7 @@ async fn a_failure_that_cannot_be_noted_down_costs_nobody_the_valid_token() {
         let lab = Lab::new(Script::new([Err(UpstreamError::unavailable("down"))]));
         match served_at(age, &lab, 2, usize::MAX).await {
             Ok(served) => assert!(valid && served == "access-0", "{served}"),
-            Err(ClientCredentialsError::Unavailable { source: Some(_), .. }) => assert!(!valid),
+            Err(TokenManagerError::Unavailable { source: Some(_), .. }) => assert!(!valid),
             Err(error) => panic!("{error:?}"),
         }
     }
@@ -274,5 +271,5 @@ async fn a_failure_that_cannot_be_noted_down_costs_nobody_the_valid_token() {
 async fn a_valid_token_is_not_served_in_place_of_one_that_could_not_be_stored() {
     let lab = Lab::new(Script::new([successor(1)]));
     let served = served_at(3000, &lab, 2, usize::MAX).await;
-    assert!(matches!(served, Err(ClientCredentialsError::Storage(StorageError::Io { .. }))), "{served:?}");
+    assert!(matches!(served, Err(TokenManagerError::Storage(StorageError::Io { .. }))), "{served:?}");
 }

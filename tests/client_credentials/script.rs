@@ -5,9 +5,9 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use mcp_token_lifecycle::BoxFuture;
-use mcp_token_lifecycle::upstream::{
-    ClientCredentials, Credential, CredentialStorage, FileStorage, Refreshed, Revocation, Runtime, SecretText,
-    Standing, StorageLock, TokenSet, UpstreamError, UpstreamProvider,
+use mcp_token_lifecycle::client::{CredentialStorage, FileStorage, StorageLock, TokenManager};
+use mcp_token_lifecycle::vault::{
+    Credential, CredentialStatus, Refreshed, Revocation, Runtime, SecretText, TokenSet, UpstreamError, UpstreamProvider,
 };
 use tempfile::TempDir;
 use tokio::sync::Semaphore;
@@ -102,8 +102,8 @@ impl UpstreamProvider for Script {
         })
     }
 
-    fn introspect<'a>(&'a self, _: &'a Credential) -> BoxFuture<'a, Result<Standing, UpstreamError>> {
-        Box::pin(async { Ok(Standing::Unknown) })
+    fn introspect<'a>(&'a self, _: &'a Credential) -> BoxFuture<'a, Result<CredentialStatus, UpstreamError>> {
+        Box::pin(async { Ok(CredentialStatus::Unknown) })
     }
 }
 
@@ -139,11 +139,11 @@ impl Lab {
     }
 
     /// Credentials in the file, as another process would open them too.
-    pub fn credentials(&self) -> ClientCredentials {
+    pub fn credentials(&self) -> TokenManager {
         self.credentials_in(self.file())
     }
 
-    pub fn credentials_in(&self, storage: impl CredentialStorage + 'static) -> ClientCredentials {
+    pub fn credentials_in(&self, storage: impl CredentialStorage + 'static) -> TokenManager {
         let (pauses, impatience) = (self.pauses.clone(), self.impatience.clone());
         let sleep = move |time| {
             let patience = (time >= PATIENCE).then(|| impatience.clone());
@@ -158,11 +158,11 @@ impl Lab {
             }
         };
         let runtime = Runtime::new(sleep, |task| drop(tokio::spawn(task)));
-        ClientCredentials::new(storage, self.script.clone(), runtime).with_clock(self.clock.clone())
+        TokenManager::new(storage, self.script.clone(), runtime).with_clock(self.clock.clone())
     }
 
     /// `access-0` and `refresh-0`, for an hour.
-    pub async fn log_in(&self, credentials: &ClientCredentials) {
+    pub async fn log_in(&self, credentials: &TokenManager) {
         let now = mcp_token_lifecycle::Clock::now(&self.clock);
         let tokens = TokenSet::new(SecretText::new("access-0"), scope("mcp:read"));
         let tokens = tokens.refresh_token(SecretText::new("refresh-0")).expires_at(now.saturating_add(HOUR));
@@ -197,7 +197,7 @@ impl Lab {
     }
 }
 
-pub async fn token(credentials: &ClientCredentials) -> String {
+pub async fn token(credentials: &TokenManager) -> String {
     credentials.access_token().await.unwrap().expose().to_owned()
 }
 

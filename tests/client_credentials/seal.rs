@@ -1,6 +1,6 @@
 //! Sealed credentials, and what is shown of any.
 
-use mcp_token_lifecycle::upstream::{ClientCredentialsError, StorageError};
+use mcp_token_lifecycle::client::{StorageError, TokenManagerError};
 use mcp_token_lifecycle::{KeyId, Keyring, MasterKey};
 
 use super::script::*;
@@ -21,9 +21,7 @@ async fn a_sealed_file_shows_no_token_and_opens_with_its_key_alone() {
     assert!(!shows_a_token(&std::fs::read(lab.path()).unwrap()));
     let other = Keyring::new(KeyId::new(2), MasterKey::from_bytes([8; 32]));
     let refused = lab.credentials().sealed_with(other).access_token().await;
-    assert!(
-        matches!(refused, Err(ClientCredentialsError::Storage(StorageError::UnknownKey(id))) if id == KeyId::new(1))
-    );
+    assert!(matches!(refused, Err(TokenManagerError::Storage(StorageError::UnknownKey(id))) if id == KeyId::new(1)));
 }
 
 #[tokio::test]
@@ -44,7 +42,7 @@ async fn what_is_not_sealed_is_refused_by_who_expects_a_seal_and_the_other_way_r
     for (writer, reader) in [(&plain, &sealed), (&sealed, &plain)] {
         lab.log_in(writer).await;
         let refused = reader.access_token().await;
-        assert!(matches!(refused, Err(ClientCredentialsError::Storage(_))), "{refused:?}");
+        assert!(matches!(refused, Err(TokenManagerError::Storage(_))), "{refused:?}");
     }
 }
 
@@ -59,7 +57,7 @@ async fn a_sealed_file_with_any_bit_altered_does_not_open() {
         altered[at] ^= 1 << (at % 8);
         std::fs::write(lab.path(), altered).unwrap();
         let refused = sealed.access_token().await;
-        assert!(matches!(refused, Err(ClientCredentialsError::Storage(_))), "byte {at}: {refused:?}");
+        assert!(matches!(refused, Err(TokenManagerError::Storage(_))), "byte {at}: {refused:?}");
     }
 }
 
@@ -73,7 +71,7 @@ async fn a_file_that_was_cut_off_or_is_of_a_later_version_is_malformed() {
     for altered in (0..content.len()).map(|len| content[..len].to_vec()).chain([later]) {
         std::fs::write(lab.path(), &altered).unwrap();
         let refused = credentials.access_token().await;
-        let malformed = matches!(refused, Err(ClientCredentialsError::Storage(StorageError::Malformed { .. })));
+        let malformed = matches!(refused, Err(TokenManagerError::Storage(StorageError::Malformed { .. })));
         assert!(malformed, "{} bytes: {refused:?}", altered.len());
     }
 }

@@ -9,7 +9,8 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
 use axum::{Json, Router};
-use mcp_token_lifecycle::upstream::{ClientCredentials, FileStorage, Runtime, SecretText, TokenSet};
+use mcp_token_lifecycle::client::{FileStorage, TokenManager};
+use mcp_token_lifecycle::vault::{Runtime, SecretText, TokenSet};
 use mcp_token_lifecycle::{
     Action, Answer, Clock, ErrorResponse, Expectation, MemoryStore, RefreshRequest, RotationPolicy,
 };
@@ -50,11 +51,11 @@ impl Server {
     }
 
     /// The login, as every process has it.
-    pub fn credentials(&self) -> ClientCredentials {
+    pub fn credentials(&self) -> TokenManager {
         let storage = FileStorage::open(self.folder.path().join("credentials")).unwrap();
         let runtime = Runtime::new(tokio::time::sleep, |task| drop(tokio::spawn(task)));
         let clock = clock(self.folder.path());
-        ClientCredentials::new(storage, Wire::new(&self.url), runtime).with_clock(clock)
+        TokenManager::new(storage, Wire::new(&self.url), runtime).with_clock(clock)
     }
 
     pub fn pass(&self, seconds: u64) {

@@ -3,9 +3,9 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use mcp_token_lifecycle::upstream::{
-    Credential, CredentialStorage, Refreshed, Revocation, Standing, StorageError, StorageLock, TokenSet, UpstreamError,
-    UpstreamProvider,
+use mcp_token_lifecycle::client::{CredentialStorage, StorageError, StorageLock};
+use mcp_token_lifecycle::vault::{
+    Credential, CredentialStatus, Refreshed, Revocation, TokenSet, UpstreamError, UpstreamProvider,
 };
 use mcp_token_lifecycle::{Action, BoxFuture};
 use zeroize::Zeroizing;
@@ -82,7 +82,7 @@ impl<P: UpstreamProvider> UpstreamProvider for Doomed<P> {
         self.inner.revoke(credential)
     }
 
-    fn introspect<'a>(&'a self, credential: &'a Credential) -> BoxFuture<'a, Result<Standing, UpstreamError>> {
+    fn introspect<'a>(&'a self, credential: &'a Credential) -> BoxFuture<'a, Result<CredentialStatus, UpstreamError>> {
         self.inner.introspect(credential)
     }
 }

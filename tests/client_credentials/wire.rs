@@ -1,8 +1,8 @@
 //! The refresh and the revocation over HTTP, as an application would have them.
 
 use mcp_token_lifecycle::BoxFuture;
-use mcp_token_lifecycle::upstream::{
-    Credential, Refreshed, Revocation, SecretText, Standing, TokenSet, UpstreamError, UpstreamProvider,
+use mcp_token_lifecycle::vault::{
+    Credential, CredentialStatus, Refreshed, Revocation, SecretText, TokenSet, UpstreamError, UpstreamProvider,
 };
 use serde_json::Value;
 
@@ -60,7 +60,7 @@ impl UpstreamProvider for Wire {
         })
     }
 
-    fn introspect<'a>(&'a self, _: &'a Credential) -> BoxFuture<'a, Result<Standing, UpstreamError>> {
-        Box::pin(async { Ok(Standing::Unknown) })
+    fn introspect<'a>(&'a self, _: &'a Credential) -> BoxFuture<'a, Result<CredentialStatus, UpstreamError>> {
+        Box::pin(async { Ok(CredentialStatus::Unknown) })
     }
 }

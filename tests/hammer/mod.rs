@@ -63,7 +63,7 @@ pub(crate) fn hammer(path: &Path) {
                 loop {
                     for (n, version) in &mut versions {
                         match block_on(store.commit(record(*n, *version + 1))) {
-                            Ok(outcome) => assert_eq!(outcome, Commit::Apply),
+                            Ok(outcome) => assert_eq!(outcome, Commit::Applied),
                             Err(_) => return,
                         }
                         *version += 1;

@@ -285,7 +285,7 @@ async fn token_that_needs_the_live_check_is_reported_where_there_is_none() {
     let token = issuer.issue(grant, None).await.unwrap().access_token;
     let clients = MemoryClients::new().with(client());
     let server = AuthorizationServer::new("http://localhost", issuer.into(), mcp, clients, Pages).unwrap();
-    let service = server.with_https(Https::Loopback).bearer().layer(service_fn(empty));
+    let service = server.with_tls(TlsPolicy::Loopback).bearer().layer(service_fn(empty));
     let request = Request::get("http://localhost/mcp").header("authorization", format!("Bearer {}", token.expose()));
     audit.take();
     assert_eq!(service.oneshot(request.body(Body::empty()).unwrap()).await.unwrap().status(), 401);

@@ -70,7 +70,7 @@ async fn show_adds_no_header_that_hinders_an_honest_page() {
         let clients = MemoryClients::new().with(client());
         AuthorizationServer::new("http://localhost", server.issuer().clone(), resource, clients, Bare)
             .unwrap()
-            .with_https(Https::Loopback)
+            .with_tls(TlsPolicy::Loopback)
     })
     .await;
     let page = site.get(&site.authorize_path(&[])).await;
@@ -201,7 +201,7 @@ async fn equivalent_spellings_of_a_resource_are_one_resource() {
         let clients = MemoryClients::new().with(client());
         AuthorizationServer::new("http://localhost", server.issuer().clone(), resource, clients, Pages)
             .unwrap()
-            .with_https(Https::Loopback)
+            .with_tls(TlsPolicy::Loopback)
     })
     .await;
     let here = Resource::parse("https://h.example/mcp").unwrap();
@@ -281,7 +281,7 @@ async fn a_login_that_could_only_fail_is_refused_before_the_user_is_asked() {
         let (issuer, clients) = (server.issuer().clone(), MemoryClients::new().with(client));
         AuthorizationServer::new("http://localhost", issuer, resource, clients, Pages)
             .unwrap()
-            .with_https(Https::Loopback)
+            .with_tls(TlsPolicy::Loopback)
     })
     .await;
     let answer = site.get(&site.authorize_path(&[("client_id", &id)])).await;
@@ -300,7 +300,7 @@ async fn a_resource_with_all_the_scopes_that_it_can_have_lets_its_users_in() {
         let (issuer, clients) = (server.issuer().clone(), MemoryClients::new().with(client()));
         AuthorizationServer::new("http://localhost", issuer, resource, clients, Pages)
             .unwrap()
-            .with_https(Https::Loopback)
+            .with_tls(TlsPolicy::Loopback)
     })
     .await;
     let cookie = format!("user={}", "u".repeat(256));

@@ -223,7 +223,7 @@ async fn a_server_with_the_access_keys_alone_checks_as_well() {
     let tokens = site.login_for("notes:read").await;
     let resource = ProtectedResource::new(&format!("{}/mcp", site.origin), "notes:read").unwrap();
     let layer = BearerLayer::offline(AccessVerifier::new(keyring().access_keys()), resource);
-    let layer = layer.with_https(Https::Loopback);
+    let layer = layer.with_tls(TlsPolicy::Loopback);
     let service = layer.layer(service_fn(|request: Request<Body>| async move {
         let subject = request.extensions().get::<AccessClaims>().unwrap().subject().to_owned();
         Ok::<_, std::convert::Infallible>(Response::new(Body::from(subject)))

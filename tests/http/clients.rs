@@ -109,7 +109,7 @@ async fn basic_credentials_are_decoded_as_the_form_that_they_are() {
         let clients = MemoryClients::new().with(client);
         AuthorizationServer::new("http://localhost", server.issuer().clone(), resource, clients, Pages)
             .unwrap()
-            .with_https(Https::Loopback)
+            .with_tls(TlsPolicy::Loopback)
     })
     .await;
     let pairs = [("grant_type", "refresh_token"), ("refresh_token", "unknown")];

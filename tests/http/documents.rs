@@ -42,7 +42,7 @@ async fn site_of(clients: impl ClientRegistry + 'static, change: impl FnOnce(Ser
     Site::open_with(|server| {
         let resource = ProtectedResource::new("http://localhost/mcp", "notes:read").unwrap();
         let server = AuthorizationServer::new("http://localhost", server.issuer().clone(), resource, clients, Pages);
-        change(server.unwrap().with_client_documents().with_https(Https::Loopback))
+        change(server.unwrap().with_client_documents().with_tls(TlsPolicy::Loopback))
     })
     .await
 }

@@ -5,7 +5,7 @@ use std::num::NonZero;
 
 use axum::body::Body;
 use axum::http::{Request, Response};
-use mcp_token_lifecycle::http::{Connection, Https, ProxyHeader, TrustedProxies};
+use mcp_token_lifecycle::http::{Connection, ProxyHeader, TlsPolicy, TrustedProxies};
 use tower::{Layer, ServiceExt, service_fn};
 
 use crate::site::*;
@@ -64,12 +64,12 @@ async fn the_refusal_says_why_and_every_endpoint_gives_it() {
 /// Whether a request with this connection gets to an endpoint and to a protected service.
 async fn is_let_in(
     site: &Site,
-    https: Https,
+    https: TlsPolicy,
     connection: Option<Connection>,
     uri: &str,
     headers: &[(&str, &str)],
 ) -> bool {
-    let server = site.server.clone().with_https(https);
+    let server = site.server.clone().with_tls(https);
     let request = || {
         let request = headers.iter().fold(Request::get(uri), |request, (name, value)| request.header(*name, *value));
         let mut request = request.body(Body::empty()).unwrap();
@@ -106,7 +106,7 @@ async fn https_require_believes_nothing_that_the_client_writes() {
                 [&[][..], &[LOCAL], &[PUBLIC], &[LOCAL, ("x-forwarded-proto", "https"), ("forwarded", "proto=https")]]
             {
                 assert!(
-                    !is_let_in(&site, Https::Require, connection, uri, headers).await,
+                    !is_let_in(&site, TlsPolicy::Require, connection, uri, headers).await,
                     "{connection:?} {uri} {headers:?}"
                 );
             }
@@ -118,10 +118,13 @@ async fn https_require_believes_nothing_that_the_client_writes() {
 async fn https_require_takes_tls_and_loopback_peers_that_name_a_loopback_host() {
     let site = Site::open().await;
     let tls = Some(Connection::tls("203.0.113.9:4000".parse().unwrap()));
-    assert!(is_let_in(&site, Https::Require, tls, PATH, &[PUBLIC]).await);
+    assert!(is_let_in(&site, TlsPolicy::Require, tls, PATH, &[PUBLIC]).await);
     for peer in ["127.0.0.1:4000", "127.9.9.9:1", "[::1]:4000", "[::ffff:127.0.0.1]:4000"] {
-        assert!(is_let_in(&site, Https::Require, plain(peer), PATH, &[LOCAL]).await, "{peer}");
-        assert!(is_let_in(&site, Https::Require, plain(peer), &format!("http://[::1]:80{PATH}"), &[]).await, "{peer}");
+        assert!(is_let_in(&site, TlsPolicy::Require, plain(peer), PATH, &[LOCAL]).await, "{peer}");
+        assert!(
+            is_let_in(&site, TlsPolicy::Require, plain(peer), &format!("http://[::1]:80{PATH}"), &[]).await,
+            "{peer}"
+        );
         for (uri, headers) in [
             (PATH.to_owned(), &[PUBLIC][..]),
             (PATH.to_owned(), &[]),
@@ -130,7 +133,7 @@ async fn https_require_takes_tls_and_loopback_peers_that_name_a_loopback_host() 
             (format!("http://mcp.example.com{PATH}"), &[LOCAL]),
             (format!("http://localhost{PATH}"), &[PUBLIC]),
         ] {
-            assert!(!is_let_in(&site, Https::Require, plain(peer), &uri, headers).await, "{uri} {headers:?}");
+            assert!(!is_let_in(&site, TlsPolicy::Require, plain(peer), &uri, headers).await, "{uri} {headers:?}");
         }
     }
 }
@@ -139,8 +142,11 @@ async fn https_require_takes_tls_and_loopback_peers_that_name_a_loopback_host() 
 async fn https_loopback_refuses_a_peer_that_is_known_to_be_elsewhere() {
     let site = Site::open().await;
     for (connection, expected) in [(None, true), (plain("127.0.0.1:1"), true), (plain("203.0.113.9:1"), false)] {
-        assert_eq!(is_let_in(&site, Https::Loopback, connection, PATH, &[LOCAL]).await, expected, "{connection:?}");
-        assert!(!is_let_in(&site, Https::Loopback, connection, PATH, &[PUBLIC]).await, "a name of the client's choice");
+        assert_eq!(is_let_in(&site, TlsPolicy::Loopback, connection, PATH, &[LOCAL]).await, expected, "{connection:?}");
+        assert!(
+            !is_let_in(&site, TlsPolicy::Loopback, connection, PATH, &[PUBLIC]).await,
+            "a name of the client's choice"
+        );
     }
 }
 
@@ -157,29 +163,29 @@ async fn https_for_loopback_refuses_what_a_proxy_has_passed_on() {
         ("x-forwarded-host", "localhost"),
         ("x-real-ip", "127.0.0.1"),
     ] {
-        for https in [Https::Require, Https::Loopback] {
+        for https in [TlsPolicy::Require, TlsPolicy::Loopback] {
             let local = plain("127.0.0.1:4000");
             assert!(is_let_in(&site, https, local, PATH, &[LOCAL]).await);
             assert!(!is_let_in(&site, https, local, PATH, &[LOCAL, mark]).await, "{https:?} {mark:?}");
         }
         let tls = Some(Connection::tls("127.0.0.1:4000".parse().unwrap()));
-        assert!(is_let_in(&site, Https::Require, tls, PATH, &[PUBLIC, mark]).await, "{mark:?}");
+        assert!(is_let_in(&site, TlsPolicy::Require, tls, PATH, &[PUBLIC, mark]).await, "{mark:?}");
     }
 }
 
 #[test]
 fn https_for_listener_is_loopback_for_loopback_addresses_alone() {
     for address in ["127.0.0.1:0", "127.1.2.3:80", "[::1]:8000", "[::ffff:127.0.0.1]:1"] {
-        assert_eq!(Https::for_listener(address.parse().unwrap()), Https::Loopback, "{address}");
+        assert_eq!(TlsPolicy::for_listener(address.parse().unwrap()), TlsPolicy::Loopback, "{address}");
     }
     for address in ["0.0.0.0:80", "[::]:80", "10.0.0.1:80", "203.0.113.9:443", "[fe80::1]:1"] {
-        assert_eq!(Https::for_listener(address.parse().unwrap()), Https::Require, "{address}");
+        assert_eq!(TlsPolicy::for_listener(address.parse().unwrap()), TlsPolicy::Require, "{address}");
     }
 }
 
 #[tokio::test]
 async fn a_trusted_proxy_has_the_last_word() {
-    let site = Site::open_with(|server| server.with_https(Https::TrustProxy)).await;
+    let site = Site::open_with(|server| server.with_tls(TlsPolicy::TrustProxy)).await;
     let host = ("host", "mcp.example.com");
     let said = |text: &'static str| ("x-forwarded-proto", text);
     for headers in [
@@ -230,14 +236,14 @@ async fn trusted_proxies_go_by_the_entry_of_the_outermost() {
         ("", false),
     ] {
         let headers = [PUBLIC, ("x-forwarded-proto", said)];
-        assert_eq!(is_let_in(&site, Https::TrustProxies(proxies), None, PATH, &headers).await, expected, "{said}");
+        assert_eq!(is_let_in(&site, TlsPolicy::TrustProxies(proxies), None, PATH, &headers).await, expected, "{said}");
     }
 }
 
 #[tokio::test]
 async fn trusted_proxies_may_use_the_forwarded_header_and_then_it_alone() {
     let site = Site::open().await;
-    let https = Https::TrustProxies(TrustedProxies::new(ProxyHeader::Forwarded));
+    let https = TlsPolicy::TrustProxies(TrustedProxies::new(ProxyHeader::Forwarded));
     for (said, expected) in [
         (&["proto=https"][..], true),
         (&["for=192.0.2.60;Proto=HTTPS;by=203.0.113.43"], true),
@@ -263,6 +269,6 @@ async fn trusted_proxies_may_use_the_forwarded_header_and_then_it_alone() {
 
 #[tokio::test]
 async fn a_process_that_terminates_tls_itself_need_not_be_told() {
-    let site = Site::open_with(|server| server.with_https(Https::Terminate)).await;
+    let site = Site::open_with(|server| server.with_tls(TlsPolicy::Terminate)).await;
     assert_eq!(statuses(&site, &[("host", "mcp.example.com")]).await, REACHED);
 }

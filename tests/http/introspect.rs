@@ -1,7 +1,7 @@
 //! `/introspect` (RFC 7662): for resource servers that were named, and about tokens for them alone.
 
 use mcp_token_lifecycle::Resource;
-use mcp_token_lifecycle::http::{AuthorizationServer, Https, MemoryClients, ProtectedResource};
+use mcp_token_lifecycle::http::{AuthorizationServer, MemoryClients, ProtectedResource, TlsPolicy};
 use serde_json::json;
 
 use crate::site::*;
@@ -110,7 +110,7 @@ async fn unless_somebody_may_ask_there_is_no_such_endpoint() {
         let issuer = server.issuer().clone();
         AuthorizationServer::new("http://localhost", issuer, resource, MemoryClients::new(), Pages)
             .unwrap()
-            .with_https(Https::Loopback)
+            .with_tls(TlsPolicy::Loopback)
     })
     .await;
     assert_eq!(site.post("/introspect", &[("token", "a")]).await.status, 404);

@@ -127,7 +127,7 @@ async fn session_id_of_another_process_needs_the_same_key() {
     let alice = token(&site, "alice", CLIENT).await;
     let layer = || {
         let resource = ProtectedResource::new(&format!("{}/mcp", site.origin), "notes:read").unwrap();
-        BearerLayer::offline(AccessVerifier::new(keyring().access_keys()), resource).with_https(Https::Loopback)
+        BearerLayer::offline(AccessVerifier::new(keyring().access_keys()), resource).with_tls(TlsPolicy::Loopback)
     };
     let (key, sessions) = (MasterKey::from_bytes([3; 32]), Arc::<LocalSessionManager>::default());
     let first = Mcp::start(&layer().with_session_key(&key), Arc::clone(&sessions)).await;

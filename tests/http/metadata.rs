@@ -86,7 +86,7 @@ async fn the_issuer_is_the_same_byte_for_byte_wherever_it_is_named() {
             let clients = MemoryClients::new().with(client());
             AuthorizationServer::new(identifier, server.issuer().clone(), resource, clients, Pages)
                 .unwrap()
-                .with_https(Https::Loopback)
+                .with_tls(TlsPolicy::Loopback)
         })
         .await;
         let path = identifier.strip_suffix('/').unwrap_or(identifier).splitn(4, '/').nth(3);
@@ -108,7 +108,7 @@ async fn with_a_path_in_the_issuer_nothing_is_served_outside_of_it() {
         let issuer = server.issuer().clone();
         AuthorizationServer::new("http://localhost/tenant-1", issuer, resource, MemoryClients::new(), Pages)
             .unwrap()
-            .with_https(Https::Loopback)
+            .with_tls(TlsPolicy::Loopback)
     })
     .await;
     for path in [SERVER, "/token", "/tenant-1", "/tenant-1token", "/tenant-1//token", "/tenant-1/token/"] {
@@ -171,11 +171,11 @@ fn a_server_or_resource_that_no_client_could_trust_is_not_made() {
     };
     let bad = ["http://mcp.example.com", "https://a/?q", "https://a/#f", "https://u@a", "mcp.example.com", ""];
     for identifier in bad {
-        assert!(matches!(new(identifier), Err(SiteError::Issuer { .. })), "{identifier}");
-        assert!(matches!(ProtectedResource::new(identifier, "a"), Err(SiteError::Resource { .. })), "{identifier}");
+        assert!(matches!(new(identifier), Err(ConfigError::Issuer { .. })), "{identifier}");
+        assert!(matches!(ProtectedResource::new(identifier, "a"), Err(ConfigError::Resource { .. })), "{identifier}");
     }
     let made = |scopes| ProtectedResource::new("https://a/mcp", scopes);
-    assert!(matches!(made(""), Err(SiteError::NoScope { .. })));
-    assert!(matches!(made("notes:read offline_access"), Err(SiteError::OfflineAccess { .. })));
-    assert!(matches!(made("notes:\"read\""), Err(SiteError::Scope { .. })));
+    assert!(matches!(made(""), Err(ConfigError::NoScope { .. })));
+    assert!(matches!(made("notes:read offline_access"), Err(ConfigError::OfflineAccess { .. })));
+    assert!(matches!(made("notes:\"read\""), Err(ConfigError::Scope { .. })));
 }

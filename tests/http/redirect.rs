@@ -123,7 +123,7 @@ async fn native_client_known_beforehand_gets_codes_at_its_scheme() {
             .with(RegisteredClient::confidential("web", &secret, metadata.clone()));
         AuthorizationServer::new("http://localhost", server.issuer().clone(), resource, clients, Pages)
             .unwrap()
-            .with_https(Https::Loopback)
+            .with_tls(TlsPolicy::Loopback)
     })
     .await;
     let answer = async |client: &str, uri: &str| {

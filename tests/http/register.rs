@@ -295,7 +295,7 @@ async fn register_with_the_same_metadata_keeps_one_client() {
         let resource = ProtectedResource::new("http://localhost/mcp", "notes:read").unwrap();
         drop(server);
         let server = AuthorizationServer::new("http://localhost", issuer.into(), resource, MemoryClients::new(), Pages);
-        server.unwrap().with_https(Https::Loopback).with_registration(|_, _| true)
+        server.unwrap().with_tls(TlsPolicy::Loopback).with_registration(|_, _| true)
     })
     .await;
     let elsewhere = id(register(&other, public("Notebook", json!(["http://localhost:1/cb", WEB_CALLBACK]))).await);

@@ -19,7 +19,7 @@ fn server() -> AuthorizationServer<MemoryStore> {
 }
 
 #[track_caller]
-fn refused<T>(made: Result<T, SiteError>, expected: &str) {
+fn refused<T>(made: Result<T, ConfigError>, expected: &str) {
     assert_eq!(made.err().map(|error| error.to_string()).as_deref(), Some(expected));
 }
 
@@ -50,7 +50,7 @@ fn resource_with_more_scopes_than_a_grant_holds_is_refused() {
     let long = format!("https://mcp.example.com/{}", "a".repeat(1024));
     assert!(matches!(
         ProtectedResource::new(&long, "a"),
-        Err(SiteError::ResourceTooLong { bytes: 1049, count: 1, .. })
+        Err(ConfigError::ResourceTooLong { bytes: 1049, count: 1, .. })
     ));
 }
 

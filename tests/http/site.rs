@@ -64,7 +64,7 @@ impl Site {
         let clients = StoredClients::new(Arc::clone(&issuer)).with(client()).with(web_client()).with(guard());
         let server = AuthorizationServer::new(&origin, issuer, mcp, clients, Pages)
             .unwrap()
-            .with_https(Https::Loopback)
+            .with_tls(TlsPolicy::Loopback)
             .with_registration(|parts, _| !parts.headers.contains_key("x-unwanted"))
             .with_introspection(GUARD, resource)
             .with_fault_report(move |fault| report.lock().unwrap().push(fault.to_string()));

@@ -460,7 +460,7 @@ async fn layer_with_access_keys_alone_ends_streams_by_its_own_clock() {
     let tokens = site.login().await;
     let resource = ProtectedResource::new(&format!("{}/mcp", site.origin), "notes:read").unwrap();
     let layer = BearerLayer::offline(AccessVerifier::new(keyring().access_keys()), resource);
-    let layer = layer.with_https(Https::Loopback);
+    let layer = layer.with_tls(TlsPolicy::Loopback);
     let mut stream = Stream::open(&site, &layer.with_clock(site.clock.clone()), &tokens.access).await;
     assert_eq!(stream.through("a"), "a");
     site.pass(lifetime(&tokens));

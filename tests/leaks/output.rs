@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use mcp_token_lifecycle::decision::{self, Ask, Context, Redemption};
+use mcp_token_lifecycle::decision::{self, Context, Redemption, RequestContext};
 use mcp_token_lifecycle::{
     AccessKeys, AccessVerifier, AuditSink, AuthorizeRequest, Binding, Clock, CodeChallenge, Expectation, Grant,
     IssuerId, KeyId, Keyring, MasterKey, MemoryStore, NoAudit, Outages, PolicySet, Presented, Resource, Scope, Select,
@@ -87,7 +87,7 @@ fn no_debug_tells_a_token_or_a_key() {
         outages: Outages::default(),
         unanswered: None,
     };
-    let ask = Ask { client: &client, binding: Some(&binding), scope: None, resources: &[] };
+    let ask = RequestContext { client: &client, binding: Some(&binding), scope: None, resources: &[] };
     let families = block_on(story.bench.issuer.list_families("user-1")).unwrap();
     let presented = Presented::refresh_token(rt(&login), &keys).unwrap();
     let family = families.iter().find(|family| family.id() == presented.family()).unwrap();

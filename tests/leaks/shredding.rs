@@ -27,7 +27,7 @@ fn records(store: &impl TokenStore) -> Vec<Record> {
 /// Whether `left_behind` opens with `keyring`: it does if it can be moved to another key.
 fn opens(left_behind: &Record, keyring: Keyring) -> Result<usize, ErrorKind> {
     let bench = bench_on(MemoryStore::new(), keyring, PolicySet::default());
-    assert_eq!(block_on(bench.issuer.store().commit(left_behind.clone())).unwrap(), Commit::Apply);
+    assert_eq!(block_on(bench.issuer.store().commit(left_behind.clone())).unwrap(), Commit::Applied);
     block_on(bench.issuer.rekey()).map_err(|error| error.kind())
 }
 

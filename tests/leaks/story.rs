@@ -65,7 +65,7 @@ impl<S: TokenStore> Story<S> {
         let key = next.family(&moved).record_key();
         let mut altered = block_on(self.store.get(key)).unwrap().unwrap();
         altered.version += 1;
-        assert_eq!(block_on(self.store.commit(altered)).unwrap(), Commit::Apply);
+        assert_eq!(block_on(self.store.commit(altered)).unwrap(), Commit::Applied);
         self.fail(block_on(next.issuer.introspect(rt(&moved))).unwrap_err());
     }
 

@@ -172,7 +172,7 @@ impl TokenStore for Slot {
             return Ok(Commit::Conflict);
         }
         *later = Some(record);
-        Ok(Commit::Apply)
+        Ok(Commit::Applied)
     }
 
     async fn list(&self, _select: Select, _after: Option<Cursor>, _limit: usize) -> Result<Page, StoreError> {

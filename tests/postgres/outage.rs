@@ -61,7 +61,7 @@ fn without_a_server_nothing_was_written() {
     RUNTIME.block_on(async {
         let (proxy, url) = behind_a_proxy().await;
         let store = store(&url, &table()).await;
-        assert_eq!(store.commit(record(1)).await.unwrap(), Commit::Apply);
+        assert_eq!(store.commit(record(1)).await.unwrap(), Commit::Applied);
         proxy.close().await;
         // The first may find out by its broken connection.
         let _ = store.commit(record(2)).await;
@@ -81,7 +81,7 @@ fn when_the_time_runs_out_here_the_write_may_have_happened() {
     RUNTIME.block_on(async {
         let table = table();
         let store = store(&direct(), &table).await;
-        assert_eq!(store.commit(record(1)).await.unwrap(), Commit::Apply);
+        assert_eq!(store.commit(record(1)).await.unwrap(), Commit::Applied);
         let lock = Lock::take(&format!("SELECT * FROM {table} FOR UPDATE")).await;
         let outcome = hasty(&store).commit(record(2)).await;
         assert!(matches!(outcome, Err(StoreError::Uncertain(_))), "{outcome:?}");
@@ -97,7 +97,7 @@ fn when_the_time_runs_out_on_the_server_nothing_was_written() {
     RUNTIME.block_on(async {
         let table = table();
         let store = store(&direct(), &table).await;
-        assert_eq!(store.commit(record(1)).await.unwrap(), Commit::Apply);
+        assert_eq!(store.commit(record(1)).await.unwrap(), Commit::Applied);
         let limited = format!("{}?options=-c%20statement_timeout%3D500", direct());
         let limited = connected(&limited).await.with_table(&table).unwrap();
         let lock = Lock::take(&format!("SELECT * FROM {table} FOR UPDATE")).await;
@@ -107,7 +107,7 @@ fn when_the_time_runs_out_on_the_server_nothing_was_written() {
         assert_eq!(store.get(record(1).key).await.unwrap(), Some(record(1)));
         // On a busy machine it may run out again.
         let outcome = until("the commit", async || limited.commit(record(2)).await.ok()).await;
-        assert_eq!(outcome, Commit::Apply);
+        assert_eq!(outcome, Commit::Applied);
     });
 }
 
@@ -116,7 +116,7 @@ fn when_the_server_ends_the_session_the_write_may_have_happened() {
     RUNTIME.block_on(async {
         let table = table();
         let store = store(&direct(), &table).await;
-        assert_eq!(store.commit(record(1)).await.unwrap(), Commit::Apply);
+        assert_eq!(store.commit(record(1)).await.unwrap(), Commit::Applied);
         let lock = Lock::take(&format!("SELECT * FROM {table} FOR UPDATE")).await;
         let commit = tokio::spawn({
             let store = store.clone();
@@ -129,7 +129,7 @@ fn when_the_server_ends_the_session_the_write_may_have_happened() {
         let outcome = commit.await.unwrap();
         assert!(matches!(outcome, Err(StoreError::Uncertain(_))), "{outcome:?}");
         lock.release().await;
-        assert_eq!(store.commit(record(2)).await.unwrap(), Commit::Apply);
+        assert_eq!(store.commit(record(2)).await.unwrap(), Commit::Applied);
     });
 }
 
@@ -140,7 +140,7 @@ fn a_serialization_failure_is_sent_again() {
         let url = format!("{}?options=-c%20default_transaction_isolation%3Dserializable", direct());
         let table = table();
         let store = store(&url, &table).await;
-        assert_eq!(store.commit(record(1)).await.unwrap(), Commit::Apply);
+        assert_eq!(store.commit(record(1)).await.unwrap(), Commit::Applied);
         let lock = Lock::take(&format!("UPDATE {table} SET expires_at = 8")).await;
         let commit = tokio::spawn({
             let store = store.clone();
@@ -148,7 +148,7 @@ fn a_serialization_failure_is_sent_again() {
         });
         until_blocked(&format!("UPDATE \"{table}")).await;
         lock.release().await;
-        assert_eq!(commit.await.unwrap().unwrap(), Commit::Apply);
+        assert_eq!(commit.await.unwrap().unwrap(), Commit::Applied);
         assert_eq!(store.get(record(1).key).await.unwrap(), Some(record(2)));
     });
 }
@@ -176,7 +176,7 @@ fn a_purge_waits_for_what_is_locked_and_spares_what_is_renewed() {
         let table = table();
         let store = store(&direct(), &table).await;
         for key in [1, 2, 3] {
-            assert_eq!(store.commit(record_of(key, 1)).await.unwrap(), Commit::Apply);
+            assert_eq!(store.commit(record_of(key, 1)).await.unwrap(), Commit::Applied);
         }
         let lock = Lock::take(&format!("SELECT * FROM {table} WHERE {} FOR UPDATE", has_key(2))).await;
         lock.and(&format!("UPDATE {table} SET expires_at = 11 WHERE {}", has_key(3))).await;
@@ -199,7 +199,7 @@ fn a_purge_is_patient_as_long_as_it_makes_progress() {
         let store = store(&direct(), &table).await;
         let mut locks = Vec::new();
         for key in 1..=ROWS {
-            assert_eq!(store.commit(record_of(key, 1)).await.unwrap(), Commit::Apply);
+            assert_eq!(store.commit(record_of(key, 1)).await.unwrap(), Commit::Applied);
             locks.push(Lock::take(&format!("SELECT * FROM {table} WHERE {} FOR UPDATE", has_key(key))).await);
         }
         let (begun, purge) = (Instant::now(), purge(&store.clone().with_timeout(LIMIT)));
@@ -221,7 +221,7 @@ fn a_purge_that_makes_none_ends() {
     RUNTIME.block_on(async {
         let table = table();
         let store = store(&direct(), &table).await;
-        assert_eq!(store.commit(record(1)).await.unwrap(), Commit::Apply);
+        assert_eq!(store.commit(record(1)).await.unwrap(), Commit::Applied);
         let lock = Lock::take(&format!("SELECT * FROM {table} FOR UPDATE")).await;
         let outcome = purge(&store.clone().with_timeout(Duration::from_secs(10))).await.unwrap();
         assert!(matches!(outcome, Err(StoreError::Unavailable(_))), "{outcome:?}");
@@ -235,7 +235,7 @@ async fn past_a_locked_row(later: impl AsyncFnOnce(&str)) {
     let table = table();
     let store = store(&direct(), &table).await;
     for key in [1, 2] {
-        assert_eq!(store.commit(record_of(key, 1)).await.unwrap(), Commit::Apply);
+        assert_eq!(store.commit(record_of(key, 1)).await.unwrap(), Commit::Applied);
     }
     let lock = Lock::take(&format!("SELECT * FROM {table} WHERE {} FOR UPDATE", has_key(1))).await;
     let held_up = tokio::spawn({
@@ -243,10 +243,10 @@ async fn past_a_locked_row(later: impl AsyncFnOnce(&str)) {
         async move { store.commit(record(2)).await }
     });
     later(&table).await;
-    assert_eq!(store.commit(record_of(2, 2)).await.unwrap(), Commit::Apply);
+    assert_eq!(store.commit(record_of(2, 2)).await.unwrap(), Commit::Applied);
     assert!(!held_up.is_finished(), "the other waits for the lock");
     lock.release().await;
-    assert_eq!(held_up.await.unwrap().unwrap(), Commit::Apply);
+    assert_eq!(held_up.await.unwrap().unwrap(), Commit::Applied);
 }
 
 #[test]

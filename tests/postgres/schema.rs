@@ -30,7 +30,7 @@ fn many_processes_may_create_the_table_at_once() {
             tasks.spawn(async move { store.create_schema().await.unwrap() });
         }
         tasks.join_all().await;
-        assert_eq!(at(&name).await.commit(record()).await.unwrap(), Commit::Apply);
+        assert_eq!(at(&name).await.commit(record()).await.unwrap(), Commit::Applied);
         at(&name).await.create_schema().await.unwrap();
         assert_eq!(at(&name).await.get(record().key).await.unwrap(), Some(record()));
     });
@@ -63,7 +63,7 @@ fn a_table_made_by_hand_is_as_good_and_needs_no_right_to_create() {
         )
         .await;
         let limited = store(&direct().replace("postgres@", &format!("{name}@")), &name).await;
-        assert_eq!(limited.commit(record()).await.unwrap(), Commit::Apply);
+        assert_eq!(limited.commit(record()).await.unwrap(), Commit::Applied);
         assert_eq!(limited.purge(Timestamp::from_unix(9), 10).await.unwrap(), 1);
         let elsewhere = limited.with_table(&table()).unwrap().create_schema().await;
         assert!(matches!(elsewhere, Err(PostgresError::Schema { .. })), "{elsewhere:?}");

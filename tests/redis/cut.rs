@@ -166,14 +166,14 @@ async fn a_commit_that_was_carried_out_and_replaced_is_no_conflict() {
     let other = server.store(&prefix).await;
     let record =
         |version| Record::new(RecordKey::from_bytes([7; 16]), version, Timestamp::from_unix(START), vec![], vec![]);
-    assert_eq!(store.commit(record(1)).await.unwrap(), Commit::Apply);
+    assert_eq!(store.commit(record(1)).await.unwrap(), Commit::Applied);
     proxy.is_shut.store(true, Ordering::SeqCst);
     proxy.cut.store(true, Ordering::SeqCst);
     let commit = tokio::spawn(async move { store.commit(record(2)).await });
     while other.get(record(1).key).await.unwrap() != Some(record(2)) {
         tokio::task::yield_now().await;
     }
-    assert_eq!(other.commit(record(3)).await.unwrap(), Commit::Apply);
+    assert_eq!(other.commit(record(3)).await.unwrap(), Commit::Applied);
     proxy.is_shut.store(false, Ordering::SeqCst);
     let answer = commit.await.unwrap();
     assert!(matches!(answer, Err(StoreError::Uncertain(_))), "{answer:?}");

@@ -164,7 +164,7 @@ async fn a_commit_waits_for_its_replicas_as_long_as_it_is_told_to() {
     let cluster = Cluster::start();
     let (primary, replica) = cluster.pair();
     let store = cluster.store().await.with_min_replicas(1, LONG);
-    assert_eq!(store.commit(record(0, 1)).await.unwrap(), Commit::Apply);
+    assert_eq!(store.commit(record(0, 1)).await.unwrap(), Commit::Applied);
     let store = Arc::new(store.with_timeout(Duration::from_secs(2)));
     // Connected, for which it has no more time than for any other command.
     let begun = Instant::now();
@@ -182,7 +182,7 @@ async fn a_commit_waits_for_its_replicas_as_long_as_it_is_told_to() {
     assert_ne!(cluster.0[primary].info("blocked_clients"), "0");
     cluster.0[replica].signal("CONT");
     for answer in commits.join_all().await {
-        assert_eq!(answer.unwrap(), Commit::Apply);
+        assert_eq!(answer.unwrap(), Commit::Applied);
     }
 }
 
@@ -196,7 +196,7 @@ async fn a_node_that_hangs_is_left_for_the_one_that_takes_over() {
     let store = store.with_timeout(Duration::from_millis(500));
     let begun = Instant::now();
     for number in 1..=64 {
-        assert_eq!(patient.commit(record(number, 1)).await.unwrap(), Commit::Apply);
+        assert_eq!(patient.commit(record(number, 1)).await.unwrap(), Commit::Applied);
         // It has to have its connections before the node hangs.
         while store.get(record(number, 1).key).await.is_err() || store.commit(record(number, 1)).await.is_err() {
             assert!(begun.elapsed() < LONG, "no connections after a minute");

@@ -76,16 +76,16 @@ async fn a_rotation_is_one_script() {
 async fn a_server_that_forgot_the_scripts_is_told_them_again() {
     let server = Server::start(&[]);
     let store = open(&server).await;
-    assert_eq!(store.commit(record(1, &[1])).await.unwrap(), Commit::Apply);
+    assert_eq!(store.commit(record(1, &[1])).await.unwrap(), Commit::Applied);
     server.tell("SCRIPT FLUSH");
-    assert_eq!(store.commit(record(2, &[2])).await.unwrap(), Commit::Apply);
+    assert_eq!(store.commit(record(2, &[2])).await.unwrap(), Commit::Applied);
 }
 
 #[tokio::test]
 async fn everything_ends_by_itself_a_day_after_it_expired() {
     let server = Server::start(&[]);
     let store = open(&server).await;
-    assert_eq!(store.commit(record(1, &[1, 2])).await.unwrap(), Commit::Apply);
+    assert_eq!(store.commit(record(1, &[1, 2])).await.unwrap(), Commit::Applied);
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis() as i64;
     let ends = names(&server).into_iter().filter_map(|name| {
         let left: i64 = redis::cmd("PTTL").arg(&name).query(&mut server.connection()).unwrap();
@@ -109,12 +109,12 @@ async fn what_ended_by_itself_leaves_no_traces() {
         Record::new(RecordKey::from_bytes(key), 1, Timestamp::from_unix(5), vec![], vec![])
     };
     for n in 0..50 {
-        assert_eq!(store.commit(number(n)).await.unwrap(), Commit::Apply);
+        assert_eq!(store.commit(number(n)).await.unwrap(), Commit::Applied);
     }
     let records: Vec<_> = names(&server).into_iter().filter(|name| name.windows(3).any(|w| w == b":r:")).collect();
     let _: usize = redis::cmd("DEL").arg(records).query(&mut server.connection()).unwrap();
     for n in 100..130 {
-        assert_eq!(store.commit(number(n)).await.unwrap(), Commit::Apply);
+        assert_eq!(store.commit(number(n)).await.unwrap(), Commit::Applied);
     }
     let sets = names(&server).into_iter().filter(|name| name.ends_with(b":k") || name.ends_with(b":e"));
     let sizes: Vec<usize> =
@@ -149,10 +149,10 @@ async fn a_purge_leaves_what_has_taken_the_place_of_what_ended_by_itself() {
     let store = open(&server).await;
     let record = |expires_at| Record::new(RecordKey::from_bytes([9; 16]), 1, expires_at, vec![], vec![]);
     let (past, future) = (Timestamp::from_unix(5), Timestamp::from_unix(START + 1000));
-    assert_eq!(store.commit(record(past)).await.unwrap(), Commit::Apply);
+    assert_eq!(store.commit(record(past)).await.unwrap(), Commit::Applied);
     let name = names(&server).into_iter().find(|name| name.windows(3).any(|w| w == b":r:"));
     let _: usize = redis::cmd("DEL").arg(name).query(&mut server.connection()).unwrap();
-    assert_eq!(store.commit(record(future)).await.unwrap(), Commit::Apply);
+    assert_eq!(store.commit(record(future)).await.unwrap(), Commit::Applied);
     assert_eq!(store.purge(past, 100).await.unwrap(), 0);
     assert_eq!(store.get(record(future).key).await.unwrap(), Some(record(future)));
     assert_eq!(store.list(Select::All, None, 10).await.unwrap().records, [record(future)]);
@@ -171,14 +171,14 @@ async fn what_ended_by_itself_is_found_behind_what_is_kept() {
         Record::new(RecordKey::from_bytes(key), 1, Timestamp::from_unix(expires_at), vec![], vec![])
     };
     for n in 0..50 {
-        assert_eq!(store.commit(record(n, if n < 2 { 4 } else { 5 })).await.unwrap(), Commit::Apply);
+        assert_eq!(store.commit(record(n, if n < 2 { 4 } else { 5 })).await.unwrap(), Commit::Applied);
     }
     let records: Vec<_> = names(&server).into_iter().filter(|name| name.windows(3).any(|w| w == b":r:")).collect();
     for name in records.iter().filter(|name| name.last() >= Some(&2)) {
         let _: usize = redis::cmd("DEL").arg(name).query(&mut server.connection()).unwrap();
     }
     for n in 50..250 {
-        assert_eq!(store.commit(record(n, START)).await.unwrap(), Commit::Apply);
+        assert_eq!(store.commit(record(n, START)).await.unwrap(), Commit::Applied);
     }
     let expiries = names(&server).into_iter().find(|name| name.ends_with(b":e"));
     let left: usize = redis::cmd("ZCARD").arg(expiries).query(&mut server.connection()).unwrap();
@@ -194,8 +194,8 @@ async fn a_record_that_was_to_last_for_ever_ends_once_it_has_expired() {
         record.expires_at = Timestamp::from_unix(at);
         record
     };
-    assert_eq!(store.commit(ends_at(1, &[1], i64::MAX as u64)).await.unwrap(), Commit::Apply);
-    assert_eq!(store.commit(ends_at(2, &[], 5)).await.unwrap(), Commit::Apply);
+    assert_eq!(store.commit(ends_at(1, &[1], i64::MAX as u64)).await.unwrap(), Commit::Applied);
+    assert_eq!(store.commit(ends_at(2, &[], 5)).await.unwrap(), Commit::Applied);
     let name = names(&server).into_iter().find(|name| name.windows(3).any(|w| w == b":r:"));
     let left: i64 = redis::cmd("TTL").arg(name).query(&mut server.connection()).unwrap();
     assert!((86_000..=86_400).contains(&left), "{left}");
@@ -206,8 +206,8 @@ async fn a_record_that_was_to_last_for_ever_ends_once_it_has_expired() {
 async fn an_entry_whose_record_is_gone_is_removed_by_who_reads_it() {
     let server = Server::start(&[]);
     let store = open(&server).await;
-    assert_eq!(store.commit(record(1, &[1])).await.unwrap(), Commit::Apply);
-    assert_eq!(store.commit(record(2, &[2])).await.unwrap(), Commit::Apply);
+    assert_eq!(store.commit(record(1, &[1])).await.unwrap(), Commit::Applied);
+    assert_eq!(store.commit(record(2, &[2])).await.unwrap(), Commit::Applied);
     let gone = names(&server).into_iter().find(|name| name.windows(3).any(|w| w == b":r:"));
     let _: usize = redis::cmd("DEL").arg(gone).query(&mut server.connection()).unwrap();
     let second = IndexKey::from_bytes([2; 16]);
@@ -224,7 +224,7 @@ async fn an_entry_of_a_commit_that_failed_is_removed_by_who_reads_it() {
         let name = [b"mcp-tokens:i:".as_slice(), second.as_bytes()].concat();
         redis::cmd("ZCARD").arg(name).query::<usize>(&mut server.connection()).unwrap()
     };
-    assert_eq!(store.commit(record(1, &[1])).await.unwrap(), Commit::Apply);
+    assert_eq!(store.commit(record(1, &[1])).await.unwrap(), Commit::Applied);
     assert_eq!(store.commit(record(1, &[2])).await.unwrap(), Commit::Conflict);
     assert_eq!(entries(), 1);
     assert!(store.list(Select::Index(second), None, 10).await.unwrap().records.is_empty());
@@ -235,7 +235,7 @@ async fn an_entry_of_a_commit_that_failed_is_removed_by_who_reads_it() {
 async fn a_refusal_is_unavailable_and_nothing_is_written() {
     let server = Server::start(&[]);
     let store = open(&server).await;
-    assert_eq!(store.commit(record(1, &[])).await.unwrap(), Commit::Apply);
+    assert_eq!(store.commit(record(1, &[])).await.unwrap(), Commit::Applied);
     let refusals = [
         ("CONFIG SET min-replicas-to-write 1", "CONFIG SET min-replicas-to-write 0", "NOREPLICAS"),
         ("CONFIG SET maxmemory 1", "CONFIG SET maxmemory 0", "OOM"),
@@ -249,7 +249,7 @@ async fn a_refusal_is_unavailable_and_nothing_is_written() {
         assert!(source.to_string().to_uppercase().contains(code), "{source}");
         assert_eq!(store.get(record(1, &[]).key).await.unwrap(), Some(record(1, &[])));
     }
-    assert_eq!(store.commit(record(2, &[])).await.unwrap(), Commit::Apply);
+    assert_eq!(store.commit(record(2, &[])).await.unwrap(), Commit::Applied);
 }
 
 /// Reads that went on there would be stale.

@@ -11,7 +11,7 @@ impl<S: TokenStore> TokenStore for Glass<'_, S> {
     }
 
     async fn commit(&self, _: Record) -> Result<Commit, StoreError> {
-        Ok(Commit::Apply)
+        Ok(Commit::Applied)
     }
 
     async fn list(&self, select: Select, after: Option<Cursor>, limit: usize) -> Result<Page, StoreError> {

@@ -10,9 +10,9 @@ pub enum Operation {
     Authorize(Login),
     Issue(Login),
     /// A code or refresh token at the token endpoint.
-    Exchange(Pick, Proof, Ask),
-    Revoke(Pick, Ask),
-    RevokeByAccessToken(Index, Ask),
+    Exchange(Pick, Proof, RequestContext),
+    Revoke(Pick, RequestContext),
+    RevokeByAccessToken(Index, RequestContext),
     RevokeFamily(Index, User),
     RevokeSubject(User),
     RevokeClient(App),
@@ -61,7 +61,7 @@ pub enum Proof {
 
 /// A request, relative to the family of the token that it comes with.
 #[derive(Clone, Debug)]
-pub struct Ask {
+pub struct RequestContext {
     /// Whether a code is taken for a code.
     pub right_type: bool,
     pub right_client: bool,
@@ -115,8 +115,8 @@ fn pick() -> impl Strategy<Value = Pick> {
     ]
 }
 
-fn ask() -> impl Strategy<Value = Ask> {
-    let plain = |confidential| Ask {
+fn ask() -> impl Strategy<Value = RequestContext> {
+    let plain = |confidential| RequestContext {
         right_type: true,
         right_client: true,
         confidential,
@@ -129,7 +129,7 @@ fn ask() -> impl Strategy<Value = Ask> {
         select(vec![None, Some(""), Some("mcp:read"), Some("mcp:write mcp:read"), Some("mcp:admin"), Some("\"")]);
     let resource = select(vec![None, Some(crate::support::RESOURCE), Some(ELSEWHERE), Some(FOREIGN), Some("nonsense")]);
     let odd = (weighted(0.8), weighted(0.8), any::<bool>(), binding, scope, resource).prop_map(
-        |(right_type, right_client, confidential, binding, scope, resource)| Ask {
+        |(right_type, right_client, confidential, binding, scope, resource)| RequestContext {
             right_type,
             right_client,
             confidential,

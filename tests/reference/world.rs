@@ -13,7 +13,7 @@ use proptest::sample::Index;
 
 use crate::glass::Glass;
 use crate::naive::{AUDIENCE, Family, Granted, Naive, Request, SCOPE};
-use crate::operations::{Ask, Login, Operation, Pick, Proof, Proven, Span, SpanOf, USERS};
+use crate::operations::{Login, Operation, Pick, Proof, Proven, RequestContext, Span, SpanOf, USERS};
 use crate::rules::{LEAST, Rules};
 use crate::support::{REDIRECT, TestClock, VERIFIER, block_on, scope, seconds, verdict};
 
@@ -166,7 +166,7 @@ impl<S: TokenStore, F: Fn() -> S> World<S, F> {
     }
 
     /// Who asks, and with what, about a token of `family`.
-    fn resolve(&self, family: usize, ask: &Ask) -> (Client, Option<Binding>) {
+    fn resolve(&self, family: usize, ask: &RequestContext) -> (Client, Option<Binding>) {
         let family = &self.naive.families[family];
         let id = if ask.right_client { family.app } else { "client-3" };
         let client = if ask.confidential { Client::confidential(id) } else { Client::public(id) };
@@ -178,7 +178,7 @@ impl<S: TokenStore, F: Fn() -> S> World<S, F> {
         (client, binding)
     }
 
-    fn exchange(&mut self, token: Pick, proof: Proof, ask: &Ask) {
+    fn exchange(&mut self, token: Pick, proof: Proof, ask: &RequestContext) {
         let Some(text) = self.pick(token) else { return };
         let token = &self.naive.tokens[&text];
         let proof = Some(proof).filter(|_| token.is_code == ask.right_type);
@@ -222,7 +222,7 @@ impl<S: TokenStore, F: Fn() -> S> World<S, F> {
         proof: Option<Proof>,
         client: &Client,
         binding: Option<Binding>,
-        ask: &Ask,
+        ask: &RequestContext,
     ) -> Result<TokenResponse, ErrorCode> {
         let Some(proof) = proof else {
             let request = RefreshRequest::new(client, text).scope(ask.scope).resources(ask.resource);
@@ -241,7 +241,7 @@ impl<S: TokenStore, F: Fn() -> S> World<S, F> {
         verdict(block_on(self.issuer().redeem(&request)))
     }
 
-    fn revoke(&mut self, text: &str, family: usize, ask: &Ask) {
+    fn revoke(&mut self, text: &str, family: usize, ask: &RequestContext) {
         let (client, binding) = self.resolve(family, ask);
         block_on(self.issuer().revoke(&client, text, binding.as_ref())).unwrap();
         self.naive.revoke(family, &client, binding);

@@ -3,7 +3,7 @@ use std::sync::{Arc, Mutex};
 
 use mcp_token_lifecycle::{
     AuthorizeRequest, Binding, BoxFuture, Client, Clock, CodeChallenge, ErrorCode, Expectation, GrantCheck,
-    MemoryStore, Reason, RedeemRequest, RefreshRequest, RotationPolicy, Standing, TokenFamily, VerifyError,
+    GrantStatus, MemoryStore, Reason, RedeemRequest, RefreshRequest, RotationPolicy, TokenFamily, VerifyError,
 };
 
 use crate::support::forge::{Forge, TestEntropy, bytes_of, tampered};
@@ -28,14 +28,14 @@ impl GrantCheck for Withdrawn {
         &'a self,
         family: &'a TokenFamily,
         client: &'a Client,
-    ) -> BoxFuture<'a, Result<Standing, Box<dyn std::error::Error + Send + Sync>>> {
+    ) -> BoxFuture<'a, Result<GrantStatus, Box<dyn std::error::Error + Send + Sync>>> {
         Box::pin(async move {
             let grant = family.grant();
             let session = grant.claims().get("session").map_or("", String::as_str);
             let listed = self.0.lock().unwrap();
             let names = [grant.subject(), client.id(), session];
             let withdrawn = names.iter().any(|name| listed.contains(*name));
-            Ok(if withdrawn { Standing::Withdrawn } else { Standing::Good })
+            Ok(if withdrawn { GrantStatus::Withdrawn } else { GrantStatus::Good })
         })
     }
 }

@@ -3,8 +3,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use mcp_token_lifecycle::{
     AuthorizeRequest, Binding, BoxFuture, Client, CodeChallenge, Error, ErrorCode, ErrorKind, ErrorResponse,
-    Expectation, GrantCheck, KeyId, Keyring, MasterKey, MemoryStore, OnAhead, PolicySet, Reason, RedeemRequest,
-    RefreshRequest, Rotation, RotationPolicy, ScopeLimit, Standing, TokenFamily, VerifyError,
+    Expectation, GrantCheck, GrantStatus, KeyId, Keyring, MasterKey, MemoryStore, OnAhead, PolicySet, Reason,
+    RedeemRequest, RefreshRequest, Rotation, RotationPolicy, ScopeLimit, TokenFamily, VerifyError,
 };
 
 use crate::support::forge::{TestEntropy, key_id_of};
@@ -45,9 +45,9 @@ impl GrantCheck for Broken {
         &'a self,
         _: &'a TokenFamily,
         _: &'a Client,
-    ) -> BoxFuture<'a, Result<Standing, Box<dyn std::error::Error + Send + Sync>>> {
+    ) -> BoxFuture<'a, Result<GrantStatus, Box<dyn std::error::Error + Send + Sync>>> {
         let broken = self.0.load(Ordering::SeqCst);
-        Box::pin(async move { if broken { Err("the user database is down".into()) } else { Ok(Standing::Good) } })
+        Box::pin(async move { if broken { Err("the user database is down".into()) } else { Ok(GrantStatus::Good) } })
     }
 }
 

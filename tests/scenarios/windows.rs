@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use mcp_token_lifecycle::{
-    BoxFuture, CLOCK_TOLERANCE, Client, Clock, ErrorCode, ErrorKind, Expectation, GrantCheck, KeyId, Keyring,
-    MasterKey, MemoryStore, OnSuperseded, PolicySet, Reason, RedeemRequest, RefreshRequest, RotationPolicy, Standing,
+    BoxFuture, CLOCK_TOLERANCE, Client, Clock, ErrorCode, ErrorKind, Expectation, GrantCheck, GrantStatus, KeyId,
+    Keyring, MasterKey, MemoryStore, OnSuperseded, PolicySet, Reason, RedeemRequest, RefreshRequest, RotationPolicy,
     TokenFamily, TokenIssuer, TokenResponse, TokenStore, VerifyError,
 };
 
@@ -563,10 +563,10 @@ impl GrantCheck for RevokedMeanwhile {
         &'a self,
         _: &'a TokenFamily,
         _: &'a Client,
-    ) -> BoxFuture<'a, Result<Standing, Box<dyn std::error::Error + Send + Sync>>> {
+    ) -> BoxFuture<'a, Result<GrantStatus, Box<dyn std::error::Error + Send + Sync>>> {
         Box::pin(async move {
             self.other.issuer.revoke_subject("user-1").await?;
-            Ok(Standing::Good)
+            Ok(GrantStatus::Good)
         })
     }
 }

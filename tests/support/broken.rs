@@ -190,7 +190,7 @@ impl TokenStore for Broken {
             }
             _ => {}
         }
-        Ok(Commit::Apply)
+        Ok(Commit::Applied)
     }
 
     async fn list(&self, select: Select, after: Option<Cursor>, limit: usize) -> Result<Page, StoreError> {

@@ -148,7 +148,7 @@ impl<S> FlakyStore<S> {
     pub fn backup(&self, writes: usize) -> MemoryStore {
         let store = MemoryStore::new();
         for record in self.journal().into_iter().take(writes) {
-            assert_eq!(super::block_on(store.commit(record)).unwrap(), Commit::Apply);
+            assert_eq!(super::block_on(store.commit(record)).unwrap(), Commit::Applied);
         }
         store
     }
@@ -196,7 +196,7 @@ impl<S: TokenStore> TokenStore for FlakyStore<S> {
             None | Some(Fault::UncertainDone) => self.inner.commit(record.clone()).await?,
             Some(_) => Commit::Conflict,
         };
-        if done == Commit::Apply {
+        if done == Commit::Applied {
             self.state.lock().unwrap().journal.push(record);
         }
         match fault.and_then(Self::error) {

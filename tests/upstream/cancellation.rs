@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use mcp_token_lifecycle::MemoryStore;
-use mcp_token_lifecycle::upstream::LeaseError;
+use mcp_token_lifecycle::vault::LeaseError;
 
 use crate::service::{Service, access_token};
 use crate::support::pausing::Pausing;

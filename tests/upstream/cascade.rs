@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use mcp_token_lifecycle::upstream::{Account, Owner, VaultErrorKind};
+use mcp_token_lifecycle::vault::{Account, BoundTo, VaultErrorKind};
 use mcp_token_lifecycle::{
     AccessClaims, Action, AuditSink, Client, Commit, MemoryStore, OnReuse, RefreshRequest, RevocationReason,
     RotationPolicy, TokenIssuer, TokenResponse, TokenStore,
@@ -33,7 +33,7 @@ impl Site {
         let issuer = TokenIssuer::new(world.store.clone(), keyring())
             .with_policies(policy)
             .with_clock(world.sim.clone())
-            .with_audit(world.vault.follow(issued.clone()));
+            .with_audit(world.vault.revocation_sink(issued.clone()));
         Self { world, issuer, issued }
     }
 
@@ -45,7 +45,7 @@ impl Site {
         (tokens, claims)
     }
 
-    fn put(&self, subject: &str, service: &str, owner: Owner) {
+    fn put(&self, subject: &str, service: &str, owner: BoundTo) {
         let account = Account::new(subject, service);
         self.world.sim.run(self.world.vault.put(&account, self.world.tokens(), owner)).unwrap();
     }
@@ -66,13 +66,13 @@ impl Site {
 fn busy(policy: RotationPolicy) -> (Site, [(TokenResponse, AccessClaims); 2]) {
     let site = Site::new(policy);
     let logins = [site.login("user-1", "client-1"), site.login("user-1", "client-2")];
-    site.put("user-1", "first-session", Owner::subject().session(logins[0].1.family()));
-    site.put("user-1", "second-session", Owner::subject().session(logins[1].1.family()));
-    site.put("user-1", "client", Owner::subject().client("client-1"));
-    site.put("user-1", "user", Owner::subject());
+    site.put("user-1", "first-session", BoundTo::subject().session(logins[0].1.family()));
+    site.put("user-1", "second-session", BoundTo::subject().session(logins[1].1.family()));
+    site.put("user-1", "client", BoundTo::subject().client("client-1"));
+    site.put("user-1", "user", BoundTo::subject());
     site.login("user-2", "client-1");
-    site.put("user-2", "client", Owner::subject().client("client-1"));
-    site.put("user-2", "user", Owner::subject());
+    site.put("user-2", "client", BoundTo::subject().client("client-1"));
+    site.put("user-2", "user", BoundTo::subject());
     (site, logins)
 }
 
@@ -142,9 +142,9 @@ fn each_cascade_can_be_set_off_by_hand_and_counts() {
 #[test]
 fn a_service_that_fails_holds_up_no_other_and_is_told_later() {
     let site = Site::new(RotationPolicy::standard());
-    site.put("user-1", SERVICE, Owner::subject());
+    site.put("user-1", SERVICE, BoundTo::subject());
     let named = account().named("work");
-    site.world.sim.run(site.world.vault.put(&named, site.world.tokens(), Owner::subject())).unwrap();
+    site.world.sim.run(site.world.vault.put(&named, site.world.tokens(), BoundTo::subject())).unwrap();
     site.world.service.then_at_revocation(DOWN);
     assert_eq!(site.world.sim.run(site.world.vault.revoke_subject("user-1")).unwrap(), 2);
     assert_eq!(site.world.service.revoked().len(), 1);
@@ -157,8 +157,8 @@ fn a_service_that_fails_holds_up_no_other_and_is_told_later() {
 #[test]
 fn a_revocation_that_is_repeated_after_a_fault_tells_the_services_that_it_had_begun_with() {
     let site = Site::new(RotationPolicy::standard());
-    site.put("user-1", SERVICE, Owner::subject());
-    site.put("user-1", "user", Owner::subject());
+    site.put("user-1", SERVICE, BoundTo::subject());
+    site.put("user-1", "user", BoundTo::subject());
     let revoke = || site.world.sim.run(site.world.vault.revoke_subject("user-1"));
     // A listing, and for each a look and a write. Both are then told at once.
     site.world.store.fail_after(5, Fault::Unavailable);
@@ -177,7 +177,7 @@ fn a_user_is_offboarded_to_the_end_though_the_caller_is_dropped() {
         let world = world_on(Arc::new(Pausing(MemoryStore::new())), Service::default());
         for number in 0..10 {
             let account = account().named(number.to_string());
-            world.sim.run(world.vault.put(&account, world.tokens(), Owner::subject())).unwrap();
+            world.sim.run(world.vault.put(&account, world.tokens(), BoundTo::subject())).unwrap();
         }
         let ended = world.sim.run_for(world.vault.revoke_subject("user-1"), *rounds).is_some();
         world.sim.settle();
@@ -207,7 +207,7 @@ fn a_cascade_that_gives_up_tells_the_followed_sink_of_whom() {
     event.action = Action::Revoke(RevocationReason::Client);
     (event.family, event.client_id) = (Some(first.family()), Some("client-1".into()));
     site.world.told();
-    site.world.vault.follow(site.issued.clone()).record(&event);
+    site.world.vault.revocation_sink(site.issued.clone()).record(&event);
     site.world.sim.settle();
     let told = site.issued.take().split_off(1);
     let missed: Vec<_> =
@@ -222,7 +222,7 @@ fn a_cascade_that_gives_up_tells_the_followed_sink_of_whom() {
 #[test]
 fn a_subject_without_a_living_session_ends_nothing_by_itself() {
     let site = Site::new(RotationPolicy::standard());
-    site.put("user-1", "user", Owner::subject());
+    site.put("user-1", "user", BoundTo::subject());
     assert_eq!(block_on(site.issuer.revoke_subject("user-1")).unwrap(), 0);
     assert_eq!(site.left("user-1"), ["user"]);
     assert_eq!(site.world.sim.run(site.world.vault.revoke_subject("user-1")).unwrap(), 1);
@@ -254,7 +254,7 @@ fn a_session_that_cannot_be_read_holds_up_no_reconciliation_of_another() {
         .iter()
         .map(|name| {
             let (_, claims) = site.login("user-1", "client-1");
-            site.put("user-1", name, Owner::subject().session(claims.family()));
+            site.put("user-1", name, BoundTo::subject().session(claims.family()));
             claims.family()
         })
         .collect();
@@ -265,7 +265,7 @@ fn a_session_that_cannot_be_read_holds_up_no_reconciliation_of_another() {
         let mut record = block_on(site.world.store.get(family.record_key())).unwrap().unwrap();
         record.version += 1;
         *record.payload.last_mut().unwrap() ^= 1;
-        assert_eq!(block_on(site.world.store.commit(record)).unwrap(), Commit::Apply);
+        assert_eq!(block_on(site.world.store.commit(record)).unwrap(), Commit::Applied);
     }
     let error = site.world.sim.run(site.world.vault.reconcile(&deaf)).unwrap_err();
     assert_eq!(error.kind(), VaultErrorKind::CorruptRecord);

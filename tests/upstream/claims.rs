@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use mcp_token_lifecycle::upstream::{CredentialState, LeaseError, Owner};
+use mcp_token_lifecycle::vault::{BoundTo, CredentialState, LeaseError};
 use mcp_token_lifecycle::{Clock, MemoryStore, Select, TokenStore};
 
 use crate::service::{DOWN, Gate, Service, Step, access_token};
@@ -187,7 +187,7 @@ fn a_credential_put_after_a_revocation_is_not_overwritten_and_what_comes_late_is
             world.pass(3_600);
             assert_eq!(world.sim.run(world.vault.purge()).unwrap(), 1);
         }
-        world.sim.run(world.vault.put(&account(), api_key("new"), Owner::subject())).unwrap();
+        world.sim.run(world.vault.put(&account(), api_key("new"), BoundTo::subject())).unwrap();
         if retried {
             // Whatever makes room for another is left alone for the length of a claim.
             world.pass(30);
@@ -213,7 +213,7 @@ fn a_claim_on_what_was_revoked_and_purged_meanwhile_does_not_hit_what_was_put_in
         let (sim, twin) = (&during.sim, during.twin());
         assert!(sim.run(twin.revoke(&account())).unwrap());
         sim.run(twin.purge()).unwrap();
-        sim.run(twin.put(&account(), api_key("new"), Owner::subject())).unwrap();
+        sim.run(twin.put(&account(), api_key("new"), BoundTo::subject())).unwrap();
     });
     assert_eq!(world.lease().unwrap(), "new");
     assert_eq!(world.service.refreshes(), 0);

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use mcp_token_lifecycle::Clock;
-use mcp_token_lifecycle::upstream::{CredentialState, LeaseError, Need, RefreshPolicy, UpstreamError};
+use mcp_token_lifecycle::vault::{CredentialState, LeaseError, LeaseRequest, RefreshPolicy, UpstreamError};
 
 use crate::service::{DOWN, Service, Step, access_token};
 use crate::support::scope;
@@ -188,9 +188,9 @@ fn a_scope_that_a_refresh_narrows_is_narrower_from_then_on() {
     world.service.then(Step::Scope("repo:status"));
     world.pass(800);
     assert!(matches!(world.lease(), Err(LeaseError::InsufficientScope { .. })));
-    let lease = world.sim.run(world.vault.lease(&user(), &Need::new(SERVICE, scope("repo:status")))).unwrap();
+    let lease = world.sim.run(world.vault.lease(&user(), &LeaseRequest::new(SERVICE, scope("repo:status")))).unwrap();
     assert_eq!(secret(&lease), access_token(1));
     world.pass(800);
-    let lease = world.sim.run(world.vault.lease(&user(), &Need::new(SERVICE, scope("repo:status")))).unwrap();
+    let lease = world.sim.run(world.vault.lease(&user(), &LeaseRequest::new(SERVICE, scope("repo:status")))).unwrap();
     assert_eq!((secret(&lease), lease.scope()), (access_token(2), &scope("repo:status")));
 }

@@ -2,7 +2,9 @@
 
 use std::collections::HashMap;
 
-use mcp_token_lifecycle::upstream::{Account, Credential, LeaseError, LeasedSecret, Need, Owner, Secret, StaticSecret};
+use mcp_token_lifecycle::vault::{
+    Account, BoundTo, Credential, LeaseError, LeaseRequest, LeasedSecret, Secret, StaticSecret,
+};
 use mcp_token_lifecycle::{AccessClaims, Scope};
 use proptest::prelude::*;
 
@@ -68,13 +70,13 @@ fn whoever_asks_is_leased_the_own_credential_or_none() {
             for (number, place) in put.iter().enumerate() {
                 let secret = StaticSecret::new(Secret::ApiKey(secret_text(&format!("{number}"))), Scope::default());
                 let (account, secret) = (account_at(place), Credential::Static(secret));
-                world.sim.run(world.vault.put(&account, secret, Owner::subject())).unwrap();
+                world.sim.run(world.vault.put(&account, secret, BoundTo::subject())).unwrap();
                 expected.insert(place.clone(), number.to_string());
             }
             prop_assert_eq!(world.store.inner().len(), expected.len() + 1, "a record for each, and the root");
             for place in put.iter().chain(&asked) {
                 let Some(claims) = claims_for(&place.0, &mut claims.borrow_mut()) else { continue };
-                let need = Need::new(&*place.1, Scope::default());
+                let need = LeaseRequest::new(&*place.1, Scope::default());
                 let need = match &place.2 {
                     Some(name) => need.account(&**name),
                     None => need,

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use mcp_token_lifecycle::upstream::{
-    Account, Credential, CredentialKind, CredentialState, LeaseError, LeasedSecret, Need, Owner, Secret, SecretText,
-    Standing, StaticSecret, TokenSet, UpstreamProvider, VaultErrorKind,
+use mcp_token_lifecycle::vault::{
+    Account, BoundTo, Credential, CredentialKind, CredentialState, CredentialStatus, LeaseError, LeaseRequest,
+    LeasedSecret, Secret, SecretText, StaticSecret, TokenSet, UpstreamProvider, VaultErrorKind,
 };
 use mcp_token_lifecycle::{AccessClaims, Clock, Scope};
 
@@ -36,26 +36,26 @@ fn the_service_can_be_asked_whether_what_is_held_still_works() {
     let standing = || world.sim.run(world.vault.introspect(&account())).unwrap();
     assert_eq!(standing(), None);
     world.put();
-    assert_eq!(standing(), Some(Standing::Active));
+    assert_eq!(standing(), Some(CredentialStatus::Active));
     // Somebody else refreshes: what is held is spent.
     let Credential::OAuth(tokens) = world.tokens() else { panic!("tokens are put") };
     world.sim.run(world.service.refresh(&tokens)).unwrap();
-    assert_eq!(standing(), Some(Standing::Inactive));
+    assert_eq!(standing(), Some(CredentialStatus::Inactive));
     let elsewhere = Account::new("alice", "elsewhere");
-    world.sim.run(world.vault.put(&elsewhere, key("k"), Owner::subject())).unwrap();
-    assert_eq!(world.sim.run(world.vault.introspect(&elsewhere)).unwrap(), Some(Standing::Unknown));
+    world.sim.run(world.vault.put(&elsewhere, key("k"), BoundTo::subject())).unwrap();
+    assert_eq!(world.sim.run(world.vault.introspect(&elsewhere)).unwrap(), Some(CredentialStatus::Unknown));
 }
 
 #[test]
 fn lease_is_refused_once_the_claims_token_has_expired() {
     let (world, claims) = (world(), claims_for_now());
-    world.sim.run(world.vault.put(&account(), key("k"), Owner::subject())).unwrap();
+    world.sim.run(world.vault.put(&account(), key("k"), BoundTo::subject())).unwrap();
     let good_for = claims.expires_at().since(world.sim.now()).as_secs();
     world.pass(good_for - 1);
     let lease = world.sim.run(world.vault.lease(&claims, &need())).unwrap();
     world.pass(1);
     world.told();
-    let other = Need::new("elsewhere", scope("repo:read"));
+    let other = LeaseRequest::new("elsewhere", scope("repo:read"));
     for need in [need(), other] {
         let refused = world.sim.run(world.vault.lease(&claims, &need)).unwrap_err();
         assert!(matches!(refused, LeaseError::Expired) && refused.status() == 401 && refused.authorize_at().is_none());
@@ -82,7 +82,7 @@ fn lease_ends_with_the_claims_token_or_with_the_secret() {
     // A key does not expire, and neither does a token of which the service says nothing.
     let lasting = Credential::OAuth(TokenSet::new(SecretText::new("t"), scope("repo:read")));
     for credential in [key("k"), lasting] {
-        world.sim.run(world.vault.put(&account(), credential, Owner::subject())).unwrap();
+        world.sim.run(world.vault.put(&account(), credential, BoundTo::subject())).unwrap();
         let ends = (claims.expires_at(), lasting_claims.expires_at());
         assert_eq!((lease(&claims), lease(&lasting_claims)), ends);
     }
@@ -93,8 +93,8 @@ fn each_kind_of_secret_is_leased_as_what_it_is() {
     let world = world();
     let put_and_lease = |secret: Secret| {
         let credential = Credential::Static(StaticSecret::new(secret, Scope::default()));
-        world.sim.run(world.vault.put(&account(), credential, Owner::subject())).unwrap();
-        world.sim.run(world.vault.lease(&user(), &Need::new(SERVICE, Scope::default()))).unwrap()
+        world.sim.run(world.vault.put(&account(), credential, BoundTo::subject())).unwrap();
+        world.sim.run(world.vault.lease(&user(), &LeaseRequest::new(SERVICE, Scope::default()))).unwrap()
     };
     let lease = put_and_lease(Secret::ApiKey(SecretText::new("k")));
     assert!(matches!(lease.secret(), LeasedSecret::ApiKey("k")));
@@ -110,7 +110,7 @@ fn a_static_secret_past_its_date_is_served_and_reported() {
     let due = world.sim.now().saturating_add(Duration::from_secs(100));
     let secret = |text: &str| StaticSecret::new(Secret::ApiKey(SecretText::new(text)), scope("repo:read"));
     let credential = Credential::Static(secret("old").rotate_by(due));
-    world.sim.run(world.vault.put(&account(), credential, Owner::subject())).unwrap();
+    world.sim.run(world.vault.put(&account(), credential, BoundTo::subject())).unwrap();
     world.pass(99);
     assert!(!world.sim.run(world.vault.lease(&user(), &need())).unwrap().is_overdue());
     world.pass(1);
@@ -127,7 +127,7 @@ fn a_static_secret_past_its_date_is_served_and_reported() {
     assert_eq!((info.generation, info.kind, info.rotate_by), (2, CredentialKind::Static, None));
 }
 
-fn secret_of(lease: &mcp_token_lifecycle::upstream::Lease) -> String {
+fn secret_of(lease: &mcp_token_lifecycle::vault::Lease) -> String {
     secret(lease)
 }
 
@@ -144,7 +144,7 @@ fn only_a_static_secret_is_rotated_by_hand() {
 #[test]
 fn a_rotation_by_hand_that_meets_another_write_is_tried_again() {
     let world = world();
-    world.sim.run(world.vault.put(&account(), key("old"), Owner::subject())).unwrap();
+    world.sim.run(world.vault.put(&account(), key("old"), BoundTo::subject())).unwrap();
     world.store.fail_after(1, crate::support::Fault::Conflict);
     let new = StaticSecret::new(Secret::ApiKey(SecretText::new("new")), scope("repo:read"));
     assert!(world.sim.run(world.vault.rotate(&account(), new)).unwrap());
@@ -155,13 +155,14 @@ fn a_rotation_by_hand_that_meets_another_write_is_tried_again() {
 fn a_need_is_met_exactly_or_says_that_more_will_do() {
     let world = world();
     let credential = TokenSet::new(SecretText::new("token"), scope("repo:read repo:write"));
-    world.sim.run(world.vault.put(&account(), Credential::OAuth(credential), Owner::subject())).unwrap();
-    let lease = |need: Need| world.sim.run(world.vault.lease(&user(), &need)).map(|lease| lease.scope().clone());
+    world.sim.run(world.vault.put(&account(), Credential::OAuth(credential), BoundTo::subject())).unwrap();
+    let lease =
+        |need: LeaseRequest| world.sim.run(world.vault.lease(&user(), &need)).map(|lease| lease.scope().clone());
     let both = scope("repo:read repo:write");
-    assert_eq!(lease(Need::new(SERVICE, both.clone())).unwrap(), both);
+    assert_eq!(lease(LeaseRequest::new(SERVICE, both.clone())).unwrap(), both);
     assert!(matches!(lease(need()), Err(LeaseError::BroaderThanNeeded)));
     assert_eq!(lease(need().allow_broader()).unwrap(), both);
-    let more = Need::new(SERVICE, scope("repo:read admin")).allow_broader();
+    let more = LeaseRequest::new(SERVICE, scope("repo:read admin")).allow_broader();
     assert!(matches!(lease(more), Err(LeaseError::InsufficientScope { service, .. }) if &*service == SERVICE));
     let told: Vec<_> = world.told().into_iter().skip(1).collect();
     let refused = |reason| ("upstream_refuse", Some(reason));
@@ -172,13 +173,13 @@ fn a_need_is_met_exactly_or_says_that_more_will_do() {
 fn nothing_is_leased_to_another_subject_service_or_account() {
     let world = world();
     world.put();
-    let not_found = |claims, need: Need| {
+    let not_found = |claims, need: LeaseRequest| {
         let refused = world.sim.run(world.vault.lease(&claims, &need));
         assert!(matches!(&refused, Err(LeaseError::NotFound { .. })), "{refused:?}");
         refused.unwrap_err().status()
     };
     assert_eq!(not_found(claims_of("user-2", "client-1"), need()), 403);
-    not_found(user(), Need::new("gitlab", scope("repo:read")));
+    not_found(user(), LeaseRequest::new("gitlab", scope("repo:read")));
     not_found(user(), need().account("work"));
     // No name, and an empty one, are two accounts.
     not_found(user(), need().account(""));
@@ -192,13 +193,13 @@ fn nothing_is_leased_to_another_subject_service_or_account() {
 fn what_is_bound_to_a_session_or_a_client_is_leased_to_no_other() {
     let world = world();
     let (session, other) = (user(), user());
-    world.put_for(Owner::subject().session(session.family()));
+    world.put_for(BoundTo::subject().session(session.family()));
     let listed = world.sim.run(world.vault.list("user-1")).unwrap();
     assert_eq!((listed[0].owner.client_id(), listed[0].owner.session_id()), (None, Some(session.family())));
     let lease = |claims| world.sim.run(world.vault.lease(claims, &need())).map(|lease| secret(&lease));
     assert_eq!(lease(&session).unwrap(), access_token(0));
     assert!(matches!(lease(&other), Err(LeaseError::OtherSession)));
-    world.put_for(Owner::subject().client("client-2"));
+    world.put_for(BoundTo::subject().client("client-2"));
     assert!(matches!(lease(&session), Err(LeaseError::OtherClient)));
     assert_eq!(lease(&claims_of("user-1", "client-2")).unwrap(), access_token(0));
 }
@@ -207,7 +208,7 @@ fn what_is_bound_to_a_session_or_a_client_is_leased_to_no_other() {
 fn a_new_credential_takes_the_place_of_the_old_one() {
     let world = world();
     world.put();
-    world.sim.run(world.vault.put(&account(), key("new"), Owner::subject())).unwrap();
+    world.sim.run(world.vault.put(&account(), key("new"), BoundTo::subject())).unwrap();
     assert_eq!(world.lease().unwrap(), "new");
     let listed = world.sim.run(world.vault.list("user-1")).unwrap();
     assert_eq!(listed.iter().map(|info| info.generation).collect::<Vec<_>>(), [2]);
@@ -217,8 +218,8 @@ fn a_new_credential_takes_the_place_of_the_old_one() {
 #[test]
 fn a_listing_shows_everything_of_one_user_but_the_secrets() {
     let world = world();
-    world.put_for(Owner::subject().client("client-1"));
-    let put = |account: Account| world.sim.run(world.vault.put(&account, key("secret"), Owner::subject())).unwrap();
+    world.put_for(BoundTo::subject().client("client-1"));
+    let put = |account: Account| world.sim.run(world.vault.put(&account, key("secret"), BoundTo::subject())).unwrap();
     put(account().named("work"));
     put(Account::new("user-1", "aws"));
     put(Account::new("user-2", "aws"));
@@ -245,7 +246,7 @@ fn two_vaults_on_one_store_share_what_is_in_it() {
 fn a_credential_too_long_is_refused_and_the_old_one_stays() {
     let world = world();
     world.put();
-    let put = |length| world.sim.run(world.vault.put(&account(), key(&"x".repeat(length)), Owner::subject()));
+    let put = |length| world.sim.run(world.vault.put(&account(), key(&"x".repeat(length)), BoundTo::subject()));
     for length in [61_441, 65_300, 65_536] {
         assert_eq!(put(length).unwrap_err().kind(), VaultErrorKind::TooLarge);
         assert_eq!(world.lease().unwrap(), access_token(0));
@@ -261,7 +262,7 @@ fn a_credential_too_long_is_refused_and_the_old_one_stays() {
 #[test]
 fn the_longest_credential_that_can_be_put_can_be_revoked() {
     let world = world();
-    let put = |length| world.sim.run(world.vault.put(&account(), key(&"x".repeat(length)), Owner::subject()));
+    let put = |length| world.sim.run(world.vault.put(&account(), key(&"x".repeat(length)), BoundTo::subject()));
     let (mut longest, mut too_long) = (1, 65_536);
     while longest + 1 < too_long {
         let between = (longest + too_long) / 2;
@@ -269,7 +270,7 @@ fn the_longest_credential_that_can_be_put_can_be_revoked() {
     }
     put(longest).unwrap();
     assert_eq!(world.lease().unwrap().len(), longest);
-    let down = || mcp_token_lifecycle::upstream::UpstreamError::unavailable("down");
+    let down = || mcp_token_lifecycle::vault::UpstreamError::unavailable("down");
     world.service.then_at_revocation(crate::service::Step::Fail(down));
     assert!(world.sim.run(world.vault.revoke(&account())).unwrap());
     assert!(matches!(world.lease(), Err(LeaseError::Revoked { .. })));

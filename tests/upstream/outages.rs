@@ -1,6 +1,6 @@
 //! A store that fails, at every step: nothing is lost, nobody is sent to a login, and what was rotated is stored in the end.
 
-use mcp_token_lifecycle::upstream::{LeaseError, Owner, VaultErrorKind};
+use mcp_token_lifecycle::vault::{BoundTo, LeaseError, VaultErrorKind};
 
 use crate::service::access_token;
 use crate::support::{Fault, Op};
@@ -137,7 +137,7 @@ fn a_credential_that_was_not_put_leaves_the_old_one() {
         world.pass(500);
         world.store.fail_after(skip, fault);
         let tokens = world.tokens();
-        let error = world.sim.run(world.vault.put(&account(), tokens, Owner::subject())).unwrap_err();
+        let error = world.sim.run(world.vault.put(&account(), tokens, BoundTo::subject())).unwrap_err();
         let uncertain = fault != Fault::Unavailable;
         let expected = if uncertain { VaultErrorKind::StoreUncertain } else { VaultErrorKind::StoreUnavailable };
         assert_eq!(error.kind(), expected);
@@ -155,7 +155,7 @@ fn a_vault_that_could_not_be_opened_is_opened_by_the_next_call() {
     for (skip, fault) in (0..2).flat_map(|skip| FAULTS.map(|fault| (skip, fault))) {
         let world = world();
         world.store.fail_after(skip, fault);
-        world.sim.run(world.vault.put(&account(), world.tokens(), Owner::subject())).unwrap_err();
+        world.sim.run(world.vault.put(&account(), world.tokens(), BoundTo::subject())).unwrap_err();
         world.put();
         assert_eq!(secret(&world.sim.run(world.twin().lease(&user(), &need())).unwrap()), access_token(0));
     }
@@ -169,7 +169,7 @@ fn two_vaults_that_open_an_empty_store_at_once_agree() {
     // The other one comes in between the look and the write.
     let other = twin.clone();
     store.before_next_commit(move || {
-        sim.run(other.put(&account(), tokens, Owner::subject())).unwrap();
+        sim.run(other.put(&account(), tokens, BoundTo::subject())).unwrap();
     });
     assert_eq!(world.lease().unwrap(), access_token(0));
     world.put();

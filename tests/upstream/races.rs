@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use mcp_token_lifecycle::upstream::{CredentialVault, Owner, Runtime};
+use mcp_token_lifecycle::vault::{BoundTo, CredentialVault, Runtime};
 use mcp_token_lifecycle::{Clock, MemoryStore, TokenStore};
 
 use crate::service::{Service, access_token};
@@ -29,7 +29,7 @@ async fn rounds<S: TokenStore + 'static>(store: Arc<S>, rounds: usize, late: u64
             .with_audit(audit.clone())
     };
     let vaults = [vault(), vault()];
-    vaults[0].put(&account(), tokens(clock.now()), Owner::subject()).await.unwrap();
+    vaults[0].put(&account(), tokens(clock.now()), BoundTo::subject()).await.unwrap();
     let claims = Arc::new(user());
     for round in 0..rounds {
         clock.advance(Duration::from_secs(late));

@@ -1,6 +1,6 @@
 //! A record on its own: it opens in its place, in its version and unaltered, or not at all.
 
-use mcp_token_lifecycle::upstream::{Account, LeaseError, Owner, VaultErrorKind};
+use mcp_token_lifecycle::vault::{Account, BoundTo, LeaseError, VaultErrorKind};
 use mcp_token_lifecycle::{Commit, IndexKey, Record, RecordKey, Select, Timestamp, TokenStore};
 
 use crate::service::access_token;
@@ -38,7 +38,7 @@ pub fn at_version(mut record: Record, version: u64) -> Record {
 }
 
 fn overwrite(world: &World<Flaky>, record: Record) {
-    assert_eq!(block_on(world.store.commit(record)).unwrap(), Commit::Apply);
+    assert_eq!(block_on(world.store.commit(record)).unwrap(), Commit::Applied);
 }
 
 fn assert_corrupt(world: &World<Flaky>) {
@@ -57,7 +57,7 @@ fn a_record_moved_to_another_key_does_not_open() {
     let world = world();
     world.put();
     let other = Account::new("user-2", SERVICE);
-    world.sim.run(world.vault.put(&other, world.tokens(), Owner::subject())).unwrap();
+    world.sim.run(world.vault.put(&other, world.tokens(), BoundTo::subject())).unwrap();
     let mine = world.sim.run(world.vault.list("user-1")).unwrap();
     assert_eq!(mine.len(), 1);
     let [one, two] = &*records(&world) else { panic!("two records") };
@@ -102,7 +102,7 @@ fn a_record_given_in_place_of_another_is_not_taken_for_it() {
     let world = world();
     world.put();
     let other = Account::new("user-2", SERVICE);
-    world.sim.run(world.vault.put(&other, world.tokens(), Owner::subject())).unwrap();
+    world.sim.run(world.vault.put(&other, world.tokens(), BoundTo::subject())).unwrap();
     let swapping = world_on(std::sync::Arc::new(Swapping(world.store.clone())), Default::default());
     let refused = swapping.lease().unwrap_err();
     assert!(
@@ -167,10 +167,10 @@ fn a_new_credential_is_sealed_with_a_data_key_of_its_own() {
 fn a_record_has_at_most_four_index_keys_and_a_deleted_one_has_none() {
     let world = world();
     let claims = user();
-    world.put_for(Owner::subject().session(claims.family()).client("client-1"));
+    world.put_for(BoundTo::subject().session(claims.family()).client("client-1"));
     assert_eq!(records(&world)[0].indexes.len(), 3);
     world.service.then_at_revocation(crate::service::Step::Fail(|| {
-        mcp_token_lifecycle::upstream::UpstreamError::unavailable("down")
+        mcp_token_lifecycle::vault::UpstreamError::unavailable("down")
     }));
     world.sim.run(world.vault.revoke(&account())).unwrap();
     assert_eq!(records(&world)[0].indexes.len(), Record::MAX_INDEXES);

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use mcp_token_lifecycle::Clock;
-use mcp_token_lifecycle::upstream::{CredentialState, LeaseError, Owner, TokenSet, VaultErrorKind};
+use mcp_token_lifecycle::vault::{BoundTo, CredentialState, LeaseError, TokenSet, VaultErrorKind};
 
 use crate::service::{Gate, Service, Step, access_token, refresh_token};
 use crate::support::{Op, scope};
@@ -109,8 +109,8 @@ fn whoever_has_waited_long_enough_is_told_when_to_come_back() {
 fn a_token_without_expiry_and_one_without_refresh_token_are_not_refreshed() {
     let world = world();
     let put = |tokens: TokenSet| {
-        let credential = mcp_token_lifecycle::upstream::Credential::OAuth(tokens);
-        world.sim.run(world.vault.put(&account(), credential, Owner::subject())).unwrap();
+        let credential = mcp_token_lifecycle::vault::Credential::OAuth(tokens);
+        world.sim.run(world.vault.put(&account(), credential, BoundTo::subject())).unwrap();
     };
     let tokens = || TokenSet::new(secret_text(&access_token(0)), scope("repo:read"));
     put(tokens().refresh_token(secret_text(&refresh_token(0))));
@@ -135,8 +135,8 @@ fn an_expired_refresh_token_is_not_sent() {
         .expires_at(at(1_000))
         .refresh_token(secret_text(&refresh_token(0)))
         .refresh_expires_at(at(900));
-    let credential = mcp_token_lifecycle::upstream::Credential::OAuth(tokens);
-    world.sim.run(world.vault.put(&account(), credential, Owner::subject())).unwrap();
+    let credential = mcp_token_lifecycle::vault::Credential::OAuth(tokens);
+    world.sim.run(world.vault.put(&account(), credential, BoundTo::subject())).unwrap();
     world.pass(900);
     assert_eq!(world.lease().unwrap(), access_token(0));
     world.pass(100);
@@ -148,7 +148,7 @@ fn an_expired_refresh_token_is_not_sent() {
 fn without_a_provider_a_token_is_served_as_long_as_it_is_good() {
     let world = world();
     world.put();
-    let vault = mcp_token_lifecycle::upstream::CredentialVault::new(
+    let vault = mcp_token_lifecycle::vault::CredentialVault::new(
         world.store.clone(),
         crate::support::keyring(),
         world.sim.runtime(),
@@ -170,7 +170,7 @@ fn without_a_provider_a_token_is_served_as_long_as_it_is_good() {
 fn a_new_authorization_ends_the_need_for_one() {
     let world = world();
     world.put();
-    world.service.then(Step::Fail(|| mcp_token_lifecycle::upstream::UpstreamError::InvalidGrant));
+    world.service.then(Step::Fail(|| mcp_token_lifecycle::vault::UpstreamError::InvalidGrant));
     world.pass(800);
     assert!(matches!(world.lease(), Err(LeaseError::NeedsAuthorization { .. })));
     let [info] = &*world.sim.run(world.vault.list("user-1")).unwrap() else { panic!("one credential") };
@@ -183,7 +183,7 @@ fn a_new_authorization_ends_the_need_for_one() {
 fn without_any_patience_the_refresh_goes_on_without_the_caller() {
     let world = world();
     world.put();
-    let policy = mcp_token_lifecycle::upstream::RefreshPolicy::builder().patience(Duration::ZERO).build().unwrap();
+    let policy = mcp_token_lifecycle::vault::RefreshPolicy::builder().patience(Duration::ZERO).build().unwrap();
     let vault = world.twin().with_policy(policy);
     for (seconds, number) in [(800, 1), (1_000, 2)] {
         world.pass(seconds);

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use mcp_token_lifecycle::Clock;
-use mcp_token_lifecycle::upstream::{CredentialState, LeaseError, UpstreamError};
+use mcp_token_lifecycle::vault::{CredentialState, LeaseError, UpstreamError};
 
 use crate::service::{DOWN, Step, access_token};
 use crate::world::*;

@@ -1,7 +1,7 @@
 //! A secret that the service refuses before its time, though nothing here says that it is over.
 
 use futures_util::future::{join, join_all};
-use mcp_token_lifecycle::upstream::{Credential, Lease, LeaseError, Owner, Secret, StaticSecret, TokenSet};
+use mcp_token_lifecycle::vault::{BoundTo, Credential, Lease, LeaseError, Secret, StaticSecret, TokenSet};
 
 use crate::service::{DOWN, Gate, Step, access_token};
 use crate::support::scope;
@@ -64,7 +64,7 @@ fn a_refused_token_is_not_leased_again_if_its_refresh_fails() {
 fn a_refused_token_that_cannot_be_refreshed_is_leased_to_nobody_any_more() {
     let world = world();
     let tokens = TokenSet::new(secret_text("for ever"), scope("repo:read"));
-    world.sim.run(world.vault.put(&account(), Credential::OAuth(tokens), Owner::subject())).unwrap();
+    world.sim.run(world.vault.put(&account(), Credential::OAuth(tokens), BoundTo::subject())).unwrap();
     let refused = lease(&world);
     world.told();
     assert!(matches!(lease_after(&world, refused), Err(LeaseError::NeedsAuthorization { .. })));
@@ -79,7 +79,7 @@ fn a_refused_token_that_cannot_be_refreshed_is_leased_to_nobody_any_more() {
 fn a_refused_static_secret_waits_for_its_rotation() {
     let world = world();
     let key = |text: &str| StaticSecret::new(Secret::ApiKey(secret_text(text)), scope("repo:read"));
-    world.sim.run(world.vault.put(&account(), Credential::Static(key("old")), Owner::subject())).unwrap();
+    world.sim.run(world.vault.put(&account(), Credential::Static(key("old")), BoundTo::subject())).unwrap();
     let (first, second) = (lease(&world), lease(&world));
     assert!(matches!(lease_after(&world, first), Err(LeaseError::NeedsAuthorization { .. })));
     assert!(world.sim.run(world.vault.rotate(&account(), key("new"))).unwrap());

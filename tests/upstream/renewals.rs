@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use futures_util::future::select;
 use mcp_token_lifecycle::MemoryStore;
-use mcp_token_lifecycle::upstream::{CredentialState, CredentialVault, LeaseError, Owner, UpstreamError};
+use mcp_token_lifecycle::vault::{BoundTo, CredentialState, CredentialVault, LeaseError, UpstreamError};
 
 use crate::service::{DOWN, Gate, Service, Step, access_token};
 use crate::support::pausing::Pausing;
@@ -161,7 +161,7 @@ fn a_new_authorization_does_not_make_two_of_what_is_being_revoked() {
         let account = account();
         let (revocation, second) = (pin!(world.vault.revoke(&account)), pin!(world.sim.runtime_sleep(SECOND)));
         let ended = world.sim.run_for(select(revocation, second), *rounds).is_some();
-        world.sim.run(world.vault.put(&account, api_key("new"), Owner::subject())).unwrap();
+        world.sim.run(world.vault.put(&account, api_key("new"), BoundTo::subject())).unwrap();
         gate.open();
         world.sim.settle();
         for _ in 0..4 {
@@ -206,7 +206,7 @@ fn nor_does_one_that_is_held_up() {
         world.sim.run(world.vault.revoke(&account())).unwrap();
         world.pass(2);
         let (vault, account) = (world.twin(), account());
-        let mut put = Box::pin(vault.put(&account, api_key("new"), Owner::subject()));
+        let mut put = Box::pin(vault.put(&account, api_key("new"), BoundTo::subject()));
         let ended = world.sim.run_for(&mut put, *rounds).is_some();
         if is_told_late {
             world.service.then_at_revocation(DOWN);
@@ -241,7 +241,7 @@ fn two_new_authorizations_lose_nothing_that_is_being_revoked() {
         world.sim.run(world.vault.revoke(&account())).unwrap();
         world.pass(2);
         let put = |vault: CredentialVault<_>, key: &'static str| async move {
-            vault.put(&account(), api_key(key), Owner::subject()).await.unwrap();
+            vault.put(&account(), api_key(key), BoundTo::subject()).await.unwrap();
         };
         let gate = Gate::default();
         if gets_new_tokens {

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use futures_executor::block_on;
 use futures_util::future::{Either, join, select};
-use mcp_token_lifecycle::upstream::{
-    Account, Credential, CredentialState, LeaseError, Owner, Secret, StaticSecret, TokenSet, UpstreamError,
+use mcp_token_lifecycle::vault::{
+    Account, BoundTo, Credential, CredentialState, LeaseError, Secret, StaticSecret, TokenSet, UpstreamError,
 };
 use mcp_token_lifecycle::{Clock, MemoryStore, Select, TokenStore};
 
@@ -117,7 +117,7 @@ fn a_service_that_does_not_answer_holds_up_no_other_revocation() {
     let world = world();
     for name in ["first", "second"] {
         let account = Account::new("user-1", SERVICE).named(name);
-        world.sim.run(world.vault.put(&account, world.tokens(), Owner::subject())).unwrap();
+        world.sim.run(world.vault.put(&account, world.tokens(), BoundTo::subject())).unwrap();
     }
     world.service.then_at_revocation(Step::HoldRequest(Gate::default()));
     drop_after_a_second(&world, world.vault.revoke_subject("user-1"));
@@ -172,7 +172,7 @@ fn a_revocation_is_given_up_when_the_credential_has_expired_or_after_the_retenti
         let mut tokens = TokenSet::new(secret_text("token"), scope("")).expires_at(at(&world, 1_000));
         tokens.refresh_token = with_refresh.then(|| secret_text("refresh"));
         tokens.refresh_expires_at = refresh_ends.map(|end| at(&world, end));
-        world.sim.run(world.vault.put(&account(), Credential::OAuth(tokens), Owner::subject())).unwrap();
+        world.sim.run(world.vault.put(&account(), Credential::OAuth(tokens), BoundTo::subject())).unwrap();
         for _ in 0..3 {
             world.service.then_at_revocation(DOWN);
         }
@@ -193,7 +193,7 @@ fn a_static_secret_without_a_provider_is_just_deleted_and_tokens_wait_for_one() 
     let world = world();
     let put = |service: &str, credential| {
         let account = Account::new("user-1", service);
-        world.sim.run(world.vault.put(&account, credential, Owner::subject())).unwrap();
+        world.sim.run(world.vault.put(&account, credential, BoundTo::subject())).unwrap();
         world.told();
         assert!(world.sim.run(world.vault.revoke(&account)).unwrap());
         world.told()
@@ -214,7 +214,7 @@ fn a_credential_that_waits_for_its_revocation_makes_room_for_a_new_one_and_is_st
     world.put();
     world.service.then_at_revocation(DOWN);
     assert!(revoke(&world));
-    world.sim.run(world.vault.put(&account(), api_key("new"), Owner::subject())).unwrap();
+    world.sim.run(world.vault.put(&account(), api_key("new"), BoundTo::subject())).unwrap();
     assert_eq!(world.lease().unwrap(), "new");
     world.pass(29);
     assert_eq!(retry(&world), 0, "both records might be worked on");

@@ -1,7 +1,7 @@
 //! No secret is in the store, in an event, in an error or in anything that `Debug` shows.
 
-use mcp_token_lifecycle::upstream::{
-    Account, Credential, CredentialVault, LeaseError, Owner, Secret, StaticSecret, UpstreamError,
+use mcp_token_lifecycle::vault::{
+    Account, BoundTo, Credential, CredentialVault, LeaseError, Secret, StaticSecret, UpstreamError,
 };
 use mcp_token_lifecycle::{Clock, Commit, MemoryStore, RedbStore, TokenStore};
 
@@ -20,10 +20,10 @@ fn story(World { vault, sim, service, .. }: &World<Flaky>) -> Vec<String> {
     let key = |text: &str| StaticSecret::new(Secret::password("me", secret_text(text)), scope("repo:read"));
     let credential = Credential::Static(key(PASSWORD));
     shown.push(format!("{credential:?}"));
-    sim.run(vault.put(&account.clone().named(NAME), credential, Owner::subject())).unwrap();
+    sim.run(vault.put(&account.clone().named(NAME), credential, BoundTo::subject())).unwrap();
     let tokens = tokens(sim.now());
     shown.push(format!("{tokens:?}"));
-    sim.run(vault.put(&account, tokens, Owner::subject().session(claims.family()))).unwrap();
+    sim.run(vault.put(&account, tokens, BoundTo::subject().session(claims.family()))).unwrap();
     for fault in [None, Some(Step::Fail(|| UpstreamError::refused("invalid_client"))), Some(Step::LoseAnswer), None] {
         if let Some(step) = fault {
             service.then(step);
@@ -51,8 +51,8 @@ fn nothing_that_is_shown_reported_or_stored_has_a_secret_in_it() {
     let mut shown = story(&world);
     shown.extend(world.audit.events().iter().map(|event| format!("{event:?}")));
     let in_memory = CredentialVault::new(MemoryStore::new(), keyring(), world.sim.runtime());
-    world.sim.run(in_memory.put(&account(), world.tokens(), Owner::subject())).unwrap();
-    shown.push(format!("{in_memory:?} {:?}", in_memory.follow(world.audit.clone())));
+    world.sim.run(in_memory.put(&account(), world.tokens(), BoundTo::subject())).unwrap();
+    shown.push(format!("{in_memory:?} {:?}", in_memory.revocation_sink(world.audit.clone())));
     assert!(shown.len() > 15 && world.service.refreshes() >= 3);
     let secrets: Vec<String> =
         (0..5).flat_map(|number| [access_token(number), refresh_token(number)]).chain([PASSWORD.to_owned()]).collect();
@@ -66,7 +66,7 @@ fn nothing_that_is_shown_reported_or_stored_has_a_secret_in_it() {
     let path = dir.path().join("vault.redb");
     let store = RedbStore::open(&path).unwrap();
     for record in world.store.journal() {
-        assert_eq!(block_on(store.commit(record)).unwrap(), Commit::Apply);
+        assert_eq!(block_on(store.commit(record)).unwrap(), Commit::Applied);
     }
     drop(store);
     let file = std::fs::read(path).unwrap();

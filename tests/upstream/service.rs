@@ -7,8 +7,8 @@ use std::task::{Poll, Waker};
 use std::time::Duration;
 
 use mcp_token_lifecycle::BoxFuture;
-use mcp_token_lifecycle::upstream::{
-    Credential, Refreshed, Revocation, Secret, SecretText, Standing, TokenSet, UpstreamError, UpstreamProvider,
+use mcp_token_lifecycle::vault::{
+    Credential, CredentialStatus, Refreshed, Revocation, Secret, SecretText, TokenSet, UpstreamError, UpstreamProvider,
 };
 
 use crate::support::scope;
@@ -236,9 +236,9 @@ impl UpstreamProvider for Service {
         })
     }
 
-    fn introspect<'a>(&'a self, credential: &'a Credential) -> BoxFuture<'a, Result<Standing, UpstreamError>> {
-        let Credential::OAuth(tokens) = credential else { return Box::pin(async { Ok(Standing::Unknown) }) };
+    fn introspect<'a>(&'a self, credential: &'a Credential) -> BoxFuture<'a, Result<CredentialStatus, UpstreamError>> {
+        let Credential::OAuth(tokens) = credential else { return Box::pin(async { Ok(CredentialStatus::Unknown) }) };
         let is_current = tokens.access_token.expose() == access_token(self.current());
-        Box::pin(async move { Ok(if is_current { Standing::Active } else { Standing::Inactive }) })
+        Box::pin(async move { Ok(if is_current { CredentialStatus::Active } else { CredentialStatus::Inactive }) })
     }
 }

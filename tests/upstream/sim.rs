@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Wake, Waker};
 use std::time::Duration;
 
-use mcp_token_lifecycle::upstream::Runtime;
+use mcp_token_lifecycle::vault::Runtime;
 use mcp_token_lifecycle::{BoxFuture, Clock, Timestamp};
 
 use crate::support::START;

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use mcp_token_lifecycle::upstream::{
-    CredentialVault, DataKey, KeyWrapper, LeaseError, Owner, VaultErrorKind, WrapError, WrappedKey,
+use mcp_token_lifecycle::vault::{
+    BoundTo, CredentialVault, DataKey, KeyWrapper, LeaseError, VaultErrorKind, WrapError, WrappedKey,
 };
 use mcp_token_lifecycle::{BoxFuture, KeyId, Keyring, MasterKey, Record, RecordKey, TokenStore};
 
@@ -33,7 +33,7 @@ fn rotated() -> Keyring {
 fn furnished() -> World<Flaky> {
     let world = world();
     for name in ["a", "b", "c"] {
-        world.sim.run(world.vault.put(&account().named(name), world.tokens(), Owner::subject())).unwrap();
+        world.sim.run(world.vault.put(&account().named(name), world.tokens(), BoundTo::subject())).unwrap();
     }
     world.put();
     world
@@ -79,7 +79,7 @@ fn an_old_record_does_not_open_under_a_new_wrapping() {
     world.sim.run(vault_with(&world, rotated()).rewrap()).unwrap();
     let new = records(&world).into_iter().find(|record| record.key == old.key).unwrap();
     let back = at_version(old, new.version + 1);
-    assert_eq!(block_on(world.store.commit(back)).unwrap(), mcp_token_lifecycle::Commit::Apply);
+    assert_eq!(block_on(world.store.commit(back)).unwrap(), mcp_token_lifecycle::Commit::Applied);
     let error = world.sim.run(vault_with(&world, rotated()).list("user-1")).unwrap_err();
     assert_eq!(error.kind(), VaultErrorKind::CorruptRecord);
 }
@@ -107,7 +107,7 @@ fn a_record_that_does_not_open_holds_up_no_other() {
     let length = broken.payload.len();
     broken.payload[length - 1] ^= 1;
     broken.version += 1;
-    assert_eq!(block_on(world.store.commit(broken)).unwrap(), mcp_token_lifecycle::Commit::Apply);
+    assert_eq!(block_on(world.store.commit(broken)).unwrap(), mcp_token_lifecycle::Commit::Applied);
     let error = world.sim.run(vault_with(&world, rotated()).rewrap()).unwrap_err();
     assert_eq!(error.kind(), VaultErrorKind::CorruptRecord);
     let wrapped_anew = records(&world).iter().filter(|record| parts(record)[0] == b"2").count();

@@ -3,9 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use mcp_token_lifecycle::upstream::{
-    Account, Credential, CredentialVault, Lease, LeaseError, Need, Owner, RefreshPolicy, RefreshPolicyBuilder, Secret,
-    SecretText, StaticSecret, TokenSet,
+use mcp_token_lifecycle::vault::{
+    Account, BoundTo, Credential, CredentialVault, Lease, LeaseError, LeaseRequest, RefreshPolicy,
+    RefreshPolicyBuilder, Secret, SecretText, StaticSecret, TokenSet,
 };
 use mcp_token_lifecycle::{AccessClaims, Clock, MemoryStore, RotationPolicy, Timestamp, TokenStore};
 
@@ -69,10 +69,10 @@ impl<S: TokenStore + Clone + 'static> World<S> {
 
     /// The first tokens of user-1, good for 1,000 seconds.
     pub fn put(&self) {
-        self.put_for(Owner::subject());
+        self.put_for(BoundTo::subject());
     }
 
-    pub fn put_for(&self, owner: Owner) {
+    pub fn put_for(&self, owner: BoundTo) {
         self.sim.run(self.vault.put(&account(), self.tokens(), owner)).expect("no fault");
     }
 
@@ -103,8 +103,8 @@ pub fn account() -> Account {
     Account::new("user-1", SERVICE)
 }
 
-pub fn need() -> Need {
-    Need::new(SERVICE, scope("repo:read"))
+pub fn need() -> LeaseRequest {
+    LeaseRequest::new(SERVICE, scope("repo:read"))
 }
 
 /// The claims of user-1 in one session.

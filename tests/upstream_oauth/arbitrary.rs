@@ -4,7 +4,7 @@ use std::cell::Cell;
 
 use http::Response;
 use http::header::{CONTENT_TYPE, DATE, RETRY_AFTER};
-use mcp_token_lifecycle::upstream::*;
+use mcp_token_lifecycle::vault::*;
 use proptest::prelude::*;
 use proptest::sample::select;
 

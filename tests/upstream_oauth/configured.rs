@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use mcp_token_lifecycle::upstream::*;
+use mcp_token_lifecycle::vault::*;
 
 use super::shape::*;
 
@@ -43,7 +43,7 @@ fn a_service_is_built_from_a_configuration() {
     assert_eq!(played.header("x-api-version").unwrap(), "7");
     assert!(matches!(played.refresh(), Err(UpstreamError::InvalidGrant)));
     assert_eq!(played.revoke().unwrap(), Revocation::Done);
-    assert_eq!(played.introspect().unwrap(), Standing::Active);
+    assert_eq!(played.introspect().unwrap(), CredentialStatus::Active);
     let sent = played.sent();
     assert_eq!(
         sent[0],

@@ -2,7 +2,7 @@
 
 use std::error::Error;
 
-use mcp_token_lifecycle::upstream::*;
+use mcp_token_lifecycle::vault::*;
 
 use super::shape::*;
 
@@ -170,8 +170,8 @@ fn a_revocation_is_done_only_if_the_service_says_so() {
 
 #[test]
 fn an_introspection_that_says_nothing_is_no_answer() {
-    assert_eq!(play(plain(), &["rfc_active"]).introspect().unwrap(), Standing::Active);
-    assert_eq!(play(plain(), &["rfc_inactive"]).introspect().unwrap(), Standing::Inactive);
+    assert_eq!(play(plain(), &["rfc_active"]).introspect().unwrap(), CredentialStatus::Active);
+    assert_eq!(play(plain(), &["rfc_inactive"]).introspect().unwrap(), CredentialStatus::Inactive);
     for name in ["google_revoked", "fault_html", "fault_empty", "fault_truncated", "fault_500"] {
         assert!(matches!(play(plain(), &[name]).introspect(), Err(UpstreamError::Uncertain(_))), "{name}");
     }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use mcp_token_lifecycle::upstream::*;
+use mcp_token_lifecycle::vault::*;
 
 use super::shape::*;
 
@@ -92,10 +92,10 @@ fn a_rate_limit_is_a_403_with_retry_after() {
 #[test]
 fn introspection_knows_a_live_access_token_and_no_more() {
     let played = play(github(), &["rfc_active"]);
-    assert_eq!(played.introspect().unwrap(), Standing::Active);
+    assert_eq!(played.introspect().unwrap(), CredentialStatus::Active);
     assert_eq!(played.sent(), [format!(r#"{CHECK} {{"access_token":"old-access-4f1c"}}"#)]);
-    assert_eq!(play(github(), &["github_token_unknown"]).introspect().unwrap(), Standing::Unknown);
+    assert_eq!(play(github(), &["github_token_unknown"]).introspect().unwrap(), CredentialStatus::Unknown);
     let unrefreshable = Credential::OAuth(TokenSet::new(SecretText::new(OLD_ACCESS), scope("")));
     let told = pollster::block_on(play(github(), &["github_token_unknown"]).provider.introspect(&unrefreshable));
-    assert_eq!(told.unwrap(), Standing::Inactive);
+    assert_eq!(told.unwrap(), CredentialStatus::Inactive);
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use mcp_token_lifecycle::upstream::*;
+use mcp_token_lifecycle::vault::*;
 
 use super::shape::*;
 
@@ -45,5 +45,5 @@ fn to_revoke_what_is_revoked_is_a_success() {
 
 #[test]
 fn nobody_can_be_asked_whether_a_token_works() {
-    assert_eq!(play(google(), &[]).introspect().unwrap(), Standing::Unknown);
+    assert_eq!(play(google(), &[]).introspect().unwrap(), CredentialStatus::Unknown);
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use mcp_token_lifecycle::upstream::*;
+use mcp_token_lifecycle::vault::*;
 
 use super::shape::*;
 

@@ -1,6 +1,6 @@
 //! Notion: JSON from a client with a `Basic` header, and the version of the API.
 
-use mcp_token_lifecycle::upstream::*;
+use mcp_token_lifecycle::vault::*;
 
 use super::shape::*;
 
@@ -41,8 +41,8 @@ fn an_error_is_in_error_or_in_code() {
 fn revocation_and_introspection_take_the_access_token() {
     let played = play(notion(), &["notion_revoked", "rfc_active", "rfc_inactive"]);
     assert_eq!(played.revoke().unwrap(), Revocation::Done);
-    assert_eq!(played.introspect().unwrap(), Standing::Active);
-    assert_eq!(played.introspect().unwrap(), Standing::Inactive);
+    assert_eq!(played.introspect().unwrap(), CredentialStatus::Active);
+    assert_eq!(played.introspect().unwrap(), CredentialStatus::Inactive);
     let sent = |path| format!(r#"POST https://api.notion.com/v1/oauth/{path} {{"token":"old-access-4f1c"}}"#);
     assert_eq!(played.sent(), [sent("revoke"), sent("introspect"), sent("introspect")]);
     assert!(played.header("authorization").unwrap().is_sensitive());

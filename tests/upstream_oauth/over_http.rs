@@ -11,7 +11,7 @@ use axum::body::Bytes;
 use axum::http::{HeaderMap, Method, StatusCode, Uri};
 use axum::response::IntoResponse;
 use http_client::send;
-use mcp_token_lifecycle::upstream::*;
+use mcp_token_lifecycle::vault::*;
 use tokio::net::TcpListener;
 
 use super::shape::{OLD_ACCESS, OLD_REFRESH, SECRET, plain, shape, tokens};

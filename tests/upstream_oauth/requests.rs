@@ -1,6 +1,6 @@
 //! What is sent to a service that keeps to the specifications.
 
-use mcp_token_lifecycle::upstream::*;
+use mcp_token_lifecycle::vault::*;
 
 use super::shape::*;
 
@@ -54,12 +54,12 @@ fn without_a_refresh_token_the_access_token_is_presented() {
 fn nothing_is_sent_that_the_service_has_no_use_for() {
     let bare = play(Service::new("client", ClientAuthentication::None, endpoint("/token")), &[]);
     assert_eq!(bare.revoke().unwrap(), Revocation::Unsupported);
-    assert_eq!(bare.introspect().unwrap(), Standing::Unknown);
+    assert_eq!(bare.introspect().unwrap(), CredentialStatus::Unknown);
 
     let played = play(plain(), &[]);
     let key = Credential::Static(StaticSecret::new(Secret::ApiKey(SecretText::new("key")), scope("")));
     assert_eq!(pollster::block_on(played.provider.revoke(&key)).unwrap(), Revocation::Unsupported);
-    assert_eq!(pollster::block_on(played.provider.introspect(&key)).unwrap(), Standing::Unknown);
+    assert_eq!(pollster::block_on(played.provider.introspect(&key)).unwrap(), CredentialStatus::Unknown);
     let unrefreshable = TokenSet::new(SecretText::new(OLD_ACCESS), scope(""));
     let told = pollster::block_on(played.provider.refresh(&unrefreshable));
     assert!(matches!(told, Err(UpstreamError::InvalidGrant)));

@@ -1,7 +1,7 @@
 //! A new refresh token survives everything odd beside it: the old one is spent.
 
 use http::Response;
-use mcp_token_lifecycle::upstream::*;
+use mcp_token_lifecycle::vault::*;
 
 use super::shape::*;
 

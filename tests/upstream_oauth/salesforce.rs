@@ -1,6 +1,6 @@
 //! Salesforce: a host of one's own, no lifetime in an answer, and a revocation of the token alone.
 
-use mcp_token_lifecycle::upstream::*;
+use mcp_token_lifecycle::vault::*;
 
 use super::shape::*;
 

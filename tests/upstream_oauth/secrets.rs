@@ -3,7 +3,7 @@
 use std::error::Error;
 
 use http::Response;
-use mcp_token_lifecycle::upstream::*;
+use mcp_token_lifecycle::vault::*;
 
 use super::shape::*;
 

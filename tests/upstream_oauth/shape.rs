@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 
 use http::{HeaderName, HeaderValue, Request, Response};
 use mcp_token_lifecycle::Scope;
-use mcp_token_lifecycle::upstream::*;
+use mcp_token_lifecycle::vault::*;
 
 pub const OLD_ACCESS: &str = "old-access-4f1c";
 pub const OLD_REFRESH: &str = "old-refresh-99ab";
@@ -46,7 +46,7 @@ impl Played {
         pollster::block_on(self.provider.revoke(&Credential::OAuth(tokens())))
     }
 
-    pub fn introspect(&self) -> Result<Standing, UpstreamError> {
+    pub fn introspect(&self) -> Result<CredentialStatus, UpstreamError> {
         pollster::block_on(self.provider.introspect(&Credential::OAuth(tokens())))
     }
 

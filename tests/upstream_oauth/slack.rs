@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use mcp_token_lifecycle::upstream::*;
+use mcp_token_lifecycle::vault::*;
 
 use super::shape::*;
 
@@ -103,8 +103,8 @@ fn a_revocation_is_done_when_it_was_done_or_was_before() {
 #[test]
 fn introspection_is_a_call_with_the_access_token() {
     let played = play(slack(), &["slack_auth_test"]);
-    assert_eq!(played.introspect().unwrap(), Standing::Active);
+    assert_eq!(played.introspect().unwrap(), CredentialStatus::Active);
     assert_eq!(played.sent(), ["POST https://slack.com/api/auth.test "]);
-    assert_eq!(play(slack(), &["slack_token_revoked"]).introspect().unwrap(), Standing::Inactive);
-    assert_eq!(play(slack(), &["slack_token_expired"]).introspect().unwrap(), Standing::Unknown);
+    assert_eq!(play(slack(), &["slack_token_revoked"]).introspect().unwrap(), CredentialStatus::Inactive);
+    assert_eq!(play(slack(), &["slack_token_expired"]).introspect().unwrap(), CredentialStatus::Unknown);
 }

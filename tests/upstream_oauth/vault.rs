@@ -8,7 +8,7 @@ use axum::Router;
 use axum::body::Bytes;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
-use mcp_token_lifecycle::upstream::*;
+use mcp_token_lifecycle::vault::*;
 use mcp_token_lifecycle::{AccessClaims, Clock, MemoryStore, RotationPolicy};
 use tokio::net::TcpListener;
 
@@ -126,7 +126,7 @@ async fn world(leeway: bool, faults: &[Fault]) -> World {
     let world = World { service, clock: issuer.clock.clone(), audit: issuer.audit.clone(), vault, user };
     let tokens = TokenSet::new(SecretText::new("a0"), scope("read")).refresh_token(SecretText::new("r0"));
     let tokens = tokens.expires_at(world.clock.now().saturating_add(Duration::from_secs(1_000)));
-    world.vault.put(&Account::new("user-1", "service"), Credential::OAuth(tokens), Owner::subject()).await.unwrap();
+    world.vault.put(&Account::new("user-1", "service"), Credential::OAuth(tokens), BoundTo::subject()).await.unwrap();
     world.audit.take();
     world
 }
@@ -137,7 +137,7 @@ impl World {
     }
 
     async fn lease(&self) -> Result<String, LeaseError> {
-        let lease = self.vault.lease(&self.user, &Need::new("service", scope("read"))).await?;
+        let lease = self.vault.lease(&self.user, &LeaseRequest::new("service", scope("read"))).await?;
         Ok(lease.secret().expose().to_owned())
     }
 

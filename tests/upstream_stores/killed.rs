@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use mcp_token_lifecycle::upstream::LeaseError;
+use mcp_token_lifecycle::vault::LeaseError;
 
 use crate::RUNTIME;
 use crate::audit::short;

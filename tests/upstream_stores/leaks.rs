@@ -1,7 +1,7 @@
 //! What the stores get to see of secrets and of who has them.
 
-use mcp_token_lifecycle::upstream::{
-    Account, Credential, CredentialVault, Owner, Runtime, Secret, SecretText, StaticSecret,
+use mcp_token_lifecycle::vault::{
+    Account, BoundTo, Credential, CredentialVault, Runtime, Secret, SecretText, StaticSecret,
 };
 use mcp_token_lifecycle::{Clock, Commit, KeyId, Keyring, MasterKey, Record, RecordKey, TokenStore};
 use redis::{Commands, Connection};
@@ -68,10 +68,10 @@ fn holds(dump: &[u8], secret: &[u8]) -> bool {
 
 fn plant(store: &Store, clock: &impl Clock) {
     let record = Record::new(RecordKey::from_bytes([7; 16]), 1, clock.now(), Vec::new(), PLANTED.into());
-    assert_eq!(RUNTIME.block_on(store.commit(record)).unwrap(), Commit::Apply);
+    assert_eq!(RUNTIME.block_on(store.commit(record)).unwrap(), Commit::Applied);
 }
 
-async fn put_static(vault: &Vault, owner: Owner) {
+async fn put_static(vault: &Vault, owner: BoundTo) {
     let text = |n: usize| SecretText::new(STATIC[n]);
     let secrets = [Secret::ApiKey(text(0)), Secret::password(STATIC[1], text(2)), Secret::key_pair(STATIC[3], text(4))];
     for (n, secret) in secrets.into_iter().enumerate() {
@@ -86,7 +86,7 @@ fn search(kind: Kind) {
     let store = RUNTIME.block_on(world.place.open());
     let vault = world.vault_on(store.clone(), Steps::without_halt(), 60);
     let session = claims(2);
-    let owner = Owner::subject().session(session.family()).client(session.client_id());
+    let owner = BoundTo::subject().session(session.family()).client(session.client_id());
     let mut seen = Vec::new();
     RUNTIME.block_on(async {
         put(&vault, 0, service.authorize()).await;

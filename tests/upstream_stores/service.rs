@@ -10,7 +10,7 @@ use axum::http::{Request, Response, StatusCode};
 use axum::routing::{get, post};
 use axum::{Form, Json, Router};
 use mcp_token_lifecycle::Clock;
-use mcp_token_lifecycle::upstream::{
+use mcp_token_lifecycle::vault::{
     ClientAuthentication, Credential, Endpoint, OAuthProvider, SecretText, Service, TokenSet, UpstreamError,
     UpstreamProvider,
 };

@@ -4,8 +4,8 @@ use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use mcp_token_lifecycle::upstream::{
-    Account, Credential, CredentialVault, LeaseError, Need, Owner, RefreshPolicy, Runtime,
+use mcp_token_lifecycle::vault::{
+    Account, BoundTo, Credential, CredentialVault, LeaseError, LeaseRequest, RefreshPolicy, Runtime,
 };
 use mcp_token_lifecycle::{AccessClaims, RotationPolicy};
 use tempfile::TempDir;
@@ -92,12 +92,12 @@ pub fn claims(user: usize) -> AccessClaims {
     issuer.lasting_claims(grant_of(&subject(user), "client-1"))
 }
 
-pub fn need() -> Need {
-    Need::new(SERVICE, scope(SCOPE))
+pub fn need() -> LeaseRequest {
+    LeaseRequest::new(SERVICE, scope(SCOPE))
 }
 
 pub async fn put(vault: &Vault, user: usize, credential: Credential) {
-    vault.put(&Account::new(subject(user), SERVICE), credential, Owner::subject()).await.unwrap();
+    vault.put(&Account::new(subject(user), SERVICE), credential, BoundTo::subject()).await.unwrap();
 }
 
 /// The token that a user is leased.

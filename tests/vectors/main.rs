@@ -23,7 +23,7 @@ fn bench_with_record(vector: &Vector) -> Bench<MemoryStore> {
     for version in 1..=record.version {
         let mut write = record.clone();
         write.version = version;
-        assert_eq!(block_on(store.commit(write)).unwrap(), Commit::Apply);
+        assert_eq!(block_on(store.commit(write)).unwrap(), Commit::Applied);
     }
     bench_of(vector, store)
 }

@@ -6,7 +6,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::task::{Context, Poll, Waker, ready};
 use std::time::Duration;
 
-use crate::family::{FamilyId, TokenFamily};
+use crate::family::TokenFamily;
+use crate::id::FamilyId;
 use crate::store::BoxFuture;
 use crate::time::Timestamp;
 

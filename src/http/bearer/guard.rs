@@ -12,20 +12,18 @@ use zeroize::Zeroizing;
 use super::authorization::Credentials;
 use super::family_reads::{FamilyReads, Seen};
 use super::session_ids::SessionIds;
-use super::watch::Sleep;
-use crate::audit::{Action, AuditEvent, AuditSink, HttpEndpoint, Reason};
-use crate::claims::AccessClaims;
-use crate::client::Binding;
+use super::sleep::Sleep;
+use crate::audit::{Action, AuditEvent, AuditSink, ErrorCode, HttpEndpoint, Reason};
 use crate::error::Error;
-use crate::family::{FamilyId, TokenFamily};
-use crate::grant::Scope;
-use crate::http::cors::{Cors, CrossOrigin};
-use crate::http::https::Https;
-use crate::http::reply::{Refusal, Reply, empty, json, set, unavailable};
+use crate::family::TokenFamily;
+use crate::grant::{AccessClaims, Binding, Scope};
 use crate::http::resource::ProtectedResource;
 use crate::http::server::{OnFault, ReadBinding};
-use crate::issuer::TokenIssuer;
-use crate::response::{ErrorCode, TokenType};
+use crate::http::wire::cors::{Cors, CrossOrigin};
+use crate::http::wire::reply::{Refusal, Reply, empty, json, set, unavailable};
+use crate::http::wire::tls::TlsPolicy;
+use crate::id::FamilyId;
+use crate::issuer::{TokenIssuer, TokenType};
 use crate::store::{BoxFuture, TokenStore};
 use crate::time::{Clock, Timestamp};
 use crate::verifier::{AccessVerifier, Expectation, VerifyError};
@@ -99,7 +97,7 @@ pub(super) struct Guard {
     pub(super) live: Option<Live>,
     pub(super) resource: ProtectedResource,
     pub(super) required: Scope,
-    pub(super) https: Https,
+    pub(super) https: TlsPolicy,
     pub(super) cors: Cors,
     /// The headers of an answer that a page of another origin may read.
     pub(super) exposed: HeaderValue,
@@ -117,7 +115,7 @@ pub(super) enum Admission {
     Pass(AccessClaims),
     Refuse(Reply),
     /// The store has to be asked.
-    Ask(BoxFuture<'static, Result<AccessClaims, Box<Reply>>>),
+    RequestContext(BoxFuture<'static, Result<AccessClaims, Box<Reply>>>),
 }
 
 impl Guard {
@@ -161,7 +159,7 @@ impl Guard {
             }
             Some(Live { check, .. }) => {
                 let (guard, check, token) = (Arc::clone(self), Arc::clone(check), Zeroizing::new(token.to_owned()));
-                Admission::Ask(Box::pin(async move {
+                Admission::RequestContext(Box::pin(async move {
                     match check.verify_live(&token, guard.expectation(binding.as_ref())).await {
                         Ok(verdict) => guard.admit(&token, verdict),
                         Err(fault) => {

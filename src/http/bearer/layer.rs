@@ -20,18 +20,16 @@ use super::session_ids::SessionIds;
 use super::tools::ToolScopeLayer;
 use super::watch::{Following, TokenWatch, tokio_sleep};
 use crate::audit::{AuditSink, NoAudit, Reason};
-use crate::claims::{AccessClaims, Names};
-use crate::client::Binding;
-use crate::grant::Scope;
-use crate::http::body::{MAX_MESSAGE, poll_discard};
-use crate::http::cors::{Cors, CrossOrigin};
-use crate::http::https::Https;
-use crate::http::reply::Reply;
+use crate::grant::{AccessClaims, Binding, Scope, SubjectAndClient};
+use crate::http::config_error::ConfigError;
 use crate::http::resource::{ProtectedResource, optional_scopes, union};
 use crate::http::server::AuthorizationServer;
-use crate::http::site_error::SiteError;
+use crate::http::wire::body::{MAX_MESSAGE, poll_discard};
+use crate::http::wire::cors::{Cors, CrossOrigin};
+use crate::http::wire::reply::Reply;
+use crate::http::wire::tls::TlsPolicy;
 use crate::issuer::TokenIssuer;
-use crate::master_key::MasterKey;
+use crate::keys::MasterKey;
 use crate::store::{BoxFuture, TokenStore};
 use crate::time::{Clock, SystemClock};
 use crate::verifier::AccessVerifier;
@@ -53,7 +51,7 @@ const EXPOSED: HeaderValue =
 /// | without a scope that is needed | 403 `insufficient_scope`, with all that are |
 /// | with two `Authorization` headers, or a token in the header and in the query | 400 `invalid_request` |
 /// | a preflight (`OPTIONS` with `Access-Control-Request-Method`) | 204 with what [`Cors`] allows |
-/// | over plain HTTP, as far as [`Https`] can tell | 400 |
+/// | over plain HTTP, as far as [`TlsPolicy`] can tell | 400 |
 /// | that upgrades the connection, unless [`with_upgrades`](Self::with_upgrades) | 501, or what the service answers to it without `Upgrade` |
 /// | in the MCP session of another subject or client | 404 |
 /// | while the store does not answer (live check) | 503 with `Retry-After` |
@@ -142,7 +140,7 @@ impl BearerLayer {
             live: None,
             resource,
             required: Scope::default(),
-            https: Https::default(),
+            https: TlsPolicy::default(),
             cors: Cors::default(),
             exposed: EXPOSED,
             binding: None,
@@ -171,15 +169,15 @@ impl BearerLayer {
     ///
     /// # Errors
     ///
-    /// [`SiteError::Scope`].
-    pub fn require_scope(self, scope: &str) -> Result<Self, SiteError> {
+    /// [`ConfigError::Scope`].
+    pub fn require_scope(self, scope: &str) -> Result<Self, ConfigError> {
         let more = optional_scopes(|| "a required scope".to_owned(), scope)?;
         Ok(self.with(|guard| guard.required = union(&guard.required, &more)))
     }
 
     /// With another proof of TLS than a [`Connection`](crate::http::Connection) in each request.
     #[must_use]
-    pub fn with_https(self, https: Https) -> Self {
+    pub fn with_tls(self, https: TlsPolicy) -> Self {
         self.with(|guard| guard.https = https)
     }
 
@@ -233,10 +231,10 @@ impl BearerLayer {
     ///
     /// # Errors
     ///
-    /// [`SiteError::LookInterval`] if it is shorter than a second.
-    pub fn with_look_interval(self, interval: Duration) -> Result<Self, SiteError> {
+    /// [`ConfigError::LookInterval`] if it is shorter than a second.
+    pub fn with_look_interval(self, interval: Duration) -> Result<Self, ConfigError> {
         if interval < Duration::from_secs(1) {
-            return Err(SiteError::LookInterval { found: interval });
+            return Err(ConfigError::LookInterval { found: interval });
         }
         Ok(self.with(|guard| guard.live.iter_mut().for_each(|live| live.interval = interval)))
     }
@@ -261,8 +259,11 @@ impl BearerLayer {
     ///
     /// # Errors
     ///
-    /// [`SiteError::Scope`], [`SiteError::ToolTwice`].
-    pub fn tools<'a>(&self, scopes: impl IntoIterator<Item = (&'a str, &'a str)>) -> Result<ToolScopeLayer, SiteError> {
+    /// [`ConfigError::Scope`], [`ConfigError::ToolTwice`].
+    pub fn tools<'a>(
+        &self,
+        scopes: impl IntoIterator<Item = (&'a str, &'a str)>,
+    ) -> Result<ToolScopeLayer, ConfigError> {
         ToolScopeLayer::new(Arc::clone(&self.guard), scopes)
     }
 }
@@ -323,12 +324,15 @@ where
                 State::serve(&mut self.inner, &self.guard, claims, Request::from_parts(parts, body))
             }
             Admission::Refuse(reply) => State::refuse(reply, body),
-            Admission::Ask(answer) => {
+            Admission::RequestContext(answer) => {
                 // The one that was found ready serves the request; its clone takes the place.
                 let clone = self.inner.clone();
                 let inner = std::mem::replace(&mut self.inner, clone);
                 let request = Request::from_parts(parts, body);
-                State::Ask { answer, waiting: Some(Waiting { inner, request, guard: Arc::clone(&self.guard) }) }
+                State::RequestContext {
+                    answer,
+                    waiting: Some(Waiting { inner, request, guard: Arc::clone(&self.guard) }),
+                }
             }
         };
         BearerFuture { state, cross_origin }
@@ -368,7 +372,7 @@ pin_project! {
             body: B,
             left: usize,
         },
-        Ask {
+        RequestContext {
             answer: BoxFuture<'static, Result<AccessClaims, Box<Reply>>>,
             // Taken once there is an answer.
             waiting: Option<Waiting<S, B>>,
@@ -378,7 +382,7 @@ pin_project! {
             response: S::Future,
             // Taken by the body of the response.
             following: Option<Following>,
-            owner: Names,
+            owner: SubjectAndClient,
             guard: Arc<Guard>,
         },
     }
@@ -449,7 +453,7 @@ where
                     ready!(poll_discard(body, left, cx));
                     return Poll::Ready(Ok(std::mem::take(reply).map(ProtectedBody::refuse)));
                 }
-                StateProjection::Ask { answer, waiting } => {
+                StateProjection::RequestContext { answer, waiting } => {
                     let answer = ready!(answer.as_mut().poll(cx));
                     let Some(Waiting { mut inner, request, guard }) = waiting.take() else {
                         return Poll::Ready(Ok(Reply::default().map(ProtectedBody::refuse)));

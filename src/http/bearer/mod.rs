@@ -8,6 +8,7 @@ mod json;
 mod layer;
 mod protected;
 mod session_ids;
+mod sleep;
 mod tools;
 mod watch;
 

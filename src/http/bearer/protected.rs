@@ -9,7 +9,7 @@ use http_body::{Body, Frame, SizeHint};
 use pin_project_lite::pin_project;
 
 use super::watch::Following;
-use crate::http::body::ResponseBody;
+use crate::http::wire::body::ResponseBody;
 
 pin_project! {
     /// The body of a protected service, or of the refusal that kept a request from it.

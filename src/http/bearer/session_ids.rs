@@ -5,10 +5,9 @@ use std::sync::OnceLock;
 use http::HeaderMap;
 use http::header::{HeaderName, HeaderValue};
 
-use crate::base64url;
-use crate::claims::Names;
-use crate::crypto::{Mac, equal, subkey};
-use crate::master_key::MasterKey;
+use crate::crypto::{Mac, base64url, equal, subkey};
+use crate::grant::SubjectAndClient;
+use crate::keys::MasterKey;
 
 const SESSION: HeaderName = HeaderName::from_static("mcp-session-id");
 
@@ -33,14 +32,14 @@ impl SessionIds {
         self.0.get_or_init(|| MasterKey::generate().ok().as_ref().map(mac)).as_ref()
     }
 
-    fn tag(&self, id: &[u8], owner: &Names) -> Option<[u8; 32]> {
+    fn tag(&self, id: &[u8], owner: &SubjectAndClient) -> Option<[u8; 32]> {
         let (subject, client) = (owner.subject().as_bytes(), owner.client_id().as_bytes());
         let lengths = [id.len() as u64, subject.len() as u64].map(u64::to_be_bytes);
         Some(self.mac()?.tag([lengths.as_flattened(), id, subject, client]))
     }
 
     /// Put the id of the service in the place of that of the client.
-    pub(super) fn open(&self, headers: &mut HeaderMap, owner: &Names) -> Result<(), WrongSession> {
+    pub(super) fn open(&self, headers: &mut HeaderMap, owner: &SubjectAndClient) -> Result<(), WrongSession> {
         let mut values = headers.get_all(SESSION).iter();
         let Some(value) = values.next() else { return Ok(()) };
         let id = (values.next().is_none()).then(|| self.opened(value, owner)).flatten();
@@ -48,7 +47,7 @@ impl SessionIds {
         Ok(())
     }
 
-    fn opened(&self, value: &HeaderValue, owner: &Names) -> Option<HeaderValue> {
+    fn opened(&self, value: &HeaderValue, owner: &SubjectAndClient) -> Option<HeaderValue> {
         let (id, presented) = value.to_str().ok()?.rsplit_once('.')?;
         let mut tag = [0; 32];
         base64url::decode(presented, &mut tag)?;
@@ -57,7 +56,7 @@ impl SessionIds {
     }
 
     /// Put the id of the client in the place of that of the service.
-    pub(super) fn seal(&self, headers: &mut HeaderMap, owner: &Names) {
+    pub(super) fn seal(&self, headers: &mut HeaderMap, owner: &SubjectAndClient) {
         let Some(value) = headers.remove(SESSION) else { return };
         // Without a tag it would be good for every owner, so the client gets no id at all.
         if let Some(sealed) = self.sealed(&value, owner) {
@@ -65,7 +64,7 @@ impl SessionIds {
         }
     }
 
-    fn sealed(&self, value: &HeaderValue, owner: &Names) -> Option<HeaderValue> {
+    fn sealed(&self, value: &HeaderValue, owner: &SubjectAndClient) -> Option<HeaderValue> {
         let id = value.to_str().ok()?;
         let sealed = base64url::encode(&format!("{id}."), &self.tag(id.as_bytes(), owner)?)?;
         HeaderValue::from_str(&sealed).ok()

@@ -15,13 +15,12 @@ use super::calls::{Unclear, each_call};
 use super::guard::Guard;
 use super::protected::ProtectedBody;
 use crate::audit::Reason;
-use crate::claims::AccessClaims;
-use crate::grant::Scope;
-use crate::http::body::{MAX_MESSAGE, read};
-use crate::http::reply::{Refusal, Reply};
+use crate::crypto::shown::shown;
+use crate::grant::{AccessClaims, Scope};
+use crate::http::config_error::ConfigError;
 use crate::http::resource::{optional_scopes, union};
-use crate::http::site_error::SiteError;
-use crate::shown::shown;
+use crate::http::wire::body::{MAX_MESSAGE, read};
+use crate::http::wire::reply::{Refusal, Reply};
 use crate::store::BoxFuture;
 use crate::verifier::VerifyError;
 
@@ -57,13 +56,13 @@ impl ToolScopeLayer {
     pub(super) fn new<'a>(
         guard: Arc<Guard>,
         scopes: impl IntoIterator<Item = (&'a str, &'a str)>,
-    ) -> Result<Self, SiteError> {
+    ) -> Result<Self, ConfigError> {
         let mut tools = HashMap::new();
         for (tool, scope) in scopes {
             let more = optional_scopes(|| format!("the scope of tool {}", shown(tool)), scope)?;
             // The challenge names all that the call needs, what the layer outside asks for included.
             if tools.insert(tool.to_owned(), union(&guard.required, &more)).is_some() {
-                return Err(SiteError::ToolTwice { tool: shown(tool) });
+                return Err(ConfigError::ToolTwice { tool: shown(tool) });
             }
         }
         Ok(Self { tools: Arc::new(Tools { guard, scopes: tools, refuses_unlisted: false, limit: MAX_MESSAGE }) })

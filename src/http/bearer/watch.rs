@@ -8,12 +8,9 @@ use std::time::Duration;
 
 use super::family_reads::{Due, FamilyRead, Reading, Seen};
 use super::guard::{Guard, Live};
-use crate::claims::AccessClaims;
+use crate::grant::AccessClaims;
 use crate::store::BoxFuture;
 use crate::time::Timestamp;
-
-/// How to wait.
-pub(super) type Sleep = dyn Fn(Duration) -> BoxFuture<'static, ()> + Send + Sync;
 
 /// No pause is longer, so that a clock that was set, or a machine that slept, is noticed within a minute.
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);

@@ -8,7 +8,8 @@ use serde::de::IgnoredAny;
 use serde_json::Value;
 
 use super::document_url::is_document;
-use super::{AuthMethod, ClientMetadata, ClientRegistry, MetadataError, RegisteredClient};
+use super::metadata::{AuthMethod, ClientMetadata, MetadataError};
+use super::{ClientRegistry, RegisteredClient};
 use crate::store::{BoxFuture, StoreError};
 use crate::time::Timestamp;
 

@@ -1,6 +1,6 @@
 //! Which client ids are addresses of documents, and safe to hand to a fetcher.
 
-use crate::address;
+use crate::net::address;
 
 /// The longest address of a document, in bytes: a grant holds it besides scope, resource, subject and claims.
 const MAX_BYTES: usize = 512;

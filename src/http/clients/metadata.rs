@@ -3,9 +3,9 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::super::address::RedirectUri;
 use super::name;
-use crate::response::ErrorCode;
+use crate::audit::ErrorCode;
+use crate::http::address::RedirectUri;
 
 /// How a client authenticates at the token endpoint (RFC 7591 §2, `token_endpoint_auth_method`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]

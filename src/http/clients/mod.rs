@@ -19,7 +19,7 @@ pub use self::secret::ClientSecret;
 use self::secret::SecretHash;
 pub use self::stored::StoredClients;
 use super::address::RedirectUri;
-use crate::client::Client;
+use crate::grant::Client;
 use crate::store::{BoxFuture, StoreError};
 use crate::time::Timestamp;
 

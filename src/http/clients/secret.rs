@@ -3,10 +3,9 @@
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
-use crate::base64url;
-use crate::crypto::{equal, sha256};
-use crate::entropy::{Entropy, EntropyError, random};
-use crate::redacted::redacted;
+use crate::crypto::random::{Entropy, EntropyError, random};
+use crate::crypto::redacted::redacted;
+use crate::crypto::{base64url, equal, sha256};
 
 /// A secret of 256 random bits: `mcpcs_` and 43 characters.
 ///

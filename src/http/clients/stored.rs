@@ -3,13 +3,15 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{ClientRegistry, MemoryClients, RegisteredClient};
+use super::memory::MemoryClients;
+use super::{ClientRegistry, RegisteredClient};
+use crate::crypto::random::random;
 use crate::crypto::sha256;
-use crate::entropy::random;
 use crate::error::{Error, ErrorKind};
+use crate::id::RecordKey;
 use crate::issuer::{MAX_ATTEMPTS, TokenIssuer};
-use crate::sealed::{self, Kind, corrupt};
-use crate::store::{BoxFuture, Commit, Record, RecordKey, StoreError, TokenStore};
+use crate::record::sealed::{self, Kind, corrupt};
+use crate::store::{BoxFuture, Commit, Record, StoreError, TokenStore};
 use crate::time::Timestamp;
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
@@ -80,7 +82,7 @@ impl<S: TokenStore> StoredClients<S> {
             let version = record.as_ref().map_or(0, |record| record.version);
             let found = record.map_or(Ok(None), |record| self.open(record))?;
             let Some((client, end)) = change(found)? else { return Ok(false) };
-            if self.write(client_id, version.saturating_add(1), client.as_ref(), end).await? == Commit::Apply {
+            if self.write(client_id, version.saturating_add(1), client.as_ref(), end).await? == Commit::Applied {
                 return Ok(true);
             }
         }

@@ -6,7 +6,8 @@ use std::future::Future;
 use std::sync::{Arc, Barrier};
 use std::thread;
 
-use crate::store::{BoxFuture, Commit, Cursor, DynTokenStore, IndexKey, Page, Record, RecordKey, Select, StoreError};
+use crate::id::{IndexKey, RecordKey};
+use crate::store::{BoxFuture, Commit, Cursor, DynTokenStore, Page, Record, Select, StoreError};
 use crate::time::Timestamp;
 
 /// `Err` says what went wrong.
@@ -83,7 +84,7 @@ impl Lab {
     /// Commit what must be accepted.
     pub(super) fn apply(&self, record: &Record) -> Checked {
         let commit = self.commit(record)?;
-        ensure!(commit == Commit::Apply, "a conflict for {record:?}, which nothing stands against");
+        ensure!(commit == Commit::Applied, "a conflict for {record:?}, which nothing stands against");
         Ok(())
     }
 

@@ -4,7 +4,8 @@ use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::lab::{Checked, Lab, index, key, next, record};
-use crate::store::{IndexKey, Record, RecordKey, Select};
+use crate::id::{IndexKey, RecordKey};
+use crate::store::{Record, Select};
 use crate::time::Timestamp;
 
 const LIMITS: [usize; 5] = [1, 2, 7, 40, 1000];

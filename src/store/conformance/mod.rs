@@ -66,10 +66,9 @@ mod report;
 mod suite;
 mod visibility;
 
+use self::lab::{Checked, Lab};
 pub use self::report::{Outcome, Report};
 pub use self::suite::Suite;
-
-use self::lab::{Checked, Lab};
 
 /// One thing that a store must do.
 struct Check {

@@ -11,7 +11,7 @@ use crate::time::Timestamp;
 
 /// The one thread whose commit was applied.
 fn winner(commits: &[Commit]) -> Checked<usize> {
-    let mut winners = commits.iter().enumerate().filter(|(_, commit)| **commit == Commit::Apply).map(|(at, _)| at);
+    let mut winners = commits.iter().enumerate().filter(|(_, commit)| **commit == Commit::Applied).map(|(at, _)| at);
     let (first, others) = (winners.next(), winners.count());
     let first = first.ok_or_else(|| format!("none of {} commits at once was applied", commits.len()))?;
     ensure!(others == 0, "{} of {} commits at once were applied", others + 1, commits.len());
@@ -60,7 +60,7 @@ pub(super) fn increment_race(lab: &Lab) -> Checked {
             // A while, so that others come in between.
             thread::sleep(Duration::from_micros(100));
             let payload = (counter(&found)? + 1).to_be_bytes().to_vec();
-            if lab.commit(&Record { payload, ..next(&found) })? == Commit::Apply {
+            if lab.commit(&Record { payload, ..next(&found) })? == Commit::Applied {
                 return Ok(());
             }
         }
@@ -121,7 +121,7 @@ pub(super) fn purge_race(lab: &Lab) -> Checked {
             }
             let mut kept = Vec::new();
             for record in expired.iter().skip(role).step_by(RENEWERS) {
-                if lab.commit(&renewed(record))? == Commit::Apply {
+                if lab.commit(&renewed(record))? == Commit::Applied {
                     kept.push(record.key);
                 }
             }

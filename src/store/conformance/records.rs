@@ -1,7 +1,8 @@
 //! One record, one thread: what goes in comes out, and only the next version may follow.
 
 use super::lab::{Checked, FAR, Lab, index, key, next, record};
-use crate::store::{Record, RecordKey, Select};
+use crate::id::RecordKey;
+use crate::store::{Record, Select};
 use crate::time::Timestamp;
 
 pub(super) fn empty_store(lab: &Lab) -> Checked {

@@ -8,7 +8,8 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use super::lab::{BlockOn, Checked, Lab, panic_message};
-use super::{CHECKS, Check, Outcome, Report, driver};
+use super::report::{Outcome, Report};
+use super::{CHECKS, Check, driver};
 use crate::store::{BoxFuture, DynTokenStore, TokenStore};
 
 type Open = dyn Fn() -> BoxFuture<'static, Arc<dyn DynTokenStore>> + Send + Sync;

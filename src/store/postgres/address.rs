@@ -4,8 +4,7 @@ use std::time::Duration;
 
 use tokio_postgres::config::{Config, Host, TargetSessionAttrs};
 
-use super::TIMEOUT;
-use super::error::PostgresError;
+use super::error::{PostgresError, TIMEOUT};
 
 /// How long a connection may be silent before the server is asked for a sign of life, and how long between two such questions.
 const SILENCE: Duration = Duration::from_secs(1);

@@ -2,13 +2,18 @@
 
 use std::error::Error as StdError;
 use std::sync::Arc;
+use std::time::Duration;
 
 use deadpool_postgres::PoolError;
 use tokio_postgres::error::{Severity, SqlState};
 
-use super::TIMEOUT;
-use super::table::MAX_IDENTIFIER;
 use crate::store::StoreError;
+
+/// How long each of the two, a connection and an answer, may take.
+pub(super) const TIMEOUT: Duration = Duration::from_secs(5);
+
+/// PostgreSQL cuts identifiers at 63 bytes; the longest suffix of an index name needs 11 of them.
+pub(super) const MAX_IDENTIFIER: usize = 52;
 
 /// Why a [`PostgresStore`](super::PostgresStore) could not be set up.
 #[derive(Debug, thiserror::Error)]

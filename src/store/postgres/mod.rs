@@ -11,7 +11,19 @@
 //! | `reader` | many reads, one statement; the listings |
 //! | `error` | what goes wrong, and whether the write may have happened |
 
+use self::core::{Read, Write};
+pub use self::error::PostgresError;
+use self::error::{Fault, TIMEOUT};
+use self::queue::Queue;
+use self::session::{Access, Sessions};
+use self::statements::Statements;
+use self::table::TableName;
+use super::{Commit, Cursor, Page, Record, Select, StoreError, TokenStore};
+use crate::id::RecordKey;
+use crate::store::postgres::core::Core;
+use crate::time::Timestamp;
 mod address;
+mod core;
 mod error;
 mod queue;
 mod reader;
@@ -28,25 +40,8 @@ use deadpool_postgres::{Manager, ManagerConfig, Pool, RecyclingMethod};
 use futures_channel::oneshot;
 use tokio_postgres::NoTls;
 
-use self::error::Fault;
-pub use self::error::PostgresError;
-use self::queue::Queue;
-use self::reader::Read;
-use self::session::{Access, Sessions};
-use self::statements::Statements;
-use self::table::TableName;
-use self::writer::Write;
-use super::{Commit, Cursor, Page, Record, RecordKey, Select, StoreError, TokenStore};
-use crate::time::Timestamp;
-
 /// How many connections [`PostgresStore::connect`] opens at most. Commits and reads share statements and need few.
 const CONNECTIONS: usize = 8;
-
-/// How long each of the two, a connection and an answer, may take.
-const TIMEOUT: Duration = Duration::from_secs(5);
-
-/// Where an answer goes. Nobody may be listening any more: what was begun is done all the same.
-type Reply<T> = oneshot::Sender<Result<T, StoreError>>;
 
 /// A [`TokenStore`] in a PostgreSQL table, for more than one process or machine. PostgreSQL 12 or newer.
 ///
@@ -61,7 +56,7 @@ type Reply<T> = oneshot::Sender<Result<T, StoreError>>;
 ///
 /// # Durability
 ///
-/// [`Commit::Apply`] is answered after the server has committed, with what durability the server is set to. With
+/// [`Commit::Applied`] is answered after the server has committed, with what durability the server is set to. With
 /// `synchronous_commit` at `on` or higher (the default) it outlives a crash of the server. It outlives the loss of the server
 /// only with a synchronous standby (`synchronous_standby_names`) that is then promoted: an asynchronous one may lack the last
 /// rotations, and a rotation or revocation that is lost brings a spent token back to life.
@@ -103,16 +98,6 @@ type Reply<T> = oneshot::Sender<Result<T, StoreError>>;
 /// your choice.
 #[derive(Clone)]
 pub struct PostgresStore(Arc<Core>);
-
-/// What the workers share.
-struct Core {
-    table: TableName,
-    statements: Statements,
-    sessions: Sessions,
-    reads: Arc<Queue<Read>>,
-    inserts: Arc<Queue<Write>>,
-    replacements: Arc<Queue<Write>>,
-}
 
 impl PostgresStore {
     /// A store on the server of this connection string, `postgres://user:password@host:port,host:port/database` or
@@ -176,13 +161,6 @@ impl PostgresStore {
     /// The statements that [`create_schema`](Self::create_schema) sends, for those who migrate by hand.
     pub fn schema_sql(&self) -> String {
         self.0.table.create()
-    }
-}
-
-impl Core {
-    /// For how long a caller waits: for one statement of others and one's own, each with its connection.
-    fn limit(&self) -> Duration {
-        self.sessions.timeout() * 4
     }
 }
 

@@ -90,12 +90,12 @@ impl<J: Send + 'static> Queue<J> {
         let mut worker = Worker { queue: self.clone(), retired: false };
         drop(state);
         runtime.spawn(async move {
-            let (mut company, mut patience) = (0, Duration::ZERO);
+            let (mut last_batch_len, mut patience) = (0, Duration::ZERO);
             loop {
-                worker.queue.gather(company, patience).await;
+                worker.queue.gather(last_batch_len, patience).await;
                 let begun = Instant::now();
                 let Some(jobs) = worker.take() else { return };
-                company = jobs.len();
+                last_batch_len = jobs.len();
                 let answered = work(jobs).await;
                 patience = patience_after(begun.elapsed(), answered);
             }
@@ -110,9 +110,9 @@ impl<J: Send + 'static> Queue<J> {
 
     /// Wait until as many wait as were just answered, but not for long: they come back within a moment, and a statement
     /// without them would make them wait for two.
-    async fn gather(&self, company: usize, patience: Duration) {
+    async fn gather(&self, last_batch_len: usize, patience: Duration) {
         let patient_until = Instant::now() + patience;
-        while self.lock().waiting.len() < company && Instant::now() < patient_until {
+        while self.lock().waiting.len() < last_batch_len && Instant::now() < patient_until {
             // A timer would be too coarse.
             yield_now().await;
         }

@@ -1,24 +1,18 @@
 //! Reading: whatever waits is looked up by one statement, and what a row says.
 
+use super::core::{Core, Read};
+use super::error::Fault;
+use super::session::Access;
+use crate::id::{IndexKey, RecordKey};
+use crate::store::{Cursor, Page, Record, Select, StoreError};
+use crate::time::Timestamp;
 use std::collections::HashMap;
 
 use tokio_postgres::Row;
 use tokio_postgres::types::Type;
 
-use super::error::Fault;
-use super::session::Access;
-use super::{Core, Reply};
-use crate::store::{Cursor, IndexKey, Page, Record, RecordKey, Select, StoreError};
-use crate::time::Timestamp;
-
 /// The most records in a page: bounds what is held at once.
 const PAGE: usize = 1024;
-
-/// A key that is looked up, and who asked.
-pub(super) struct Read {
-    pub(super) key: RecordKey,
-    pub(super) reply: Reply<Option<Record>>,
-}
 
 impl Core {
     /// Answer `jobs` from one statement: begun after they came, so it sees all that was acknowledged before they did. Says

@@ -1,16 +1,13 @@
 //! The table: its name, what it looks like, and how it comes to be.
 
-use super::error::PostgresError;
-use crate::shown::shown;
+use super::error::{MAX_IDENTIFIER, PostgresError};
+use crate::crypto::shown::shown;
 
 /// The layout that this version knows. It is noted in the comment of the table.
 const LAYOUT: u32 = 1;
 
 /// What the comment of the table begins with.
 const COMMENT: &str = "mcp-token-lifecycle, layout ";
-
-/// PostgreSQL cuts identifiers at 63 bytes; the longest suffix of an index name needs 11 of them.
-pub(super) const MAX_IDENTIFIER: usize = 52;
 
 /// The quoted name of the table, with its schema or without.
 #[derive(Clone, Debug)]

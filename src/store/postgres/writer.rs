@@ -1,19 +1,19 @@
 //! Writing: the commits that wait share one statement, one sync and one round trip.
 
-use std::collections::HashSet;
-use std::time::Duration;
-
-use tokio::time::{Instant, sleep};
-use tokio_postgres::types::Type;
-
+use super::core::{Core, Write};
 use super::error::Fault;
 use super::queue::Queue;
 use super::reader::record_key;
 use super::session::Access;
 use super::statements::Swap;
-use super::{Core, Reply};
-use crate::store::{Commit, Record, RecordKey};
+use crate::id::RecordKey;
+use crate::store::{Commit, Record};
 use crate::time::Timestamp;
+use std::collections::HashSet;
+use std::time::Duration;
+
+use tokio::time::{Instant, sleep};
+use tokio_postgres::types::Type;
 
 /// The most records deleted by one statement: its locks are held no longer than that takes.
 const PURGE: usize = 16;
@@ -23,12 +23,6 @@ const PAUSE: Duration = Duration::from_millis(1);
 
 /// How long to leave alone what is locked.
 const LOCKED: Duration = Duration::from_millis(10);
-
-/// A record that is committed, and who asked.
-pub(super) struct Write {
-    pub(super) record: Record,
-    pub(super) reply: Reply<Commit>,
-}
 
 impl Core {
     /// Carry out `jobs` with one statement. Says whether the server answered.
@@ -52,7 +46,7 @@ impl Core {
         match applied {
             Ok(applied) => {
                 for Write { record, reply } in batch {
-                    let outcome = if applied.contains(&record.key) { Commit::Apply } else { Commit::Conflict };
+                    let outcome = if applied.contains(&record.key) { Commit::Applied } else { Commit::Conflict };
                     let _ = reply.send(Ok(outcome));
                 }
                 for Write { reply, .. } in beaten {

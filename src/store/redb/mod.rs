@@ -8,7 +8,9 @@
 //! | `reader` | a few threads: many reads, one snapshot |
 
 mod engine;
+mod error;
 mod reader;
+mod reply;
 mod rows;
 #[cfg(test)]
 mod tests;
@@ -23,18 +25,18 @@ use std::thread::{self, JoinHandle};
 
 use futures_channel::oneshot;
 
-pub use self::engine::RedbOpenError;
-use self::engine::{Engine, Fault, OpenFault};
+use self::engine::Engine;
+pub use self::error::RedbOpenError;
+use self::error::{Fault, OpenFault};
 use self::reader::Read;
+use self::reply::Reply;
 use self::writer::Write;
-use super::{Commit, Cursor, Page, Record, RecordKey, Select, StoreError, TokenStore};
+use super::{Commit, Cursor, Page, Record, Select, StoreError, TokenStore};
+use crate::id::RecordKey;
 use crate::time::Timestamp;
 
 /// How many jobs may wait for a thread. Beyond it the store answers [`StoreError::Unavailable`] rather than grow.
 const QUEUE: usize = 8192;
-
-/// Where a thread sends its answer. Nobody may be listening any more: the work is done all the same.
-type Reply<T> = oneshot::Sender<Result<T, StoreError>>;
 
 /// A durable [`TokenStore`] in one file.
 ///
@@ -46,7 +48,7 @@ type Reply<T> = oneshot::Sender<Result<T, StoreError>>;
 ///
 /// # Durability
 ///
-/// [`Commit::Apply`] is answered after the write has been synced to the disk: it outlives a crash of the process, of the
+/// [`Commit::Applied`] is answered after the write has been synced to the disk: it outlives a crash of the process, of the
 /// system, and a loss of power, as far as the disk keeps what it says it has synced. A file left behind by a crash is
 /// repaired when it is opened. Commits that arrive together share one sync, so throughput grows with the number of callers.
 ///

@@ -3,10 +3,12 @@
 use std::sync::mpsc::Receiver;
 use std::sync::{Mutex, PoisonError};
 
-use super::engine::{Engine, Fault};
+use super::engine::Engine;
+use super::error::Fault;
+use super::reply::Reply;
 use super::rows::Snapshot;
-use super::{Reply, StoreError};
-use crate::store::{Cursor, Page, Record, RecordKey, Select};
+use crate::id::RecordKey;
+use crate::store::{Cursor, Page, Record, Select, StoreError};
 
 /// The most reads one thread takes at once; it leaves the rest to the others.
 const BATCH: usize = 64;

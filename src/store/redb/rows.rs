@@ -7,8 +7,9 @@ use redb::{
     TableHandle, WriteTransaction,
 };
 
-use super::engine::{Fault, OpenFault};
-use crate::store::{Commit, Cursor, IndexKey, Page, Record, RecordKey, Select};
+use super::error::{Fault, OpenFault};
+use crate::id::{IndexKey, RecordKey};
+use crate::store::{Commit, Cursor, Page, Record, Select};
 use crate::time::Timestamp;
 
 /// Record key → [`encode`]d record. The name carries the version of the layout.
@@ -64,7 +65,7 @@ pub(super) fn swap_all(
                 outcome => outcomes.push(outcome),
             }
         }
-        let changed = outcomes.iter().any(|outcome| matches!(outcome, Ok(Commit::Apply)));
+        let changed = outcomes.iter().any(|outcome| matches!(outcome, Ok(Commit::Applied)));
         Ok((outcomes, changed))
     })
 }
@@ -106,7 +107,7 @@ impl<'t> Tables<'t> {
         // An ordinary rotation ends here.
         if let Some(old) = old {
             if old.indexes == new.indexes && old.expires_at == new.expires_at {
-                return Ok(Commit::Apply);
+                return Ok(Commit::Applied);
             }
             self.unlist(*key, &old)?;
         }
@@ -114,7 +115,7 @@ impl<'t> Tables<'t> {
         for index in &new.indexes {
             self.indexes.insert(&join(*index.as_bytes(), *key), ())?;
         }
-        Ok(Commit::Apply)
+        Ok(Commit::Applied)
     }
 
     fn purge(&mut self, now: Timestamp, limit: usize) -> Result<usize, Fault> {

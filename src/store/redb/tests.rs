@@ -14,7 +14,8 @@ use std::task::{Context, Poll, Wake, Waker};
 use std::thread::{self, Thread};
 
 use super::*;
-use crate::store::{IndexKey, Record};
+use crate::id::IndexKey;
+use crate::store::Record;
 
 /// Wait for `future` on this thread.
 fn block_on<F: Future>(future: F) -> F::Output {
@@ -82,7 +83,7 @@ fn temporary() -> (tempfile::TempDir, PathBuf) {
 }
 
 fn apply(store: &RedbStore, record: Record) {
-    assert_eq!(block_on(store.commit(record)).unwrap(), Commit::Apply);
+    assert_eq!(block_on(store.commit(record)).unwrap(), Commit::Applied);
 }
 
 fn get(store: &RedbStore, n: u64) -> Option<Record> {

@@ -5,7 +5,8 @@ use std::sync::mpsc::Receiver;
 use std::time::{Duration, Instant};
 
 use super::engine::Engine;
-use super::{Reply, rows};
+use super::reply::Reply;
+use super::rows;
 use crate::store::{Commit, Record, StoreError};
 use crate::time::Timestamp;
 
@@ -33,13 +34,13 @@ struct Writer<'e> {
     queue: Receiver<Write>,
     purges: VecDeque<Purge>,
     /// How many shared the last transaction, and how long to wait for as many again.
-    company: usize,
+    last_batch_len: usize,
     patience: Duration,
 }
 
 /// Work until the queue is closed and empty.
 pub(super) fn run(engine: &Engine, queue: Receiver<Write>) {
-    let mut writer = Writer { engine, queue, purges: VecDeque::new(), company: 0, patience: Duration::ZERO };
+    let mut writer = Writer { engine, queue, purges: VecDeque::new(), last_batch_len: 0, patience: Duration::ZERO };
     loop {
         // Sleep only if there is nothing to do.
         let job = if writer.purges.is_empty() { writer.queue.recv().ok() } else { writer.queue.try_recv().ok() };
@@ -58,7 +59,7 @@ impl Writer<'_> {
         let begun = Instant::now();
         let mut replies = vec![reply];
         let outcome = self.engine.run(|database| rows::swap_all(database, self.batch(first, &mut replies)));
-        (self.company, self.patience) = (replies.len(), begun.elapsed() / 8);
+        (self.last_batch_len, self.patience) = (replies.len(), begun.elapsed() / 8);
         match outcome {
             Ok(outcomes) => {
                 for (reply, outcome) in replies.into_iter().zip(outcomes) {
@@ -79,7 +80,7 @@ impl Writer<'_> {
         let patient_until = Instant::now() + self.patience;
         let more = std::iter::from_fn(move || {
             while replies.len() < BATCH {
-                let wait = match replies.len() < self.company {
+                let wait = match replies.len() < self.last_batch_len {
                     true => patient_until.saturating_duration_since(Instant::now()),
                     false => Duration::ZERO,
                 };

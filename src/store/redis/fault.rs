@@ -1,12 +1,15 @@
 //! What can go wrong, and what it says about a write.
 
 use std::error::Error as StdError;
+use std::time::Duration;
 
 use redis::{ErrorKind, RedisError, ServerErrorKind, Value};
 use tokio::task::JoinError;
 
-use super::TIMEOUT;
 use crate::store::StoreError;
+
+/// How long an operation may take.
+pub(super) const TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Why [`RedisStore::connect`](super::RedisStore::connect) failed.
 #[derive(Debug, thiserror::Error)]

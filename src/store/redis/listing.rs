@@ -1,11 +1,10 @@
 //! Listings, in the order of the members of a sorted set.
 
-use redis::{FromRedisValue, Value};
-
 use super::RedisStore;
 use super::fault::Fault;
-use super::row::{Entry, Row, SHARDS, join, shard};
-use crate::store::{Cursor, IndexKey, Page, RecordKey, StoreError};
+use super::layout::{Entry, Row, SHARDS, join, read, shard};
+use crate::id::{IndexKey, RecordKey};
+use crate::store::{Cursor, Page, StoreError};
 
 impl RedisStore {
     /// The members of a sorted set from `start` on.
@@ -27,7 +26,7 @@ impl RedisStore {
         let found: Vec<Option<Vec<u8>>> = read(self.reads.ask(&cmd).await?)?;
         let mut rows = Vec::with_capacity(keys.len());
         for (key, row) in keys.iter().zip(found) {
-            rows.push(self.kept(*key, row).await?);
+            rows.push(self.read_replicated(*key, row).await?);
         }
         Ok(rows)
     }
@@ -76,9 +75,4 @@ impl RedisStore {
         }
         Ok(Page::new(records, next))
     }
-}
-
-/// The answer as what it should be.
-pub(super) fn read<T: FromRedisValue>(value: Value) -> Result<T, StoreError> {
-    Ok(T::from_redis_value(value).map_err(|_| Fault::Answer)?)
 }

@@ -10,14 +10,14 @@
 //! | `source`, `link` | connections, and connecting again |
 //! | `fault` | what an error says about a write |
 
+mod connection;
 mod fault;
-mod fence;
-mod link;
+mod layout;
 mod listing;
 mod purge;
-mod row;
+mod replicated_read;
 mod scripts;
-mod source;
+mod topology;
 mod write;
 
 use std::fmt;
@@ -31,19 +31,16 @@ use redis::cluster::{ClusterClient, ClusterClientBuilder};
 use redis::sentinel::{SentinelClient, SentinelServerType};
 use tokio::sync::Mutex;
 
-use self::fault::Fault;
+use self::connection::{Link, Replicas};
 pub use self::fault::RedisConnectError;
-use self::link::{Link, Replicas};
-use self::listing::read;
-use self::row::Names;
+use self::fault::{Fault, TIMEOUT};
+use self::layout::{KeyNames, read};
 use self::scripts::Scripts;
-use self::source::Source;
-use super::{Commit, Cursor, Page, Record, RecordKey, Select, StoreError, TokenStore};
-use crate::shown::{shown, shown_url};
+use self::topology::Source;
+use super::{Commit, Cursor, Page, Record, Select, StoreError, TokenStore};
+use crate::crypto::shown::{shown, shown_url};
+use crate::id::RecordKey;
 use crate::time::Timestamp;
-
-/// How long an operation may take.
-const TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Records in one answer, whatever the caller's limit: large ones would fill the memory of both sides.
 const PAGE: usize = 256;
@@ -66,7 +63,7 @@ const PAGE: usize = 256;
 ///
 /// # Durability
 ///
-/// [`Commit::Apply`] is answered once the primary has the write. What that outlives is up to the servers:
+/// [`Commit::Applied`] is answered once the primary has the write. What that outlives is up to the servers:
 ///
 /// * A crash of the server: with `appendonly yes` and `appendfsync always`, everything that was acknowledged. With
 ///   `everysec`, the last second is lost; without the log, everything since the last snapshot.
@@ -118,7 +115,7 @@ pub struct RedisStore {
     /// For commits, and whatever waits.
     writes: Link,
     scripts: Scripts,
-    names: Names,
+    names: KeyNames,
     timeout: Duration,
     replicas: Option<Replicas>,
     /// The number of the next attempt to commit: from a random one on, so that no two processes have the same.
@@ -192,7 +189,7 @@ impl RedisStore {
             timeout: TIMEOUT,
             replicas: None,
             scripts: Scripts::new(),
-            names: Names::new("mcp-tokens"),
+            names: KeyNames::new("mcp-tokens"),
             attempts: AtomicU64::new(RandomState::new().hash_one(())),
             shard: AtomicUsize::new(0),
         }
@@ -212,7 +209,7 @@ impl RedisStore {
     /// decide over the place in a Cluster.
     #[must_use]
     pub fn with_prefix(self, prefix: &str) -> Self {
-        Self { names: Names::new(prefix), ..self }
+        Self { names: KeyNames::new(prefix), ..self }
     }
 
     /// With this time for each command (2 seconds without it), and as much again to wait for a connection. Connecting
@@ -261,7 +258,7 @@ fn shown_urls(urls: &[&str]) -> String {
 impl TokenStore for RedisStore {
     async fn get(&self, key: RecordKey) -> Result<Option<Record>, StoreError> {
         let found = read(self.reads.ask(redis::cmd("GET").arg(self.names.record(key))).await?)?;
-        Ok(self.kept(key, found).await?.map(|row| row.record))
+        Ok(self.read_replicated(key, found).await?.map(|row| row.record))
     }
 
     async fn commit(&self, record: Record) -> Result<Commit, StoreError> {

@@ -7,7 +7,7 @@ use tokio::time::sleep;
 
 use super::RedisStore;
 use super::fault::Failure;
-use super::row::{SHARDS, join};
+use super::layout::{SHARDS, join};
 use super::scripts::Purge;
 use crate::store::StoreError;
 use crate::time::Timestamp;

@@ -3,8 +3,8 @@
 use redis::{Cmd, FromRedisValue, Script, Value};
 
 use super::fault::Fault;
-use super::row::Listing;
-use crate::store::RecordKey;
+use super::layout::Listing;
+use crate::id::RecordKey;
 
 /// The scripts by their names.
 pub(super) struct Scripts {

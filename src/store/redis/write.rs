@@ -9,9 +9,10 @@ use tokio::task::JoinSet;
 
 use super::RedisStore;
 use super::fault::{Failure, Fault};
-use super::row::{self, Attempt, Entry, Lifetime, Listing};
+use super::layout::{self, Attempt, Entry, Lifetime, Listing};
 use super::scripts::{Program, Swap};
-use crate::store::{Commit, IndexKey, Record, RecordKey, StoreError};
+use crate::id::{IndexKey, RecordKey};
+use crate::store::{Commit, Record, StoreError};
 
 /// A commit under way.
 struct Write<'a> {
@@ -31,7 +32,7 @@ impl RedisStore {
             record: &record,
             attempt: Attempt::new(record.version, self.attempts.fetch_add(1, Ordering::Relaxed)),
             replaced: if is_new { &[] } else { &replaced.to_be_bytes() },
-            body: row::body(&record),
+            body: layout::body(&record),
             least,
         };
         if is_new {
@@ -53,12 +54,12 @@ impl RedisStore {
                 self.delist([(record.key, listing)]).await;
             }
         }
-        Ok(Commit::Apply)
+        Ok(Commit::Applied)
     }
 
     async fn swap(&self, write: &Write<'_>, until: u64, enlisted: bool) -> Result<Swap, StoreError> {
         let Write { record, attempt, replaced, body, least } = write;
-        let shard = row::shard(record.key);
+        let shard = layout::shard(record.key);
         let (name, keys, expiries) =
             (self.names.record(record.key), self.names.keys(shard), self.names.expiries(shard));
         let keys: [&[u8]; 3] = [&name, &keys, &expiries];

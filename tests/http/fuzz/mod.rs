@@ -37,7 +37,7 @@ impl Fixture {
         let clients = StoredClients::new(Arc::clone(&issuer)).with(client()).with(web_client()).with(guard());
         let server = AuthorizationServer::new("http://localhost", issuer, resource, clients, Pages)
             .unwrap()
-            .with_https(Https::Loopback);
+            .with_tls(TlsPolicy::Loopback);
         let server = server.with_registration(|_, _| true).with_introspection(GUARD, here);
         let mut fixture = Self { server, store, secrets: Vec::new() };
         let [code, spent] = [(); 2].map(|()| {

@@ -121,7 +121,7 @@ fn one_of_64_wins() {
                         let mut record = record(1, version, 10);
                         record.payload[100] = n;
                         start.wait();
-                        usize::from(commit(store, record) == Commit::Apply)
+                        usize::from(commit(store, record) == Commit::Applied)
                     })
                 })
                 .collect();
@@ -155,7 +155,7 @@ fn a_dropped_commit_leaves_all_or_nothing() {
     for n in 0..200 {
         let mut commit = Box::pin(store.commit(record(n, 1, 10)));
         if n % 2 == 0 {
-            assert!(matches!(commit.as_mut().poll(&mut waker), Poll::Pending | Poll::Ready(Ok(Commit::Apply))));
+            assert!(matches!(commit.as_mut().poll(&mut waker), Poll::Pending | Poll::Ready(Ok(Commit::Applied))));
         }
         drop(commit);
     }

@@ -69,7 +69,7 @@ fn workload(disk: &Disk) -> History {
         let outcomes = join_all(records.into_iter().map(|record| store.commit(record)));
         let acknowledged = disk.state().log.len();
         for (n, outcome) in batch.into_iter().zip(outcomes) {
-            assert_eq!(outcome.unwrap(), Commit::Apply);
+            assert_eq!(outcome.unwrap(), Commit::Applied);
             history.entry(n).or_default().push(Event { begun, acknowledged, version: Some(live[&n].0) });
         }
     }

@@ -109,7 +109,7 @@ fn a_malformed_row_concerns_nobody_else() {
             Err(StoreError::Unavailable(source)) if i % 2 == 0 => {
                 assert_eq!(source.to_string(), "a row is malformed: it is too short");
             }
-            outcome => assert_eq!((i % 2, outcome.unwrap()), (1, Commit::Apply)),
+            outcome => assert_eq!((i % 2, outcome.unwrap()), (1, Commit::Applied)),
         }
     }
     assert!(matches!(block_on(store.get(key(1))), Err(StoreError::Unavailable(_))));
@@ -134,7 +134,7 @@ fn more_than_can_wait_are_turned_away() {
     });
     drop(held);
     let written = commits.len();
-    assert!(join_all(commits).into_iter().all(|outcome| matches!(outcome, Ok(Commit::Apply))));
+    assert!(join_all(commits).into_iter().all(|outcome| matches!(outcome, Ok(Commit::Applied))));
     assert_eq!(keys(&store, Select::All, 256).len(), written);
     assert!(written >= QUEUE && refused > 0, "{written} written, {refused} refused");
 }

@@ -1,0 +1,230 @@
+//! When a token is served and when it is refreshed: pure functions of what is stored and of the time.
+
+use std::time::Duration;
+
+use super::stored::Held;
+use crate::crypto;
+use crate::time::Timestamp;
+use crate::vault::policy::Age;
+use crate::vault::{RefreshPolicy, Refreshed, SecretText, TokenSet, UpstreamError};
+
+pub(super) const POLICY: RefreshPolicy = RefreshPolicy::standard();
+
+/// What to do for somebody who asks for an access token.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Act {
+    /// Serve the stored one.
+    Serve,
+    /// Refresh, if nobody else does; the stored one will do otherwise.
+    RefreshAhead,
+    /// Refresh, or wait for whoever does.
+    Refresh,
+    /// Fail: the last refresh did, and for so long it is not tried again.
+    HoldOff(Duration),
+    /// Fail: there is nothing to refresh with, or the server has refused for too long.
+    Authorize,
+}
+
+impl Held {
+    /// Tokens as they have just been obtained.
+    pub(super) fn new(tokens: TokenSet, now: Timestamp) -> Self {
+        let never = Timestamp::default();
+        let (failed_at, retry_at) = (never, never);
+        Self { tokens, obtained_at: now, failures: 0, failed_at, retry_at, refused_since: None, answer_lost: false }
+    }
+
+    /// What to do at `now` for somebody who got no further with the access token `refused`.
+    pub(super) fn act(&self, now: Timestamp, refused: Option<&SecretText>) -> Act {
+        let age = match refused {
+            Some(refused) if same(refused, &self.tokens.access_token) => Age::Over,
+            _ => POLICY.age(&self.tokens, self.obtained_at, self.jitter(0), now),
+        };
+        let holds_off = POLICY.holds_off(self.failed_at, self.retry_at, now);
+        match (age, self.tokens.can_refresh(now)) {
+            (Age::Fresh, _) | (Age::Due, false) => Act::Serve,
+            (Age::Due, true) if holds_off => Act::Serve,
+            (Age::Due, true) => Act::RefreshAhead,
+            (Age::Over, false) => Act::Authorize,
+            (Age::Over, true) if holds_off && self.is_given_up(now) => Act::Authorize,
+            (Age::Over, true) if holds_off => Act::HoldOff(self.retry_at.since(now)),
+            (Age::Over, true) => Act::Refresh,
+        }
+    }
+
+    /// After a refresh that was asked for at `asked_at` and brought `new`.
+    pub(super) fn refreshed(self, new: Refreshed, asked_at: Timestamp) -> Self {
+        Self::new(self.tokens.successor(new, self.obtained_at, asked_at), asked_at)
+    }
+
+    /// After a refresh that was asked for at `asked_at` and brought `new`, a refresh token without an access token that can be
+    /// used. The refresh has failed all the same.
+    pub(super) fn rotated(self, new: Refreshed, asked_at: Timestamp) -> Self {
+        let tokens = self.tokens.successor(new, self.obtained_at, asked_at);
+        Self { failures: self.failures, ..Self::new(tokens, self.obtained_at) }
+    }
+
+    /// After a refresh that failed with `error`; and how long it is not tried again.
+    pub(super) fn failed(self, error: &UpstreamError, now: Timestamp) -> (Self, Duration) {
+        let failures = self.failures.saturating_add(1);
+        let wait = POLICY.pause(failures, error.asked_pause(), self.jitter(failures));
+        let refused_since = error.reason().refused_since(self.refused_since, now);
+        let retry_at = now.saturating_add(wait);
+        (Self { failures, failed_at: now, retry_at, refused_since, ..self }, wait)
+    }
+
+    /// Whether the server has refused for so long, for a reason that is not known, that the user is asked to log in again.
+    fn is_given_up(&self, now: Timestamp) -> bool {
+        POLICY.gives_up(self.refused_since, now)
+    }
+
+    /// The same for all who share the credential, another for every token and every `turn`.
+    fn jitter(&self, turn: u32) -> u8 {
+        let hash = crypto::sha256(self.tokens.access_token.expose().as_bytes());
+        hash[turn as usize % hash.len()]
+    }
+}
+
+fn same(a: &SecretText, b: &SecretText) -> bool {
+    crypto::equal(a.expose().as_bytes(), b.expose().as_bytes())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::grant::Scope;
+
+    const NOW: u64 = 1_800_000_000;
+
+    fn at(seconds: u64) -> Timestamp {
+        Timestamp::from_unix(NOW + seconds)
+    }
+
+    fn held(lifetime: u64) -> Held {
+        let tokens = TokenSet::new(SecretText::new("access"), Scope::parse("a").unwrap()).expires_at(at(lifetime));
+        Held::new(tokens.refresh_token(SecretText::new("refresh")), at(0))
+    }
+
+    #[test]
+    fn a_token_is_served_then_refreshed_ahead_then_refreshed_first() {
+        let held = held(1000);
+        let acts: Vec<_> = (0..=1001).map(|second| held.act(at(second), None)).collect();
+        let ahead = acts.iter().position(|act| *act == Act::RefreshAhead).unwrap();
+        assert!((750..=800).contains(&ahead), "{ahead}");
+        assert!(acts[..ahead].iter().all(|act| *act == Act::Serve));
+        assert!(acts[ahead..995].iter().all(|act| *act == Act::RefreshAhead));
+        assert!(acts[995..].iter().all(|act| *act == Act::Refresh));
+    }
+
+    #[test]
+    fn every_token_has_a_moment_of_its_own() {
+        let moment = |token: u32| {
+            let mut held = held(100_000);
+            held.tokens.access_token = SecretText::new(token.to_string());
+            (70_000..=80_000).find(|second| held.act(at(*second), None) == Act::RefreshAhead).unwrap()
+        };
+        let moments: Vec<_> = (0..64).map(moment).collect();
+        assert!(moments.iter().all(|moment| (75_000..=80_000).contains(moment)), "{moments:?}");
+        assert!(moments.iter().max().unwrap() - moments.iter().min().unwrap() > 3_000, "{moments:?}");
+    }
+
+    #[test]
+    fn short_lifetimes_have_a_short_margin_and_none_is_served_when_it_is_over() {
+        assert_eq!(held(10).act(at(8), None), Act::RefreshAhead);
+        assert_eq!(held(10).act(at(9), None), Act::Refresh);
+        assert_eq!(held(0).act(at(0), None), Act::Refresh);
+    }
+
+    #[test]
+    fn a_token_that_does_not_expire_is_served_for_ever() {
+        let mut held = held(0);
+        held.tokens.expires_at = None;
+        assert_eq!(held.act(Timestamp::from_unix(u64::MAX), None), Act::Serve);
+    }
+
+    #[test]
+    fn without_a_refresh_token_it_is_served_to_the_end_and_then_the_user_is_asked() {
+        let mut held = held(1000);
+        held.tokens.refresh_token = None;
+        assert_eq!(held.act(at(994), None), Act::Serve);
+        assert_eq!(held.act(at(995), None), Act::Authorize);
+    }
+
+    #[test]
+    fn an_expired_refresh_token_is_none() {
+        let mut held = held(1000);
+        held.tokens.refresh_expires_at = Some(at(900));
+        assert_eq!(
+            [899, 900, 994].map(|second| held.act(at(second), None)),
+            [Act::RefreshAhead, Act::Serve, Act::Serve]
+        );
+        assert_eq!(held.act(at(995), None), Act::Authorize);
+    }
+
+    #[test]
+    fn a_refused_token_is_refreshed_at_once_and_another_is_not() {
+        let held = held(1000);
+        assert_eq!(held.act(at(0), Some(&SecretText::new("access"))), Act::Refresh);
+        assert_eq!(held.act(at(0), Some(&SecretText::new("another"))), Act::Serve);
+    }
+
+    #[test]
+    fn failures_hold_off_for_longer_and_longer_up_to_a_limit() {
+        let mut held = held(1000);
+        let mut waits = Vec::new();
+        for _ in 0..40 {
+            let (next, wait) = held.failed(&UpstreamError::uncertain("cut"), at(2000));
+            assert_eq!(next.act(at(2000), None), Act::HoldOff(Duration::from_secs(wait.as_secs())));
+            assert_eq!(next.act(at(2000 + wait.as_secs()), None), Act::Refresh);
+            (held, waits) = (next, [waits, vec![wait.as_secs()]].concat());
+        }
+        let doubled = [1, 2, 4, 8, 16, 32, 64, 128, 256].into_iter().chain(std::iter::repeat(300));
+        assert!(waits.iter().zip(doubled).all(|(wait, most)| (most * 3 / 4..=most).contains(wait)), "{waits:?}");
+    }
+
+    #[test]
+    fn the_server_is_left_alone_for_as_long_as_it_asks_but_not_for_days() {
+        let wait = |after| held(1).failed(&UpstreamError::retry_after(after, "busy"), at(9)).1;
+        let asked = Duration::from_secs(3600);
+        assert_eq!((wait(asked), wait(Duration::MAX)), (asked, RefreshPolicy::MAX_PAUSE));
+    }
+
+    #[test]
+    fn while_it_holds_off_the_valid_token_is_served() {
+        let (held, _) = held(1000).failed(&UpstreamError::unavailable("down"), at(900));
+        assert_eq!(held.act(at(900), None), Act::Serve);
+        assert_eq!(held.act(at(901), None), Act::RefreshAhead);
+    }
+
+    #[test]
+    fn a_clock_that_is_set_back_holds_nobody_off_who_has_not_failed() {
+        let refused = SecretText::new("access");
+        assert_eq!(held(1000).act(Timestamp::from_unix(NOW - 3600), Some(&refused)), Act::Refresh);
+    }
+
+    #[test]
+    fn refusals_beyond_the_limit_ask_for_a_login() {
+        let mut held = held(1000);
+        let limit = POLICY.refusal_limit.as_secs();
+        for second in [2_000, 2_000 + limit - 1] {
+            (held, _) = held.failed(&UpstreamError::refused("odd_code"), at(second));
+            assert!(matches!(held.act(at(second), None), Act::HoldOff(_)));
+        }
+        assert_eq!(held.act(at(2_000 + limit), None), Act::Authorize);
+        assert_eq!(held.act(at(2_000 + limit + 3_600), None), Act::Refresh, "it is tried as before");
+    }
+
+    #[test]
+    fn what_the_operator_has_to_act_on_never_asks_for_a_login() {
+        let mut held = held(1000);
+        for second in [2_000, 200_000, 400_000] {
+            (held, _) = held.failed(&UpstreamError::configuration("invalid_client"), at(second));
+            assert!(matches!(held.act(at(second), None), Act::HoldOff(_)));
+        }
+    }
+
+    #[test]
+    fn an_instant_from_a_wrong_clock_holds_nobody_off() {
+        let (held, _) = held(1000).failed(&UpstreamError::unavailable("down"), at(10_000_000));
+        assert_eq!(held.act(at(1000), None), Act::Refresh);
+    }
+}

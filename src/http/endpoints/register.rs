@@ -1,0 +1,86 @@
+//! `/register`: a client makes itself known (RFC 7591).
+
+use http::StatusCode;
+use http::request::Parts;
+use serde_json::json;
+
+use crate::audit::Reason;
+use crate::crypto::base64url;
+use crate::crypto::random::random;
+use crate::error::{Error, ErrorKind};
+use crate::http::clients::{AuthMethod, ClientMetadata, ClientSecret, MetadataError, RegisteredClient};
+use crate::http::server::AuthorizationServer;
+use crate::http::wire::params::check_content;
+use crate::http::wire::reply::{Refusal, Reply, json};
+use crate::store::TokenStore;
+use crate::time::Timestamp;
+
+impl<S: TokenStore> AuthorizationServer<S> {
+    /// The registration endpoint.
+    pub(in crate::http) async fn register(&self, parts: &Parts, body: &[u8]) -> Result<Reply, Refusal> {
+        check_content(parts, "application/json")?;
+        // RFC 7591 §2: a client that does not say how it authenticates means HTTP Basic.
+        let methods = [AuthMethod::ClientSecretBasic, AuthMethod::ClientSecretPost, AuthMethod::None];
+        let metadata = ClientMetadata::from_json(body, &methods, |uri| self.config.private_use.permit(uri))?;
+        if !self.config.admit.as_ref().is_some_and(|admit| admit(parts, &metadata)) {
+            return Err(MetadataError::NotWanted.into());
+        }
+        let (secret, client) = match metadata.auth_method {
+            AuthMethod::None => (None, RegisteredClient::public(self.public_id(&metadata)?, metadata)),
+            _ => {
+                let entropy = &*self.issuer.entropy;
+                let secret = ClientSecret::generate(entropy).map_err(Error::from)?;
+                let id = client_id(&random(entropy).map_err(Error::from)?)?;
+                let client = RegisteredClient::confidential(id, &secret, metadata);
+                (Some(secret), client)
+            }
+        };
+        let mut answer = describe(&client, self.issuer.clock.now());
+        let until = self.config.clients.register(client.self_declared()).await?;
+        if let Some(secret) = secret {
+            answer["client_secret"] = secret.expose().into();
+            // Zero means never.
+            answer["client_secret_expires_at"] = until.unwrap_or_default().as_unix().into();
+        }
+        Ok(json(StatusCode::CREATED, &answer))
+    }
+
+    /// The same id for the same metadata, so that a client that registers again and again is kept once. It stands for all that the
+    /// client said of itself, so that no registration changes what is known under it. The hash is keyed: a reader of the store must not
+    /// find out from it which programs are registered.
+    fn public_id(&self, metadata: &ClientMetadata) -> Result<String, Error> {
+        client_id(self.issuer.keyring.primary().index("registration", &metadata.canonical()).as_bytes())
+    }
+}
+
+fn client_id(bytes: &[u8; 16]) -> Result<String, Error> {
+    let id = base64url::encode("mcpc_", bytes).map(|id| id.as_str().to_owned());
+    id.ok_or_else(|| Error::new(ErrorKind::Entropy))
+}
+
+/// §3.2.1: what was registered. What there is none of is left out.
+fn describe(client: &RegisteredClient, now: Timestamp) -> serde_json::Value {
+    let metadata = client.metadata();
+    let mut answer = json!({
+        "client_id": client.id(),
+        "client_id_issued_at": now.as_unix(),
+        "redirect_uris": metadata.redirect_uris,
+        "grant_types": ["authorization_code", "refresh_token"],
+        "response_types": ["code"],
+        "token_endpoint_auth_method": metadata.auth_method.as_str(),
+    });
+    if let Some(name) = &metadata.name {
+        answer["client_name"] = name.as_str().into();
+    }
+    answer
+}
+
+impl From<MetadataError> for Refusal {
+    fn from(error: MetadataError) -> Self {
+        let reason = match error {
+            MetadataError::NotWanted => Reason::RegistrationRefused,
+            _ => Reason::ClientMetadata,
+        };
+        Self::Error(error.code(), error.as_str()).because(reason, None)
+    }
+}

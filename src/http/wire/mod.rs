@@ -1,0 +1,7 @@
+//! What goes over the wire: parameters, bodies, replies, CORS and TLS.
+
+pub(in crate::http) mod body;
+pub(in crate::http) mod cors;
+pub(in crate::http) mod params;
+pub(in crate::http) mod reply;
+pub(in crate::http) mod tls;

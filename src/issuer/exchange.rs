@@ -1,0 +1,183 @@
+//! Load, decide, commit, respond: the only asynchronous code of the core.
+
+use super::grant_check::GrantStatus;
+use super::request::{AuthorizeRequest, RedeemRequest, RefreshRequest, RequestedAccess};
+use super::response::{Answer, ErrorResponse, TokenResponse, TokenType};
+use super::store_watch::Unanswered;
+use super::token_issuer::{MAX_ATTEMPTS, TokenIssuer};
+use crate::audit::{Action, AuditEvent, Reason};
+use crate::crypto::random::Randomness;
+use crate::decision::{self, Context, Decision, Issue, Redemption, RequestContext, Verdict};
+use crate::error::{Error, ErrorKind};
+use crate::family::{CodeCheck, TokenFamily};
+use crate::grant::{Binding, Client, Grant};
+use crate::record::Found;
+use crate::record::sealed::corrupt;
+use crate::store::{Commit, TokenStore};
+use crate::time::Timestamp;
+use crate::token::{AccessToken, AuthorizationCode, Presented, RefreshToken, VerifiedToken, access};
+
+impl<S: TokenStore> TokenIssuer<S> {
+    /// Begin a family with an authorization code, once the user has consented.
+    pub async fn authorize(&self, request: AuthorizeRequest<'_>) -> Result<AuthorizationCode, Error> {
+        let AuthorizeRequest { grant, challenge, redirect_uri, binding } = request;
+        let cx = self.context();
+        let check = CodeCheck::new(challenge, redirect_uri);
+        let family = self.begin(grant, Some(check), binding, &cx)?;
+        let code = AuthorizationCode::new(self.derive(&family)?);
+        self.insert(&family, &self.draw()?).await?;
+        self.report(AuditEvent::on_family(cx.now, Action::Authorize, &family));
+        Ok(code)
+    }
+
+    /// Begin a family with tokens at once, for an application that has its own way to log in.
+    pub async fn issue(&self, grant: Grant, binding: Option<Binding>) -> Result<TokenResponse, Error> {
+        let cx = self.context();
+        let family = self.begin(grant, None, binding, &cx)?;
+        let draw = self.draw()?;
+        let response = self.respond(decision::issue(&family, &cx), cx.now, &draw)?;
+        self.insert(&family, &draw).await?;
+        self.report(AuditEvent::on_family(cx.now, Action::Issue, &family));
+        Ok(response)
+    }
+
+    /// Redeem an authorization code for the first tokens of its family.
+    pub async fn redeem(&self, request: &RedeemRequest<'_>) -> Result<Answer, Error> {
+        let RedeemRequest { client, code, redirect_uri, code_verifier, scope, resources, binding } = request;
+        let wants = match RequestedAccess::parse(*scope, resources) {
+            Ok(wants) => wants,
+            Err(reason) => return Ok(self.refuse(reason, client, None)),
+        };
+        let proof = Redemption { code_verifier, redirect_uri: *redirect_uri };
+        let ask = wants.ask(client, binding.as_ref());
+        let presented = Presented::code(code, &self.keyring);
+        self.exchange(presented.as_ref(), &ask, &|family, token, cx| decision::redeem(family, token, &proof, &ask, cx))
+            .await
+    }
+
+    /// Rotate a refresh token.
+    pub async fn refresh(&self, request: &RefreshRequest<'_>) -> Result<Answer, Error> {
+        let RefreshRequest { client, refresh_token, scope, resources, binding } = request;
+        let wants = match RequestedAccess::parse(*scope, resources) {
+            Ok(wants) => wants,
+            Err(reason) => return Ok(self.refuse(reason, client, None)),
+        };
+        let ask = wants.ask(client, binding.as_ref());
+        let presented = Presented::refresh_token(refresh_token, &self.keyring);
+        self.exchange(presented.as_ref(), &ask, &|family, token, cx| decision::refresh(family, token, &ask, cx)).await
+    }
+
+    /// Load, authenticate, decide, commit, respond; again from the start if the commit met a conflict.
+    ///
+    /// What was presented is borrowed: moved into this future it would leave a copy of the MAC behind.
+    async fn exchange(
+        &self,
+        presented: Option<&Presented>,
+        ask: &RequestContext<'_>,
+        // One future for both: they are long.
+        decide: &(dyn Fn(&TokenFamily, &VerifiedToken, &Context<'_>) -> Decision + Sync),
+    ) -> Result<Answer, Error> {
+        let Some(presented) = presented else { return Ok(self.refuse(Reason::Malformed, ask.client, None)) };
+        for _ in 0..MAX_ATTEMPTS {
+            let Some(found) = self.load(presented.family()).await? else {
+                return Ok(self.refuse(Reason::UnknownFamily, ask.client, Some(presented.family())));
+            };
+            let Some(token) = presented.authenticate(&found.family, &self.keyring) else {
+                return Ok(self.refuse(Reason::Forged, ask.client, Some(presented.family())));
+            };
+            let cx = self.context_for(&found.family)?;
+            let decision = decide(&found.family, &token, &cx);
+            if let Some(answer) = self.carry_out(found, decision, ask, &cx).await? {
+                return Ok(answer);
+            }
+        }
+        Err(Error::new(ErrorKind::Contention))
+    }
+
+    /// `None` if the write met a conflict.
+    async fn carry_out(
+        &self,
+        found: Found,
+        decision: Decision,
+        ask: &RequestContext<'_>,
+        cx: &Context<'_>,
+    ) -> Result<Option<Answer>, Error> {
+        let Decision { write, verdict, event } = decision;
+        let (draw, mut fault) = (self.draw()?, None);
+        let answer = match verdict {
+            Verdict::Issue(issue) => {
+                if self.standing(&issue.family, ask.client).await? == GrantStatus::Withdrawn {
+                    let event = AuditEvent::on_family(cx.now, Action::Deny, &found.family);
+                    self.report(event.because(Reason::GrantWithdrawn));
+                    return Ok(Some(Answer::Deny(ErrorResponse::new(Reason::GrantWithdrawn.code()))));
+                }
+                // Everything that can fail comes before the commit, so that a failure consumes nothing.
+                Answer::Issue(self.respond(issue, cx.now, &draw)?)
+            }
+            Verdict::RevokeSubject(code) => {
+                // The other families first: should this be cut off, the spent token still sets it off again.
+                match self.revoke_others(&found.family).await {
+                    Err(error) if error.is_about_one_record() => fault = Some(error),
+                    revoked => revoked?,
+                }
+                Answer::Deny(ErrorResponse::new(code))
+            }
+            Verdict::Deny(code) => Answer::Deny(ErrorResponse::new(code)),
+        };
+        let issues = matches!(answer, Answer::Issue(_));
+        match write {
+            Some(next) => {
+                let id = next.id;
+                let is_new = issues && next.generation > found.family.generation;
+                let owed = is_new.then(|| self.watch.expect_answer(id, next.generation));
+                let commit = self.write(&next, Some(found), &draw).await;
+                // An uncertain write leaves a note: it may have happened, and its answer is not given.
+                if !matches!(&commit, Err(error) if error.kind() == ErrorKind::StoreUncertain) {
+                    owed.into_iter().for_each(Unanswered::settle);
+                }
+                if commit? == Commit::Conflict {
+                    return Ok(None);
+                }
+                if issues {
+                    self.watch.answered(id);
+                }
+            }
+            // A revocation may have come since the record was read: while the grant was checked, for instance.
+            None if issues && !self.is_unchanged(&found).await? => return Ok(None),
+            None if issues => self.watch.answered(found.family.id),
+            None => {}
+        }
+        event.into_iter().for_each(|event| self.report(event));
+        fault.map_or(Ok(Some(answer)), Err)
+    }
+
+    /// Whether the record is still the one that was found.
+    async fn is_unchanged(&self, found: &Found) -> Result<bool, Error> {
+        let now = self.get(found.family.id.record_key()).await?;
+        Ok(now.is_some_and(|record| record.version == found.version))
+    }
+
+    async fn standing(&self, family: &TokenFamily, client: &Client) -> Result<GrantStatus, Error> {
+        match &self.grant_check {
+            None => Ok(GrantStatus::Good),
+            Some(check) => check.check(family, client).await.map_err(Error::grant_check),
+        }
+    }
+
+    /// The response that hands out what was decided.
+    fn respond(&self, issue: Issue, now: Timestamp, draw: &Randomness) -> Result<TokenResponse, Error> {
+        let claims = issue.claims(now, draw.jitter);
+        let (keys, id) = (self.verifier.keys(), self.keyring.primary_id());
+        let access_token = access::seal(&claims, keys, id, &draw.access_nonce).ok_or_else(corrupt)?;
+        Ok(TokenResponse {
+            access_token: AccessToken::new(access_token),
+            token_type: TokenType::for_binding(issue.family.binding()),
+            expires_in: claims.expires_at.since(now).as_secs(),
+            refresh_token: RefreshToken::new(self.derive(&issue.family)?),
+            scope: issue.scope,
+            refresh_token_timeout: issue.idle.as_secs(),
+            authorization_expires_in: issue.absolute.as_secs(),
+            retry: issue.retry,
+        })
+    }
+}

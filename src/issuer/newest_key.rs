@@ -1,0 +1,58 @@
+//! A note in the store of the newest key that any server seals records with.
+//!
+//! A server that does not have that key cannot compute its index keys, so it cannot list what is under it. The note shows such
+//! a server that its listing is incomplete.
+
+use std::sync::atomic::Ordering;
+
+use super::token_issuer::{MAX_ATTEMPTS, TokenIssuer};
+use crate::crypto::random::random;
+use crate::crypto::sha256;
+use crate::error::{Error, ErrorKind};
+use crate::id::RecordKey;
+use crate::record::sealed::{self, Kind};
+use crate::store::{Commit, Record, TokenStore};
+use crate::time::Timestamp;
+
+const NEVER: Timestamp = Timestamp::from_unix(i64::MAX as u64);
+
+/// The same for every server, with any keys.
+fn place() -> RecordKey {
+    let mut key = [0; 16];
+    key.copy_from_slice(&sha256(b"mcp-token-lifecycle newest key")[..16]);
+    RecordKey::from_bytes(key)
+}
+
+impl<S: TokenStore> TokenIssuer<S> {
+    /// Note that the primary key is in use, before the first record is sealed with it: one read for each issuer, and one write for
+    /// each key. Where there is one key alone there is no rotation that another server could have missed, and no note.
+    pub(crate) async fn note_primary_key(&self) -> Result<(), Error> {
+        let primary = self.keyring.primary();
+        if self.has_noted_key.load(Ordering::Acquire) || self.keyring.iter().count() == 1 {
+            return Ok(());
+        }
+        for _ in 0..MAX_ATTEMPTS {
+            let found = self.get(place()).await?;
+            let is_noted = found.as_ref().and_then(sealed::key_id).is_some_and(|id| id >= primary.id);
+            let version = found.map_or(0, |record| record.version).saturating_add(1);
+            let note = Record::new(place(), version, NEVER, Vec::new(), Vec::new());
+            let nonce = random(&*self.entropy)?;
+            if is_noted
+                || self.store.commit(sealed::seal(Kind::NEWEST_KEY, note, &[], primary, &nonce)?).await?
+                    == Commit::Applied
+            {
+                self.has_noted_key.store(true, Ordering::Release);
+                return Ok(());
+            }
+        }
+        Err(Error::new(ErrorKind::Contention))
+    }
+
+    /// The newest key in use, if this server does not have it and it is newer than all that this server has. An older one that is
+    /// missing here was dropped.
+    pub(crate) async fn missing_key(&self) -> Result<Option<Error>, Error> {
+        let noted = self.get(place()).await?.as_ref().and_then(sealed::key_id);
+        let newer = noted.filter(|id| self.keyring.iter().all(|keys| keys.id < *id));
+        Ok(newer.map(|id| Error::new(ErrorKind::UnknownKey(id))))
+    }
+}

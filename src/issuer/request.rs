@@ -1,0 +1,126 @@
+//! What a client asks, as the strings it sent and the facts the application has checked.
+
+use std::fmt;
+
+use crate::audit::Reason;
+use crate::decision::RequestContext;
+use crate::grant::{Binding, Client, Grant, Resource, Scope};
+use crate::token::CodeChallenge;
+
+/// An approved authorization request: the user has logged in and consented to `grant`.
+#[derive(Debug)]
+#[must_use]
+pub struct AuthorizeRequest<'a> {
+    pub(crate) grant: Grant,
+    pub(crate) challenge: CodeChallenge,
+    pub(crate) redirect_uri: &'a str,
+    pub(crate) binding: Option<Binding>,
+}
+
+impl<'a> AuthorizeRequest<'a> {
+    /// A code for `grant`, to be redeemed by whoever can answer `challenge` and names the same `redirect_uri`.
+    ///
+    /// The redirect URI must be one that is registered for the client: the application has checked that, by exact
+    /// comparison (OAuth 2.1 §2.3.1).
+    pub fn new(grant: Grant, challenge: CodeChallenge, redirect_uri: &'a str) -> Self {
+        Self { grant, challenge, redirect_uri, binding: None }
+    }
+
+    /// Only the holder of this key may redeem the code (RFC 9449 §10, `dpop_jkt`), or only a session with this fingerprint.
+    pub fn binding(self, binding: Binding) -> Self {
+        Self { binding: Some(binding), ..self }
+    }
+}
+
+macro_rules! token_request {
+    ($(#[$doc:meta])* $name:ident { $($field:ident: $type:ty as $param:ty),+ }) => {
+        $(#[$doc])*
+        #[derive(Clone)]
+        #[must_use]
+        pub struct $name<'a> {
+            pub(crate) client: &'a Client,
+            $(pub(crate) $field: $type,)+
+            pub(crate) scope: Option<&'a str>,
+            pub(crate) resources: Vec<&'a str>,
+            pub(crate) binding: Option<Binding>,
+        }
+
+        impl<'a> $name<'a> {
+            /// A request by `client`, which the application has identified and authenticated, with the parameters as sent.
+            pub fn new(client: &'a Client, $($field: $param),+) -> Self {
+                Self { client, $($field: $field.into(),)+ scope: None, resources: Vec::new(), binding: None }
+            }
+
+            /// A narrower scope for the access token. The grant, and so the next refresh, stays as wide as it was
+            /// (RFC 6749 §6).
+            pub fn scope(self, scope: impl Into<Option<&'a str>>) -> Self {
+                Self { scope: scope.into(), ..self }
+            }
+
+            /// A resource for the access token, out of those granted (RFC 8707 §2.2). Call it again for each one more.
+            pub fn resource(self, uri: &'a str) -> Self {
+                self.resources([uri])
+            }
+
+            /// Several of them.
+            pub fn resources(mut self, uris: impl IntoIterator<Item = &'a str>) -> Self {
+                self.resources.extend(uris);
+                self
+            }
+
+            /// What the request proves to be bound to.
+            pub fn binding(self, binding: impl Into<Option<Binding>>) -> Self {
+                Self { binding: binding.into(), ..self }
+            }
+        }
+
+        /// Shows the client and leaves out every parameter.
+        impl fmt::Debug for $name<'_> {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.debug_struct(stringify!($name)).field("client", self.client).finish_non_exhaustive()
+            }
+        }
+    };
+}
+
+token_request! {
+    /// A token request with `grant_type=authorization_code` (OAuth 2.1 §4.1.3).
+    ///
+    /// A `redirect_uri` that the client sent must be that of the authorization request, byte for byte. OAuth 2.0 clients send
+    /// one; OAuth 2.1 leaves it out of the token request, since the code verifier ties the code to the client already.
+    RedeemRequest {
+        code: &'a str as &'a str,
+        redirect_uri: Option<&'a str> as impl Into<Option<&'a str>>,
+        code_verifier: &'a str as &'a str
+    }
+}
+
+token_request! {
+    /// A token request with `grant_type=refresh_token` (OAuth 2.1 §4.3).
+    RefreshRequest { refresh_token: &'a str as &'a str }
+}
+
+/// Scope and resources as asked for, parsed.
+pub(crate) struct RequestedAccess {
+    scope: Option<Scope>,
+    resources: Vec<Resource>,
+}
+
+impl RequestedAccess {
+    pub(crate) fn parse(scope: Option<&str>, resources: &[&str]) -> Result<Self, Reason> {
+        let scope = scope.map(Scope::parse).transpose().map_err(|_| Reason::ScopeExceeded)?;
+        let mut wanted = Vec::new();
+        for uri in resources {
+            let resource = Resource::parse(uri).map_err(|_| Reason::ResourceNotGranted)?;
+            // Named twice it is wanted once: an audience does not grow with repetitions.
+            if !wanted.contains(&resource) {
+                wanted.push(resource);
+            }
+        }
+        Ok(Self { scope, resources: wanted })
+    }
+
+    pub(crate) fn ask<'a>(&'a self, client: &'a Client, binding: Option<&'a Binding>) -> RequestContext<'a> {
+        RequestContext { client, binding, scope: self.scope.as_ref(), resources: &self.resources }
+    }
+}

@@ -1,0 +1,184 @@
+//! The issuer's other half: revocation, by token, by session, by subject, by client.
+
+use std::collections::BTreeMap;
+
+use super::token_issuer::{MAX_ATTEMPTS, PAGE, TokenIssuer};
+use crate::audit::{Reason, RevocationReason};
+use crate::decision::{self, Decision};
+use crate::error::{Error, ErrorKind};
+use crate::family::{Status, TokenFamily};
+use crate::grant::{AccessClaims, Binding, Client};
+use crate::id::FamilyId;
+use crate::record::{self, CLIENT_INDEX, Found, SUBJECT_INDEX};
+use crate::store::{Commit, Select, TokenStore};
+use crate::token::Presented;
+
+impl<S: TokenStore> TokenIssuer<S> {
+    /// Revoke the family of `token`, whatever kind of token it is and however old, if it is genuine and was issued to
+    /// `client` (RFC 7009).
+    ///
+    /// The answer to the client is 200 in every case (§2.2), so nothing is returned: what happened is in the audit.
+    pub async fn revoke(&self, client: &Client, token: &str, binding: Option<&Binding>) -> Result<(), Error> {
+        let presented = Presented::any(token, &self.keyring);
+        let access = if presented.is_none() { self.verifier.open(token) } else { None };
+        let Some(id) = presented.as_ref().map(Presented::family).or(access.as_ref().map(AccessClaims::family)) else {
+            let _denied = self.refuse(Reason::Malformed, client, None);
+            return Ok(());
+        };
+        let decide = |family: &TokenFamily| {
+            let now = self.clock.now();
+            let claim = access.as_ref().and_then(|claims| decision::contradiction(family, claims));
+            match &presented {
+                Some(presented) if presented.authenticate(family, &self.keyring).is_none() => {
+                    Decision::refuse((), family, Reason::Forged, now)
+                }
+                _ => match claim {
+                    Some(claim) => Decision::forged((), family, claim, now),
+                    None => decision::revoke_by_token(family, client, binding, &self.context()),
+                },
+            }
+        };
+        if !self.transition(id, |family| Some(decide(family))).await? {
+            let _denied = self.refuse(Reason::UnknownFamily, client, Some(id));
+        }
+        Ok(())
+    }
+
+    /// End one session of `subject`, as on a "your sessions" page. Answers whether there is such a family of this subject;
+    /// one of another subject is left alone.
+    pub async fn revoke_family(&self, subject: &str, id: FamilyId) -> Result<bool, Error> {
+        self.transition(id, |family| {
+            let owned = family.grant().subject() == subject;
+            owned.then(|| decision::revoke(family, RevocationReason::Session, &self.context()))
+        })
+        .await
+    }
+
+    /// Revoke every family of `subject`. Returns how many were alive.
+    ///
+    /// When this returns `Ok`, every family of `subject` whose first write was acknowledged before the call is revoked, even if
+    /// other servers refresh, rotate keys or move records to another key meanwhile. A family that begins during the call, such as
+    /// a login under way, may escape as if it had begun afterwards: lock the user out first.
+    ///
+    /// [`ErrorKind::UnknownKey`] says that another server seals records with a newer key than this one has: what could be listed
+    /// has been revoked, and the rest is not even visible here. Call it on a server that has the key. A server whose keyring has
+    /// one key alone leaves no trace of that key, so never let two servers of one store have keyrings without a key in common.
+    pub async fn revoke_subject(&self, subject: &str) -> Result<usize, Error> {
+        self.revoke_listed(SUBJECT_INDEX, subject, RevocationReason::Subject, None).await
+    }
+
+    /// Revoke every family of the client `client_id`. Returns how many were alive; it guarantees what
+    /// [`revoke_subject`](Self::revoke_subject) does.
+    pub async fn revoke_client(&self, client_id: &str) -> Result<usize, Error> {
+        self.revoke_listed(CLIENT_INDEX, client_id, RevocationReason::Client, None).await
+    }
+
+    /// After reuse: every other family of the subject of `family`.
+    pub(crate) async fn revoke_others(&self, family: &TokenFamily) -> Result<(), Error> {
+        let subject = family.grant.subject();
+        self.revoke_listed(SUBJECT_INDEX, subject, RevocationReason::Reuse, Some(family.id)).await.map(drop)
+    }
+
+    /// Revoke what [`list`](Self::list) finds, until it finds nothing that is alive. One pass suffices for every family that was
+    /// there when it began, because none of them is missed and none becomes active again; the next pass is for those that began
+    /// meanwhile.
+    ///
+    /// A failure on one family does not stop the others. Such a failure is returned in the end even if no later pass meets it
+    /// again, because the family may have moved to a key that this server does not have.
+    async fn revoke_listed(
+        &self,
+        index: &str,
+        value: &str,
+        reason: RevocationReason,
+        except: Option<FamilyId>,
+    ) -> Result<usize, Error> {
+        let (mut count, mut failed) = (0, None);
+        for _ in 0..MAX_ATTEMPTS {
+            let (families, fault) = self.list(index, value).await?;
+            let alive = families.values().filter(|f| f.status == Status::Active && Some(f.id) != except);
+            let alive: Vec<FamilyId> = alive.map(|family| family.id).collect();
+            if alive.is_empty() {
+                return fault.or(failed).map_or(Ok(count), Err);
+            }
+            for id in alive {
+                match self.transition(id, |family| Some(decision::revoke(family, reason, &self.context()))).await {
+                    Ok(found) => count += usize::from(found),
+                    Err(error) if error.is_about_one_record() => failed = Some(error),
+                    Err(error) => return Err(error),
+                }
+            }
+        }
+        Err(Error::new(ErrorKind::Contention))
+    }
+
+    /// The families of `subject` that are alive, the newest first.
+    pub async fn list_families(&self, subject: &str) -> Result<Vec<TokenFamily>, Error> {
+        let now = self.clock.now();
+        let (families, fault) = self.list(SUBJECT_INDEX, subject).await?;
+        let is_live = |f: &TokenFamily| f.generation > 0 && f.is_live(&self.policies.lifetimes(&f.grant), now);
+        let mut families: Vec<_> = families.into_values().filter(is_live).collect();
+        families.sort_by_key(|family| std::cmp::Reverse(family.created_at));
+        fault.map_or(Ok(families), Err)
+    }
+
+    /// All families listed under `value`, by id, and what kept one from being read.
+    ///
+    /// A family is listed under an index key of the key that its record is sealed with, and a write may move it to another key.
+    /// The listing still finds every family that was there when it began, or says that it may have missed one:
+    ///
+    /// 1. A family moves to a higher key id or stays: every write takes its key from
+    ///    [`Keyring::for_next_version`](crate::Keyring), and so does the re-key.
+    /// 2. The keys are listed by rising id.
+    /// 3. When the listing under key *k* ends, each such family has been found or is under a key above *k*. By induction: before
+    ///    the listing under *k* begins, one that has not been found is at *k* or above. If it stays at *k* until the listing
+    ///    ends, the contract of [`TokenStore::list`] says that it is found. Otherwise it is above *k* at some moment, and
+    ///    by 1 it remains so.
+    /// 4. In the end each has been found or is under a newer key than this server has. The server that moved it there had noted
+    ///    that key in the store before, so the look after the last page finds the note, and the listing has a fault.
+    ///
+    /// The pages do not matter for this: what step 3 asks of a listing, it asks of all its pages together.
+    async fn list(&self, index: &str, value: &str) -> Result<(BTreeMap<FamilyId, TokenFamily>, Option<Error>), Error> {
+        let (mut families, mut fault) = (BTreeMap::new(), None);
+        for keys in self.keyring.oldest_first() {
+            let index = keys.index(index, value);
+            let mut after = None;
+            loop {
+                let page = self.store.list(Select::Index(index), after, PAGE).await?;
+                // The seal vouches for the index keys of a record; the store's word alone would not do.
+                for record in page.records.into_iter().filter(|record| record.indexes.contains(&index)) {
+                    match record::open(record, &self.keyring) {
+                        Ok(Found { family, .. }) => drop(families.insert(family.id, family)),
+                        Err(error) => fault = Some(error),
+                    }
+                }
+                after = page.next;
+                if after.is_none() {
+                    break;
+                }
+            }
+        }
+        let missing = self.missing_key().await?;
+        Ok((families, fault.or(missing)))
+    }
+
+    /// Load the family, decide, commit, report, until there is no conflict. `false` if there is no such family or `decide`
+    /// does not want it.
+    async fn transition(
+        &self,
+        id: FamilyId,
+        decide: impl Fn(&TokenFamily) -> Option<Decision<()>>,
+    ) -> Result<bool, Error> {
+        for _ in 0..MAX_ATTEMPTS {
+            let Some(found) = self.load(id).await? else { return Ok(false) };
+            let Some(Decision { write, event, .. }) = decide(&found.family) else { return Ok(false) };
+            if let Some(next) = write
+                && self.write(&next, Some(found), &self.draw()?).await? == Commit::Conflict
+            {
+                continue;
+            }
+            event.into_iter().for_each(|event| self.report(event));
+            return Ok(true);
+        }
+        Err(Error::new(ErrorKind::Contention))
+    }
+}

@@ -1,0 +1,274 @@
+//! What an issuer knows of its own failures: when it could not reach its store, and which rotations it never answered.
+
+use crate::decision::Outages;
+use crate::error::Error;
+use crate::id::FamilyId;
+use crate::store::StoreError;
+use crate::time::{Clock, Timestamp};
+use std::collections::HashMap;
+use std::future::Future;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+/// How many unanswered rotations are remembered.
+const MAX_NOTES: usize = 1024;
+
+/// An outage ends with the next success, and this long after the last failure at the latest: an issuer without requests does
+/// not know when its store came back.
+const SILENCE: Duration = Duration::from_secs(60);
+
+/// A store operation that was given up after this long counts as one that failed. A shorter one does not, or a client could
+/// make an outage by closing its connection.
+const HANGING: Duration = Duration::from_secs(2);
+
+/// Watches the operations on the store.
+#[derive(Default)]
+pub(crate) struct StoreWatch {
+    /// When the last operation began that has succeeded, in seconds since the epoch.
+    last_success: AtomicU64,
+    is_failing: AtomicBool,
+    /// Whether there ever was an outage. Nearly always there was none, and then no decision takes the lock for it.
+    has_failed: AtomicBool,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    /// From when to when operations have failed since the last success.
+    failing: Option<(Timestamp, Timestamp)>,
+    outages: Outages,
+    owed: HashMap<FamilyId, Owed>,
+    /// How many of the owed answers were never given.
+    notes: usize,
+}
+
+/// An answer that is owed to the client of a family.
+struct Owed {
+    /// The generation that is being committed.
+    generation: u64,
+    /// How many requests are about to give it.
+    pending: usize,
+    /// Whether one of them ended without: perhaps it was committed, and no client has it.
+    is_note: bool,
+}
+
+impl StoreWatch {
+    /// Carry out `operation` and note whether the store answered.
+    pub(crate) async fn observe<T>(
+        &self,
+        clock: &dyn Clock,
+        operation: impl Future<Output = Result<T, StoreError>>,
+    ) -> Result<T, Error> {
+        let mut pending = Pending { watch: self, clock, began: clock.now(), is_over: false };
+        let result = operation.await;
+        pending.is_over = true;
+        match &result {
+            Ok(_) => self.succeeded(pending.began, clock),
+            Err(_) => self.failed(pending.began, clock.now()),
+        }
+        Ok(result?)
+    }
+
+    fn failed(&self, began: Timestamp, now: Timestamp) {
+        let since = began.max(Timestamp::from_unix(self.last_success.load(Ordering::Relaxed)));
+        let mut state = self.state();
+        state.failing = Some(state.failing.map_or((since, now), |(since, last)| (since, last.max(now))));
+        self.has_failed.store(true, Ordering::Release);
+        self.is_failing.store(true, Ordering::Release);
+    }
+
+    fn succeeded(&self, began: Timestamp, clock: &dyn Clock) {
+        self.last_success.fetch_max(began.as_unix(), Ordering::Relaxed);
+        if self.is_failing.load(Ordering::Acquire) {
+            let now = clock.now();
+            let mut state = self.state();
+            if let Some((since, last)) = state.failing.take() {
+                state.outages = state.outages.with(since, now.min(last.saturating_add(SILENCE)));
+            }
+            self.last_success.fetch_max(now.as_unix(), Ordering::Relaxed);
+            self.is_failing.store(false, Ordering::Release);
+        }
+    }
+
+    /// The outages so far.
+    pub(crate) fn outages(&self) -> Outages {
+        if self.has_failed.load(Ordering::Acquire) { self.state().outages } else { Outages::default() }
+    }
+
+    /// The generation of `family` that was perhaps committed and never answered.
+    pub(crate) fn unanswered(&self, family: FamilyId) -> Option<u64> {
+        self.state().owed.get(&family).filter(|owed| owed.is_note).map(|owed| owed.generation)
+    }
+
+    /// A commit of `generation` sets out. Unless it is settled, there will be a note that no client has that generation.
+    pub(crate) fn expect_answer(&self, family: FamilyId, generation: u64) -> Unanswered<'_> {
+        let mut state = self.state();
+        match state.owed.get_mut(&family).filter(|owed| owed.generation == generation) {
+            Some(owed) => owed.pending += 1,
+            None => {
+                state.forget(family);
+                state.owed.insert(family, Owed { generation, pending: 1, is_note: false });
+            }
+        }
+        Unanswered { watch: self, family, generation, is_settled: false }
+    }
+
+    /// The client of `family` gets an answer.
+    pub(crate) fn answered(&self, family: FamilyId) {
+        self.state().forget(family);
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    fn forget(&mut self, family: FamilyId) {
+        let forgotten = self.owed.remove(&family);
+        self.notes -= usize::from(forgotten.is_some_and(|owed| owed.is_note));
+    }
+
+    /// A request is over that was about to give the answer of `generation`; another may have given it before.
+    fn settle(&mut self, family: FamilyId, generation: u64, is_settled: bool) {
+        let Some(owed) = self.owed.get_mut(&family).filter(|owed| owed.generation == generation) else { return };
+        owed.pending -= 1;
+        if !is_settled && !owed.is_note {
+            owed.is_note = true;
+            self.notes += 1;
+        }
+        if owed.pending == 0 && !owed.is_note {
+            self.forget(family);
+        } else if self.notes > MAX_NOTES {
+            let another = self.owed.iter().find(|(id, owed)| owed.is_note && **id != family).map(|(id, _)| *id);
+            another.into_iter().for_each(|id| self.forget(id));
+        }
+    }
+}
+
+/// An operation under way; one that is dropped after a while is one to which the store did not answer.
+struct Pending<'a> {
+    watch: &'a StoreWatch,
+    clock: &'a dyn Clock,
+    began: Timestamp,
+    is_over: bool,
+}
+
+impl Drop for Pending<'_> {
+    fn drop(&mut self) {
+        if self.is_over {
+            return;
+        }
+        let now = self.clock.now();
+        if now.since(self.began) >= HANGING {
+            self.watch.failed(self.began, now);
+        }
+    }
+}
+
+/// An answer that is owed.
+pub(crate) struct Unanswered<'a> {
+    watch: &'a StoreWatch,
+    family: FamilyId,
+    generation: u64,
+    is_settled: bool,
+}
+
+impl Unanswered<'_> {
+    /// The commit is known to have happened and is answered now, or not to have happened.
+    pub(crate) fn settle(mut self) {
+        self.is_settled = true;
+    }
+}
+
+impl Drop for Unanswered<'_> {
+    fn drop(&mut self) {
+        self.watch.state().settle(self.family, self.generation, self.is_settled);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(seconds: u64) -> Timestamp {
+        Timestamp::from_unix(seconds)
+    }
+
+    fn seconds(count: u64) -> Duration {
+        Duration::from_secs(count)
+    }
+
+    #[test]
+    fn outages_within_counts_only_what_overlaps() {
+        let outages = Outages::default().with(at(100), at(130)).with(at(200), at(210));
+        assert_eq!(outages.within(at(0), at(1000)), seconds(40));
+        assert_eq!(outages.within(at(110), at(205)), seconds(25));
+        assert_eq!(outages.within(at(130), at(200)), seconds(0));
+    }
+
+    #[test]
+    fn outages_that_overlap_are_counted_once() {
+        let outages = Outages::default().with(at(100), at(130)).with(at(120), at(140)).with(at(90), at(135));
+        assert_eq!(outages.within(at(0), at(1000)), seconds(40));
+        assert_eq!(outages.with(at(105), at(215)).within(at(100), at(220)), seconds(115));
+    }
+
+    #[test]
+    fn outage_begins_after_the_last_success_and_ends_soon_after_the_last_failure() {
+        let watch = StoreWatch::default();
+        watch.succeeded(at(120), &|| at(121));
+        watch.failed(at(100), at(130));
+        watch.succeeded(at(3700), &|| at(3700));
+        assert_eq!(watch.outages(), Outages::default().with(at(120), at(190)));
+        watch.failed(at(3690), at(3710));
+        watch.succeeded(at(3715), &|| at(3715));
+        assert_eq!(watch.outages(), Outages::default().with(at(120), at(190)).with(at(3700), at(3715)));
+    }
+
+    fn family(number: u8) -> FamilyId {
+        FamilyId::from_bytes([number; 16])
+    }
+
+    #[test]
+    fn answer_of_one_request_settles_what_others_owe() {
+        let watch = StoreWatch::default();
+        let (first, second) = (watch.expect_answer(family(1), 2), watch.expect_answer(family(1), 2));
+        assert_eq!(watch.unanswered(family(1)), None, "both are under way");
+        first.settle();
+        watch.answered(family(1));
+        drop(second);
+        assert_eq!(watch.unanswered(family(1)), None, "the second was dropped after the first had answered");
+    }
+
+    #[test]
+    fn note_stays_until_it_is_answered() {
+        let watch = StoreWatch::default();
+        drop(watch.expect_answer(family(1), 2));
+        assert_eq!(watch.unanswered(family(1)), Some(2));
+        watch.expect_answer(family(1), 2).settle();
+        assert_eq!(watch.unanswered(family(1)), Some(2), "a conflict answers nothing");
+        watch.answered(family(1));
+        assert_eq!(watch.unanswered(family(1)), None);
+    }
+
+    #[test]
+    fn notes_are_bounded() {
+        let watch = StoreWatch::default();
+        for number in 0..2000_u128 {
+            drop(watch.expect_answer(FamilyId::from_bytes(number.to_be_bytes()), 1));
+        }
+        let state = watch.state();
+        assert_eq!((state.owed.len(), state.notes), (MAX_NOTES, MAX_NOTES));
+        drop(state);
+        assert_eq!(watch.unanswered(FamilyId::from_bytes(1999_u128.to_be_bytes())), Some(1));
+    }
+
+    #[test]
+    fn outages_forget_the_oldest() {
+        let outages = (1..=6).fold(Outages::default(), |outages, n| outages.with(at(100 * n), at(100 * n + 10)));
+        assert_eq!(outages.within(at(0), at(300)), seconds(0));
+        assert_eq!(outages.within(at(0), at(1000)), seconds(40));
+    }
+}

@@ -1,0 +1,230 @@
+//! The issuer: what it is made of, and how it loads, seals and writes.
+
+use super::grant_check::GrantCheck;
+use super::response::{Answer, ErrorResponse};
+use super::store_watch::StoreWatch;
+use crate::audit::{Action, AuditEvent, AuditSink, NoAudit, Reason};
+use crate::crypto::random::{Entropy, OsEntropy, Randomness, random};
+use crate::decision::Context;
+use crate::error::{Error, ErrorKind};
+use crate::family::{CodeCheck, FamilySecret, Issued, TokenFamily};
+use crate::grant::{Binding, Client, Grant};
+use crate::id::{FamilyId, IssuerId, RecordKey};
+use crate::keys::Keyring;
+use crate::policy::PolicySet;
+use crate::record::sealed::corrupt;
+use crate::record::{self, Found};
+use crate::store::{Commit, Record, TokenStore};
+use crate::time::{CLOCK_TOLERANCE, Clock, SystemClock};
+use crate::token::refresh;
+use crate::verifier::AccessVerifier;
+use std::fmt;
+use std::sync::Arc;
+use std::sync::OnceLock;
+use std::sync::atomic::AtomicBool;
+use zeroize::Zeroizing;
+/// How often a write is decided anew after it met a conflict. Each conflict means that somebody else's write went through.
+pub(crate) const MAX_ATTEMPTS: usize = 128;
+
+/// Records a page: enough to make round trips rare, little enough to hold.
+pub(crate) const PAGE: usize = 256;
+
+/// Issues, rotates, revokes and introspects tokens on a store of the application's choice.
+///
+/// It holds no state but its configuration and what it knows of its own failures: any number of issuers, in any number of processes, may share one store.
+/// Every method may be cancelled at any point by dropping its future: the store then has the whole change or none of it, and a
+/// retry with the same token gets the same answer, or completes the revocation. Without a leeway
+/// ([`strict`](crate::RotationPolicy::strict)) a retry that comes after the change counts as reuse.
+///
+/// # Errors
+///
+/// Each method fails with an [`Error`] where the server is at fault, which is to be answered with 503.
+pub struct TokenIssuer<S> {
+    pub(crate) store: S,
+    pub(crate) keyring: Keyring,
+    pub(crate) verifier: AccessVerifier,
+    pub(crate) policies: PolicySet,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) entropy: Arc<dyn Entropy>,
+    pub(crate) audit: Arc<dyn AuditSink>,
+    pub(crate) watch: StoreWatch,
+    id: OnceLock<IssuerId>,
+    pub(super) grant_check: Option<Arc<dyn GrantCheck>>,
+    /// Whether the store is known to have the note of the primary key.
+    pub(crate) has_noted_key: AtomicBool,
+}
+
+impl<S: TokenStore> TokenIssuer<S> {
+    /// An issuer with the [standard](crate::RotationPolicy::standard) policy, the system's clock and random source, and no
+    /// audit; each can be replaced.
+    pub fn new(store: S, keyring: Keyring) -> Self {
+        Self {
+            store,
+            verifier: AccessVerifier::from(&keyring),
+            keyring,
+            policies: PolicySet::default(),
+            clock: Arc::new(SystemClock),
+            entropy: Arc::new(OsEntropy),
+            audit: Arc::new(NoAudit),
+            watch: StoreWatch::default(),
+            id: OnceLock::new(),
+            grant_check: None,
+            has_noted_key: AtomicBool::new(false),
+        }
+    }
+
+    /// With these policies.
+    #[must_use]
+    pub fn with_policies(self, policies: impl Into<PolicySet>) -> Self {
+        Self { policies: policies.into(), ..self }
+    }
+
+    /// With this clock.
+    #[must_use]
+    pub fn with_clock(self, clock: impl Clock + 'static) -> Self {
+        Self { clock: Arc::new(clock), ..self }
+    }
+
+    /// With this random source.
+    #[must_use]
+    pub fn with_entropy(self, entropy: impl Entropy + 'static) -> Self {
+        Self { entropy: Arc::new(entropy), ..self }
+    }
+
+    /// With audit events going to `sink`.
+    #[must_use]
+    pub fn with_audit(self, sink: impl AuditSink + 'static) -> Self {
+        Self { audit: Arc::new(sink), ..self }
+    }
+
+    /// With a check of the grant before every redemption and refresh.
+    #[must_use]
+    pub fn with_grant_check(self, check: impl GrantCheck + 'static) -> Self {
+        Self { grant_check: Some(Arc::new(check)), ..self }
+    }
+
+    /// The verifier for the per-request path.
+    pub fn verifier(&self) -> &AccessVerifier {
+        &self.verifier
+    }
+
+    /// The store.
+    pub fn store(&self) -> &S {
+        &self.store
+    }
+}
+
+/// What is shared with the management side.
+impl<S: TokenStore> TokenIssuer<S> {
+    pub(crate) fn context(&self) -> Context<'_> {
+        Context {
+            policies: &self.policies,
+            key_id: self.keyring.primary_id(),
+            issuer: self.id(),
+            now: self.clock.now(),
+            outages: self.watch.outages(),
+            unanswered: None,
+        }
+    }
+
+    /// The context of a decision on `family`, in whose time nothing goes back.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::ClockSkew`]: a clock that is far behind the record's would keep windows open that are over.
+    pub(crate) fn context_for(&self, family: &TokenFamily) -> Result<Context<'_>, Error> {
+        let (cx, latest) = (self.context(), family.latest());
+        if latest > cx.now.saturating_add(CLOCK_TOLERANCE) {
+            return Err(Error::new(ErrorKind::ClockSkew));
+        }
+        Ok(Context { now: cx.now.max(latest), unanswered: self.watch.unanswered(family.id), ..cx })
+    }
+
+    fn id(&self) -> IssuerId {
+        // Without randomness nothing is issued, so nothing bears the number zero.
+        let drawn = || Some(IssuerId(u32::from_le_bytes(*self.draw().ok()?.access_nonce.first_chunk()?)));
+        let known = self.id.get().copied();
+        known.or_else(|| drawn().map(|id| *self.id.get_or_init(|| id))).unwrap_or_default()
+    }
+
+    pub(crate) fn report(&self, event: AuditEvent) {
+        self.audit.record(&event);
+    }
+
+    /// Refuse a request without a decision; `family` is the one that the token claims to belong to.
+    pub(crate) fn refuse(&self, reason: Reason, client: &Client, family: Option<FamilyId>) -> Answer {
+        let event = AuditEvent::new(self.clock.now(), Action::Deny).because(reason);
+        self.report(AuditEvent { client_id: Some(client.shared_id()), family, ..event });
+        Answer::Deny(ErrorResponse::new(reason.code()))
+    }
+
+    /// The record under `key`. Its seal vouches for the key that it carries, and not that it is the one that was asked for.
+    pub(crate) async fn get(&self, key: RecordKey) -> Result<Option<Record>, Error> {
+        let found = self.watch.observe(&*self.clock, self.store.get(key)).await?;
+        if found.as_ref().is_none_or(|record| record.key == key) { Ok(found) } else { Err(corrupt()) }
+    }
+
+    pub(crate) async fn load(&self, id: FamilyId) -> Result<Option<Found>, Error> {
+        self.get(id.record_key()).await?.map(|record| record::open(record, &self.keyring)).transpose()
+    }
+
+    pub(super) async fn insert(&self, family: &TokenFamily, draw: &Randomness) -> Result<(), Error> {
+        match self.write(family, None, draw).await? {
+            Commit::Applied => Ok(()),
+            // Two families with one random id: the random source repeats itself.
+            Commit::Conflict => Err(Error::new(ErrorKind::Entropy)),
+        }
+    }
+
+    /// Write `next` in the place of what was found, or where there is nothing yet.
+    pub(crate) async fn write(
+        &self,
+        next: &TokenFamily,
+        found: Option<Found>,
+        draw: &Randomness,
+    ) -> Result<Commit, Error> {
+        let primary = self.keyring.primary();
+        let keys = found.as_ref().map_or(primary, |found| self.keyring.for_next_version(found.sealed_with));
+        if found.as_ref().is_none_or(|found| found.sealed_with != keys.id) {
+            self.note_primary_key().await?;
+        }
+        let version = found.as_ref().map_or(0, |found| found.version).saturating_add(1);
+        // Subject and client of a family never change, so neither do its index keys, unless the key does.
+        let kept = found.filter(|found| found.sealed_with == keys.id).map(|found| found.indexes);
+        let indexes = kept.unwrap_or_else(|| record::indexes(next, keys));
+        let expires_at = next.purge_at(&self.policies.lifetimes(&next.grant));
+        let record = record::seal(next, version, expires_at, indexes, keys, &draw.record_nonce)?;
+        self.watch.observe(&*self.clock, self.store.commit(record)).await
+    }
+
+    pub(super) fn derive(&self, family: &TokenFamily) -> Result<Zeroizing<String>, Error> {
+        refresh::derive(family, &self.keyring).ok_or_else(|| Error::new(ErrorKind::UnknownKey(family.key_id)))
+    }
+
+    pub(crate) fn draw(&self) -> Result<Randomness, Error> {
+        Ok(Randomness::from(&*self.entropy)?)
+    }
+
+    pub(super) fn begin(
+        &self,
+        grant: Grant,
+        code: Option<CodeCheck>,
+        binding: Option<Binding>,
+        cx: &Context<'_>,
+    ) -> Result<TokenFamily, Error> {
+        let id = FamilyId::from_bytes(random(&*self.entropy)?);
+        let secret = FamilySecret::new(random(&*self.entropy)?);
+        let (issued, absolute) = (Issued { at: cx.now, by: cx.issuer }, cx.policies.lifetimes(&grant).absolute);
+        Ok(TokenFamily::begin((id, secret), grant, code, binding, issued, absolute, cx.key_id))
+    }
+}
+
+impl<S: fmt::Debug> fmt::Debug for TokenIssuer<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TokenIssuer")
+            .field("store", &self.store)
+            .field("keyring", &self.keyring)
+            .field("policies", &self.policies)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,17 @@
+//! Keys: master keys, the keyring of a deployment, the keys of access tokens.
+
+pub(crate) mod access;
+pub(crate) mod entry;
+mod error;
+mod id;
+mod keyring;
+mod master;
+mod subkeys;
+mod text;
+
+pub use self::access::AccessKeys;
+pub use self::error::KeyringError;
+pub use self::id::KeyId;
+pub use self::keyring::Keyring;
+pub use self::master::MasterKey;
+pub(crate) use self::subkeys::KeySet;

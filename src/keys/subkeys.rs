@@ -1,0 +1,44 @@
+//! What is derived from one master key.
+
+use super::access::AccessRoot;
+use super::id::KeyId;
+use super::master::MasterKey;
+use crate::crypto::{Aead, Mac, subkey};
+use crate::id::IndexKey;
+
+/// Everything that is derived from one master key. Each subkey has one purpose and reveals nothing about the others.
+pub(crate) struct KeySet {
+    pub(crate) id: KeyId,
+    /// MAC of refresh tokens and authorization codes.
+    pub(crate) refresh: Mac,
+    /// The short MAC that turns garbage away before the store is asked.
+    pub(crate) guard: Mac,
+    /// What the keys of access tokens derive from, one for each audience.
+    pub(super) access: AccessRoot,
+    /// Sealing of records.
+    pub(crate) record: Aead,
+    /// Blind index keys.
+    index: Mac,
+}
+
+impl KeySet {
+    pub(super) fn derive(id: KeyId, master: &MasterKey) -> Box<Self> {
+        let subkey = |label| subkey(master.as_bytes(), label);
+        Box::new(Self {
+            id,
+            refresh: Mac::new(&subkey("refresh")),
+            guard: Mac::new(&subkey("guard")),
+            access: AccessRoot::new(id, subkey("access")),
+            record: Aead::new(&subkey("record")),
+            index: Mac::new(&subkey("index")),
+        })
+    }
+
+    /// The blind index key of `value` in the index `name`: 128 bits of a keyed hash.
+    pub(crate) fn index(&self, name: &str, value: &str) -> IndexKey {
+        let tag = self.index.tag([name.as_bytes(), &[0], value.as_bytes()]);
+        let mut key = [0; 16];
+        key.copy_from_slice(&tag[..16]);
+        IndexKey::from_bytes(key)
+    }
+}

@@ -1,0 +1,66 @@
+//! Keyrings from text, a file or the environment.
+
+use std::env::VarError;
+use std::fs::File;
+use std::io;
+use std::path::Path;
+
+use zeroize::Zeroizing;
+
+use super::entry::entries;
+use super::error::KeyringError;
+use super::keyring::Keyring;
+use crate::crypto::shown::{mode, mode_of, shown_path};
+
+impl Keyring {
+    /// A keyring from text: entries `id:base64`, one a line or separated by commas, the primary first; `#` begins a comment.
+    ///
+    /// `openssl rand -base64 32` makes such a key.
+    ///
+    /// # Errors
+    ///
+    /// [`KeyringError`] says which entry is malformed, short, or a duplicate, or that there is none.
+    pub fn parse(text: &str) -> Result<Self, KeyringError> {
+        let mut entries = entries(text);
+        let (id, key) = entries.next().ok_or(KeyringError::NoKey)??;
+        entries.try_fold(Self::new(id, key), |keyring, entry| {
+            let (id, key) = entry?;
+            keyring.with_retired(id, key)
+        })
+    }
+
+    /// A keyring from a file in the format of [`Keyring::parse`].
+    ///
+    /// # Errors
+    ///
+    /// [`KeyringError::Io`], [`KeyringError::InFile`] with what [`Keyring::parse`] says; and on Unix [`KeyringError::Permissions`] if
+    /// anyone but the owner may read or write the file. On other systems the permissions are not looked at.
+    pub fn from_file(path: impl AsRef<Path>) -> Result<Self, KeyringError> {
+        let path = path.as_ref();
+        let failed = |source| KeyringError::Io { path: shown_path(path), mode: mode_of(path), source };
+        let file = File::open(path).map_err(failed)?;
+        // Of the open file, not of the path, which may by now be another.
+        let mode = mode(&file.metadata().map_err(failed)?);
+        if let Some(mode) = mode.filter(|mode| mode & 0o077 != 0) {
+            return Err(KeyringError::Permissions { path: shown_path(path), mode });
+        }
+        let text = Zeroizing::new(io::read_to_string(file).map_err(failed)?);
+        Self::parse(&text).map_err(|error| KeyringError::InFile { path: shown_path(path), error: Box::new(error) })
+    }
+
+    /// A keyring from an environment variable in the format of [`Keyring::parse`].
+    ///
+    /// The variable stays in the environment of the process, where child processes and crash dumps can find it.
+    ///
+    /// # Errors
+    ///
+    /// [`KeyringError::InVariable`] with what [`Keyring::parse`] says; [`KeyringError::NoVariable`] if it is not set;
+    /// [`KeyringError::NotUnicode`].
+    pub fn from_env(name: &str) -> Result<Self, KeyringError> {
+        let text = std::env::var(name).map(Zeroizing::new).map_err(|error| match error {
+            VarError::NotPresent => KeyringError::NoVariable(name.to_owned()),
+            VarError::NotUnicode(_) => KeyringError::NotUnicode(name.to_owned()),
+        })?;
+        Self::parse(&text).map_err(|error| KeyringError::InVariable { name: name.to_owned(), error: Box::new(error) })
+    }
+}

@@ -1,0 +1,225 @@
+//! What is stored: names, the bytes of a record, the bytes of an index entry.
+//!
+//! | name | type | holds |
+//! |---|---|---|
+//! | `prefix:{shard}:r:key` | string | the record |
+//! | `prefix:{shard}:k` | sorted set | the keys of the shard's records |
+//! | `prefix:{shard}:e` | sorted set | expiry and key of the shard's records |
+//! | `prefix:i:index` | sorted set | the entries of an index key |
+//!
+//! Every score is 0, so that the members of a set are in the order of their bytes.
+
+use super::fault::Fault;
+use crate::id::{IndexKey, RecordKey};
+use crate::store::Record;
+use crate::store::contract::StoreError;
+use crate::time::Timestamp;
+use redis::{FromRedisValue, Value};
+
+/// Enough to spread over the nodes of a cluster, few enough to be gone through.
+pub(super) const SHARDS: usize = 128;
+
+/// How long a record outlives its expiry if nobody purges it, or half of it: see [`Lifetime`]. No clock of an issuer may be
+/// so far from the server's.
+const MARGIN: u64 = 24 * 60 * 60;
+
+/// A number of seconds that is one of milliseconds too, even for Lua.
+const END_OF_TIME: u64 = 1 << 43;
+
+/// The names of one store.
+pub(super) struct KeyNames {
+    pub(super) prefix: String,
+}
+
+impl KeyNames {
+    pub(super) fn new(prefix: &str) -> Self {
+        Self { prefix: prefix.to_owned() }
+    }
+
+    pub(super) fn record(&self, key: RecordKey) -> Vec<u8> {
+        join(&[&self.records(shard(key)), key.as_bytes()])
+    }
+
+    /// What the names of the records of a shard begin with.
+    pub(super) fn records(&self, shard: usize) -> Vec<u8> {
+        format!("{}:{{{shard:02x}}}:r:", self.prefix).into_bytes()
+    }
+
+    pub(super) fn keys(&self, shard: usize) -> Vec<u8> {
+        format!("{}:{{{shard:02x}}}:k", self.prefix).into_bytes()
+    }
+
+    pub(super) fn expiries(&self, shard: usize) -> Vec<u8> {
+        format!("{}:{{{shard:02x}}}:e", self.prefix).into_bytes()
+    }
+
+    pub(super) fn index(&self, index: IndexKey) -> Vec<u8> {
+        join(&[self.prefix.as_bytes(), b":i:", index.as_bytes()])
+    }
+}
+
+/// Shards follow the leading bits of the key, so they are in key order.
+pub(super) fn shard(key: RecordKey) -> usize {
+    usize::from(key.as_bytes()[0]) * SHARDS / 256
+}
+
+pub(super) fn join(parts: &[&[u8]]) -> Vec<u8> {
+    parts.concat()
+}
+
+/// One attempt to commit: the version, and a number that no other attempt has.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) struct Attempt {
+    version: u64,
+    number: u64,
+}
+
+impl Attempt {
+    pub(super) fn new(version: u64, number: u64) -> Self {
+        Self { version, number }
+    }
+
+    pub(super) fn to_bytes(self) -> [u8; 16] {
+        (u128::from(self.version) << 64 | u128::from(self.number)).to_be_bytes()
+    }
+
+    fn from_bytes(bytes: [u8; 16]) -> Self {
+        let both = u128::from_be_bytes(bytes);
+        Self { version: (both >> 64) as u64, number: both as u64 }
+    }
+}
+
+/// How long a record is kept by the server itself.
+pub(super) struct Lifetime {
+    /// Until when, if it is decided now.
+    pub(super) until: u64,
+    /// What was decided before will do if it is no less than this. Half a margin between the two, so that an expiry
+    /// that moves a little moves no index entry.
+    pub(super) least: u64,
+}
+
+impl Lifetime {
+    pub(super) fn of(expires_at: Timestamp, now: Timestamp) -> Self {
+        // A record that expired in the past has still to be purged: its issuer's clock may be another.
+        let end = expires_at.max(now).as_unix();
+        let plus = |margin| end.saturating_add(margin).min(END_OF_TIME);
+        Self { until: plus(MARGIN), least: plus(MARGIN / 2) }
+    }
+}
+
+/// A member of an index: until when it is kept, the record, and the attempt that wrote it.
+///
+/// No two attempts write the same, so whoever removes an entry cannot hit that of another commit. A record's entries
+/// only ever move towards the end of the set, so a listing that goes through it meets one of them.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) struct Entry {
+    until: u64,
+    pub(super) key: RecordKey,
+    attempt: Attempt,
+}
+
+impl Entry {
+    pub(super) fn new(until: u64, key: RecordKey, attempt: Attempt) -> Self {
+        Self { until, key, attempt }
+    }
+
+    pub(super) fn encode(&self) -> Vec<u8> {
+        join(&[&self.until.to_be_bytes(), self.key.as_bytes(), &self.attempt.to_bytes()])
+    }
+
+    pub(super) fn decode(member: &[u8]) -> Result<Self, Fault> {
+        let parts = || {
+            let (until, rest) = member.split_first_chunk()?;
+            let (key, rest) = rest.split_first_chunk()?;
+            let attempt = rest.try_into().ok()?;
+            let key = RecordKey::from_bytes(*key);
+            Some(Self { until: u64::from_be_bytes(*until), key, attempt: Attempt::from_bytes(attempt) })
+        };
+        parts().ok_or(Fault::Row)
+    }
+
+    /// Whether it is neither that of `row` nor can ever become it: what it was written for has been decided. Without a
+    /// row, a first write may be under way; another has nothing to replace any more.
+    pub(super) fn is_stale(&self, row: Option<&Row>) -> bool {
+        match row {
+            Some(row) => self.attempt != row.listed_by && self.attempt.version <= row.record.version,
+            None => self.attempt.version > 1,
+        }
+    }
+}
+
+/// The index entries that a record had.
+pub(super) struct Listing {
+    until: u64,
+    attempt: Attempt,
+    pub(super) indexes: Vec<IndexKey>,
+}
+
+impl Listing {
+    /// From the bytes of a record between the write and the payload, as `commit.lua` gives them.
+    pub(super) fn decode(bytes: &[u8]) -> Result<Self, Fault> {
+        let (until, attempt, body) = split_listing(bytes).ok_or(Fault::Row)?;
+        let (_, indexes, _) = split_body(body).ok_or(Fault::Row)?;
+        Ok(Self { until, attempt, indexes })
+    }
+
+    pub(super) fn entry(&self, key: RecordKey) -> Entry {
+        Entry::new(self.until, key, self.attempt)
+    }
+}
+
+/// A record as it is stored: the write (16 bytes), how many replicas are known to have it (1), until when it is kept
+/// (8), the write that listed it (16), and the body.
+pub(super) struct Row {
+    pub(super) write: Attempt,
+    pub(super) replicas: u8,
+    listed_by: Attempt,
+    pub(super) record: Record,
+}
+
+impl Row {
+    pub(super) fn decode(key: RecordKey, row: &[u8]) -> Result<Self, Fault> {
+        let parts = || {
+            let (write, rest) = row.split_first_chunk()?;
+            let (replicas, rest) = rest.split_first()?;
+            let (_, listed_by, body) = split_listing(rest)?;
+            let (expires_at, indexes, payload) = split_body(body)?;
+            let write = Attempt::from_bytes(*write);
+            let record = Record::new(key, write.version, expires_at, indexes, payload.to_vec());
+            Some(Self { write, replicas: *replicas, listed_by, record })
+        };
+        parts().ok_or(Fault::Row)
+    }
+}
+
+/// The part of a row that comes from the record: expiry (8 bytes), the number of index keys (1), they (16 each), the
+/// payload.
+pub(super) fn body(record: &Record) -> Vec<u8> {
+    let Record { key: _, version: _, expires_at, indexes, payload } = record;
+    let mut body = Vec::with_capacity(9 + 16 * indexes.len() + payload.len());
+    body.extend_from_slice(&expires_at.to_bytes());
+    // `commit` has let no more than MAX_INDEXES pass.
+    body.push(indexes.len() as u8);
+    body.extend(indexes.iter().flat_map(IndexKey::as_bytes));
+    body.extend_from_slice(payload);
+    body
+}
+
+fn split_listing(bytes: &[u8]) -> Option<(u64, Attempt, &[u8])> {
+    let (until, rest) = bytes.split_first_chunk()?;
+    let (attempt, body) = rest.split_first_chunk()?;
+    Some((u64::from_be_bytes(*until), Attempt::from_bytes(*attempt), body))
+}
+
+fn split_body(body: &[u8]) -> Option<(Timestamp, Vec<IndexKey>, &[u8])> {
+    let (expires_at, rest) = body.split_first_chunk()?;
+    let (count, rest) = rest.split_first()?;
+    let (indexes, payload) = rest.split_at_checked(16 * usize::from(*count))?;
+    let indexes = indexes.as_chunks().0.iter().copied().map(IndexKey::from_bytes).collect();
+    Some((Timestamp::from_bytes(*expires_at), indexes, payload))
+}
+
+/// The answer as what it should be.
+pub(super) fn read<T: FromRedisValue>(value: Value) -> Result<T, StoreError> {
+    Ok(T::from_redis_value(value).map_err(|_| Fault::Answer)?)
+}

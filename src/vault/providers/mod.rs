@@ -1,0 +1,3 @@
+//! Ready providers for services.
+
+pub(in crate::vault) mod oauth;

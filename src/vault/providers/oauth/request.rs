@@ -1,0 +1,181 @@
+//! The requests. Every secret is in the body or in a header that is marked as sensitive, none in a URL.
+
+use std::collections::BTreeMap;
+
+use base64ct::{Base64, Encoding};
+use http::header::{ACCEPT, AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, HeaderValue, USER_AGENT};
+use http::request::Builder;
+use http::{Method, Request};
+use serde::ser::{SerializeMap, Serializer};
+use zeroize::Zeroizing;
+
+use super::quirks::RequestBody;
+use super::service::{ClientAuthentication, Endpoint, Service, TokenRequest};
+use crate::grant::Scope;
+use crate::vault::{SecretText, TokenSet, UpstreamError};
+
+/// What a request is for.
+#[derive(Clone, Copy)]
+pub(in crate::vault) enum Purpose {
+    Refresh,
+    Revoke,
+    Introspect,
+}
+
+type Made = Result<Request<Vec<u8>>, UpstreamError>;
+
+/// Ask for new tokens (RFC 6749 §6), for the scope that was granted.
+pub(in crate::vault) fn refresh(service: &Service, tokens: &TokenSet, refresh_token: &SecretText) -> Made {
+    let quirks = &service.quirks;
+    let scope = if quirks.sends_scope { asked_scope(&tokens.scope, &quirks.added_scope) } else { String::new() };
+    let mut parameters = Parameters(vec![("grant_type", "refresh_token"), ("refresh_token", refresh_token.expose())]);
+    if !scope.is_empty() {
+        parameters.set("scope", &scope);
+    }
+    let request = parameters.authenticate(service, to(service, &service.token_endpoint, Method::POST))?;
+    parameters.extend(&quirks.refresh_parameters);
+    parameters.send(request, quirks.body)
+}
+
+/// The scope that was granted, and what is asked for besides.
+fn asked_scope(granted: &Scope, added: &str) -> String {
+    let added = added.split_ascii_whitespace().filter(|token| !granted.contains(token));
+    granted.iter().chain(added).collect::<Vec<_>>().join(" ")
+}
+
+/// Ask about a token: the one that [`TokenRequest::presents`].
+pub(in crate::vault) fn about(
+    service: &Service,
+    (endpoint, how): &(Endpoint, TokenRequest),
+    purpose: Purpose,
+    tokens: &TokenSet,
+) -> Made {
+    let token = how.presents(tokens).expose();
+    let hint = if tokens.refresh_token.is_some() { "refresh_token" } else { "access_token" };
+    let method = match (how, purpose) {
+        (TokenRequest::GitHub, Purpose::Revoke) => Method::DELETE,
+        _ => Method::POST,
+    };
+    let request = to(service, endpoint, method);
+    let mut parameters = Parameters(Vec::new());
+    let (request, body) = match how {
+        TokenRequest::Standard => {
+            parameters.0.extend([("token", token), ("token_type_hint", hint)]);
+            (parameters.authenticate(service, request)?, service.quirks.body)
+        }
+        TokenRequest::AccessToken => {
+            parameters.0.push(("token", token));
+            (parameters.authenticate(service, request)?, service.quirks.body)
+        }
+        TokenRequest::TokenAlone => {
+            parameters.0.push(("token", token));
+            (request, service.quirks.body)
+        }
+        TokenRequest::Bearer => (request.header(AUTHORIZATION, sensitive("Bearer ", token)?), service.quirks.body),
+        TokenRequest::GitHub => {
+            parameters.0.push(("access_token", token));
+            (request.header(AUTHORIZATION, basic(service)?), RequestBody::Json)
+        }
+    };
+    parameters.extend(&service.quirks.token_parameters);
+    parameters.send(request, body)
+}
+
+impl TokenRequest {
+    /// The token that goes into the request: the refresh token where one is taken, for it is what keeps the grant alive.
+    pub(in crate::vault) fn presents(self, tokens: &TokenSet) -> &SecretText {
+        match self {
+            Self::Standard | Self::TokenAlone => tokens.refresh_token.as_ref().unwrap_or(&tokens.access_token),
+            Self::AccessToken | Self::Bearer | Self::GitHub => &tokens.access_token,
+        }
+    }
+}
+
+fn to(service: &Service, endpoint: &Endpoint, method: Method) -> Builder {
+    // GitHub's API answers nobody without a name.
+    const AGENT: &str = concat!(env!("CARGO_PKG_NAME"), "/", env!("CARGO_PKG_VERSION"));
+    let request = Request::builder().method(method).uri(endpoint.uri());
+    let request = request.header(ACCEPT, "application/json").header(USER_AGENT, AGENT);
+    service.quirks.headers.iter().fold(request, |request, (name, value)| request.header(name, value))
+}
+
+/// Names and values, each name once.
+struct Parameters<'a>(Vec<(&'a str, &'a str)>);
+
+impl<'a> Parameters<'a> {
+    fn set(&mut self, name: &'a str, value: &'a str) {
+        match self.0.iter_mut().find(|(known, _)| *known == name) {
+            Some((_, known)) => *known = value,
+            None => self.0.push((name, value)),
+        }
+    }
+
+    fn extend(&mut self, others: &'a BTreeMap<String, String>) {
+        others.iter().for_each(|(name, value)| self.set(name, value));
+    }
+
+    /// Say who the client is, here or in a header of `request`.
+    fn authenticate(&mut self, service: &'a Service, request: Builder) -> Result<Builder, UpstreamError> {
+        match &service.authentication {
+            ClientAuthentication::Basic(_) => return Ok(request.header(AUTHORIZATION, basic(service)?)),
+            ClientAuthentication::Body(secret) => {
+                self.0.extend([("client_id", service.client_id.as_str()), ("client_secret", secret.expose())]);
+            }
+            ClientAuthentication::None => self.0.push(("client_id", &service.client_id)),
+        }
+        Ok(request)
+    }
+
+    fn send(&self, request: Builder, body: RequestBody) -> Made {
+        let (content_type, body) = match body {
+            // Clients leave the length of an empty body out, and some servers insist on it (RFC 9110 §8.6).
+            _ if self.0.is_empty() => return finish(request.header(CONTENT_LENGTH, 0), Vec::new()),
+            RequestBody::Form => ("application/x-www-form-urlencoded", self.form()),
+            RequestBody::Json => ("application/json", self.json()?),
+        };
+        finish(request.header(CONTENT_TYPE, content_type), body)
+    }
+
+    fn form(&self) -> Vec<u8> {
+        let mut form = form_urlencoded::Serializer::new(String::with_capacity(self.room(3)));
+        form.extend_pairs(&self.0).finish().into_bytes()
+    }
+
+    fn json(&self) -> Result<Vec<u8>, UpstreamError> {
+        let mut body = Vec::with_capacity(self.room(6));
+        let mut json = serde_json::Serializer::new(&mut body);
+        let mut object = json.serialize_map(Some(self.0.len())).map_err(|_| unsendable())?;
+        self.0.iter().try_for_each(|(name, value)| object.serialize_entry(name, value)).map_err(|_| unsendable())?;
+        object.end().map_err(|_| unsendable())?;
+        Ok(body)
+    }
+
+    /// Enough for a body in which a byte takes `most`, so that it is never moved: what would be left behind is not zeroized.
+    fn room(&self, most: usize) -> usize {
+        2 + self.0.iter().map(|(name, value)| most * (name.len() + value.len()) + 6).sum::<usize>()
+    }
+}
+
+/// Client id and secret, each form-encoded first (RFC 6749 §2.3.1).
+fn basic(service: &Service) -> Result<HeaderValue, UpstreamError> {
+    let (id, secret) = (service.client_id.as_bytes(), service.authentication.secret().as_bytes());
+    let mut pair = Zeroizing::new(String::with_capacity(3 * (id.len() + secret.len()) + 1));
+    pair.extend(form_urlencoded::byte_serialize(id).chain([":"]).chain(form_urlencoded::byte_serialize(secret)));
+    sensitive("Basic ", &Zeroizing::new(Base64::encode_string(pair.as_bytes())))
+}
+
+fn sensitive(scheme: &str, text: &str) -> Result<HeaderValue, UpstreamError> {
+    let line = Zeroizing::new([scheme, text].concat());
+    let mut value = HeaderValue::from_str(&line).map_err(|_| unsendable())?;
+    value.set_sensitive(true);
+    Ok(value)
+}
+
+fn finish(request: Builder, body: Vec<u8>) -> Made {
+    request.body(body).map_err(|_| unsendable())
+}
+
+/// Only for what the application put in: a token that fits into no header.
+fn unsendable() -> UpstreamError {
+    UpstreamError::refused("unsendable")
+}

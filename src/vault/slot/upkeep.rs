@@ -1,0 +1,91 @@
+//! The upkeep of the vault: new wrappings after a key rotation, revocations to be retried, records to be purged.
+
+use std::future::Future;
+use std::time::Duration;
+
+use super::CredentialVault;
+use super::error::{VaultError, VaultErrorKind};
+use super::record::{self, context};
+use crate::audit::{Action, AuditEvent};
+use crate::issuer::{MAX_ATTEMPTS, PAGE, purge_all};
+use crate::record::sealed;
+use crate::store::{Commit, Record, Select, TokenStore};
+use crate::vault::{UpstreamAct, WrappedKey};
+
+impl<S: TokenStore + 'static> CredentialVault<S> {
+    /// Wrap every data key with the primary key that is still wrapped with another. Returns how many were. The credentials
+    /// themselves are not decrypted, nor sealed anew: nonce and ciphertext of a record stay as they are.
+    ///
+    /// It may run while leases are served, and again after it was cut off. Once it has come to its end, the old wrapping key can
+    /// go. A record that does not open does not hold up the others; it is what the error is about in the end.
+    ///
+    /// # Errors
+    ///
+    /// A fault of store or keys.
+    pub async fn rewrap(&self) -> Result<usize, VaultError> {
+        let primary = self.keys.primary().await?;
+        let (mut count, mut after, mut fault) = (0, None, None);
+        loop {
+            let page = self.noted(self.store.list(Select::All, after, PAGE).await)?;
+            for record in page.records.into_iter().filter(sealed::is_upstream) {
+                match self.rewrap_record(record, &primary).await {
+                    Ok(wrapped) => count += usize::from(wrapped),
+                    Err(error) if error.is_about_one_record() => fault = Some(error),
+                    Err(error) => return Err(error),
+                }
+            }
+            after = page.next;
+            if after.is_none() {
+                break;
+            }
+        }
+        self.audit.record(&AuditEvent::new(self.now(), Action::Upstream(UpstreamAct::Rewrap { count })));
+        fault.map_or(Ok(count), Err)
+    }
+
+    async fn rewrap_record(&self, record: Record, primary: &str) -> Result<bool, VaultError> {
+        let key = record.key;
+        let mut current = Some(record);
+        for _ in 0..MAX_ATTEMPTS {
+            let Some(record) = current else { return Ok(false) };
+            let (key_id, bytes) = record::wrapped(&record)?;
+            if key_id == primary {
+                return Ok(false);
+            }
+            let wrapped = WrappedKey::new(key_id, bytes.to_vec());
+            let next = record::rewrap(&record, &*self.keys.rewrap(&wrapped, &context(key)).await?)?;
+            if self.noted(self.store.commit(next).await)? == Commit::Applied {
+                return Ok(true);
+            }
+            current = self.noted(self.store.get(key).await)?.filter(|record| record.key == key);
+        }
+        Err(VaultError::new(VaultErrorKind::Contention))
+    }
+
+    /// Delete from the store what has expired, of the vault and of everything else. Returns how many records were deleted.
+    ///
+    /// # Errors
+    ///
+    /// A fault of the store.
+    pub async fn purge(&self) -> Result<usize, VaultError> {
+        Ok(purge_all(&*self.store, &*self.clock).await?)
+    }
+
+    /// [Retry revocations](Self::retry_revocations), [rewrap](Self::rewrap) and [purge](Self::purge), now and then for ever.
+    ///
+    /// What fails is reported to the audit as [`Action::Fail`], and the next run tries again.
+    pub async fn upkeep_every(&self, interval: Duration) {
+        loop {
+            self.or_report(self.retry_revocations()).await;
+            self.or_report(self.rewrap()).await;
+            self.or_report(self.purge()).await;
+            self.runtime.sleep(interval).await;
+        }
+    }
+
+    async fn or_report(&self, run: impl Future<Output = Result<usize, VaultError>>) {
+        if run.await.is_err() {
+            self.audit.record(&AuditEvent::new(self.now(), Action::Fail));
+        }
+    }
+}
