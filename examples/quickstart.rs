@@ -10,12 +10,12 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Barrier, Mutex, MutexGuard, PoisonError};
 use std::thread;
 
+use base64ct::{Base64UrlUnpadded, Encoding};
 use mcp_token_lifecycle::{
     Action, Answer, AuditEvent, AuthorizeRequest, Client, CodeChallenge, ErrorCode, Expectation, Grant, Keyring,
     MasterKey, RedbStore, RedeemRequest, RefreshRequest, Resource, RotationPolicy, Scope, Timestamp, TokenIssuer,
     TokenResponse, VerifyError,
 };
-use oauth2::PkceCodeChallenge;
 use pollster::block_on;
 
 type Result<T> = std::result::Result<T, Box<dyn Error>>;
@@ -78,16 +78,16 @@ impl Server {
     /// A login with a code: both endpoints in a row.
     fn log_in(&self, user: &str, client: &Client) -> Result<TokenResponse> {
         // The client keeps a secret to itself and sends its hash (PKCE).
-        let (challenge, verifier) = PkceCodeChallenge::new_random_sha256();
+        let verifier = random_verifier()?;
+        let challenge = CodeChallenge::of_verifier(&verifier);
 
         // Your authorization endpoint, once the user has logged in and consented.
-        let challenge = CodeChallenge::parse(challenge.as_str(), challenge.method().as_str())?;
         let scope = Scope::parse("notes:read notes:write")?;
         let grant = Grant::new(user, client.id(), scope, Resource::parse(HERE)?)?;
         let code = block_on(self.issuer.authorize(AuthorizeRequest::new(grant, challenge, REDIRECT)))?;
 
         // Your token endpoint, for grant_type=authorization_code.
-        let request = RedeemRequest::new(client, code.expose(), REDIRECT, verifier.secret());
+        let request = RedeemRequest::new(client, code.expose(), REDIRECT, &verifier);
         Ok(block_on(self.issuer.redeem(&request))?.into_result()?)
     }
 
@@ -95,6 +95,13 @@ impl Server {
     fn refresh(&self, client: &Client, tokens: &TokenResponse) -> Result<Answer> {
         Ok(block_on(self.issuer.refresh(&RefreshRequest::new(client, tokens.refresh_token.expose())))?)
     }
+}
+
+/// What a client keeps to itself: 43 random characters.
+fn random_verifier() -> Result<String> {
+    let mut bytes = [0; 32];
+    getrandom::fill(&mut bytes)?;
+    Ok(Base64UrlUnpadded::encode_string(&bytes))
 }
 
 fn log_in(server: &Server, client: &Client) -> Result<TokenResponse> {

@@ -17,7 +17,7 @@ const URL: &str = "REDIS_URL";
 const KEY: &str = "EXAMPLE_TOKEN_KEY";
 const CLIENT: &str = "laptop-app";
 
-#[tokio::main]
+#[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<()> {
     let url = std::env::args().skip(1).find(|argument| argument.contains("://")).or(std::env::var(URL).ok());
     let Some(url) = url else {

@@ -94,7 +94,16 @@
 //! | `os-keyring` | no | `upstream::OsKeyring`: master keys in the operating system's credential store |
 //! | `ring` | no | ring instead of pure Rust for XChaCha20-Poly1305: the same bytes, faster |
 
-#![warn(missing_docs, missing_debug_implementations, unreachable_pub)]
+// In tests and examples of this package these are well.
+#![warn(unreachable_pub)]
+#![deny(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::unreachable,
+    clippy::print_stdout,
+    clippy::print_stderr
+)]
 #![warn(clippy::exhaustive_enums)]
 #![deny(
     clippy::unwrap_used,

@@ -1,18 +1,21 @@
 //! A client that disconnects: the future of its request is dropped at every await point, and the client comes back with the
 //! same token. No login is lost, no revocation, and no token has two successors.
 
+#[cfg(feature = "redb")]
+#[path = "support/in_file.rs"]
+mod in_file;
 mod support;
 
 use std::cell::Cell;
 use std::collections::HashSet;
 use std::sync::Arc;
 
+#[cfg(feature = "redb")]
+use in_file::InFile;
 use mcp_token_lifecycle::{
     AuthorizeRequest, CodeChallenge, DynTokenStore, ErrorCode, MemoryStore, OnReuse, Reason, RedeemRequest,
     RefreshRequest, RevocationReason, RotationPolicy, Select, TokenResponse, TokenStore, VerifyError,
 };
-#[cfg(feature = "redb")]
-use support::in_file::InFile;
 use support::pausing::{Pausing, cut_off};
 use support::*;
 

@@ -1,6 +1,9 @@
 //! Many requests at once for one login, on real threads, through two issuers that share a store. Whatever the order: one
 //! rotation, one successor, nobody is logged out; and what was revoked is dead.
 
+#[cfg(feature = "redb")]
+#[path = "support/in_file.rs"]
+mod in_file;
 mod support;
 
 use std::collections::HashSet;

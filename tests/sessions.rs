@@ -1,5 +1,8 @@
 //! A user's sessions, revocation, the audit trail, and the upkeep of the store.
 
+#[cfg(feature = "redb")]
+#[path = "support/in_file.rs"]
+mod in_file;
 mod support;
 
 use std::cell::Cell;

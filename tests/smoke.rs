@@ -1,3 +1,5 @@
+//! One session, from login to theft.
+
 mod support;
 
 use mcp_token_lifecycle::{Action, ErrorCode, Expectation, RotationPolicy};

@@ -11,7 +11,7 @@ const TABLE: &str = "docs/specifications.md";
 
 #[test]
 fn every_requirement_names_where_it_is_met_and_a_test_that_exists_or_a_reason() {
-    let tests: BTreeSet<String> = ["src", "tests"].into_iter().flat_map(tests).collect();
+    let tests: BTreeSet<String> = ["src", "tests", "examples"].into_iter().flat_map(tests).collect();
     let rows = rows(TABLE);
     assert!(rows.len() > 100, "{} rows", rows.len());
     for row in rows {

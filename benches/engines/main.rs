@@ -1,7 +1,7 @@
 //! Measures the stores on engines of their own, and prints one table.
 //!
-//! `.ci/postgres` and `.ci/redis` start the servers: `.ci/postgres .ci/redis cargo bench --bench engines --features
-//! postgres,redis`. After `--` come the groups, and `--quick`, which scales down what takes long. A soak runs for ten minutes, or
+//! `.ci/postgres` and `.ci/redis` start the servers: `.ci/postgres .ci/redis cargo bench -p benches --features engines
+//! --bench engines`. After `--` come the groups, and `--quick`, which scales down what takes long. A soak runs for ten minutes, or
 //! with `--quick` for four, and only when asked to.
 
 #[path = "../lifecycle/fixture.rs"]

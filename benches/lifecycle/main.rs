@@ -1,8 +1,7 @@
 //! Measures what the crate promises and prints one table.
 //!
-//! `cargo bench` runs everything; `cargo bench -- verify size` only these groups; `cargo bench -- --quick` leaves out what
-//! takes long, for continuous integration. Groups: verify, refresh, store, size, durable, and http and upstream with the
-//! features of these names.
+//! `cargo bench -p benches` runs everything; `cargo bench -p benches -- verify size` runs these groups alone; `-- --quick` leaves
+//! out what takes long, for continuous integration. Groups: verify, refresh, store, size, durable, http, upstream.
 //!
 //! Whatever is compared is measured in turns of a fraction of a millisecond, and a ratio is the median of the ratios of
 //! neighbouring turns, so that a busy machine disturbs both sides alike, and most turns not at all.
@@ -10,7 +9,6 @@
 mod aead;
 mod durable;
 mod fixture;
-#[cfg(feature = "http")]
 mod http;
 mod measure;
 mod primitives;
@@ -19,7 +17,6 @@ mod rivals;
 mod size;
 mod store;
 mod table;
-#[cfg(feature = "vault")]
 mod upstream;
 mod verify;
 
@@ -33,9 +30,7 @@ const GROUPS: &[Group] = &[
     ("store", store::run),
     ("size", size::run),
     ("durable", durable::run),
-    #[cfg(feature = "http")]
     ("http", http::run),
-    #[cfg(feature = "vault")]
     ("upstream", upstream::run),
 ];
 
@@ -45,7 +40,7 @@ fn main() {
     let quick = arguments.iter().any(|argument| argument == "--quick");
     let chosen: Vec<&str> = arguments.iter().map(String::as_str).filter(|argument| *argument != "--quick").collect();
     if let Some(unknown) = chosen.iter().find(|name| !GROUPS.iter().any(|(group, _)| group == *name)) {
-        eprintln!("there is no group {unknown}: choose from verify, refresh, store, size, durable");
+        eprintln!("there is no group {unknown}: choose from verify, refresh, store, size, durable, http, upstream");
         std::process::exit(2);
     }
     let mut table = Table::default();

@@ -36,11 +36,7 @@ fn memory(table: &mut Table, more: usize) {
     table.figure("the same of oauth-as 1.0", format!("{:.0} bytes a rotation", per_family(growth) / rounds as f64));
 }
 
-#[cfg(not(feature = "redb"))]
-fn redb(_: &mut Table, _: usize) {}
-
 /// By redb's count of the bytes stored in its tables, keys included.
-#[cfg(feature = "redb")]
 fn redb(table: &mut Table, more: usize) {
     use crate::durable::{open, rotate_concurrently, scratch, stored_bytes};
 

@@ -71,9 +71,9 @@ fn access_token(table: &mut Table, rounds: usize) {
     let fast = cfg!(feature = "ring");
     let hs256 = if fast { 4.0 } else { 1.5 };
     for (case, name, least) in [
-        ("jsonwebtoken 11 HS256 ÷ `verify`", "hs256", hs256),
+        ("jsonwebtoken 12 HS256 ÷ `verify`", "hs256", hs256),
         ("pasetors 0.8 v4.local ÷ `verify`", "paseto", 3.5),
-        ("jsonwebtoken 11 EdDSA ÷ `verify`", "eddsa", 18.0),
+        ("jsonwebtoken 12 EdDSA ÷ `verify`", "eddsa", 18.0),
     ] {
         table.ratio(case, times.shown(name), times.ratio(name, "verify"), Target::AtLeast(least));
     }

@@ -39,9 +39,6 @@
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! # let store = MemoryStore::new();
 //! # let keyring = Keyring::new(KeyId::new(1), MasterKey::generate()?);
-//! # let mcp = tower::service_fn(|_: http::Request<ResponseBody>| async {
-//! #     Ok::<_, std::convert::Infallible>(http::Response::new(ResponseBody::default()))
-//! # });
 //! let issuer = Arc::new(TokenIssuer::new(store, keyring));
 //! let resource = ProtectedResource::new("https://mcp.example.com/mcp", "notes:read notes:write")?;
 //! let clients = StoredClients::new(Arc::clone(&issuer));
@@ -50,6 +47,7 @@
 //!     .with_tls(TlsPolicy::TrustProxy);
 //!
 //! let oauth = server.service();                                           // the fallback of the router
+//! # let mcp = server.service();
 //! let bearer = server.bearer_live().require_scope("notes:read")?;
 //! let tools = bearer.tools([("delete_note", "notes:write")])?;
 //! let mcp = bearer.layer(tools.layer(mcp));                               // at /mcp

@@ -3,8 +3,6 @@
 
 pub mod flaky;
 pub mod forge;
-#[cfg(feature = "redb")]
-pub mod in_file;
 pub mod interleaved;
 pub mod pausing;
 pub mod port;

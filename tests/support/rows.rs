@@ -19,8 +19,10 @@ impl Held {
     }
 }
 
+/// Where this path is, counted from the folder of the package or from one above.
 pub fn here(path: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join(path)
+    let folders = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors();
+    folders.map(|folder| folder.join(path)).find(|path| path.exists()).unwrap_or_else(|| path.into())
 }
 
 /// The cells of all rows of the tables in `file`, but for heads and rules.

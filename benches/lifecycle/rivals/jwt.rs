@@ -1,4 +1,4 @@
-//! jsonwebtoken 11: decoding and validating (`exp`, `aud`) an access token in the shape of RFC 9068.
+//! jsonwebtoken 12: decoding and validating (`exp`, `aud`) an access token in the shape of RFC 9068.
 
 use std::hint::black_box;
 use std::time::SystemTime;
@@ -40,7 +40,11 @@ pub struct Jwt {
 
 impl Jwt {
     pub fn hs256() -> Self {
-        Self::new(Algorithm::HS256, &EncodingKey::from_secret(&[7; 32]), DecodingKey::from_secret(&[7; 32]))
+        Self::new(
+            Algorithm::HS256,
+            &EncodingKey::from_secret(&[7; 32]).unwrap(),
+            DecodingKey::from_secret(&[7; 32]).unwrap(),
+        )
     }
 
     pub fn eddsa() -> Self {

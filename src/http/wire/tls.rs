@@ -143,7 +143,7 @@ fn split(text: &str, separator: char) -> Option<Vec<&str>> {
 ///
 /// With axum, outside of everything else:
 ///
-/// ```
+/// ```ignore
 /// # use std::net::SocketAddr;
 /// # use axum::{Router, extract::{ConnectInfo, Request}, middleware::map_request};
 /// # use mcp_token_lifecycle::http::Connection;

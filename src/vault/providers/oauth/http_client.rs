@@ -22,7 +22,7 @@ use crate::vault::UpstreamError;
 ///
 /// With [reqwest](https://docs.rs/reqwest):
 ///
-/// ```
+/// ```ignore
 /// # use std::time::Duration;
 /// use http::{Request, Response};
 /// use mcp_token_lifecycle::vault::UpstreamError;

@@ -1,0 +1,170 @@
+//! A command-line client: `cargo run -p cli_client`.
+//!
+//! It starts a demo server, logs in once, and keeps the tokens in a file. With the access token expired it starts eight copies
+//! of itself at once, which share the file: one of them refreshes, and all eight are served.
+
+#[path = "../../github_proxy/src/http_client.rs"]
+mod http_client;
+
+use std::error::Error;
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use axum::extract::{Form, State};
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use axum::{Json, Router};
+use http_client::send;
+use mcp_token_lifecycle::client::{FileStorage, TokenManager};
+use mcp_token_lifecycle::vault::{
+    ClientAuthentication, Endpoint, OAuthProvider, Runtime, SecretText, Service, TokenSet,
+};
+use mcp_token_lifecycle::{
+    Answer, Client, Clock, ErrorResponse, Expectation, Grant, KeyId, Keyring, MasterKey, MemoryStore, RefreshRequest,
+    Resource, Scope, SystemClock, TokenIssuer,
+};
+use reqwest::redirect::Policy;
+use tokio::net::TcpListener;
+
+type Outcome<T = ()> = Result<T, Box<dyn Error>>;
+
+const COPY: &str = "--copy";
+const COPIES: usize = 8;
+
+#[tokio::main]
+async fn main() -> Outcome {
+    let arguments: Vec<_> = std::env::args().skip(1).collect();
+    match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
+        [COPY, url, file] => whoami(url, file.as_ref()).await,
+        _ => demo().await,
+    }
+}
+
+/// The credentials in `file`. Every copy of the program opens them like this.
+fn credentials(url: &str, file: &Path) -> Outcome<TokenManager> {
+    let endpoint = |path| Endpoint::parse(&format!("{url}{path}"));
+    let service = Service::new("cli", ClientAuthentication::None, endpoint("/token")?).revoked_at(endpoint("/revoke")?);
+    let http = http()?;
+    let provider = OAuthProvider::new(service, move |request| send(http.clone(), request));
+    let runtime = Runtime::new(tokio::time::sleep, |task| drop(tokio::spawn(task)));
+    Ok(TokenManager::new(FileStorage::open(file)?, provider, runtime))
+}
+
+/// A redirect would carry the tokens to wherever it leads: none is followed.
+fn http() -> reqwest::Result<reqwest::Client> {
+    reqwest::Client::builder().redirect(Policy::none()).timeout(Duration::from_secs(20)).build()
+}
+
+/// What one run of the program does.
+async fn whoami(url: &str, file: &Path) -> Outcome {
+    let token = credentials(url, file)?.access_token().await?;
+    let answer = http()?.get(format!("{url}/whoami")).bearer_auth(token.expose()).send().await?;
+    println!("{}", answer.error_for_status()?.text().await?);
+    Ok(())
+}
+
+async fn demo() -> Outcome {
+    let server = Server::start().await?;
+    let folder = tempfile::tempdir()?;
+    let file = folder.path().join("credentials");
+    let credentials = credentials(&server.url, &file)?;
+    credentials.store(server.log_in().await?).await?;
+    println!("logged in; the tokens are in a file that nobody else may read");
+
+    let start = |_| {
+        let mut copy = Command::new(std::env::current_exe()?);
+        copy.args([COPY, &server.url]).arg(&file).stdout(Stdio::piped()).spawn()
+    };
+    let copies = (0..COPIES).map(start).collect::<Result<Vec<_>, _>>()?;
+    for copy in copies {
+        let output = tokio::task::spawn_blocking(|| copy.wait_with_output()).await??;
+        let said = String::from_utf8(output.stdout)?;
+        if said.trim() != "alice" {
+            return Err(format!("a copy was not served: {said}").into());
+        }
+    }
+    let refreshes = server.refreshes.load(Ordering::SeqCst);
+    println!("the access token has expired; {COPIES} copies at once: all served, after {refreshes} refresh");
+    if refreshes != 1 {
+        return Err("one refresh would have done".into());
+    }
+    credentials.forget().await?;
+    println!("logged out: {}", credentials.access_token().await.err().ok_or("still logged in")?);
+    Ok(())
+}
+
+/// The demo server: this crate's issuer behind three routes.
+struct Server {
+    url: String,
+    issuer: TokenIssuer<MemoryStore>,
+    resource: Resource,
+    scope: Scope,
+    refreshes: AtomicUsize,
+}
+
+impl Server {
+    async fn start() -> Outcome<Arc<Self>> {
+        let listener = TcpListener::bind("127.0.0.1:0").await?;
+        let url = format!("http://{}", listener.local_addr()?);
+        let keyring = Keyring::new(KeyId::new(1), MasterKey::generate()?);
+        let server = Arc::new(Self {
+            issuer: TokenIssuer::new(MemoryStore::new(), keyring),
+            resource: Resource::parse(&url)?,
+            scope: Scope::parse("notes:read")?,
+            refreshes: AtomicUsize::new(0),
+            url,
+        });
+        let routes = Router::new()
+            .route("/token", post(token))
+            .route("/revoke", post(revoke))
+            .route("/whoami", get(who_asks))
+            .with_state(server.clone());
+        tokio::spawn(async move { axum::serve(listener, routes).await });
+        Ok(server)
+    }
+
+    /// What a browser and a redirect would have brought. The client takes the access token for expired from the start, so that
+    /// nobody has to wait for half an hour.
+    async fn log_in(&self) -> Outcome<TokenSet> {
+        let grant = Grant::new("alice", "cli", self.scope.clone(), self.resource.clone())?;
+        let tokens = self.issuer.issue(grant, None).await?;
+        let refresh_token = SecretText::new(tokens.refresh_token.expose());
+        let access_token = SecretText::new(tokens.access_token.expose());
+        Ok(TokenSet::new(access_token, self.scope.clone()).refresh_token(refresh_token).expires_at(SystemClock.now()))
+    }
+}
+
+type Fields = Form<Vec<(String, String)>>;
+
+fn field<'a>(fields: &'a Fields, name: &str) -> &'a str {
+    fields.iter().find(|(n, _)| n == name).map_or("", |(_, value)| value)
+}
+
+async fn token(State(server): State<Arc<Server>>, fields: Fields) -> Response {
+    server.refreshes.fetch_add(1, Ordering::SeqCst);
+    let client = Client::public(field(&fields, "client_id"));
+    match server.issuer.refresh(&RefreshRequest::new(&client, field(&fields, "refresh_token"))).await {
+        Ok(Answer::Issue(tokens)) => Json(tokens).into_response(),
+        Ok(Answer::Deny(refusal)) => (StatusCode::BAD_REQUEST, Json(refusal)).into_response(),
+        Err(_) => (StatusCode::SERVICE_UNAVAILABLE, Json(ErrorResponse::unavailable())).into_response(),
+    }
+}
+
+async fn revoke(State(server): State<Arc<Server>>, fields: Fields) -> StatusCode {
+    let client = Client::public(field(&fields, "client_id"));
+    match server.issuer.revoke(&client, field(&fields, "token"), None).await {
+        Ok(()) => StatusCode::OK,
+        Err(_) => StatusCode::SERVICE_UNAVAILABLE,
+    }
+}
+
+async fn who_asks(State(server): State<Arc<Server>>, headers: HeaderMap) -> Result<String, StatusCode> {
+    let header = headers.get("authorization").and_then(|value| value.to_str().ok());
+    let token = header.and_then(|value| value.strip_prefix("Bearer ")).ok_or(StatusCode::UNAUTHORIZED)?;
+    let claims = server.issuer.verify(token, &Expectation::resource(&server.resource));
+    claims.map(|claims| claims.subject().to_owned()).map_err(|_| StatusCode::UNAUTHORIZED)
+}
