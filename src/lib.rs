@@ -140,12 +140,12 @@ mod token;
 pub mod vault;
 mod verifier;
 
+pub use self::crypto::random::EntropyError;
 #[cfg(feature = "tracing")]
 pub use crate::audit::TracingAudit;
 pub use crate::audit::{
     Action, AuditEvent, AuditSink, Claim, ErrorCode, HttpEndpoint, NoAudit, Reason, RevocationReason,
 };
-pub use crate::crypto::random::{Entropy, EntropyError, OsEntropy};
 pub use crate::decision::Outages;
 pub use crate::error::{Error, ErrorKind};
 pub use crate::family::{Status, TokenFamily};
@@ -178,3 +178,4 @@ pub use crate::token::{
     AccessToken, AuthorizationCode, ChallengeError, CodeChallenge, Presented, RefreshToken, VerifiedToken,
 };
 pub use crate::verifier::{AccessVerifier, Expectation, VerifyError};
+pub use rand_core;

@@ -5,10 +5,10 @@ mod support;
 use std::sync::Arc;
 
 use mcp_token_lifecycle::{
-    AccessKeys, AccessVerifier, Action, Clock, Commit, Entropy, EntropyError, ErrorCode, ErrorKind, Expectation, KeyId,
-    Keyring, KeyringError, MasterKey, MemoryStore, Reason, Record, RotationPolicy, Select, TokenStore, VerifyError,
+    AccessKeys, AccessVerifier, Action, Clock, Commit, ErrorCode, ErrorKind, Expectation, KeyId, Keyring, KeyringError,
+    MasterKey, MemoryStore, Reason, Record, RotationPolicy, Select, TokenStore, VerifyError,
 };
-use support::forge::{TestEntropy, key_id_of, tampered};
+use support::forge::{TestRng, key_id_of, tampered};
 use support::*;
 
 fn line(id: u32, byte: u8) -> String {
@@ -360,14 +360,14 @@ fn an_access_token_with_any_byte_turned_is_invalid() {
 #[test]
 fn a_random_source_that_repeats_itself_is_a_fault_and_overwrites_nothing() {
     struct Stuck;
-    impl Entropy for Stuck {
-        fn fill(&self, bytes: &mut [u8]) -> Result<(), EntropyError> {
+    impl Fill for Stuck {
+        fn fill(&self, bytes: &mut [u8]) -> Result<(), Dry> {
             bytes.fill(4);
             Ok(())
         }
     }
     let mut bench = bench(RotationPolicy::standard());
-    bench.issuer = bench.issuer.with_entropy(Stuck);
+    bench.issuer = bench.issuer.with_rng(FillRng(Stuck));
     let first = bench.begin(grant());
     let error = block_on(bench.issuer.issue(grant_of("user-2", "client-1"), None)).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Entropy);
@@ -377,9 +377,9 @@ fn a_random_source_that_repeats_itself_is_a_fault_and_overwrites_nothing() {
 
 #[test]
 fn without_randomness_no_family_begins() {
-    let entropy = TestEntropy::default();
+    let entropy = TestRng::default();
     let mut bench = bench(RotationPolicy::standard());
-    bench.issuer = bench.issuer.with_entropy(entropy.clone());
+    bench.issuer = bench.issuer.with_rng(FillRng(entropy.clone()));
     entropy.run_dry(true);
     assert_eq!(block_on(bench.issuer.issue(grant(), None)).unwrap_err().kind(), ErrorKind::Entropy);
     assert!(bench.issuer.store().is_empty());

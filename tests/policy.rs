@@ -5,9 +5,8 @@ mod support;
 use std::time::Duration;
 
 use mcp_token_lifecycle::{
-    Binding, Client, Commit, Entropy, EntropyError, ErrorCode, ErrorKind, Grant, MemoryStore, OnReuse, PolicyError,
-    PolicySet, Reason, RefreshRequest, RotationPolicy, RotationPolicyBuilder, ScopeLimit, TokenResponse, TokenStore,
-    VerifyError,
+    Binding, Client, Commit, ErrorCode, ErrorKind, Grant, MemoryStore, OnReuse, PolicyError, PolicySet, Reason,
+    RefreshRequest, RotationPolicy, RotationPolicyBuilder, ScopeLimit, TokenResponse, TokenStore, VerifyError,
 };
 use support::*;
 
@@ -287,8 +286,8 @@ fn a_scopes_absolute_limit_ends_the_family() {
 /// Randomness that is the same byte over and over.
 struct Constant(u8);
 
-impl Entropy for Constant {
-    fn fill(&self, bytes: &mut [u8]) -> Result<(), EntropyError> {
+impl Fill for Constant {
+    fn fill(&self, bytes: &mut [u8]) -> Result<(), Dry> {
         bytes.fill(self.0);
         Ok(())
     }
@@ -299,7 +298,7 @@ fn lifetimes(policies: impl Into<PolicySet>) -> (u64, u64) {
     let policies = policies.into();
     let life = |random| {
         let mut bench = bench(policies.clone());
-        bench.issuer = bench.issuer.with_entropy(Constant(random));
+        bench.issuer = bench.issuer.with_rng(FillRng(Constant(random)));
         let first = bench.begin(grant());
         let claims = bench.claims(&first);
         assert_eq!(claims.expires_at().since(claims.issued_at()), seconds(first.expires_in));

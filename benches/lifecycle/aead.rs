@@ -7,25 +7,25 @@ pub use with_ring::{Bare, NAME};
 
 #[cfg(not(feature = "ring"))]
 mod pure {
-    use orion::hazardous::aead::xchacha20poly1305::{Nonce, SecretKey, Tag, XChaCha20Poly1305};
+    use chacha20poly1305::aead::{AeadInOut, KeyInit};
+    use chacha20poly1305::{Tag, XChaCha20Poly1305, XNonce};
 
-    pub const NAME: &str = "orion";
+    pub const NAME: &str = "chacha20poly1305";
 
-    pub struct Bare(SecretKey);
+    pub struct Bare(XChaCha20Poly1305);
 
     impl Bare {
         pub fn new(key: &[u8; 32]) -> Self {
-            Self(SecretKey::from(*key))
+            Self(XChaCha20Poly1305::new(key.into()))
         }
 
         pub fn seal(&self, nonce: &[u8; 24], ad: &[u8], plaintext: &mut [u8]) -> [u8; 16] {
-            let tag = XChaCha20Poly1305::seal_inplace(&self.0, &Nonce::from(*nonce), Some(ad), plaintext).unwrap();
-            tag.unprotected_as_ref().try_into().unwrap()
+            self.0.encrypt_inout_detached(<&XNonce>::from(nonce), ad, plaintext.into()).unwrap().into()
         }
 
         pub fn open(&self, nonce: &[u8; 24], ad: &[u8], ciphertext: &mut [u8], tag: &[u8; 16]) {
-            let (nonce, tag) = (Nonce::from(*nonce), Tag::from(*tag));
-            XChaCha20Poly1305::open_inplace(&self.0, &nonce, &tag, Some(ad), ciphertext).unwrap();
+            let tag = Tag::from(*tag);
+            self.0.decrypt_inout_detached(<&XNonce>::from(nonce), ad, ciphertext.into(), &tag).unwrap();
         }
     }
 }

@@ -2,11 +2,12 @@
 
 use std::future::Future;
 use std::pin::pin;
-use std::sync::atomic::{AtomicU8, Ordering};
+use std::convert::Infallible;
 use std::task::{Context, Poll, Waker};
 
+use mcp_token_lifecycle::rand_core::{TryCryptoRng, TryRng};
 use mcp_token_lifecycle::{
-    AuthorizeRequest, Client, CodeChallenge, Entropy, EntropyError, Grant, KeyId, Keyring, MasterKey, MemoryStore,
+    AuthorizeRequest, Client, CodeChallenge, Grant, KeyId, Keyring, MasterKey, MemoryStore,
     RedeemRequest, Resource, Scope, Timestamp, TokenIssuer,
 };
 
@@ -32,18 +33,32 @@ pub fn grant() -> Grant {
 
 /// Counts, so that a run can be repeated.
 #[derive(Default)]
-struct Counter(AtomicU8);
+struct Counter(u8);
 
-impl Entropy for Counter {
-    fn fill(&self, bytes: &mut [u8]) -> Result<(), EntropyError> {
-        bytes.fill(self.0.fetch_add(1, Ordering::Relaxed));
+impl TryRng for Counter {
+    type Error = Infallible;
+
+    fn try_next_u32(&mut self) -> Result<u32, Infallible> {
+        self.try_next_u64().map(|number| number as u32)
+    }
+
+    fn try_next_u64(&mut self) -> Result<u64, Infallible> {
+        let mut bytes = [0; 8];
+        self.try_fill_bytes(&mut bytes).map(|()| u64::from_le_bytes(bytes))
+    }
+
+    fn try_fill_bytes(&mut self, bytes: &mut [u8]) -> Result<(), Infallible> {
+        bytes.fill(self.0);
+        self.0 = self.0.wrapping_add(1);
         Ok(())
     }
 }
 
+impl TryCryptoRng for Counter {}
+
 /// An issuer with [`keyring`], at [`NOW`].
 pub fn issuer() -> TokenIssuer<MemoryStore> {
-    TokenIssuer::new(MemoryStore::new(), keyring()).with_clock(|| NOW).with_entropy(Counter::default())
+    TokenIssuer::new(MemoryStore::new(), keyring()).with_clock(|| NOW).with_rng(Counter::default())
 }
 
 /// A code, redeemed, so that its family is listed; and, of another family, a refresh token and an access token.

@@ -7,7 +7,7 @@ use zeroize::Zeroizing;
 
 use super::error::StorageError;
 use super::storage::{CredentialStorage, StorageLock};
-use crate::crypto::random::{OsEntropy, random};
+use crate::crypto::random::RandomSource;
 use crate::error::{Error, ErrorKind};
 use crate::id::RecordKey;
 use crate::keys::Keyring;
@@ -41,7 +41,7 @@ impl CredentialStorage for Sealed {
     }
 
     fn write(&self, content: &[u8]) -> Result<(), StorageError> {
-        let nonce = random(&OsEntropy).map_err(StorageError::other)?;
+        let nonce = RandomSource::default().bytes().map_err(StorageError::other)?;
         let sealed = sealed::seal(Kind::TOKEN_MANAGER, record(Vec::new()), content, self.keyring.primary(), &nonce)?;
         self.storage.write(&sealed.payload)
     }

@@ -1,24 +1,24 @@
-//! XChaCha20-Poly1305 in pure Rust, by orion.
+//! XChaCha20-Poly1305 in pure Rust, by RustCrypto's `chacha20poly1305`.
 //!
-//! Keys and the state of cipher and MAC are zeroized; the subkey of each call passes through the stack and stays there until that
-//! is overwritten. It opens what one nonce has sealed.
+//! The key, the state of the cipher and the key of the MAC are zeroized on drop.
 
-use orion::hazardous::aead::xchacha20poly1305::{Nonce, SecretKey, Tag, XChaCha20Poly1305};
+use chacha20poly1305::aead::{AeadInOut, KeyInit};
+use chacha20poly1305::{Tag, XChaCha20Poly1305, XNonce};
 
 use super::{NONCE, TAG};
 
-pub(crate) struct Aead(SecretKey);
+pub(crate) struct Aead(XChaCha20Poly1305);
 
 impl Aead {
     pub(crate) fn new(key: &[u8; 32]) -> Self {
-        Self(SecretKey::from(*key))
+        Self(XChaCha20Poly1305::new(key.into()))
     }
 
     /// Encrypt `buffer[from..]` in place and append the tag. `None` if it is absurdly long.
     pub(crate) fn seal(&self, nonce: &[u8; NONCE], ad: &[u8], buffer: &mut Vec<u8>, from: usize) -> Option<()> {
         let plaintext = buffer.get_mut(from..)?;
-        let tag = XChaCha20Poly1305::seal_inplace(&self.0, &Nonce::from(*nonce), Some(ad), plaintext).ok()?;
-        buffer.extend_from_slice(tag.unprotected_as_ref());
+        let tag = self.0.encrypt_inout_detached(<&XNonce>::from(nonce), ad, plaintext.into()).ok()?;
+        buffer.extend_from_slice(&tag);
         Some(())
     }
 
@@ -26,7 +26,7 @@ impl Aead {
     pub(crate) fn open<'a>(&self, nonce: &[u8; NONCE], ad: &[u8], sealed: &'a mut [u8]) -> Option<&'a mut [u8]> {
         let (ciphertext, tag) = sealed.split_last_chunk_mut::<TAG>()?;
         let tag = Tag::from(*tag);
-        XChaCha20Poly1305::open_inplace(&self.0, &Nonce::from(*nonce), &tag, Some(ad), ciphertext).ok()?;
+        self.0.decrypt_inout_detached(<&XNonce>::from(nonce), ad, (&mut *ciphertext).into(), &tag).ok()?;
         Some(ciphertext)
     }
 }

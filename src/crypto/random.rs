@@ -1,51 +1,55 @@
-//! Randomness, injected so that tests can repeat themselves.
+//! Randomness from any `rand_core` generator, so that tests can use a seeded one.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use getrandom::SysRng;
+use rand_core::TryCryptoRng;
 
 use super::NONCE;
 
-/// The random source failed. The request is answered with 503 and nothing has changed.
+/// The random number generator failed. The caller answers 503, and nothing has changed.
 #[derive(Debug, thiserror::Error)]
-#[error("the random source failed")]
-pub struct EntropyError(#[source] Box<dyn std::error::Error + Send + Sync>);
+#[error("the random number generator failed: {0}")]
+pub struct EntropyError(String);
 
-impl EntropyError {
-    /// The random source failed because of `source`.
-    pub fn new(source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
-        Self(source.into())
+/// Where random bytes come from.
+#[derive(Clone, Default)]
+pub(crate) enum RandomSource {
+    /// The operating system, which needs no lock.
+    #[default]
+    System,
+    /// A generator of the application's.
+    Given(Arc<Mutex<dyn Fill + Send>>),
+}
+
+/// What is asked of a generator, whatever its error type.
+pub(crate) trait Fill {
+    fn fill(&mut self, bytes: &mut [u8]) -> Result<(), EntropyError>;
+}
+
+impl<R: TryCryptoRng> Fill for R {
+    fn fill(&mut self, bytes: &mut [u8]) -> Result<(), EntropyError> {
+        self.try_fill_bytes(bytes).map_err(|error| EntropyError(error.to_string()))
     }
 }
 
-/// A cryptographically secure random source: family identifiers, family secrets and nonces come from it.
-///
-/// # Security
-///
-/// A source that repeats itself, for example a userspace generator whose state was copied by `fork` or by a virtual machine
-/// snapshot, repeats nonces and so exposes what was sealed under them. Production code keeps [`OsEntropy`].
-pub trait Entropy: Send + Sync {
-    /// Fill `bytes` with random bytes, or fail and leave them unspecified.
-    ///
-    /// # Errors
-    ///
-    /// When there is no randomness to be had.
-    fn fill(&self, bytes: &mut [u8]) -> Result<(), EntropyError>;
-}
+impl RandomSource {
+    pub(crate) fn new(rng: impl TryCryptoRng + Send + 'static) -> Self {
+        Self::Given(Arc::new(Mutex::new(rng)))
+    }
 
-/// The operating system's random source, asked once per operation.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct OsEntropy;
-
-impl Entropy for OsEntropy {
-    fn fill(&self, bytes: &mut [u8]) -> Result<(), EntropyError> {
-        getrandom::fill(bytes).map_err(|error| EntropyError(error.to_string().into()))
+    pub(crate) fn bytes<const N: usize>(&self) -> Result<[u8; N], EntropyError> {
+        let mut bytes = [0; N];
+        match self {
+            Self::System => SysRng.fill(&mut bytes)?,
+            Self::Given(rng) => rng.lock().unwrap_or_else(PoisonError::into_inner).fill(&mut bytes)?,
+        }
+        Ok(bytes)
     }
 }
 
-pub(crate) fn random<const N: usize>(entropy: &dyn Entropy) -> Result<[u8; N], EntropyError> {
-    let mut bytes = [0; N];
-    entropy.fill(&mut bytes)?;
-    Ok(bytes)
-}
-
-/// What one decision needs to be carried out, drawn at once: each request to the operating system is a system call.
+/// The random values that one decision needs. They are drawn at once, because each request to the operating system is a
+/// system call.
 pub(crate) struct Randomness {
     pub(crate) access_nonce: [u8; NONCE],
     pub(crate) record_nonce: [u8; NONCE],
@@ -53,8 +57,8 @@ pub(crate) struct Randomness {
 }
 
 impl Randomness {
-    pub(crate) fn from(entropy: &dyn Entropy) -> Result<Self, EntropyError> {
-        let random: [u8; 2 * NONCE + 4] = random(entropy)?;
+    pub(crate) fn from(source: &RandomSource) -> Result<Self, EntropyError> {
+        let random: [u8; 2 * NONCE + 4] = source.bytes()?;
         let (mut access_nonce, mut record_nonce, mut jitter) = ([0; NONCE], [0; NONCE], [0; 4]);
         access_nonce.copy_from_slice(&random[..NONCE]);
         record_nonce.copy_from_slice(&random[NONCE..2 * NONCE]);

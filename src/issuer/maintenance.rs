@@ -2,7 +2,6 @@
 
 use super::token_issuer::{MAX_ATTEMPTS, PAGE, TokenIssuer};
 use crate::audit::{Action, AuditEvent};
-use crate::crypto::random::random;
 use crate::error::{Error, ErrorKind};
 use crate::id::RecordKey;
 use crate::record::sealed::{self, Kind};
@@ -87,7 +86,7 @@ impl<S: TokenStore> TokenIssuer<S> {
             if opened.kind == Kind::FAMILY {
                 record.indexes = record::indexes(&record::read(&record, &opened)?, keys);
             }
-            let resealed = sealed::seal(opened.kind, record, opened.content(), keys, &random(&*self.entropy)?)?;
+            let resealed = sealed::seal(opened.kind, record, opened.content(), keys, &self.rng.bytes()?)?;
             if self.store.commit(resealed).await? == Commit::Applied {
                 return Ok(true);
             }

@@ -6,7 +6,6 @@
 use std::sync::atomic::Ordering;
 
 use super::token_issuer::{MAX_ATTEMPTS, TokenIssuer};
-use crate::crypto::random::random;
 use crate::crypto::sha256;
 use crate::error::{Error, ErrorKind};
 use crate::id::RecordKey;
@@ -36,7 +35,7 @@ impl<S: TokenStore> TokenIssuer<S> {
             let is_noted = found.as_ref().and_then(sealed::key_id).is_some_and(|id| id >= primary.id);
             let version = found.map_or(0, |record| record.version).saturating_add(1);
             let note = Record::new(place(), version, NEVER, Vec::new(), Vec::new());
-            let nonce = random(&*self.entropy)?;
+            let nonce = self.rng.bytes()?;
             if is_noted
                 || self.store.commit(sealed::seal(Kind::NEWEST_KEY, note, &[], primary, &nonce)?).await?
                     == Commit::Applied

@@ -4,7 +4,7 @@ use super::grant_check::GrantCheck;
 use super::response::{Answer, ErrorResponse};
 use super::store_watch::StoreWatch;
 use crate::audit::{Action, AuditEvent, AuditSink, NoAudit, Reason};
-use crate::crypto::random::{Entropy, OsEntropy, Randomness, random};
+use crate::crypto::random::{RandomSource, Randomness};
 use crate::decision::Context;
 use crate::error::{Error, ErrorKind};
 use crate::family::{CodeCheck, FamilySecret, Issued, TokenFamily};
@@ -18,6 +18,7 @@ use crate::store::{Commit, Record, TokenStore};
 use crate::time::{CLOCK_TOLERANCE, Clock, SystemClock};
 use crate::token::refresh;
 use crate::verifier::AccessVerifier;
+use rand_core::TryCryptoRng;
 use std::fmt;
 use std::sync::Arc;
 use std::sync::OnceLock;
@@ -45,7 +46,7 @@ pub struct TokenIssuer<S> {
     pub(crate) verifier: AccessVerifier,
     pub(crate) policies: PolicySet,
     pub(crate) clock: Arc<dyn Clock>,
-    pub(crate) entropy: Arc<dyn Entropy>,
+    pub(crate) rng: RandomSource,
     pub(crate) audit: Arc<dyn AuditSink>,
     pub(crate) watch: StoreWatch,
     id: OnceLock<IssuerId>,
@@ -64,7 +65,7 @@ impl<S: TokenStore> TokenIssuer<S> {
             keyring,
             policies: PolicySet::default(),
             clock: Arc::new(SystemClock),
-            entropy: Arc::new(OsEntropy),
+            rng: RandomSource::default(),
             audit: Arc::new(NoAudit),
             watch: StoreWatch::default(),
             id: OnceLock::new(),
@@ -85,10 +86,15 @@ impl<S: TokenStore> TokenIssuer<S> {
         Self { clock: Arc::new(clock), ..self }
     }
 
-    /// With this random source.
+    /// Draws identifiers, secrets and nonces from `rng` instead of the operating system's generator (`getrandom::SysRng`).
+    ///
+    /// # Security
+    ///
+    /// A generator that repeats itself repeats nonces, which exposes what was sealed under them. A userspace generator does
+    /// that when `fork` or a snapshot of a virtual machine copies its state. Use another generator in tests only.
     #[must_use]
-    pub fn with_entropy(self, entropy: impl Entropy + 'static) -> Self {
-        Self { entropy: Arc::new(entropy), ..self }
+    pub fn with_rng(self, rng: impl TryCryptoRng + Send + 'static) -> Self {
+        Self { rng: RandomSource::new(rng), ..self }
     }
 
     /// With audit events going to `sink`.
@@ -202,7 +208,7 @@ impl<S: TokenStore> TokenIssuer<S> {
     }
 
     pub(crate) fn draw(&self) -> Result<Randomness, Error> {
-        Ok(Randomness::from(&*self.entropy)?)
+        Ok(Randomness::from(&self.rng)?)
     }
 
     pub(super) fn begin(
@@ -212,8 +218,8 @@ impl<S: TokenStore> TokenIssuer<S> {
         binding: Option<Binding>,
         cx: &Context<'_>,
     ) -> Result<TokenFamily, Error> {
-        let id = FamilyId::from_bytes(random(&*self.entropy)?);
-        let secret = FamilySecret::new(random(&*self.entropy)?);
+        let id = FamilyId::from_bytes(self.rng.bytes()?);
+        let secret = FamilySecret::new(self.rng.bytes()?);
         let (issued, absolute) = (Issued { at: cx.now, by: cx.issuer }, cx.policies.lifetimes(&grant).absolute);
         Ok(TokenFamily::begin((id, secret), grant, code, binding, issued, absolute, cx.key_id))
     }

@@ -4,7 +4,7 @@ use base64ct::{Base64, Encoding};
 use zeroize::Zeroizing;
 
 use super::error::KeyringError;
-use crate::crypto::random::{EntropyError, OsEntropy, random};
+use crate::crypto::random::{EntropyError, RandomSource};
 use crate::crypto::redacted::redacted;
 
 /// 32 random bytes from which every key in use is derived. Zeroized on drop.
@@ -32,7 +32,7 @@ impl MasterKey {
     ///
     /// When the random source fails.
     pub fn generate() -> Result<Self, EntropyError> {
-        random(&OsEntropy).map(Self::from_bytes)
+        RandomSource::default().bytes().map(Self::from_bytes)
     }
 
     pub(crate) fn as_bytes(&self) -> &[u8; 32] {

@@ -1,8 +1,7 @@
 //! Random numbers that are the same in every run (SplitMix64).
 
+use crate::support::{Dry, Fill};
 use std::sync::atomic::{AtomicU64, Ordering};
-
-use mcp_token_lifecycle::{Entropy, EntropyError};
 
 pub struct Random(AtomicU64);
 
@@ -24,8 +23,8 @@ impl Random {
     }
 }
 
-impl Entropy for Random {
-    fn fill(&self, bytes: &mut [u8]) -> Result<(), EntropyError> {
+impl Fill for Random {
+    fn fill(&self, bytes: &mut [u8]) -> Result<(), Dry> {
         for chunk in bytes.chunks_mut(8) {
             chunk.copy_from_slice(&self.next().to_le_bytes()[..chunk.len()]);
         }

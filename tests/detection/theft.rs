@@ -1,5 +1,6 @@
 //! A victim who refreshes when its access token expires, and a thief who does when it seems best.
 
+use crate::support::FillRng;
 use std::fmt;
 use std::sync::Arc;
 
@@ -54,8 +55,8 @@ impl Theft {
         let store = Arc::new(MemoryStore::new());
         let mut first = bench_on(Arc::clone(&store), keyring(), self.policies.clone());
         let mut last = first.twin(store, keyring(), self.policies.clone());
-        first.issuer = first.issuer.with_entropy(Random::new(2));
-        last.issuer = last.issuer.with_entropy(Random::new(3));
+        first.issuer = first.issuer.with_rng(FillRng(Random::new(2)));
+        last.issuer = last.issuer.with_rng(FillRng(Random::new(3)));
         let thiefs = if self.servers == 1 { &first } else { &last };
         let mut found: Vec<_> = (0..runs).filter_map(|_| self.once(&first, thiefs)).collect();
         found.sort_unstable();

@@ -8,7 +8,6 @@ mod file;
 mod memory;
 mod output;
 mod search;
-mod seeded;
 #[cfg(feature = "redb")]
 mod shredding;
 mod story;

@@ -17,8 +17,9 @@ use mcp_token_lifecycle::{
 };
 
 use crate::search::{ends, find_in_bytes, keys_of, master_key, secret_bytes, secret_chars, sha256};
-use crate::seeded::Seeded;
 use crate::support::*;
+use rand_chacha::ChaCha20Rng;
+use rand_chacha::rand_core::SeedableRng;
 
 const ALLOCATOR: usize = 16;
 
@@ -80,8 +81,9 @@ fn life(keys: &Path, mut see: impl FnMut(&str)) {
     let keyring = Keyring::from_file(keys).unwrap();
     drop(AccessKeys::parse(&keyring.access_keys().export()).unwrap());
     drop(AccessKeys::parse(&keyring.access_keys().for_resource(&resource()).export()).unwrap());
-    let issuer =
-        TokenIssuer::new(MemoryStore::new(), keyring).with_entropy(Seeded::default()).with_clock(TestClock::default());
+    let issuer = TokenIssuer::new(MemoryStore::new(), keyring)
+        .with_rng(ChaCha20Rng::from_seed([7; 32]))
+        .with_clock(TestClock::default());
     let client = client();
     let request = AuthorizeRequest::new(grant(), CodeChallenge::of_verifier(VERIFIER), REDIRECT);
     let code = block_on(Box::pin(issuer.authorize(request))).unwrap();

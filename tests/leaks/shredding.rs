@@ -10,9 +10,10 @@ use mcp_token_lifecycle::{
 };
 
 use crate::search::master_key;
-use crate::seeded::Seeded;
 use crate::story::keyring;
 use crate::support::*;
+use rand_chacha::ChaCha20Rng;
+use rand_chacha::rand_core::SeedableRng;
 
 const FAMILIES: usize = 120;
 
@@ -37,7 +38,7 @@ fn what_is_left_in_the_file_after_a_purge_and_a_change_of_keys_opens_with_no_key
     let path = dir.path().join("tokens.redb");
     let store = Arc::new(RedbStore::open(&path).unwrap());
     let mut old = bench_on(Arc::clone(&store), keyring(1), PolicySet::default());
-    old.issuer = old.issuer.with_entropy(Seeded::default());
+    old.issuer = old.issuer.with_rng(ChaCha20Rng::from_seed([7; 32]));
     (0..FAMILIES / 2).for_each(|_| drop(old.begin(grant())));
     let purged = records(&store);
     // These are purged, and those that come now are moved to the new key.

@@ -11,7 +11,7 @@ use mcp_token_lifecycle::{
 };
 
 use crate::search::{keys_of, master_key, secret_bytes};
-use crate::support::forge::{TestEntropy, tampered};
+use crate::support::forge::{TestRng, tampered};
 use crate::support::*;
 
 pub const CLAIM: (&str, &str) = ("department", "cryptozoology");
@@ -20,7 +20,7 @@ pub const THUMBPRINT: [u8; 32] = *b"the thumbprint of the client key";
 pub struct Story<S> {
     pub bench: Bench<FlakyStore<Arc<S>>>,
     pub store: Arc<S>,
-    pub entropy: TestEntropy,
+    pub entropy: TestRng,
     pub tokens: Vec<String>,
     /// Whatever was shown, errors included.
     pub texts: Vec<String>,
@@ -36,12 +36,12 @@ impl<S: TokenStore> Story<S> {
     pub fn tell(store: Arc<S>, audit: impl AuditSink + 'static) -> Self {
         let policy = policy(|policy| policy.reuse_leeway(seconds(30)));
         let mut bench = bench_on(FlakyStore::new(Arc::clone(&store)), keyring(1), policy);
-        let (entropy, remembered) = (TestEntropy::default(), bench.audit.clone());
+        let (entropy, remembered) = (TestRng::default(), bench.audit.clone());
         let both = move |event: &AuditEvent| {
             remembered.record(event);
             audit.record(event);
         };
-        bench.issuer = bench.issuer.with_entropy(entropy.clone()).with_audit(both);
+        bench.issuer = bench.issuer.with_rng(FillRng(entropy.clone())).with_audit(both);
         let mut story = Self { bench, store, entropy, tokens: Vec::new(), texts: Vec::new(), errors: Vec::new() };
         story.rotations_and_reuse();
         story.wrong_requests();

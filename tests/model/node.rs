@@ -1,12 +1,13 @@
 //! What a node makes of a request: the real issuer, run once on the record that was loaded.
 
+use crate::support::{Dry, Fill, FillRng};
 use std::collections::HashMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Mutex;
 
 use mcp_token_lifecycle::{
-    Action, AuthorizeRequest, Binding, Client, CodeChallenge, Commit, Cursor, Entropy, EntropyError, Expectation, Page,
-    Record, RecordKey, RedeemRequest, RefreshRequest, Select, StoreError, Timestamp, TokenStore,
+    Action, AuthorizeRequest, Binding, Client, CodeChallenge, Commit, Cursor, Expectation, Page, Record, RecordKey,
+    RedeemRequest, RefreshRequest, Select, StoreError, Timestamp, TokenStore,
 };
 
 use crate::request::{Call, Fate, Lack, Reply, Request, Sealed};
@@ -46,7 +47,7 @@ impl Node {
     /// With the record and the code that the family begins with.
     pub fn new(setup: &Setup) -> (Self, Sealed, Token) {
         let bench = support::bench_on(Slot::default(), support::keyring(), setup.policy());
-        let bench = Bench { issuer: bench.issuer.with_entropy(Same), ..bench };
+        let bench = Bench { issuer: bench.issuer.with_rng(FillRng(Same)), ..bench };
         let request = AuthorizeRequest::new(support::grant(), CodeChallenge::of_verifier(VERIFIER), REDIRECT);
         let request = if setup.bound { request.binding(KEY) } else { request };
         let code = block_on(bench.issuer.authorize(request)).unwrap();
@@ -187,8 +188,8 @@ impl TokenStore for Slot {
 /// Every draw gives the same, so that equal families have equal records.
 struct Same;
 
-impl Entropy for Same {
-    fn fill(&self, bytes: &mut [u8]) -> Result<(), EntropyError> {
+impl Fill for Same {
+    fn fill(&self, bytes: &mut [u8]) -> Result<(), Dry> {
         bytes.fill(9);
         Ok(())
     }

@@ -1,13 +1,14 @@
 //! Both side by side: each operation is done twice, and what comes of it is compared.
 
+use crate::support::{Dry, Fill, FillRng};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use mcp_token_lifecycle::{
-    AuthorizeRequest, Binding, Client, CodeChallenge, Entropy, EntropyError, ErrorCode, Expectation, FamilyId, Grant,
-    IntrospectionResponse, KeyId, Keyring, MasterKey, RedeemRequest, RefreshRequest, Resource, TokenIssuer,
-    TokenResponse, TokenStore, VerifyError,
+    AuthorizeRequest, Binding, Client, CodeChallenge, ErrorCode, Expectation, FamilyId, Grant, IntrospectionResponse,
+    KeyId, Keyring, MasterKey, RedeemRequest, RefreshRequest, Resource, TokenIssuer, TokenResponse, TokenStore,
+    VerifyError,
 };
 use proptest::sample::Index;
 
@@ -32,8 +33,8 @@ pub struct World<S, F> {
 #[derive(Clone, Default)]
 struct Counting(Arc<AtomicU64>);
 
-impl Entropy for Counting {
-    fn fill(&self, bytes: &mut [u8]) -> Result<(), EntropyError> {
+impl Fill for Counting {
+    fn fill(&self, bytes: &mut [u8]) -> Result<(), Dry> {
         bytes.fill(0);
         bytes[..8].copy_from_slice(&self.0.fetch_add(1, Ordering::Relaxed).to_le_bytes());
         Ok(())
@@ -78,7 +79,7 @@ impl<S: TokenStore, F: Fn() -> S> World<S, F> {
         TokenIssuer::new(store, keyring(self.naive.primary_key))
             .with_policies(self.rules.policies())
             .with_clock(self.clock.clone())
-            .with_entropy(self.entropy.clone())
+            .with_rng(FillRng(self.entropy.clone()))
     }
 
     fn issuer(&self) -> &TokenIssuer<S> {

@@ -6,7 +6,7 @@ use mcp_token_lifecycle::{
     GrantStatus, MemoryStore, Reason, RedeemRequest, RefreshRequest, RotationPolicy, TokenFamily, VerifyError,
 };
 
-use crate::support::forge::{Forge, TestEntropy, bytes_of, tampered};
+use crate::support::forge::{Forge, TestRng, bytes_of, tampered};
 use crate::support::*;
 
 /// A grant check that withdraws what is on its list: a subject, a client or a session.
@@ -122,9 +122,9 @@ fn s38_a_token_forged_with_the_key_but_without_the_familys_secret_is_refused() {
 
 #[test]
 fn s38_a_token_of_one_family_does_not_pass_for_another() {
-    let entropy = TestEntropy::default();
+    let entropy = TestRng::default();
     let mut bench = bench(RotationPolicy::standard());
-    bench.issuer = bench.issuer.with_entropy(entropy.clone());
+    bench.issuer = bench.issuer.with_rng(FillRng(entropy.clone()));
     let (own, other) = (bench.begin(grant_of("attacker", "client-1")), bench.begin(grant()));
     let forge = Forge {
         master: [7; 32],

@@ -7,7 +7,7 @@ use mcp_token_lifecycle::{
     RedeemRequest, RefreshRequest, Rotation, RotationPolicy, ScopeLimit, TokenFamily, VerifyError,
 };
 
-use crate::support::forge::{TestEntropy, key_id_of};
+use crate::support::forge::{TestRng, key_id_of};
 use crate::support::*;
 
 type Flaky = Bench<FlakyStore<MemoryStore>>;
@@ -18,9 +18,9 @@ fn flaky(policies: impl Into<PolicySet>) -> Flaky {
 
 #[test]
 fn s59_when_no_access_token_can_be_sealed_the_refresh_token_stays_usable() {
-    let entropy = TestEntropy::default();
+    let entropy = TestRng::default();
     let mut bench = flaky(RotationPolicy::standard());
-    bench.issuer = bench.issuer.with_entropy(entropy.clone());
+    bench.issuer = bench.issuer.with_rng(FillRng(entropy.clone()));
     let first = bench.login();
     let code = bench.code();
     bench.issuer.store().operations();

@@ -5,7 +5,7 @@ use mcp_token_lifecycle::{
     Timestamp, TokenResponse, TokenStore,
 };
 
-use crate::support::forge::{Forge, TestEntropy};
+use crate::support::forge::{Forge, TestRng};
 use crate::support::*;
 
 #[test]
@@ -33,9 +33,9 @@ fn s01_every_one_of_three_hundred_rotations_works_and_the_record_does_not_grow()
 
 /// A family at generation 1, and the means to make any token of it.
 fn forged(generation: u64) -> (Bench<MemoryStore>, TokenResponse, String) {
-    let entropy = TestEntropy::default();
+    let entropy = TestRng::default();
     let mut bench = bench(policy(|p| p.on_ahead(OnAhead::FastForward)));
-    bench.issuer = bench.issuer.with_entropy(entropy.clone());
+    bench.issuer = bench.issuer.with_rng(FillRng(entropy.clone()));
     let first = bench.begin(grant());
     let forge = |generation| Forge {
         master: [7; 32],

@@ -1,5 +1,6 @@
 //! A second implementation of the tokens, from their descriptions and with another AEAD, for tokens that no issuer would hand out.
 
+use super::rng::{Dry, Fill, system_random};
 use std::sync::{Arc, Mutex};
 
 use base64ct::{Base64UrlUnpadded, Encoding};
@@ -7,14 +8,14 @@ use chacha20poly1305::XChaCha20Poly1305;
 use chacha20poly1305::aead::{Aead, Payload};
 use hkdf::Hkdf;
 use hmac::{Hmac, KeyInit, Mac};
-use mcp_token_lifecycle::{AccessClaims, Binding, Entropy, EntropyError, FamilyId, OsEntropy, Resource, Timestamp};
+use mcp_token_lifecycle::{AccessClaims, Binding, FamilyId, Resource, Timestamp};
 use sha2::{Digest, Sha256};
 
 /// True randomness that is remembered, and that can run dry.
 #[derive(Clone, Default)]
-pub struct TestEntropy(Arc<Mutex<(Vec<Vec<u8>>, bool)>>);
+pub struct TestRng(Arc<Mutex<(Vec<Vec<u8>>, bool)>>);
 
-impl TestEntropy {
+impl TestRng {
     /// The secret of the first family.
     pub fn family_secret(&self) -> [u8; 32] {
         self.family_secrets()[0]
@@ -30,13 +31,13 @@ impl TestEntropy {
     }
 }
 
-impl Entropy for TestEntropy {
-    fn fill(&self, bytes: &mut [u8]) -> Result<(), EntropyError> {
+impl Fill for TestRng {
+    fn fill(&self, bytes: &mut [u8]) -> Result<(), Dry> {
         let mut state = self.0.lock().unwrap();
         if state.1 {
-            return Err(EntropyError::new("dry"));
+            return Err(Dry);
         }
-        OsEntropy.fill(bytes)?;
+        system_random(bytes);
         state.0.push(bytes.to_vec());
         Ok(())
     }

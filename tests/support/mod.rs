@@ -7,6 +7,7 @@ pub mod interleaved;
 pub mod pausing;
 pub mod port;
 pub mod process;
+pub mod rng;
 pub mod rows;
 
 use std::future::Future;
@@ -18,14 +19,16 @@ use std::thread::Thread;
 use std::time::Duration;
 
 use mcp_token_lifecycle::{
-    AccessClaims, Answer, AuditEvent, AuditSink, AuthorizeRequest, Client, Clock, CodeChallenge, Entropy, EntropyError,
-    Error, ErrorCode, ErrorKind, Expectation, FamilyId, Grant, IntrospectionResponse, KeyId, Keyring, MasterKey,
-    MemoryStore, OsEntropy, PolicySet, Reason, RedeemRequest, RefreshRequest, Resource, RotationPolicy,
-    RotationPolicyBuilder, Scope, Timestamp, TokenIssuer, TokenResponse, TokenStore, VerifyError,
+    AccessClaims, Answer, AuditEvent, AuditSink, AuthorizeRequest, Client, Clock, CodeChallenge, Error, ErrorCode,
+    ErrorKind, Expectation, FamilyId, Grant, IntrospectionResponse, KeyId, Keyring, MasterKey, MemoryStore, PolicySet,
+    Reason, RedeemRequest, RefreshRequest, Resource, RotationPolicy, RotationPolicyBuilder, Scope, Timestamp,
+    TokenIssuer, TokenResponse, TokenStore, VerifyError,
 };
 
 #[allow(unused_imports, reason = "each test binary uses a part of it")]
 pub use self::flaky::{Fault, FlakyStore, Op};
+#[allow(unused_imports, reason = "each test binary uses a part of it")]
+pub use self::rng::{Dry, Fill, FillRng, system_random};
 
 pub const START: u64 = 1_800_000_000;
 pub const RESOURCE: &str = "https://mcp.example.com/mcp";
@@ -86,9 +89,9 @@ impl TestAudit {
 /// Randomness under which every access token has its longest life.
 pub struct LongestLife;
 
-impl Entropy for LongestLife {
-    fn fill(&self, bytes: &mut [u8]) -> Result<(), EntropyError> {
-        OsEntropy.fill(bytes)?;
+impl Fill for LongestLife {
+    fn fill(&self, bytes: &mut [u8]) -> Result<(), Dry> {
+        system_random(bytes);
         // The jitter comes after two nonces.
         bytes.iter_mut().skip(48).for_each(|byte| *byte = 0);
         Ok(())
@@ -147,7 +150,7 @@ pub fn bench_on<S: TokenStore>(store: S, keyring: Keyring, policies: impl Into<P
 impl<S: TokenStore> Bench<S> {
     /// Access tokens live as long as they may.
     pub fn without_jitter(self) -> Self {
-        Self { issuer: self.issuer.with_entropy(LongestLife), ..self }
+        Self { issuer: self.issuer.with_rng(FillRng(LongestLife)), ..self }
     }
 
     pub fn pass(&self, seconds: u64) {

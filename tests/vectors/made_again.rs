@@ -1,8 +1,8 @@
 //! Every vector is made again to the last bit.
 
 use mcp_token_lifecycle::{
-    AuthorizeRequest, Client, CodeChallenge, Entropy, EntropyError, FamilyId, MemoryStore, RefreshRequest,
-    RotationPolicy, Timestamp, TokenStore,
+    AuthorizeRequest, Client, CodeChallenge, FamilyId, MemoryStore, RefreshRequest, RotationPolicy, Timestamp,
+    TokenStore,
 };
 
 use crate::support::*;
@@ -15,8 +15,8 @@ struct Drawn {
     nonce: [u8; 24],
 }
 
-impl Entropy for Drawn {
-    fn fill(&self, bytes: &mut [u8]) -> Result<(), EntropyError> {
+impl Fill for Drawn {
+    fn fill(&self, bytes: &mut [u8]) -> Result<(), Dry> {
         match bytes.len() {
             16 => bytes.copy_from_slice(&self.family_id),
             32 => bytes.copy_from_slice(&self.secret),
@@ -43,7 +43,7 @@ pub fn bench_of<S: TokenStore>(vector: &Vector, store: S) -> Bench<S> {
     let mut bench = bench_on(store, vector.keyring(), lifetimes());
     bench.clock.set(Timestamp::from_unix(vector.number("issued_at")));
     let (family_id, secret) = (vector.bytes("family_id"), vector.bytes("family_secret"));
-    bench.issuer = bench.issuer.with_entropy(Drawn { family_id, secret, nonce: vector.bytes("nonce") });
+    bench.issuer = bench.issuer.with_rng(FillRng(Drawn { family_id, secret, nonce: vector.bytes("nonce") }));
     bench
 }
 

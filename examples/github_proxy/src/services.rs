@@ -11,7 +11,6 @@ use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
-use mcp_token_lifecycle::{Entropy, OsEntropy};
 use tokio::net::TcpListener;
 
 use super::clock::TurnedClock;
@@ -76,7 +75,7 @@ async fn write_down(State(requests): State<Requests>, request: Request, next: Ne
 /// A new secret, which is like no other.
 pub fn secret(prefix: &str) -> String {
     let mut bytes = [0; 20];
-    OsEntropy.fill(&mut bytes).expect("the operating system has random bytes");
+    getrandom::fill(&mut bytes).expect("the operating system has random bytes");
     format!("{prefix}_{}", BASE64_URL_SAFE_NO_PAD.encode(bytes))
 }
 

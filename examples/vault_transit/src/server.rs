@@ -12,7 +12,6 @@ use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use chacha20poly1305::aead::AeadInOut;
 use chacha20poly1305::{ChaCha20Poly1305, KeyInit};
-use mcp_token_lifecycle::{Entropy, OsEntropy};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 
@@ -43,7 +42,7 @@ fn invalid(why: &'static str) -> Refusal {
 
 fn random<const N: usize>() -> [u8; N] {
     let mut bytes = [0; N];
-    OsEntropy.fill(&mut bytes).expect("randomness");
+    getrandom::fill(&mut bytes).expect("the operating system has random bytes");
     bytes
 }
 

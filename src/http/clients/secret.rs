@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
-use crate::crypto::random::{Entropy, EntropyError, random};
+use crate::crypto::random::{EntropyError, RandomSource};
 use crate::crypto::redacted::redacted;
 use crate::crypto::{base64url, equal, sha256};
 
@@ -15,15 +15,19 @@ pub struct ClientSecret(Zeroizing<String>);
 redacted!(ClientSecret, SecretHash);
 
 impl ClientSecret {
-    /// A new one.
+    /// Generates a new secret with the operating system's random number generator.
     ///
     /// # Errors
     ///
-    /// When there is no randomness to be had.
-    pub fn generate(entropy: &dyn Entropy) -> Result<Self, EntropyError> {
-        let bytes = Zeroizing::new(random::<32>(entropy)?);
-        let text = base64url::encode("mcpcs_", bytes.as_ref());
-        text.map(Self).ok_or_else(|| EntropyError::new("a secret could not be spelled"))
+    /// [`EntropyError`] when the generator fails.
+    pub fn generate() -> Result<Self, EntropyError> {
+        Self::random(&RandomSource::default())
+    }
+
+    pub(in crate::http) fn random(rng: &RandomSource) -> Result<Self, EntropyError> {
+        let bytes = Zeroizing::new(rng.bytes::<32>()?);
+        // The buffer has the length of the text, so the encoding does not fail.
+        Ok(Self(base64url::encode("mcpcs_", bytes.as_ref()).unwrap_or_default()))
     }
 
     /// The secret that is written in `text`, for instance in a configuration. It must be random: only its hash is kept, but a

@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use super::memory::MemoryClients;
 use super::{ClientRegistry, RegisteredClient};
-use crate::crypto::random::random;
 use crate::crypto::sha256;
 use crate::error::{Error, ErrorKind};
 use crate::id::RecordKey;
@@ -116,7 +115,7 @@ impl<S: TokenStore> StoredClients<S> {
         expires_at: Timestamp,
     ) -> Result<Commit, Error> {
         let record = Record::new(key(client_id), version, expires_at, Vec::new(), Vec::new());
-        let (nonce, content) = (random(&*self.issuer.entropy)?, sealed::encode(&client)?);
+        let (nonce, content) = (self.issuer.rng.bytes()?, sealed::encode(&client)?);
         let record = sealed::seal(Kind::CLIENT, record, &content, self.issuer.keyring.primary(), &nonce)?;
         Ok(self.issuer.store.commit(record).await?)
     }

@@ -6,7 +6,6 @@ use serde_json::json;
 
 use crate::audit::Reason;
 use crate::crypto::base64url;
-use crate::crypto::random::random;
 use crate::error::{Error, ErrorKind};
 use crate::http::clients::{AuthMethod, ClientMetadata, ClientSecret, MetadataError, RegisteredClient};
 use crate::http::server::AuthorizationServer;
@@ -28,9 +27,9 @@ impl<S: TokenStore> AuthorizationServer<S> {
         let (secret, client) = match metadata.auth_method {
             AuthMethod::None => (None, RegisteredClient::public(self.public_id(&metadata)?, metadata)),
             _ => {
-                let entropy = &*self.issuer.entropy;
-                let secret = ClientSecret::generate(entropy).map_err(Error::from)?;
-                let id = client_id(&random(entropy).map_err(Error::from)?)?;
+                let rng = &self.issuer.rng;
+                let secret = ClientSecret::random(rng).map_err(Error::from)?;
+                let id = client_id(&rng.bytes().map_err(Error::from)?)?;
                 let client = RegisteredClient::confidential(id, &secret, metadata);
                 (Some(secret), client)
             }

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use super::wrapper::{DataKey, KeyWrapper, WrapError, WrappedKey};
-use crate::crypto::random::{Entropy, random};
+use crate::crypto::random::RandomSource;
 use crate::crypto::redacted::redacted;
 use crate::crypto::{Aead, Mac, subkey};
 use crate::time::Timestamp;
@@ -54,10 +54,10 @@ impl DataKeys {
     pub(crate) async fn make(
         &self,
         context: &[u8],
-        entropy: &dyn Entropy,
+        rng: &RandomSource,
         now: Timestamp,
     ) -> Result<Arc<Envelope>, WrapError> {
-        let key = DataKey::from_bytes(random(entropy).map_err(WrapError::unavailable)?);
+        let key = DataKey::from_bytes(rng.bytes().map_err(WrapError::unavailable)?);
         let envelope = Envelope::new(self.wrap(&key, context).await?, &key);
         self.with_ready(|ready| ready.insert(context, &envelope, now));
         Ok(envelope)
@@ -162,7 +162,7 @@ mod tests {
     use pollster::block_on;
 
     use super::*;
-    use crate::crypto::random::OsEntropy;
+    use crate::crypto::random::RandomSource;
     use crate::keys::MasterKey;
     use crate::keys::{KeyId, Keyring};
     use crate::store::BoxFuture;
@@ -216,7 +216,7 @@ mod tests {
     }
 
     fn make(keys: &DataKeys, context: &[u8], now: u64) -> (WrappedKey, Arc<Envelope>) {
-        let made = block_on(keys.make(context, &OsEntropy, at(now))).unwrap();
+        let made = block_on(keys.make(context, &RandomSource::default(), at(now))).unwrap();
         (made.wrapped.clone(), made)
     }
 
@@ -322,8 +322,10 @@ mod tests {
     #[test]
     fn a_wrapped_key_too_long_to_be_stored_is_refused() {
         let room = WrappedKey::MAX_LEN - 72;
-        assert!(block_on(DataKeys::new(Counted::new(room), LIFETIME).make(b"", &OsEntropy, at(0))).is_ok());
-        let made = block_on(DataKeys::new(Counted::new(room + 1), LIFETIME).make(b"", &OsEntropy, at(0)));
+        assert!(
+            block_on(DataKeys::new(Counted::new(room), LIFETIME).make(b"", &RandomSource::default(), at(0))).is_ok()
+        );
+        let made = block_on(DataKeys::new(Counted::new(room + 1), LIFETIME).make(b"", &RandomSource::default(), at(0)));
         assert!(matches!(made, Err(WrapError::TooLong { .. })));
     }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use zeroize::Zeroizing;
 
 use super::wrapper::{DataKey, KeyWrapper, WrapError, WrappedKey};
-use crate::crypto::random::{OsEntropy, random};
+use crate::crypto::random::RandomSource;
 use crate::crypto::{NONCE, TAG};
 use crate::keys::{KeyId, Keyring};
 use crate::store::BoxFuture;
@@ -23,7 +23,7 @@ impl KeyWrapper for Keyring {
 
     fn wrap<'a>(&'a self, key: &'a DataKey, context: &'a [u8]) -> BoxFuture<'a, Result<WrappedKey, WrapError>> {
         Box::pin(async move {
-            let nonce: [u8; NONCE] = random(&OsEntropy).map_err(WrapError::unavailable)?;
+            let nonce: [u8; NONCE] = RandomSource::default().bytes().map_err(WrapError::unavailable)?;
             // Of its final length, so that it never grows and leaves a copy of the key behind.
             let mut bytes = Vec::with_capacity(NONCE + key.as_bytes().len() + TAG);
             bytes.extend_from_slice(&nonce);

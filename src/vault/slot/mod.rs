@@ -37,6 +37,7 @@ mod settle;
 mod storage;
 mod upkeep;
 
+use rand_core::TryCryptoRng;
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::{Arc, OnceLock};
@@ -53,7 +54,7 @@ use self::root::Root;
 use super::keys::DataKeys;
 use super::{Account, KeyWrapper, RefreshPolicy, Runtime, UpstreamAct, UpstreamProvider, UpstreamReason};
 use crate::audit::{Action, AuditEvent, AuditSink, NoAudit, Reason};
-use crate::crypto::random::{Entropy, OsEntropy, random};
+use crate::crypto::random::RandomSource;
 use crate::grant::AccessClaims;
 use crate::store::TokenStore;
 use crate::time::{Clock, SystemClock, Timestamp};
@@ -100,7 +101,7 @@ pub struct CredentialVault<S> {
     pub(crate) runtime: Runtime,
     pub(crate) policy: RefreshPolicy,
     pub(crate) clock: Arc<dyn Clock>,
-    pub(crate) entropy: Arc<dyn Entropy>,
+    pub(crate) rng: RandomSource,
     pub(crate) audit: Arc<dyn AuditSink>,
     pub(crate) keys: Arc<DataKeys>,
     wrapper: Arc<dyn KeyWrapper>,
@@ -119,7 +120,7 @@ impl<S: TokenStore> CredentialVault<S> {
             runtime,
             policy,
             clock: Arc::new(SystemClock),
-            entropy: Arc::new(OsEntropy),
+            rng: RandomSource::default(),
             audit: Arc::new(NoAudit),
             keys: Arc::new(DataKeys::new(wrapper.clone(), policy.data_key_lifetime)),
             wrapper,
@@ -149,10 +150,15 @@ impl<S: TokenStore> CredentialVault<S> {
         Self { clock: Arc::new(clock), ..self }
     }
 
-    /// With this random source.
+    /// Draws identifiers, secrets and nonces from `rng` instead of the operating system's generator (`getrandom::SysRng`).
+    ///
+    /// # Security
+    ///
+    /// A generator that repeats itself repeats nonces, which exposes what was sealed under them. A userspace generator does
+    /// that when `fork` or a snapshot of a virtual machine copies its state. Use another generator in tests only.
     #[must_use]
-    pub fn with_entropy(self, entropy: impl Entropy + 'static) -> Self {
-        Self { entropy: Arc::new(entropy), ..self }
+    pub fn with_rng(self, rng: impl TryCryptoRng + Send + 'static) -> Self {
+        Self { rng: RandomSource::new(rng), ..self }
     }
 
     /// With audit events going to `sink`.
@@ -175,7 +181,7 @@ impl<S: TokenStore> CredentialVault<S> {
     }
 
     pub(crate) fn random<const N: usize>(&self) -> Result<[u8; N], VaultError> {
-        Ok(random(&*self.entropy)?)
+        Ok(self.rng.bytes()?)
     }
 
     /// Report that the holder of `claims` was refused what `account` has.
@@ -216,7 +222,7 @@ impl<S> Clone for CredentialVault<S> {
             runtime: self.runtime.clone(),
             policy: self.policy,
             clock: self.clock.clone(),
-            entropy: self.entropy.clone(),
+            rng: self.rng.clone(),
             audit: self.audit.clone(),
             keys: self.keys.clone(),
             wrapper: self.wrapper.clone(),

@@ -122,7 +122,7 @@ impl<S: TokenStore> CredentialVault<S> {
     ) -> Result<Commit, VaultError> {
         let envelope = match &place.envelope {
             Some(envelope) => envelope.clone(),
-            None => self.keys.make(&context(place.key), &*self.entropy, self.now()).await?,
+            None => self.keys.make(&context(place.key), &self.rng, self.now()).await?,
         };
         let record = Record::new(place.key, place.version.saturating_add(1), expires_at, indexes, Vec::new());
         let record = record::seal(record, content, &envelope, &self.random()?)?;
