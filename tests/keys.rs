@@ -155,6 +155,8 @@ fn a_keyring_comes_from_an_environment_variable() {
     assert!(status.unwrap().success());
 }
 
+/// spec: OAuth 2.1 §4.3 b
+/// spec: OAuth 2.1 §7.1.1 b
 #[test]
 fn debug_output_shows_no_key_and_no_token() {
     let bench = bench(RotationPolicy::standard());
@@ -237,6 +239,8 @@ fn without_the_dropped_key_what_was_sealed_with_it_is_lost_for_good() {
     assert_eq!(block_on(kept.issuer.list_families("user-1")).unwrap().len(), 1);
 }
 
+/// spec: MCP authorization §Security: Token Theft a
+/// spec: OAuth 2.1 §4.3 b
 #[test]
 fn a_record_tells_nothing_of_its_subject_client_or_scope() {
     let bench = bench(RotationPolicy::standard());
@@ -269,6 +273,7 @@ fn refresh_after(alter: impl Fn(&mut Record)) -> Option<ErrorKind> {
     bench.twin(store, keyring(), RotationPolicy::standard()).attempt(rt(&first)).err()
 }
 
+/// spec: MCP authorization §Security: Token Theft a
 #[test]
 fn an_altered_record_does_not_open() {
     assert_eq!(refresh_after(|_| ()), None);
@@ -310,6 +315,7 @@ fn a_record_put_back_under_a_newer_version_or_another_key_does_not_open() {
     assert_eq!(bench.attempt(rt(&other)).unwrap_err(), ErrorKind::CorruptRecord);
 }
 
+/// spec: OAuth 2.1 §7.1.1 b
 #[test]
 fn the_exported_access_keys_verify_access_tokens_and_do_nothing_else() {
     let store = Arc::new(MemoryStore::new());
@@ -339,6 +345,8 @@ fn the_exported_access_keys_verify_access_tokens_and_do_nothing_else() {
     assert_eq!(block_on(misused.issuer.revoke_family("user-1", family)).unwrap_err().kind(), ErrorKind::CorruptRecord);
 }
 
+/// spec: OAuth 2.1 §7.1.1 a
+/// spec: RFC 6750 §5.2 a
 #[test]
 fn an_access_token_with_any_byte_turned_is_invalid() {
     let bench = bench(RotationPolicy::standard());
@@ -375,6 +383,7 @@ fn a_random_source_that_repeats_itself_is_a_fault_and_overwrites_nothing() {
     assert_eq!(bench.issuer.store().len(), 1);
 }
 
+/// spec: OAuth 2.1 §7.7
 #[test]
 fn without_randomness_no_family_begins() {
     let entropy = TestRng::default();

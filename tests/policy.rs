@@ -112,6 +112,9 @@ fn leeway_of_a_preset_shrinks_with_the_access_lifetime() {
     }
 }
 
+/// spec: MCP authorization §Security: Token Theft b
+/// spec: OAuth 2.1 §7.1.3.5
+/// spec: RFC 6750 §5.3
 #[test]
 fn every_preset_is_valid_and_says_what_its_table_says() {
     let table = [
@@ -158,6 +161,8 @@ fn the_presets_differ_in_how_long_a_spent_token_is_answered() {
     }
 }
 
+/// spec: MCP authorization §Security: Token Theft c
+/// spec: RFC 9700 §2.2.2 a
 #[test]
 fn the_reusable_preset_keeps_the_token_of_whom_no_thief_can_be_and_rotates_all_others() {
     let (public, confidential) = (Client::public("client-1"), Client::confidential("client-1"));
@@ -209,6 +214,7 @@ fn several_uses_of_a_reusable_token_in_one_second_cost_one_write() {
     assert_eq!(commits, 1);
 }
 
+/// spec: RFC 9700 §4.14.2 a
 #[test]
 fn of_the_lifetimes_of_client_and_scopes_the_shortest_wins() {
     let policies = PolicySet::new(policy(|p| p))

@@ -73,6 +73,7 @@ fn error_codes_have_their_names_and_statuses() {
     }
 }
 
+/// spec: RFC 7662 §2.2 a
 #[test]
 fn introspection_of_an_access_token_says_all_of_it_and_nothing_null() {
     let bench = bench(unvaried());
@@ -163,6 +164,7 @@ fn of_an_inactive_token_introspection_says_that_and_nothing_else() {
     assert!(bench.introspect(rt(&next)).is_active());
 }
 
+/// spec: RFC 7662 §4 a
 #[test]
 fn introspection_of_a_spent_token_is_not_reuse() {
     let bench = bench(RotationPolicy::standard());
@@ -195,6 +197,7 @@ fn an_access_token_is_valid_until_the_second_before_its_expiry() {
     assert_eq!(at(u64::MAX), Err(VerifyError::Expired));
 }
 
+/// spec: MCP authorization §Token Handling b
 #[test]
 fn an_access_token_is_for_its_own_resource_alone() {
     let bench = bench(RotationPolicy::standard());
@@ -230,6 +233,7 @@ fn every_scope_that_is_needed_must_be_there_whole() {
     }
 }
 
+/// spec: OAuth 2.1 §5.2
 #[test]
 fn the_checks_of_an_access_token_come_in_their_order() {
     let bench = bench(policy(|p| p));
@@ -259,6 +263,7 @@ fn a_live_check_refuses_offline_what_it_can_before_it_asks_the_store() {
     assert_eq!(bench.issuer.store().operations(), [Op::Get], "one read and no write");
 }
 
+/// spec: MCP authorization §Security: Code Protection
 #[test]
 fn of_the_challenge_methods_s256_alone_is_taken() {
     let challenge = "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM";
@@ -323,6 +328,7 @@ fn a_retry_of_a_code_without_its_verifier_gets_nothing_and_kills_nothing() {
     assert!(!bench.refresh(rt(&first)).unwrap().retry);
 }
 
+/// spec: OAuth 2.1 §4.1.2
 #[test]
 fn a_code_lives_for_its_own_lifetime_and_a_stale_one_kills_nothing() {
     let bench = bench(RotationPolicy::standard());
@@ -351,6 +357,7 @@ fn scopes_are_sets() {
     }
 }
 
+/// spec: RFC 8707 §2 a
 #[test]
 fn a_resource_is_an_absolute_uri_without_fragment_or_user() {
     assert_eq!(Resource::parse("https://A.example/").unwrap().as_str(), "https://a.example");

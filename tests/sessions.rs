@@ -75,6 +75,8 @@ fn a_session_is_ended_by_its_own_subject_alone() {
     assert!(block_on(bench.issuer.revoke_family("user-1", id)).unwrap(), "once more is as good as once");
 }
 
+/// spec: OAuth 2.1 §4.3.3 b
+/// spec: RFC 9700 §4.14.2 g
 #[test]
 fn a_revoked_subject_loses_every_login_at_every_client_and_every_code() {
     let bench = bench(RotationPolicy::standard());

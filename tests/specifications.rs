@@ -1,51 +1,100 @@
-//! docs/specifications.md names no file and no test that does not exist.
+//! docs/specifications.md is made of tests/sections.md and of the `/// spec:` lines on the tests.
 
 #[path = "support/rows.rs"]
+#[allow(dead_code, reason = "another test uses the rest")]
 mod rows;
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
+use std::fmt::Write;
+use std::fs;
+use std::path::Path;
 
-use rows::{Held, here, rows, tests};
+use rows::here;
 
-const TABLE: &str = "docs/specifications.md";
+const SECTIONS: &str = "tests/sections.md";
+const DOCUMENT: &str = "docs/specifications.md";
 
-#[test]
-fn every_requirement_names_where_it_is_met_and_a_test_that_exists_or_a_reason() {
-    let tests: BTreeSet<String> = ["src", "tests", "examples"].into_iter().flat_map(tests).collect();
-    let rows = rows(TABLE);
-    assert!(rows.len() > 100, "{} rows", rows.len());
-    for row in rows {
-        let [section, asks, place, held] = &row[..] else { panic!("four columns: {row:?}") };
-        assert!(!section.is_empty() && !asks.is_empty(), "{row:?}");
-        let file = place.trim_matches('`');
-        assert!(file.starts_with("src/") && here(file).is_file(), "§{section} names {file}, which does not exist");
-        match Held::parse(held) {
-            Held::By(names) => {
-                for name in names {
-                    assert!(tests.contains(&name), "§{section} names the test {name}, which does not exist");
-                }
+/// The names of the tests by what their `/// spec:` lines say: `RFC 9700 §4.14.2`.
+fn specs() -> BTreeMap<String, Vec<String>> {
+    let mut specs = BTreeMap::<String, Vec<String>>::new();
+    for folder in ["src", "tests", "examples"] {
+        collect(&here(folder), &mut specs);
+    }
+    specs.values_mut().for_each(|names| names.sort_unstable());
+    specs
+}
+
+fn collect(path: &Path, specs: &mut BTreeMap<String, Vec<String>>) {
+    if path.is_dir() {
+        fs::read_dir(path).unwrap().for_each(|entry| collect(&entry.unwrap().path(), specs));
+    } else if path.extension().is_some_and(|extension| extension == "rs") {
+        let mut pending = Vec::new();
+        for line in fs::read_to_string(path).unwrap().lines().map(str::trim) {
+            if let Some(section) = line.strip_prefix("/// spec: ") {
+                pending.push(section.to_owned());
+            } else if let Some(name) = line.strip_prefix("async ").unwrap_or(line).strip_prefix("fn ") {
+                let name = name.split('(').next().unwrap();
+                pending.drain(..).for_each(|section| specs.entry(section).or_default().push(name.to_owned()));
             }
-            Held::NotApplicable(reason) => assert!(reason.len() > 20, "§{section} needs a reason"),
         }
     }
 }
 
-#[test]
-fn every_specification_has_a_table() {
-    let text = std::fs::read_to_string(here(TABLE)).unwrap();
-    for source in [
-        "MCP authorization, revision 2026-07-28",
-        "OAuth 2.1",
-        "RFC 9700",
-        "RFC 6750",
-        "RFC 7009",
-        "RFC 7662",
-        "RFC 8414",
-        "RFC 8707",
-        "RFC 9207",
-        "RFC 9728",
-    ] {
-        let section = text.split(&format!("\n## {source}")).nth(1).and_then(|rest| rest.split("\n## ").next());
-        assert!(section.is_some_and(|section| section.contains("\n| § | asks | where | test |\n")), "{source}");
+/// The document, and what is wrong with the table that it is made of.
+fn document() -> (String, Vec<String>) {
+    let (mut specs, mut faults) = (specs(), Vec::new());
+    let mut document = "# Specifications\n\n\
+        What the specifications require of a server that issues, stores and checks tokens: each MUST and SHOULD in our words, where\n\
+        the crate meets it, and the tests that show it. Requirements on clients are left out. This page is generated: edit\n\
+        `tests/sections.md` and the `/// spec:` lines on the tests.\n"
+        .to_owned();
+    let sections = fs::read_to_string(here(SECTIONS)).unwrap();
+    let (_, sections) = sections.split_once("\n## ").unwrap();
+    let mut source = "";
+    for line in format!("## {sections}").lines() {
+        if let Some(heading) = line.strip_prefix("## ") {
+            source = heading.split([',', ':', '(']).next().unwrap().trim();
+            write!(document, "\n{line}\n").unwrap();
+        } else if line.starts_with("| §") {
+            document.push_str("| § | asks | where | test |\n");
+        } else if line.starts_with("| ") {
+            let cells: Vec<&str> = line.trim_matches('|').split('|').map(str::trim).collect();
+            let [section, asks, place, reason] = cells[..] else { panic!("four columns: {line}") };
+            let names = specs.remove(&format!("{source} §{section}")).unwrap_or_default();
+            if !here(place.trim_matches('`')).is_file() {
+                faults.push(format!("{source} §{section} names {place}, which does not exist"));
+            }
+            if names.is_empty() == reason.is_empty() {
+                faults.push(format!("{source} §{section} needs a test or a reason, and not both"));
+            }
+            let names: Vec<_> = names.iter().map(|name| format!("`{name}`")).collect();
+            let held = if reason.is_empty() { names.join(", ") } else { format!("not applicable here: {reason}") };
+            writeln!(document, "| {section} | {asks} | {place} | {held} |").unwrap();
+        } else if !(line.is_empty() && document.ends_with("\n\n")) {
+            writeln!(document, "{line}").unwrap();
+        }
     }
+    document.push_str("\n## Other sections that tests hold\n\n| specification | test |\n|---|---|\n");
+    for (section, names) in specs {
+        let names: Vec<_> = names.iter().map(|name| format!("`{name}`")).collect();
+        writeln!(document, "| {section} | {} |", names.join(", ")).unwrap();
+    }
+    (document, faults)
+}
+
+#[test]
+fn every_requirement_has_a_place_and_a_test_or_a_reason() {
+    let (document, faults) = document();
+    assert!(faults.is_empty(), "{faults:#?}");
+    assert!(document.matches("\n| ").count() > 150);
+}
+
+#[test]
+fn the_document_is_up_to_date() {
+    let (document, _) = document();
+    if std::env::var_os("UPDATE_SPECIFICATIONS").is_some() {
+        fs::write(here(DOCUMENT), &document).unwrap();
+    }
+    let is_current = fs::read_to_string(here(DOCUMENT)).unwrap() == document;
+    assert!(is_current, "{DOCUMENT} is stale: UPDATE_SPECIFICATIONS=1 cargo test --test specifications");
 }

@@ -107,6 +107,7 @@ mod tests {
     use super::*;
 
     /// spec: RFC 3986 §6.2.2, §6.2.3
+    /// spec: MCP authorization §Canonical Server URI b
     #[test]
     fn normalize_gives_equivalent_uris_one_spelling() {
         for (spellings, normal) in [

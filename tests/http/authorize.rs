@@ -33,6 +33,8 @@ fn told(answer: &Answer, site: &Site) -> String {
     answer.sent_back("error")
 }
 
+/// spec: MCP authorization §Security: Documents b
+/// spec: OAuth 2.1 §7.10
 #[tokio::test]
 async fn a_visitor_is_shown_the_applications_page_in_no_frame_and_no_cache() {
     let site = Site::open().await;
@@ -80,6 +82,9 @@ async fn show_adds_no_header_that_hinders_an_honest_page() {
     assert_eq!(site.get("/nowhere").await.header("referrer-policy"), "no-referrer", "where there is no form");
 }
 
+/// spec: MCP authorization §Authorization Response Validation a
+/// spec: OAuth 2.1 §7.5.3
+/// spec: RFC 9207 §2 a
 #[tokio::test]
 async fn whoever_agrees_goes_back_with_code_state_and_iss() {
     let site = Site::open().await;
@@ -91,6 +96,8 @@ async fn whoever_agrees_goes_back_with_code_state_and_iss() {
     assert_eq!(site.introspect(&tokens.access).await["tenant"], "acme", "with the application's own claim");
 }
 
+/// spec: OAuth 2.1 §3.2.3 b
+/// spec: OAuth 2.1 §7.1.4 a
 #[tokio::test]
 async fn whoever_agrees_to_less_grants_less_and_to_nothing_denies() {
     let site = Site::open().await;
@@ -113,6 +120,8 @@ async fn a_code_comes_back_once_the_user_has_agreed_without_another_page() {
     assert!(answer.header("location").starts_with(&format!("{CALLBACK}?code=mcpac_")));
 }
 
+/// spec: MCP authorization §Security: Open Redirection b
+/// spec: OAuth 2.1 §4.1.2.1
 #[tokio::test]
 async fn nobody_is_redirected_for_a_client_that_is_not_known() {
     let site = Site::open().await;
@@ -141,6 +150,11 @@ async fn nobody_is_redirected_for_a_parameter_that_is_there_twice() {
     }
 }
 
+/// spec: MCP authorization §Authorization Response Validation a
+/// spec: MCP authorization §Security: Code Protection
+/// spec: OAuth 2.1 §4.1.1
+/// spec: RFC 8707 §2 b
+/// spec: RFC 9207 §2 a
 #[tokio::test]
 async fn any_other_mistake_goes_back_to_the_client_with_state_and_iss() {
     let site = Site::open().await;
@@ -165,6 +179,8 @@ async fn any_other_mistake_goes_back_to_the_client_with_state_and_iss() {
     assert_eq!(told(&site.get(&path).await, &site), "invalid_target", "two resources, one of them unknown");
 }
 
+/// spec: MCP authorization §Security: Open Redirection b
+/// spec: OAuth 2.1 §7.12.2
 #[tokio::test]
 async fn the_mistake_of_a_client_that_registered_itself_is_no_way_to_redirect_a_browser_anywhere() {
     let site = Site::open().await;
@@ -180,6 +196,8 @@ async fn the_mistake_of_a_client_that_registered_itself_is_no_way_to_redirect_a_
     assert_eq!(answer.sent_back("error"), "invalid_scope", "the user's own machine");
 }
 
+/// spec: MCP authorization §Canonical Server URI a
+/// spec: RFC 8707 §3
 #[tokio::test]
 async fn the_resource_may_be_spelled_in_capitals_named_twice_or_left_out() {
     let site = Site::open().await;
@@ -194,6 +212,7 @@ async fn the_resource_may_be_spelled_in_capitals_named_twice_or_left_out() {
 }
 
 /// spec: RFC 3986 §6.2.2, §6.2.3
+/// spec: MCP authorization §Canonical Server URI b
 #[tokio::test]
 async fn equivalent_spellings_of_a_resource_are_one_resource() {
     let site = Site::open_with(|server| {
@@ -227,6 +246,8 @@ async fn equivalent_spellings_of_a_resource_are_one_resource() {
     assert_eq!(metadata["resource"], "https://h.example/mcp");
 }
 
+/// spec: OAuth 2.1 §7.1.4 a
+/// spec: RFC 8707 §2.1
 #[tokio::test]
 async fn where_there_are_two_resources_the_client_names_one() {
     let site = Site::open_with(|server| {
@@ -242,6 +263,8 @@ async fn where_there_are_two_resources_the_client_names_one() {
     assert_eq!(told(&foreign, &site), "invalid_scope", "a scope of the other resource");
 }
 
+/// spec: MCP authorization §Refresh Tokens b
+/// spec: OAuth 2.1 §3.2.3 b
 #[tokio::test]
 async fn scopes_that_do_not_exist_are_left_out_and_none_means_all() {
     let site = Site::open().await;
@@ -254,6 +277,7 @@ async fn scopes_that_do_not_exist_are_left_out_and_none_means_all() {
     }
 }
 
+/// spec: OAuth 2.1 §7.11
 #[tokio::test]
 async fn state_comes_back_as_it_was_and_what_is_not_there_stays_away() {
     let site = Site::open().await;

@@ -22,6 +22,14 @@ async fn call_as(site: &Site, path: &str, authorization: &str) -> Answer {
     send(site.request("GET", path).header("authorization", authorization).body(Body::empty()).unwrap()).await
 }
 
+/// spec: MCP authorization §Scope Selection Strategy a
+/// spec: MCP authorization §Token Requirements a
+/// spec: MCP authorization §Refresh Tokens a
+/// spec: MCP authorization §Discovery: Resource Metadata
+/// spec: OAuth 2.1 §5.3.1
+/// spec: RFC 6750 §3 b
+/// spec: RFC 6750 §3.1 b
+/// spec: RFC 9728 §5.1
 #[tokio::test]
 async fn without_a_token_the_challenge_says_where_to_get_one_and_of_no_error() {
     let site = Site::open().await;
@@ -37,6 +45,9 @@ async fn without_a_token_the_challenge_says_where_to_get_one_and_of_no_error() {
     assert_eq!(site.reached(), 0);
 }
 
+/// spec: MCP authorization §Token Requirements a
+/// spec: MCP authorization §Token Handling d
+/// spec: MCP authorization §Security: Privilege Restriction b
 #[tokio::test]
 async fn a_good_token_stays_at_the_door_and_its_claims_go_in() {
     let site = Site::open().await;
@@ -51,6 +62,13 @@ async fn a_good_token_stays_at_the_door_and_its_claims_go_in() {
     assert_eq!(site.reached(), 3);
 }
 
+/// spec: MCP authorization §Token Handling a
+/// spec: MCP authorization §Token Handling c
+/// spec: MCP authorization §Error Handling
+/// spec: MCP authorization §Security: Privilege Restriction a
+/// spec: OAuth 2.1 §5.3.1
+/// spec: RFC 6750 §3 a
+/// spec: RFC 6750 §3.1 a
 #[tokio::test]
 async fn a_token_that_is_none_is_401_invalid_token() {
     let site = Site::open().await;
@@ -78,6 +96,9 @@ async fn a_token_that_is_none_is_401_invalid_token() {
     assert_eq!(site.reached(), 0);
 }
 
+/// spec: MCP authorization §Token Handling a
+/// spec: MCP authorization §Token Handling c
+/// spec: RFC 6750 §3 c
 #[tokio::test]
 async fn an_expired_token_is_401_invalid_token() {
     let site = Site::open().await;
@@ -94,6 +115,10 @@ async fn an_expired_token_is_401_invalid_token() {
     }
 }
 
+/// spec: MCP authorization §Token Handling b
+/// spec: MCP authorization §Token Handling d
+/// spec: OAuth 2.1 §7.1.4 b
+/// spec: RFC 9728 §7.4
 #[tokio::test]
 async fn a_token_for_another_resource_is_refused_and_never_forwarded() {
     let site = Site::open().await;
@@ -105,6 +130,11 @@ async fn a_token_for_another_resource_is_refused_and_never_forwarded() {
     assert_eq!(site.reached(), 0);
 }
 
+/// spec: MCP authorization §Token Requirements b
+/// spec: MCP authorization §Error Handling
+/// spec: OAuth 2.1 §7.1.3.7
+/// spec: RFC 6750 §2
+/// spec: RFC 6750 §3.1 a
 #[tokio::test]
 async fn two_headers_or_two_tokens_are_400_invalid_request() {
     let site = Site::open().await;
@@ -130,6 +160,9 @@ async fn two_headers_or_two_tokens_are_400_invalid_request() {
 }
 
 /// spec: RFC 6750 §3.1, OAuth 2.1 §5.1
+/// spec: MCP authorization §Token Requirements b
+/// spec: OAuth 2.1 §5.1
+/// spec: RFC 6750 §2.2
 #[tokio::test]
 async fn a_token_outside_of_the_header_is_no_token() {
     let site = Site::open().await;
@@ -151,6 +184,10 @@ async fn a_token_outside_of_the_header_is_no_token() {
     assert_eq!(site.reached(), 0);
 }
 
+/// spec: MCP authorization §Scope Selection Strategy b
+/// spec: MCP authorization §Error Handling
+/// spec: MCP authorization §Runtime Insufficient Scope Errors a
+/// spec: RFC 6750 §3.1 a
 #[tokio::test]
 async fn a_token_without_the_scope_is_403_with_all_that_are_needed() {
     let site = Site::open().await;
@@ -167,6 +204,7 @@ async fn a_token_without_the_scope_is_403_with_all_that_are_needed() {
     assert_eq!(site.reached(), 0);
 }
 
+/// spec: MCP authorization §Step-Up Authorization Flow
 #[tokio::test]
 async fn a_broad_scope_stands_for_the_narrow_ones() {
     let site = Site::open().await;
@@ -200,6 +238,7 @@ async fn a_revocation_is_seen_by_the_live_check_at_once_and_by_the_other_at_expi
     assert_eq!(site.call("/offline", &tokens.access).await.status, 200);
 }
 
+/// spec: MCP authorization §Security: Privilege Restriction a
 #[tokio::test]
 async fn trouble_with_the_store_is_503_and_no_challenge() {
     let site = Site::open().await;

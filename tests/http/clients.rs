@@ -20,6 +20,7 @@ async fn redeem(site: &Site, authorization: Option<&str>, more: &[(&str, &str)])
     }
 }
 
+/// spec: MCP authorization §Overview a
 #[tokio::test]
 async fn a_secret_is_taken_by_basic_and_by_post() {
     let site = Site::open().await;
@@ -30,6 +31,9 @@ async fn a_secret_is_taken_by_basic_and_by_post() {
     redeem(&site, None, &[("client_id", WEB_CLIENT), ("client_secret", WEB_SECRET)]).await.tokens();
 }
 
+/// spec: OAuth 2.1 §3.2.1
+/// spec: OAuth 2.1 §3.2.4
+/// spec: OAuth 2.1 §4.3.1 b
 #[tokio::test]
 async fn a_wrong_secret_or_none_is_401_and_says_how_to_authenticate() {
     let site = Site::open().await;
@@ -78,6 +82,7 @@ async fn a_public_client_may_leave_its_secret_empty_but_not_have_one() {
     site.refresh(&again.refresh, &[("client_secret", "")]).await.tokens();
 }
 
+/// spec: OAuth 2.1 §2.4
 #[tokio::test]
 async fn to_authenticate_in_two_ways_is_refused() {
     let site = Site::open().await;

@@ -32,6 +32,7 @@ fn allowed(answer: &Answer) -> &str {
     answer.header("access-control-allow-origin")
 }
 
+/// spec: RFC 7009 §2.3
 #[tokio::test]
 async fn any_page_may_use_what_reads_no_cookie() {
     let site = Site::open().await;
@@ -61,6 +62,7 @@ async fn a_refusal_can_be_read_by_the_page_too() {
     assert_eq!((long.status, allowed(&long)), (413, "*"));
 }
 
+/// spec: RFC 9700 §2.6
 #[tokio::test]
 async fn no_page_reads_what_a_browser_is_sent_to_or_a_resource_server_asks() {
     let site = Site::open().await;

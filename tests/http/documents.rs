@@ -47,6 +47,9 @@ async fn site_of(clients: impl ClientRegistry + 'static, change: impl FnOnce(Ser
     .await
 }
 
+/// spec: MCP authorization §Overview b
+/// spec: MCP authorization §Registration: Documents a
+/// spec: MCP authorization §Registration: Documents e
 #[tokio::test]
 async fn a_client_with_a_document_goes_all_the_way() {
     let (site, _) = open().await;
@@ -84,6 +87,7 @@ async fn a_document_that_cannot_be_fetched_now_is_503_and_costs_no_token() {
     site.authorize(&[("client_id", ID)]).await.assert_unavailable();
 }
 
+/// spec: MCP authorization §Registration: Documents c
 #[test]
 fn a_document_says_who_it_is_about_and_where_codes_may_go() {
     let client = RegisteredClient::from_document(ID, document().to_string().as_bytes()).unwrap();
@@ -93,6 +97,7 @@ fn a_document_says_who_it_is_about_and_where_codes_may_go() {
     assert!(!client.is_preregistered());
 }
 
+/// spec: MCP authorization §Registration: Documents b
 #[test]
 fn a_document_is_refused_for_what_is_wrong_with_it() {
     let with = |member: &str, value: Value| {
@@ -167,6 +172,7 @@ async fn an_address_that_is_not_public_never_reaches_the_fetcher() {
     site.authorize(&[("client_id", ID)]).await.assert_unavailable();
 }
 
+/// spec: MCP authorization §Registration: Documents b
 #[test]
 fn a_client_id_that_is_no_address_of_a_document_is_refused() {
     for id in [
@@ -245,6 +251,7 @@ fn registered(changes: Value) -> Result<RegisteredClient, DocumentError> {
     RegisteredClient::from_document(ID, document.to_string().as_bytes())
 }
 
+/// spec: MCP authorization §Overview b
 #[tokio::test]
 async fn document_that_prefers_a_method_we_lack_and_lists_none_goes_all_the_way() {
     let (site, web) = open().await;

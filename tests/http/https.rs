@@ -25,6 +25,11 @@ async fn statuses(site: &Site, headers: &[(&str, &str)]) -> [u16; 2] {
 const REACHED: [u16; 2] = [200, 401];
 const REFUSED: [u16; 2] = [400, 400];
 
+/// spec: MCP authorization §Security: Communication a
+/// spec: OAuth 2.1 §7.1.3.3
+/// spec: RFC 6750 §5.2 b
+/// spec: RFC 8414 §6.1
+/// spec: RFC 9728 §7.1
 #[tokio::test]
 async fn plain_http_is_refused_but_for_this_very_machine() {
     let site = Site::open().await;
@@ -40,6 +45,11 @@ async fn plain_http_is_refused_but_for_this_very_machine() {
     assert_eq!(statuses(&site, &forwarded).await, REFUSED, "nobody said that a proxy is trusted");
 }
 
+/// spec: MCP authorization §Security: Communication a
+/// spec: OAuth 2.1 §4.3 a
+/// spec: RFC 7009 §2 b
+/// spec: RFC 7662 §2
+/// spec: RFC 7591 §5
 #[tokio::test]
 async fn the_refusal_says_why_and_every_endpoint_gives_it() {
     let site = Site::open().await;
@@ -95,6 +105,7 @@ fn plain(peer: &str) -> Option<Connection> {
     Some(Connection::plain(peer.parse().unwrap()))
 }
 
+/// spec: OAuth 2.1 §7.1.3.3
 #[tokio::test]
 async fn https_require_believes_nothing_that_the_client_writes() {
     let site = Site::open().await;
@@ -183,6 +194,7 @@ fn https_for_listener_is_loopback_for_loopback_addresses_alone() {
     }
 }
 
+/// spec: OAuth 2.1 §7.1.3.3
 #[tokio::test]
 async fn a_trusted_proxy_has_the_last_word() {
     let site = Site::open_with(|server| server.with_tls(TlsPolicy::TrustProxy)).await;

@@ -7,6 +7,10 @@ use serde_json::json;
 use crate::site::*;
 use crate::support::{Fault, Op};
 
+/// spec: OAuth 2.1 §7.1.2 a
+/// spec: OAuth 2.1 §7.1.3.6
+/// spec: RFC 6750 §5.3
+/// spec: RFC 7662 §2.2 a
 #[tokio::test]
 async fn of_a_live_access_token_is_said_what_is_in_it() {
     let site = Site::open().await;
@@ -21,6 +25,10 @@ async fn of_a_live_access_token_is_said_what_is_in_it() {
     assert_eq!(seen, expected);
 }
 
+/// spec: RFC 7662 §2.2 b
+/// spec: RFC 7662 §2.2 c
+/// spec: RFC 7662 §2.3
+/// spec: RFC 7662 §4 a
 #[tokio::test]
 async fn of_any_other_token_is_said_that_it_is_inactive_and_nothing_more() {
     let site = Site::open_with(|server| {
@@ -48,6 +56,9 @@ async fn of_any_other_token_is_said_that_it_is_inactive_and_nothing_more() {
     assert_eq!(site.introspect(&live.access).await["active"], true);
 }
 
+/// spec: RFC 7662 §2.1 b
+/// spec: RFC 7662 §2.3
+/// spec: RFC 7662 §4 b
 #[tokio::test]
 async fn whoever_may_not_ask_learns_nothing() {
     let site = Site::open().await;
@@ -82,6 +93,8 @@ async fn a_client_that_cannot_authenticate_may_not_ask_whatever_was_configured()
     assert_eq!(refused.refusal(), (401, "invalid_client".into()));
 }
 
+/// spec: RFC 7009 §2.1 a
+/// spec: RFC 7662 §2.1 a
 #[tokio::test]
 async fn a_request_without_a_token_or_with_two_is_refused() {
     let site = Site::open().await;
@@ -103,6 +116,7 @@ async fn while_the_store_is_in_trouble_no_token_is_called_inactive() {
     assert_eq!(site.faults(), 1);
 }
 
+/// spec: RFC 8414 §3.2
 #[tokio::test]
 async fn unless_somebody_may_ask_there_is_no_such_endpoint() {
     let site = Site::open_with(|server| {

@@ -13,6 +13,12 @@ use crate::support::keyring;
 const SERVER: &str = "/.well-known/oauth-authorization-server";
 const RESOURCE: &str = "/.well-known/oauth-protected-resource";
 
+/// spec: MCP authorization §Overview d
+/// spec: MCP authorization §Authorization Response Validation b
+/// spec: MCP authorization §Security: Code Protection
+/// spec: RFC 8414 §2 a
+/// spec: RFC 8414 §3.2
+/// spec: RFC 9207 §2.3 a
 #[tokio::test]
 async fn the_authorization_server_says_all_that_a_client_looks_for() {
     let site = Site::open().await;
@@ -39,6 +45,12 @@ async fn the_authorization_server_says_all_that_a_client_looks_for() {
     assert_eq!((answer.status, answer.json()), (200, expected));
 }
 
+/// spec: MCP authorization §Overview c
+/// spec: MCP authorization §Discovery: Location
+/// spec: MCP authorization §Discovery: Resource Metadata
+/// spec: RFC 9728 §2
+/// spec: RFC 9728 §3.2
+/// spec: RFC 9728 §3.3
 #[tokio::test]
 async fn the_resource_says_who_issues_tokens_for_it() {
     let site = Site::open().await;
@@ -76,6 +88,11 @@ async fn resource_metadata_is_found_however_its_path_is_spelled() {
     }
 }
 
+/// spec: MCP authorization §Discovery: Server Metadata
+/// spec: RFC 8414 §3
+/// spec: RFC 8414 §3.3
+/// spec: RFC 9207 §2.3 b
+/// spec: RFC 9207 §2.4
 #[tokio::test]
 async fn the_issuer_is_the_same_byte_for_byte_wherever_it_is_named() {
     for identifier in
@@ -101,6 +118,7 @@ async fn the_issuer_is_the_same_byte_for_byte_wherever_it_is_named() {
     }
 }
 
+/// spec: RFC 8414 §3
 #[tokio::test]
 async fn with_a_path_in_the_issuer_nothing_is_served_outside_of_it() {
     let site = Site::open_with(|server| {
@@ -117,6 +135,7 @@ async fn with_a_path_in_the_issuer_nothing_is_served_outside_of_it() {
     assert_eq!(site.get("/tenant-1/token").await.status, 405);
 }
 
+/// spec: RFC 8414 §3.1
 #[tokio::test]
 async fn head_has_the_headers_of_get_and_no_content() {
     let site = Site::open().await;
@@ -132,6 +151,8 @@ async fn head_has_the_headers_of_get_and_no_content() {
     assert_eq!((head.status, head.header("content-length")), (200, get.body.len().to_string().as_str()));
 }
 
+/// spec: RFC 8414 §3.1
+/// spec: RFC 9728 §3.1
 #[tokio::test]
 async fn a_method_other_than_get_is_not_allowed_and_another_path_is_not_found() {
     let site = Site::open().await;
@@ -146,6 +167,9 @@ async fn a_method_other_than_get_is_not_allowed_and_another_path_is_not_found() 
     }
 }
 
+/// spec: MCP authorization §Canonical Server URI c
+/// spec: RFC 9728 §3
+/// spec: RFC 9728 §3.3
 #[test]
 fn a_resources_metadata_is_between_its_host_and_its_path() {
     for (uri, path) in [
@@ -162,6 +186,11 @@ fn a_resources_metadata_is_between_its_host_and_its_path() {
     }
 }
 
+/// spec: MCP authorization §Refresh Tokens a
+/// spec: RFC 6750 §3 b
+/// spec: RFC 8414 §2 b
+/// spec: RFC 9207 §2 b
+/// spec: RFC 9728 §1.2
 #[test]
 fn a_server_or_resource_that_no_client_could_trust_is_not_made() {
     let new = |identifier: &str| {

@@ -24,6 +24,9 @@ async fn reaches(site: &Site, registered: &str, presented: &str) -> bool {
     }
 }
 
+/// spec: MCP authorization §Security: Open Redirection a
+/// spec: OAuth 2.1 §2.3.1
+/// spec: OAuth 2.1 §4.1.2.1
 #[tokio::test]
 async fn an_https_redirect_uri_matches_byte_for_byte() {
     let site = Site::open().await;
@@ -50,6 +53,8 @@ async fn an_https_redirect_uri_matches_byte_for_byte() {
     }
 }
 
+/// spec: MCP authorization §Security: Open Redirection a
+/// spec: OAuth 2.1 §2.3.1
 #[tokio::test]
 async fn on_a_loopback_host_the_port_is_free_and_nothing_else() {
     let site = Site::open().await;
@@ -84,6 +89,7 @@ async fn it_may_be_left_out_where_the_client_has_one_alone() {
     assert_eq!((refused.refusal(), refused.header("location")), ((400, "invalid_request".into()), ""));
 }
 
+/// spec: OAuth 2.1 §7.11
 #[tokio::test]
 async fn the_answer_is_added_to_the_query_that_is_there() {
     let site = Site::open().await;
@@ -93,6 +99,7 @@ async fn the_answer_is_added_to_the_query_that_is_there() {
     assert_eq!(answer.sent_back("tenant"), "1");
 }
 
+/// spec: MCP authorization §Security: Documents b
 #[test]
 fn a_page_can_say_where_the_code_goes_and_whether_that_is_the_users_own_machine() {
     for (uri, origin, loopback) in [

@@ -11,6 +11,9 @@ async fn register(site: &Site, metadata: Value) -> Answer {
     site.post_as("/register", "application/json", &metadata.to_string()).await
 }
 
+/// spec: MCP authorization §Registration: Dynamic
+/// spec: RFC 7591 §2 b
+/// spec: RFC 7591 §3.2.1 a
 #[tokio::test]
 async fn a_public_client_is_told_what_was_registered_and_no_secret() {
     let site = Site::open().await;
@@ -35,6 +38,8 @@ async fn a_public_client_is_told_what_was_registered_and_no_secret() {
     );
 }
 
+/// spec: RFC 7591 §2 a
+/// spec: RFC 7591 §3.2.1 a
 #[tokio::test]
 async fn a_client_that_does_not_say_how_it_authenticates_gets_a_secret() {
     let site = Site::open().await;
@@ -52,6 +57,8 @@ async fn a_client_that_does_not_say_how_it_authenticates_gets_a_secret() {
     assert!(!records.is_empty() && records.iter().all(|record| !contains(&record.payload, secret.as_bytes())));
 }
 
+/// spec: OAuth 2.1 §7.7
+/// spec: RFC 7591 §3.2.1 c
 #[tokio::test]
 async fn no_two_clients_have_anything_secret_in_common() {
     let site = Site::open().await;
@@ -60,6 +67,9 @@ async fn no_two_clients_have_anything_secret_in_common() {
     assert!(one["client_id"] != other["client_id"] && one["client_secret"] != other["client_secret"]);
 }
 
+/// spec: MCP authorization §Security: Communication b
+/// spec: RFC 7591 §3.2.2
+/// spec: RFC 7591 §5
 #[tokio::test]
 async fn redirect_uris_are_https_or_on_the_users_own_machine() {
     let site = Site::open().await;
@@ -83,6 +93,7 @@ async fn redirect_uris_are_https_or_on_the_users_own_machine() {
     }
 }
 
+/// spec: RFC 7591 §3.2.2
 #[tokio::test]
 async fn metadata_that_cannot_be_honoured_is_refused() {
     let site = Site::open().await;
@@ -128,6 +139,7 @@ async fn a_registered_name_has_nothing_in_it_that_cannot_be_seen() {
     assert!(body["client_id"].is_string() && body.get("client_name").is_none(), "nothing of it can be seen");
 }
 
+/// spec: RFC 7591 §3
 #[tokio::test]
 async fn the_application_says_who_may_register() {
     let site = Site::open().await;
@@ -147,6 +159,7 @@ async fn a_registration_that_was_not_kept_is_not_confirmed() {
 }
 
 /// spec: RFC 7591 §3.2.1
+/// spec: RFC 7591 §3.2.1 b
 #[tokio::test]
 async fn register_keeps_usable_redirect_uris_and_says_so() {
     let site = Site::open().await;
@@ -168,6 +181,7 @@ async fn register_keeps_usable_redirect_uris_and_says_so() {
 }
 
 /// spec: RFC 8252 §7.1
+/// spec: MCP authorization §Security: Communication b
 #[tokio::test]
 async fn register_takes_private_use_schemes_once_allowed() {
     let site = Site::open_with(|server| server.with_private_use_schemes(["cursor"]).unwrap()).await;
@@ -197,6 +211,7 @@ async fn register_takes_private_use_schemes_once_allowed() {
 }
 
 /// spec: RFC 7591 §2, §3.2.1
+/// spec: RFC 7591 §3.2.1 b
 #[tokio::test]
 async fn register_chooses_a_method_that_both_sides_have() {
     let site = Site::open().await;
@@ -238,6 +253,7 @@ async fn register_chooses_a_method_that_both_sides_have() {
 }
 
 /// spec: RFC 7591 §2
+/// spec: RFC 7591 §2 b
 #[tokio::test]
 async fn register_leaves_odd_members_out() {
     let site = Site::open().await;
@@ -268,6 +284,7 @@ async fn register_leaves_odd_members_out() {
 }
 
 /// A public client that registers again is the same client.
+/// spec: RFC 7591 §3.2.1 c
 #[tokio::test]
 async fn register_with_the_same_metadata_keeps_one_client() {
     let site = Site::open().await;

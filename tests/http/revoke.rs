@@ -7,6 +7,10 @@ async fn revoke(site: &Site, token: &str) -> Answer {
     site.post("/revoke", &[("client_id", CLIENT), ("token", token)]).await
 }
 
+/// spec: RFC 7009 §2 a
+/// spec: RFC 7009 §2.1 e
+/// spec: RFC 7009 §2.1 f
+/// spec: RFC 7009 §2.2
 #[tokio::test]
 async fn either_token_ends_the_session_at_once() {
     let site = Site::open().await;
@@ -20,6 +24,7 @@ async fn either_token_ends_the_session_at_once() {
     assert_eq!(site.call("/mcp", &bystander.access).await.status, 200);
 }
 
+/// spec: RFC 7009 §2.2
 #[tokio::test]
 async fn of_a_token_that_is_not_there_nothing_is_said() {
     let site = Site::open().await;
@@ -31,6 +36,7 @@ async fn of_a_token_that_is_not_there_nothing_is_said() {
     }
 }
 
+/// spec: RFC 7009 §2.1 b
 #[tokio::test]
 async fn a_wrong_hint_does_not_matter() {
     let site = Site::open().await;
@@ -42,6 +48,7 @@ async fn a_wrong_hint_does_not_matter() {
     }
 }
 
+/// spec: RFC 7009 §2.1 d
 #[tokio::test]
 async fn another_client_revokes_nothing_and_is_told_nothing() {
     let site = Site::open().await;
@@ -51,6 +58,7 @@ async fn another_client_revokes_nothing_and_is_told_nothing() {
     site.refresh(&tokens.refresh, &[]).await.tokens();
 }
 
+/// spec: RFC 7009 §2.1 c
 #[tokio::test]
 async fn a_client_that_is_unknown_or_does_not_authenticate_is_refused() {
     let site = Site::open().await;
@@ -68,6 +76,8 @@ async fn a_client_that_is_unknown_or_does_not_authenticate_is_refused() {
     site.refresh(&tokens.refresh, &[]).await.tokens();
 }
 
+/// spec: RFC 7009 §2.1 a
+/// spec: RFC 7662 §2.1 a
 #[tokio::test]
 async fn a_request_without_a_token_or_with_two_is_refused() {
     let site = Site::open().await;
@@ -80,6 +90,7 @@ async fn a_request_without_a_token_or_with_two_is_refused() {
     assert_eq!(json.refusal(), (415, "invalid_request".into()));
 }
 
+/// spec: RFC 7009 §2.2.1
 #[tokio::test]
 async fn while_the_store_is_in_trouble_nobody_is_told_that_a_token_is_revoked() {
     let site = Site::open().await;

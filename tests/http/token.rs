@@ -6,6 +6,8 @@ use crate::support::{Fault, Op, VERIFIER};
 
 const NUMBERS: [&str; 3] = ["expires_in", "refresh_token_timeout", "authorization_expires_in"];
 
+/// spec: MCP authorization §Overview a
+/// spec: OAuth 2.1 §3.2.3 a
 #[tokio::test]
 async fn a_code_becomes_tokens_with_every_member_in_its_type() {
     let site = Site::open().await;
@@ -24,6 +26,9 @@ async fn a_code_becomes_tokens_with_every_member_in_its_type() {
     assert!(alphabet(&tokens.access) && alphabet(&tokens.refresh));
 }
 
+/// spec: MCP authorization §Security: Token Theft c
+/// spec: OAuth 2.1 §4.3 d
+/// spec: OAuth 2.1 §4.3.1 a
 #[tokio::test]
 async fn a_refresh_rotates_and_a_narrower_scope_holds_for_one_access_token() {
     let site = Site::open().await;
@@ -35,6 +40,7 @@ async fn a_refresh_rotates_and_a_narrower_scope_holds_for_one_access_token() {
     assert_eq!(wide.all["scope"], "notes:read notes:write");
 }
 
+/// spec: MCP authorization §Refresh Tokens b
 #[tokio::test]
 async fn offline_access_in_the_scope_of_a_refresh_is_left_out() {
     let site = Site::open().await;
@@ -45,6 +51,9 @@ async fn offline_access_in_the_scope_of_a_refresh_is_left_out() {
     assert_eq!((&second.all["scope"], &third.all["scope"]), (&first.all["scope"], &first.all["scope"]));
 }
 
+/// spec: OAuth 2.1 §4.3.1 a
+/// spec: RFC 9700 §4.14.2 b
+/// spec: RFC 8707 §2 b
 #[tokio::test]
 async fn a_scope_or_resource_beyond_the_grant_consumes_nothing() {
     let site = Site::open().await;
@@ -70,6 +79,7 @@ async fn a_scope_or_resource_beyond_the_grant_consumes_nothing() {
     site.refresh(&tokens.refresh, &[("resource", &format!("{}/mcp", site.origin))]).await.tokens();
 }
 
+/// spec: OAuth 2.1 §4.3.1 c
 #[tokio::test]
 async fn what_will_never_work_again_is_invalid_grant_and_not_a_word_more() {
     let site = Site::open().await;
@@ -92,6 +102,7 @@ async fn what_will_never_work_again_is_invalid_grant_and_not_a_word_more() {
     assert_eq!(site.refresh(&idle.refresh, &[]).await.refusal(), (400, "invalid_grant".into()));
 }
 
+/// spec: OAuth 2.1 §4.1.2
 #[tokio::test]
 async fn a_code_takes_its_client_its_verifier_and_its_redirect_uri() {
     let site = Site::open().await;
@@ -112,6 +123,8 @@ async fn a_code_takes_its_client_its_verifier_and_its_redirect_uri() {
     attempt(CLIENT, VERIFIER, CALLBACK).await.tokens();
 }
 
+/// spec: OAuth 2.1 §4.3 c
+/// spec: RFC 9700 §2.2.2 b
 #[tokio::test]
 async fn a_refresh_token_of_another_client_is_invalid_grant_and_lives_on() {
     let site = Site::open().await;
@@ -122,6 +135,7 @@ async fn a_refresh_token_of_another_client_is_invalid_grant_and_lives_on() {
     site.refresh(&tokens.refresh, &[]).await.tokens();
 }
 
+/// spec: OAuth 2.1 §3.2.4
 #[tokio::test]
 async fn another_grant_type_is_unsupported_whoever_asks() {
     let site = Site::open().await;
@@ -133,6 +147,7 @@ async fn another_grant_type_is_unsupported_whoever_asks() {
     }
 }
 
+/// spec: OAuth 2.1 §3.2
 #[tokio::test]
 async fn a_missing_or_empty_parameter_is_invalid_request() {
     let site = Site::open().await;
@@ -158,6 +173,8 @@ async fn a_missing_or_empty_parameter_is_invalid_request() {
     site.refresh(&tokens.refresh, &[("scope", ""), ("resource", "")]).await.tokens();
 }
 
+/// spec: OAuth 2.1 §3.2
+/// spec: RFC 8707 §2 a
 #[tokio::test]
 async fn no_parameter_may_be_there_twice_but_resource() {
     let site = Site::open().await;
@@ -189,6 +206,9 @@ async fn the_parameters_come_in_a_form_and_nowhere_else() {
     site.post_as("/token", "Application/X-WWW-Form-URLencoded; charset=UTF-8", &body).await.tokens();
 }
 
+/// spec: OAuth 2.1 §3.2
+/// spec: RFC 7009 §2.1 a
+/// spec: RFC 7662 §2.1 a
 #[tokio::test]
 async fn a_method_other_than_post_is_not_allowed() {
     let site = Site::open().await;
@@ -228,6 +248,8 @@ async fn a_response_that_was_lost_is_given_again() {
     assert_eq!(lost.refresh, again.refresh);
 }
 
+/// spec: OAuth 2.1 §4.3.1 d
+/// spec: RFC 9700 §4.14.2 d
 #[tokio::test]
 async fn after_the_leeway_a_spent_token_ends_the_session() {
     let site = Site::open().await;

@@ -28,6 +28,8 @@ fn asked(answer: &Answer) -> String {
     challenge.split("scope=\"").nth(1).unwrap().split('"').next().unwrap().to_owned()
 }
 
+/// spec: MCP authorization §Runtime Insufficient Scope Errors a
+/// spec: MCP authorization §Runtime Insufficient Scope Errors b
 #[tokio::test]
 async fn a_call_without_its_scope_is_403_with_all_that_it_needs() {
     let site = Site::open().await;
@@ -40,6 +42,7 @@ async fn a_call_without_its_scope_is_403_with_all_that_it_needs() {
     assert_eq!(site.reached(), 0);
 }
 
+/// spec: MCP authorization §Step-Up Authorization Flow
 #[tokio::test]
 async fn a_call_with_its_scope_arrives_as_it_was_sent() {
     let site = Site::open().await;

@@ -46,6 +46,7 @@ pub fn bench_with_check(check: &Withdrawn) -> Bench<FlakyStore<MemoryStore>> {
     bench
 }
 
+/// spec: OAuth 2.1 §4.3 c
 #[test]
 fn s37_another_client_gets_invalid_grant_and_the_family_is_untouched_even_by_a_stale_token() {
     let bench = bench_on(FlakyStore::new(MemoryStore::new()), keyring(), RotationPolicy::standard());
@@ -75,6 +76,8 @@ fn s37_another_client_cannot_redeem_a_code_nor_spend_it() {
     assert!(!bench.redeem(&code).unwrap().retry);
 }
 
+/// spec: OAuth 2.1 §4.3 e
+/// spec: RFC 9700 §4.14.2 f
 #[test]
 fn s38_a_token_with_any_byte_turned_is_refused_without_a_write() {
     let bench = bench_on(FlakyStore::new(MemoryStore::new()), keyring(), RotationPolicy::standard());
@@ -96,6 +99,7 @@ fn s38_a_token_with_any_byte_turned_is_refused_without_a_write() {
     assert!(!bench.refresh(rt(&second)).unwrap().retry);
 }
 
+/// spec: OAuth 2.1 §4.3 e
 #[test]
 fn s38_a_token_forged_with_the_key_but_without_the_familys_secret_is_refused() {
     let bench = bench_on(FlakyStore::new(MemoryStore::new()), keyring(), RotationPolicy::standard());
@@ -120,6 +124,7 @@ fn s38_a_token_forged_with_the_key_but_without_the_familys_secret_is_refused() {
     assert!(bench.refresh(rt(&first)).is_ok());
 }
 
+/// spec: OAuth 2.1 §4.3.1 e
 #[test]
 fn s38_a_token_of_one_family_does_not_pass_for_another() {
     let entropy = TestRng::default();
@@ -181,6 +186,8 @@ fn wrong_bindings() -> [Option<Binding>; 4] {
     [None, Some(OTHER_KEY), Some(Binding::Certificate([1; 32])), Some(Binding::Fingerprint([1; 32]))]
 }
 
+/// spec: OAuth 2.1 §4.3 d
+/// spec: RFC 9700 §4.14.2 e
 #[test]
 fn s40_a_bound_refresh_token_needs_its_proof_each_time_and_is_not_consumed_without() {
     let bench = bench_on(FlakyStore::new(MemoryStore::new()), keyring(), RotationPolicy::standard());

@@ -88,6 +88,7 @@ fn a_revocation_and_a_refresh<S: TokenStore + 'static>(store: S) {
     }
 }
 
+/// spec: RFC 7009 §2.1 e
 #[test]
 fn s11_after_a_revocation_raced_a_refresh_no_token_works() {
     a_revocation_and_a_refresh(MemoryStore::new());
@@ -190,6 +191,7 @@ fn stolen_token_from_all_sides<S: TokenStore + 'static>(store: S) {
     assert!(bench.live(&second).is_err());
 }
 
+/// spec: RFC 9700 §4.14.2 d
 #[test]
 fn s29_a_stolen_token_presented_from_all_sides_revokes_the_family_once_with_one_event() {
     for _ in 0..10 {

@@ -3,6 +3,8 @@ use mcp_token_lifecycle::{ErrorCode, Reason, RotationPolicy, VerifyError};
 use super::binding::{Withdrawn, bench_with_check};
 use crate::support::*;
 
+/// spec: OAuth 2.1 §4.3.3 c
+/// spec: RFC 9700 §4.14.2 h
 #[test]
 fn s47_a_token_that_was_not_used_for_the_idle_lifetime_is_refused() {
     let bench = bench(policy(|p| p.idle_lifetime(seconds(3600))));

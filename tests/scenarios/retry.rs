@@ -47,6 +47,7 @@ fn s16_a_retry_may_name_scopes_and_resources_in_another_order() {
     assert_eq!(again.scope, second.scope);
 }
 
+/// spec: RFC 8707 §2.2 a
 #[test]
 fn s17_a_retry_for_another_resource_gets_a_token_for_that_one_alone() {
     let bench = bench(RotationPolicy::standard());

@@ -25,6 +25,7 @@ fn assert_dead(bench: &Bench<MemoryStore>, tokens: &[TokenResponse]) {
     }
 }
 
+/// spec: OAuth 2.1 §4.3.1 d
 #[test]
 fn s27_a_spent_token_after_the_leeway_kills_its_successor_and_all_access_tokens() {
     let bench = bench(RotationPolicy::standard());
@@ -159,6 +160,7 @@ fn s36_a_code_that_comes_back_after_a_refresh_kills_what_it_led_to() {
     assert_dead(&bench, &[first, second]);
 }
 
+/// spec: OAuth 2.1 §4.1.3
 #[test]
 fn s36_a_code_that_comes_back_after_the_leeway_kills_what_it_led_to() {
     let bench = bench(RotationPolicy::standard());

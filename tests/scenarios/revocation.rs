@@ -29,6 +29,7 @@ fn s52_no_hint_is_needed_any_kind_of_token_revokes_its_family() {
     assert_dead(&bench, &first);
 }
 
+/// spec: RFC 7009 §5
 #[test]
 fn s53_another_client_revokes_nothing_and_is_told_nothing() {
     let bench = bench(RotationPolicy::standard());
@@ -42,6 +43,7 @@ fn s53_another_client_revokes_nothing_and_is_told_nothing() {
     assert!(!bench.refresh(rt(&first)).unwrap().retry);
 }
 
+/// spec: RFC 7009 §2.1 f
 #[test]
 fn s54_a_revoked_refresh_token_takes_its_access_tokens_along_and_twice_is_once() {
     let bench = bench(RotationPolicy::standard());
@@ -59,6 +61,7 @@ fn s54_a_revoked_refresh_token_takes_its_access_tokens_along_and_twice_is_once()
     assert_dead(&bench, &second);
 }
 
+/// spec: RFC 9700 §4.14.2 c
 #[test]
 fn s55_any_generation_revokes_all_generations() {
     for presented in 0..3 {
@@ -75,6 +78,7 @@ fn s55_any_generation_revokes_all_generations() {
     }
 }
 
+/// spec: RFC 9700 §4.14.2 g
 #[test]
 fn s56_a_withdrawn_consent_ends_all_generations() {
     let bench = bench(RotationPolicy::standard());

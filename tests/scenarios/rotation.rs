@@ -8,6 +8,7 @@ use mcp_token_lifecycle::{
 use crate::support::forge::{Forge, TestRng};
 use crate::support::*;
 
+/// spec: RFC 9700 §4.14.2 c
 #[test]
 fn s01_every_one_of_three_hundred_rotations_works_and_the_record_does_not_grow() {
     let bench = bench(RotationPolicy::standard());
@@ -84,6 +85,7 @@ fn s02_a_made_up_counter_is_malformed_and_no_overflow() {
     assert_eq!(bench.told(), [("deny", Some(Reason::Malformed))]);
 }
 
+/// spec: OAuth 2.1 §4.3.3 a
 #[test]
 fn s03_the_new_refresh_token_keeps_the_whole_scope_when_the_access_token_is_narrowed() {
     let bench = bench(RotationPolicy::standard());

@@ -55,6 +55,8 @@ fn s45_a_wrong_scope_does_not_hide_reuse() {
     assert!(bench.live(&second).is_err());
 }
 
+/// spec: RFC 9700 §4.14.2 b
+/// spec: RFC 8707 §2.2 b
 #[test]
 fn s46_a_resource_outside_the_grant_is_invalid_target_and_the_grant_is_as_before() {
     let bench = bench_on(FlakyStore::new(MemoryStore::new()), keyring(), RotationPolicy::standard());
@@ -74,6 +76,7 @@ fn s46_a_resource_outside_the_grant_is_invalid_target_and_the_grant_is_as_before
     assert_eq!(bench.claims(&second).audience(), [resource()]);
 }
 
+/// spec: MCP authorization §Canonical Server URI a
 #[test]
 fn s46_scheme_and_host_of_a_resource_may_be_spelled_in_capitals() {
     let bench = bench(RotationPolicy::standard());

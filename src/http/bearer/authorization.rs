@@ -87,6 +87,7 @@ mod tests {
         Credentials::Token(TokenType::Bearer, token)
     }
 
+    /// spec: RFC 6750 §2.1
     #[test]
     fn one_header_of_the_one_scheme_presents_a_token() {
         for value in ["Bearer abc", "bearer abc", "BEARER   abc"] {
@@ -106,6 +107,7 @@ mod tests {
         assert_eq!(Credentials::read(&headers(&["bearer abc"]), None, true), bearer("abc"));
     }
 
+    /// spec: RFC 6750 §2.1
     #[test]
     fn what_is_no_token_is_malformed() {
         let long = format!("Bearer {}", "a".repeat(MAX_TOKEN + 1));
@@ -126,6 +128,7 @@ mod tests {
         assert!(matches!(Credentials::read(&headers(&[&longest]), None, false), Credentials::Token(..)));
     }
 
+    /// spec: RFC 6750 §2.3
     #[test]
     fn two_headers_or_a_second_token_in_the_query_are_misplaced() {
         assert_eq!(Credentials::read(&headers(&["Bearer a", "Bearer a"]), None, false), Credentials::Misplaced);
@@ -140,6 +143,7 @@ mod tests {
     }
 
     /// spec: RFC 6750 §3.1
+    /// spec: RFC 6750 §2.3
     #[test]
     fn a_token_in_the_query_alone_presents_nothing() {
         for values in [&[][..], &["Basic abc"], &[""]] {

@@ -141,6 +141,7 @@ where
 proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(1000) })]
 
+    /// spec: OAuth 2.1 §7.1.3.7
     #[test]
     fn whatever_is_sent_is_answered_without_a_fault_and_without_a_secret(draft in draft()) {
         let fixture = Fixture::new();
