@@ -1,24 +1,55 @@
-//! The whole life of a token for MCP servers: issue short-lived access tokens, rotate refresh tokens, detect reuse, revoke the
-//! whole token family, introspect, purge, and keep everything encrypted at rest.
+//! Tokens for MCP servers: short-lived access tokens, refresh rotation with reuse detection, revocation of a whole login.
 //!
-//! The crate decides; the application brings storage and transport. It carries out what the
+//! The crate decides, and your application brings the database, the HTTP stack and the login. It carries out what the
 //! [MCP authorization specification](https://modelcontextprotocol.io/specification/), OAuth 2.1, RFC 9700 (security best
-//! practice), 7009 (revocation), 7662 (introspection) and 8707 (resource indicators) ask of tokens.
+//! practice), 7009 (revocation), 7662 (introspection), 8414 and 9728 (metadata) and 8707 (resource indicators) ask of tokens.
 //!
-//! # The flow
+//! Use it when your MCP server is its own authorization server. Do not use it when another product issues the tokens and your
+//! server only verifies them: that product's library does this better.
 //!
-//! ```text
-//! request ──► token/      format, guard, MAC: is it one of ours?
-//!             decision/   family + request + policy + now ──► write? answer, event      (pure functions)
-//!             record      seal the family's next state
-//! store   ◄── issuer      compare-and-swap; on a conflict load again and decide again
-//! answer  ◄── response    tokens, or invalid_grant and not a word more
-//! audit   ◄── audit       what happened and why, never a token
+//! # Glossary
+//!
+//! | term | meaning |
+//! |---|---|
+//! | *grant* | What the user consented to: subject, client, scope and resources ([`Grant`]). |
+//! | *token family* | All tokens that descend from one grant: one sealed record of constant size ([`TokenFamily`]). |
+//! | *generation* | How many times the family has rotated. An authorization code is generation 0. |
+//! | *rotation* | A refresh returns a new refresh token and spends the old one (RFC 9700 §4.14.2). |
+//! | *reuse leeway* | The time for which a spent token is still answered with the current one, for lost responses and parallel requests. |
+//! | *reuse* | A spent token is presented after its leeway. By default the family is revoked. |
+//! | *revocation* | The end of a family. Its record stays as a *tombstone* until the family's absolute end. |
+//! | *resource*, *audience* | Where a token may be used: the resource of the request (RFC 8707) is the audience of the token. |
+//! | *live check* | A check that reads the family from the store, so that a revocation takes effect at once. |
+//!
+//! # Where to start
+//!
+//! ## You write an MCP server
+//!
+//! Enable the feature `http`. It has the OAuth endpoints and the check in front of the MCP server; you write the login page
+//! (`http::Consent`). The module `http` has the complete program, and `examples/minimal_server` runs it with rmcp and axum.
+//!
+//! ```
+//! # #[cfg(feature = "http")]
+//! # fn example<C: mcp_token_lifecycle::http::Consent + 'static>(pages: C) -> Result<(), Box<dyn std::error::Error>> {
+//! use std::sync::Arc;
+//! use mcp_token_lifecycle::http::{AuthorizationServer, ProtectedResource, StoredClients, TlsPolicy};
+//! use mcp_token_lifecycle::{Keyring, MemoryStore, TokenIssuer};
+//!
+//! let issuer = Arc::new(TokenIssuer::new(MemoryStore::new(), Keyring::from_file("token-keys")?));
+//! let resource = ProtectedResource::new("https://mcp.example.com/mcp", "notes:read notes:write")?;
+//! let clients = StoredClients::new(Arc::clone(&issuer));
+//! let server = AuthorizationServer::new("https://mcp.example.com", issuer, resource, clients, pages)?
+//!     .with_registration(|_, _| true)
+//!     .with_tls(TlsPolicy::TrustProxy);
+//! let bearer = server.bearer_live().require_scope("notes:read")?;   // the layer around your MCP service
+//! let oauth = server.service();                                     // the fallback of your router
+//! # drop((bearer, oauth)); Ok(()) }
 //! ```
 //!
-//! All tokens descended from one consent are a [`TokenFamily`]: one sealed record of constant size with one counter, the
-//! *generation*. A refresh token is derived from the family and the generation, never stored; so a response that was lost can
-//! be given again, a token that was spent is known by its number, and revoking the family is one write.
+//! ## You integrate a framework, a store or a login of your own
+//!
+//! [`TokenIssuer`] has each operation as a method. A store implements the four methods of [`TokenStore`] over opaque records,
+//! and the feature `conformance` checks it. This is the life of one family:
 //!
 //! ```
 //! use mcp_token_lifecycle::*;
@@ -27,58 +58,74 @@
 //! let keyring = Keyring::new(KeyId::new(1), MasterKey::generate()?);
 //! let issuer = TokenIssuer::new(MemoryStore::new(), keyring).with_policies(RotationPolicy::standard());
 //!
-//! // The user has logged in and consented; the client sent an S256 challenge along.
+//! // Authorization endpoint: the user has logged in and agreed; the client sent an S256 challenge.
 //! let here = Resource::parse("https://mcp.example.com/mcp")?;
 //! let grant = Grant::new("user-1", "client-1", Scope::parse("mcp:read")?, here.clone())?;
-//! let verifier = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk";
 //! let challenge = CodeChallenge::parse("E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM", "S256")?;
 //! let code = issuer.authorize(AuthorizeRequest::new(grant, challenge, "http://127.0.0.1/callback")).await?;
 //!
-//! // POST /token, grant_type=authorization_code
+//! // Token endpoint, grant_type=authorization_code.
 //! let client = Client::public("client-1");
+//! let verifier = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk";
 //! let request = RedeemRequest::new(&client, code.expose(), "http://127.0.0.1/callback", verifier);
 //! let tokens = issuer.redeem(&request).await?.into_result()?;
 //!
-//! // Every request to the protected resource
-//! let claims = issuer.verifier().verify(
-//!     tokens.access_token.expose(),
-//!     &Expectation::resource(&here).scope(&Scope::parse("mcp:read")?),
-//!     SystemClock.now(),
-//! )?;
-//! assert_eq!(claims.subject(), "user-1");
+//! // Each request to the protected resource.
+//! let needed = Scope::parse("mcp:read")?;
+//! let expected = Expectation::resource(&here).scope(&needed);
+//! assert_eq!(issuer.verify(tokens.access_token.expose(), &expected)?.subject(), "user-1");
 //!
-//! // POST /token, grant_type=refresh_token
+//! // Token endpoint, grant_type=refresh_token.
 //! let request = RefreshRequest::new(&client, tokens.refresh_token.expose());
 //! let tokens = issuer.refresh(&request).await?.into_result()?;
 //!
-//! // POST /revoke
+//! // Revocation endpoint.
 //! issuer.revoke(&client, tokens.refresh_token.expose(), None).await?;
-//! let request = RefreshRequest::new(&client, tokens.refresh_token.expose());
-//! match issuer.refresh(&request).await {
-//!     Ok(Answer::Issue(_)) => unreachable!("the family is dead"),
-//!     Ok(Answer::Deny(error)) => assert_eq!(error.status(), 400),   // invalid_grant
-//!     Err(_) => { /* 503: a fault of the server; the client tries again with the same token */ }
-//! }
 //! # Ok(()) }) }
 //! ```
 //!
-//! # Where to go on
+//! ## You audit
 //!
-//! * [`TokenIssuer`] has every operation, [`AccessVerifier`] the per-request path for a server that holds [`AccessKeys`] alone.
-//! * [`RotationPolicy`] and [`PolicySet`] say how tokens live. The presets are a good start.
-//! * [`TokenStore`] is what a storage adapter implements; [`MemoryStore`], `RedbStore`, `PostgresStore` and `RedisStore` are here.
-//! * [`decision`] has the pure functions and the table they follow: the place to begin an audit.
-//! * [`AuditSink`] is where the reasons go that no client ever sees.
+//! Begin at [`decision`]: its functions are pure, and its page has the table that they follow. `guide::audit_guide` names the
+//! order to read the rest in. One request passes through the source tree like this:
+//!
+//! ```text
+//! request ──► token/      format, guard and MAC: is it a token of this deployment?
+//!             decision/   family + request + policy + now ──► write, answer, event      (pure functions)
+//!             record/     seal the family's next state
+//! store   ◄── issuer/     compare and swap; on a conflict load again and decide again
+//! answer  ◄── issuer/     tokens, or invalid_grant without a reason
+//! audit   ◄── audit/      what happened and why, never a token
+//! ```
+//!
+//! # Errors
+//!
+//! | channel | type | who sees it |
+//! |---|---|---|
+//! | decision | [`Answer::Deny`] with an [`ErrorCode`] such as `invalid_grant` | the client; the [`Reason`] goes to the audit log only |
+//! | fault of the server | [`Error`], whose [`ErrorKind`] says which | the client receives 503 `temporarily_unavailable` and keeps its token |
+//! | configuration | [`PolicyError`], [`KeyringError`], `http::ConfigError` | the operator, when the program starts |
+//!
+//! ```
+//! # use mcp_token_lifecycle::*;
+//! # async fn example<S: TokenStore>(issuer: &TokenIssuer<S>, request: &RefreshRequest<'_>) -> (u16, String) {
+//! match issuer.refresh(request).await {
+//!     Ok(Answer::Issue(tokens)) => (200, serde_json::to_string(&tokens).unwrap_or_default()),   // with Cache-Control: no-store
+//!     Ok(Answer::Deny(error)) => (error.status(), serde_json::to_string(&error).unwrap_or_default()),
+//!     Err(_) => (503, serde_json::to_string(&ErrorResponse::unavailable()).unwrap_or_default()),
+//! }
+//! # }
+//! ```
 //!
 //! # Security notes
 //!
-//! * A leaked database alone, or a leaked key alone, forges no refresh token; it takes both. A leaked key does forge access
-//!   tokens, until it is dropped from the keyring: a master key for every resource, [`AccessKeys::for_resource`] for that one.
+//! * A leaked database alone, or a leaked key alone, forges no refresh token: forging takes both. A leaked master key forges
+//!   access tokens for each resource until it leaves the keyring; a key of [`AccessKeys::for_resource`] does so for that one.
 //! * Offline verification does not see a revocation before the access token expires. [`TokenIssuer::verify_live`] does.
-//! * The application authenticates clients, checks redirect URIs against their registration and authorises whoever
-//!   introspects, unless the feature `http` does that for it; and it verifies DPoP proofs or certificates before it passes on
-//!   a [`Binding`].
-//! * A [`TokenStore`] that loses an acknowledged write brings a spent token back to life without any alarm.
+//! * Without the feature `http`, the application authenticates clients, compares redirect URIs with their registration and
+//!   authorizes callers of introspection. In either case it verifies DPoP proofs and certificates before it passes on a
+//!   [`Binding`].
+//! * A [`TokenStore`] that loses an acknowledged write brings a spent token back to life without an alarm.
 //!
 //! # Features
 //!
@@ -86,13 +133,16 @@
 //! |---|---|---|
 //! | `redb` | yes | `RedbStore`: one file, pure Rust, durable, group commit |
 //! | `tracing` | no | `TracingAudit`: audit events as structured `tracing` events |
-//! | `conformance` | no | `conformance`: the checks that any store must pass |
+//! | `conformance` | no | `conformance`: the checks that each store must pass |
 //! | `postgres` | no | `PostgresStore`: a table that any number of processes share |
 //! | `redis` | no | `RedisStore`: Redis or Valkey, one server, Sentinel or Cluster |
 //! | `http` | no | `http`: the OAuth endpoints and the bearer check, over the `http` types and the tower traits |
-//! | `upstream` | no | `upstream`: a vault for the credentials that the server itself holds for its users |
-//! | `os-keyring` | no | `upstream::OsKeyring`: master keys in the operating system's credential store |
+//! | `vault` | no | `vault`: the credentials for other services that the server holds for its users |
+//! | `client` | no | `client`: the tokens of a program that is itself an MCP client |
+//! | `os-keyring` | no | `vault::OsKeyring` and `client::OsStorage`: keys and tokens in the operating system's credential store |
 //! | `ring` | no | ring instead of pure Rust for XChaCha20-Poly1305: the same bytes, faster |
+//!
+//! A feature adds items and never changes behaviour.
 
 // In tests and examples of this package these are well.
 #![warn(unreachable_pub)]
@@ -104,7 +154,6 @@
     clippy::print_stdout,
     clippy::print_stderr
 )]
-#![warn(clippy::exhaustive_enums)]
 #![deny(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -125,6 +174,7 @@ pub mod decision;
 mod error;
 mod family;
 mod grant;
+pub mod guide;
 #[cfg(feature = "http")]
 pub mod http;
 mod id;
