@@ -67,7 +67,9 @@ mod service;
 mod wire;
 
 pub use self::address::{RedirectUri, SchemeError};
-pub use self::bearer::{Bearer, BearerFuture, BearerLayer, ProtectedBody, TokenWatch, ToolScopeLayer, ToolScopes};
+pub use self::bearer::{
+    Bearer, BearerFuture, BearerGuard, BearerLayer, ProtectedBody, TokenWatch, ToolScopeLayer, ToolScopes,
+};
 pub use self::clients::{
     AuthMethod, ClientMetadata, ClientRegistry, ClientSecret, DocumentError, FetchDocument, MemoryClients,
     MetadataError, RegisteredClient, StoredClients, WithDocuments,

@@ -115,7 +115,7 @@ pub(super) enum Admission {
     Pass(AccessClaims),
     Refuse(Reply),
     /// The store has to be asked.
-    RequestContext(BoxFuture<'static, Result<AccessClaims, Box<Reply>>>),
+    CheckStore(BoxFuture<'static, Result<AccessClaims, Box<Reply>>>),
 }
 
 impl Guard {
@@ -159,7 +159,7 @@ impl Guard {
             }
             Some(Live { check, .. }) => {
                 let (guard, check, token) = (Arc::clone(self), Arc::clone(check), Zeroizing::new(token.to_owned()));
-                Admission::RequestContext(Box::pin(async move {
+                Admission::CheckStore(Box::pin(async move {
                     match check.verify_live(&token, guard.expectation(binding.as_ref())).await {
                         Ok(verdict) => guard.admit(&token, verdict),
                         Err(fault) => {

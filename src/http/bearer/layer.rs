@@ -14,6 +14,7 @@ use pin_project_lite::pin_project;
 use tower_layer::Layer;
 use tower_service::Service;
 
+use super::check::BearerGuard;
 use super::guard::{Admission, Guard, Live, no_session, no_upgrade};
 use super::protected::ProtectedBody;
 use super::session_ids::SessionIds;
@@ -255,6 +256,11 @@ impl BearerLayer {
         self.with(|guard| guard.session_ids = Arc::new(SessionIds::with_key(key)))
     }
 
+    /// Returns the check with the settings of this layer, for frameworks that a tower layer does not fit.
+    pub fn guard(&self) -> BearerGuard {
+        BearerGuard::new(Arc::clone(&self.guard))
+    }
+
     /// A layer for the inside of this one, which asks for more scopes where certain tools of an MCP server are called.
     ///
     /// # Errors
@@ -324,15 +330,12 @@ where
                 State::serve(&mut self.inner, &self.guard, claims, Request::from_parts(parts, body))
             }
             Admission::Refuse(reply) => State::refuse(reply, body),
-            Admission::RequestContext(answer) => {
+            Admission::CheckStore(answer) => {
                 // The one that was found ready serves the request; its clone takes the place.
                 let clone = self.inner.clone();
                 let inner = std::mem::replace(&mut self.inner, clone);
                 let request = Request::from_parts(parts, body);
-                State::RequestContext {
-                    answer,
-                    waiting: Some(Waiting { inner, request, guard: Arc::clone(&self.guard) }),
-                }
+                State::CheckStore { answer, waiting: Some(Waiting { inner, request, guard: Arc::clone(&self.guard) }) }
             }
         };
         BearerFuture { state, cross_origin }
@@ -372,7 +375,7 @@ pin_project! {
             body: B,
             left: usize,
         },
-        RequestContext {
+        CheckStore {
             answer: BoxFuture<'static, Result<AccessClaims, Box<Reply>>>,
             // Taken once there is an answer.
             waiting: Option<Waiting<S, B>>,
@@ -453,7 +456,7 @@ where
                     ready!(poll_discard(body, left, cx));
                     return Poll::Ready(Ok(std::mem::take(reply).map(ProtectedBody::refuse)));
                 }
-                StateProjection::RequestContext { answer, waiting } => {
+                StateProjection::CheckStore { answer, waiting } => {
                     let answer = ready!(answer.as_mut().poll(cx));
                     let Some(Waiting { mut inner, request, guard }) = waiting.take() else {
                         return Poll::Ready(Ok(Reply::default().map(ProtectedBody::refuse)));

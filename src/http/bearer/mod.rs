@@ -2,6 +2,7 @@
 
 mod authorization;
 mod calls;
+mod check;
 mod family_reads;
 mod guard;
 mod json;
@@ -12,6 +13,7 @@ mod sleep;
 mod tools;
 mod watch;
 
+pub use self::check::BearerGuard;
 pub(super) use self::family_reads::FamilyReads;
 pub use self::layer::{Bearer, BearerFuture, BearerLayer};
 pub use self::protected::ProtectedBody;

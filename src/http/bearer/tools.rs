@@ -19,7 +19,7 @@ use crate::crypto::shown::shown;
 use crate::grant::{AccessClaims, Scope};
 use crate::http::config_error::ConfigError;
 use crate::http::resource::{optional_scopes, union};
-use crate::http::wire::body::{MAX_MESSAGE, read};
+use crate::http::wire::body::{MAX_MESSAGE, ResponseBody, Unreadable, read};
 use crate::http::wire::reply::{Refusal, Reply};
 use crate::store::BoxFuture;
 use crate::verifier::VerifyError;
@@ -84,6 +84,25 @@ impl ToolScopeLayer {
     #[must_use]
     pub fn with_unlisted_refused(self) -> Self {
         self.with(|tools| tools.refuses_unlisted = true)
+    }
+}
+
+impl ToolScopeLayer {
+    /// Checks whether a request whose token has `claims` may send `body`, the whole body of a request to the MCP server.
+    ///
+    /// This is the check of the layer for frameworks that a tower layer does not fit; see
+    /// [`BearerGuard`](super::BearerGuard).
+    ///
+    /// # Errors
+    ///
+    /// The response to send in place of the service's: 400 for a message that is not understood, 401 if the token has expired
+    /// meanwhile, 403 for a tool whose scope is missing, 413 for a body beyond the limit.
+    // The response is made to be sent at once.
+    #[allow(clippy::result_large_err)]
+    pub fn check(&self, claims: &AccessClaims, body: &[u8]) -> Result<(), Response<ResponseBody>> {
+        let is_too_long = body.len() > self.tools.limit;
+        let length = if is_too_long { Err(self.tools.unread(Unreadable::TooLong, Some(claims))) } else { Ok(()) };
+        length.and_then(|()| self.tools.check_body(Some(claims), body)).map_err(|reply| *reply)
     }
 }
 
@@ -177,23 +196,33 @@ impl Tools {
     async fn admit<B: Body + From<Bytes>>(&self, request: Request<B>) -> Result<Request<B>, Box<Reply>> {
         let (parts, body) = request.into_parts();
         let claims = parts.extensions.get::<AccessClaims>();
-        let unread = |unread| Box::new(Refusal::from(unread).into_reply());
-        // What the guard answers it reports itself.
-        let report = |reply: Box<Reply>| {
-            if matches!(reply.status(), StatusCode::BAD_REQUEST | StatusCode::PAYLOAD_TOO_LARGE) {
-                self.guard.report(Reason::BadRequest, claims);
-            }
-            reply
-        };
-        let body = read(body, self.limit).await.map_err(unread).map_err(report)?;
+        let body = read(body, self.limit).await.map_err(|unread| self.unread(unread, claims))?;
+        self.check_body(claims, &body)?;
+        Ok(Request::from_parts(parts, B::from(body)))
+    }
+
+    fn check_body(&self, claims: Option<&AccessClaims>, body: &[u8]) -> Result<(), Box<Reply>> {
         // The token was good when the message began to come.
         if let Some(claims) = claims.filter(|claims| self.guard.clock.now() >= claims.expires_at()) {
             return Err(Box::new(self.guard.refuse(VerifyError::Expired, Some(claims))));
         }
         // A stream is opened and a session ended without a body; a request with one may be a call, by any method.
-        if !body.is_empty() {
-            self.check(claims, &body).map_err(report)?;
+        if body.is_empty() {
+            return Ok(());
         }
-        Ok(Request::from_parts(parts, B::from(body)))
+        self.check(claims, body).inspect_err(|reply| {
+            // What the guard answers it reports itself.
+            if reply.status() == StatusCode::BAD_REQUEST {
+                self.guard.report(Reason::BadRequest, claims);
+            }
+        })
+    }
+
+    fn unread(&self, unread: Unreadable, claims: Option<&AccessClaims>) -> Box<Reply> {
+        let reply = Refusal::from(unread).into_reply();
+        if matches!(reply.status(), StatusCode::BAD_REQUEST | StatusCode::PAYLOAD_TOO_LARGE) {
+            self.guard.report(Reason::BadRequest, claims);
+        }
+        Box::new(reply)
     }
 }
