@@ -30,7 +30,7 @@ pub enum TokenManagerError {
         /// The error of the authorization server, if this call asked it.
         source: Option<UpstreamError>,
     },
-    /// The user is logged out in this program, and the stored tokens are revoked or dead, but the answer to the last
+    /// The user is logged out in this program, and the stored tokens are revoked or invalid, but the answer to the last
     /// refresh was lost.
     ///
     /// The server may still accept the tokens of that answer, unless it revokes all tokens of a login together. If this

@@ -88,9 +88,9 @@ use crate::vault::{Runtime, SecretText, TokenSet, UpstreamProvider};
 /// * A full disk: it is detected before the refresh token is spent, and callers get the token while it is valid. New
 ///   tokens are returned only after they were stored.
 ///
-/// Only `invalid_grant`, or what the server says instead, ends the login; the dead tokens are then deleted from the
-/// storage. If the server refuses for 12 hours with a code that is not known, the user is asked to log in again. The
-/// server is still asked, and a refresh that succeeds makes the login good again.
+/// Only `invalid_grant`, or a code of the server with that meaning, ends the login; the invalid tokens are then deleted
+/// from the storage. If the server refuses for 12 hours with a code that is not known, the user is asked to log in
+/// again. The server is still asked, and a refresh that succeeds makes the login good again.
 #[derive(Clone)]
 pub struct TokenManager {
     storage: Arc<dyn CredentialStorage>,
@@ -168,7 +168,7 @@ impl TokenManager {
     ///
     /// [`TokenManagerError::Unavailable`] if the server did not answer or refused: nothing is deleted, and a retry may
     /// help. [`CredentialStorage::delete`] deletes without the server. [`TokenManagerError::AnswerLost`] if tokens that
-    /// never arrived may be alive: the stored ones are deleted. [`TokenManagerError::Storage`] if the storage failed.
+    /// never arrived may be valid: the stored ones are deleted. [`TokenManagerError::Storage`] if the storage failed.
     pub async fn forget(&self) -> Result<(), TokenManagerError> {
         let lock = self.lock().await?;
         let this = self.clone();

@@ -41,8 +41,8 @@ pub enum ConsentDecision {
     Approve(Approval),
     /// The user does not agree. The browser is sent back to the client, which gets `access_denied`.
     ///
-    /// If the client is unknown to the user, its redirect URI is a risk for a user who has become suspicious: show a
-    /// page with [`Show`](Self::Show) instead (OAuth 2.1 §7.12.2).
+    /// If the application does not know the client, do not send a suspicious user to its redirect URI: show a page with
+    /// [`Show`](Self::Show) instead (OAuth 2.1 §7.12.2).
     Deny,
     /// The decision is open: show this page, to log the user in or to ask for consent.
     ///
@@ -57,8 +57,8 @@ pub enum ConsentDecision {
     /// permits them, such as `default-src 'none'; style-src 'self'; frame-ancestors 'none'; base-uri 'none'`.
     ///
     /// Do not set `form-action` on a page whose form ends in a redirect to the client. Chromium applies it to each
-    /// redirect after the form, and only the client knows where its callback redirects to: another host, or an app on
-    /// the user's machine. Chromium would block the redirect and show nothing.
+    /// redirect after the form, including those of the client's callback: to another host, or to an app on the user's
+    /// machine. Chromium would block the redirect and show nothing.
     ///
     /// Do not set `Referrer-Policy: no-referrer` if the defence against forged posts reads `Origin`: browsers then send
     /// `Origin: null`.

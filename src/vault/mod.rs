@@ -1,8 +1,8 @@
 //! The credentials that a server holds for its users at other services (GitHub, Slack, a database).
 //!
 //! The vault seals each credential, leases it for one call, refreshes it before it expires, and revokes it together
-//! with the user, session or client it is bound to. It keeps the tokens of the two sides apart: the token that an MCP
-//! client presents is never sent to the other service, and no credential of the other service reaches the client.
+//! with the user, session or client it is bound to. The vault never sends the token of an MCP client to the other
+//! service. A leased secret is only for the request to the service and must not reach the client.
 //!
 //! | file | what it holds |
 //! |---|---|

@@ -262,8 +262,8 @@ impl Guard {
     }
 }
 
-/// The refusal of an MCP session that does not exist or belongs to another user or client; the client cannot tell which
-/// (MCP specification, "Session Management").
+/// The refusal of an MCP session that does not exist or belongs to another user or client. The answer is the same in
+/// both cases (MCP specification, "Session Management").
 pub(super) fn no_session() -> Reply {
     Refusal::Status(StatusCode::NOT_FOUND, "Mcp-Session-Id must name a session of this user and client").into_reply()
 }

@@ -215,8 +215,7 @@ impl Place {
         Ok(Zeroizing::new(String::from_utf8(bytes).map_err(|_| KeyringError::Malformed { entry: 1 })?))
     }
 
-    /// Writes `text`. It refuses a store that forgets entries, because a key that may be lost tomorrow must not be used
-    /// today.
+    /// Writes `text`. It refuses a store that does not keep entries, because data wrapped with a lost key is lost too.
     fn write(&self, text: &str) -> Result<(), OsKeyringError> {
         use CredentialPersistence::{EntryOnly, ProcessOnly, UntilLogout, UntilReboot};
         if let EntryOnly | ProcessOnly | UntilLogout | UntilReboot = self.store.persistence() {

@@ -17,7 +17,6 @@ impl<S: TokenStore> CredentialVault<S> {
     /// again. To revoke it, call [`revoke`](Self::revoke) first. A pending revocation of `account` continues; a service
     /// that revokes all tokens of a user together then ends the new ones too.
     ///
-    ///
     /// # Errors
     ///
     /// [`VaultErrorKind::TooLarge`] if the credential with its metadata is longer than 60 KiB. A fault of the store,

@@ -67,8 +67,6 @@ use crate::time::{Clock, SystemClock, Timestamp};
 /// state. A refresh or a revocation that has begun continues in the background, because the service may have replaced
 /// the refresh token. If the process crashes, [`retry_revocations`](Self::retry_revocations) completes the revocation.
 ///
-///
-///
 /// ```
 /// use mcp_token_lifecycle::vault::*;
 /// use mcp_token_lifecycle::{AccessClaims, KeyId, Keyring, MasterKey, MemoryStore, Scope};

@@ -14,8 +14,8 @@ impl<S: TokenStore + 'static> CredentialVault<S> {
     /// Refreshes `held`, whose revocation is stored under `key`, and asks the service to revoke the new tokens.
     ///
     /// The new tokens are stored first, so that the next round can use them if this one fails. The record notes the
-    /// refresh before it is sent. If the answer is lost, tokens that the vault does not know may be alive, and the
-    /// death of the old tokens is not reported as a completed revocation.
+    /// refresh before it is sent. If the answer is lost, tokens that the vault does not know may be valid, so the vault
+    /// does not report the revocation as complete when the old tokens become invalid.
     pub(crate) async fn renew(
         &self,
         key: RecordKey,
@@ -51,7 +51,7 @@ impl<S: TokenStore + 'static> CredentialVault<S> {
                 return self.revoke_renewed(key, from, next, renewed).await;
             }
             Outcome::InvalidGrant if answer_lost => (known, Err(UpstreamReason::AnswerLost.into())),
-            // Access and refresh token are dead, and the service never issued others for them.
+            // Access and refresh token are invalid, and the service never issued others for them.
             Outcome::InvalidGrant => (known, Ok(())),
             Outcome::Failed(failure @ Failure { reason: UpstreamReason::Uncertain, .. }) => (asked, Err(failure)),
             Outcome::Failed(failure) => (known, Err(failure)),
@@ -76,8 +76,8 @@ impl<S: TokenStore + 'static> CredentialVault<S> {
         };
         match (kept, answer) {
             (Ok(key), answer) => self.conclude_revocation(key, next, progress, answer).await,
-            // The record still notes the refresh, so the next round does not take the death of the old tokens for a
-            // completed revocation.
+            // The record still notes the refresh, so the next round does not take invalid old tokens for a completed
+            // revocation.
             (Err(fault), Ok(())) => {
                 self.report(UpstreamAct::Revoked, None, &next);
                 Err(fault)

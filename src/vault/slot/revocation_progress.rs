@@ -1,9 +1,9 @@
 //! The second half of a revocation: the service is asked to revoke a credential that is no longer leased, and the
 //! secret is deleted.
 //!
-//! A revocation that has begun is always completed: the record stays listed as pending until the service has revoked
-//! the credential or nothing is left to revoke. A process counts its attempt in the record before it asks the service,
-//! and writes the result only if no other process has asked since.
+//! A crash does not lose a revocation: the record stays listed as pending until the service has revoked the credential,
+//! nothing is left to revoke, or the time for retries is over. A process counts its attempt in the record before it
+//! asks the service, and writes the result only if no other process has asked since.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};

@@ -4,8 +4,8 @@
 //! they were made from and no other, even if another process holds the claim by now: the service may accept nothing
 //! else any more. A failure is written only by the process that still holds the claim.
 //!
-//! A generation never decreases while a credential is replaced or refreshed, and starts again after a revocation. So a
-//! process that finds another secret of a lower or the same generation knows that its own secret was revoked, and that
+//! A generation never decreases while a credential is replaced or refreshed, and starts again after a revocation. So
+//! another secret of a lower or the same generation in the store shows that the secret of this attempt was revoked, and
 //! the new tokens have to be revoked too. If the generation is higher, this cannot be known, and the new tokens are
 //! dropped without a revocation: revoking them may end the grant that both secrets came from.
 //!

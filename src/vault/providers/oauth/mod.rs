@@ -31,7 +31,7 @@ use crate::vault::{
 ///
 /// | answer | [`UpstreamError`] |
 /// |---|---|
-/// | `invalid_grant`, or what the service says instead: [`Meaning`] | `InvalidGrant` |
+/// | `invalid_grant`, or a code of the service with that [`Meaning`] | `InvalidGrant` |
 /// | `invalid_client` and the like; 3xx, which is never followed | `Configuration`, with the error code or `http_302` |
 /// | 408, 425, 429, 503, 403 with `Retry-After` | `Unavailable`, with the time to wait |
 /// | each other 5xx: the service may have rotated before it failed, or a gateway has lost its answer | `Uncertain` |
@@ -104,7 +104,7 @@ impl<C: HttpClient> UpstreamProvider for OAuthProvider<C> {
     }
 
     /// Presents the refresh token where the service accepts it. GitHub, Slack and Notion accept an access token. If
-    /// they do not know it, and there is a refresh token that may be alive, the result is [`Revocation::NeedsRefresh`].
+    /// they do not know it, and there is a refresh token that may be valid, the result is [`Revocation::NeedsRefresh`].
     fn revoke<'a>(&'a self, credential: &'a Credential) -> BoxFuture<'a, Result<Revocation, UpstreamError>> {
         Box::pin(async move {
             let (Credential::OAuth(tokens), Some(at)) = (credential, &self.service.revocation) else {

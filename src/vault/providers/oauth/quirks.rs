@@ -168,7 +168,7 @@ impl Quirks {
         }
     }
 
-    /// Atlassian: JSON bodies, and a 403 for a dead refresh token. Answers have no `token_type`.
+    /// Atlassian: JSON bodies, and a 403 for a refresh token that is no longer valid. Answers have no `token_type`.
     ///
     /// Sources: `invalid_grant` in "Implementing the Refresh Token Flow"
     /// (developer.atlassian.com/cloud/oauth/getting-started/refresh-tokens); `unauthorized_client` with "refresh_token
@@ -181,7 +181,7 @@ impl Quirks {
         }
     }
 
-    /// Linear: the revocation of a dead token is a 400 or a 401.
+    /// Linear: the revocation of an invalid token is a 400 or a 401.
     ///
     /// Source: "OAuth 2.0 authentication" (linear.app/developers/oauth-2-0-authentication). According to it,
     /// applications from before December 2023 get their scope as a list.
@@ -277,13 +277,13 @@ pub enum Meaning {
     /// list. If refreshes only get such refusals for the policy's
     /// [`refusal_limit`](crate::vault::RefreshPolicyBuilder::refusal_limit), the user is asked to authorize again.
     Refused,
-    /// The grant is dead, and the user has to authorize again.
+    /// The grant has ended, and the user has to authorize again.
     InvalidGrant,
-    /// The service refuses this client or this kind of request. The operator has to act; the grant may still be alive.
+    /// The service refuses this client or this kind of request. The operator has to act; the grant may still be valid.
     Configuration,
-    /// The token in the request is dead, and so are all others of the same grant.
+    /// The token in the request is invalid, and so are all others of the same grant.
     TokenInvalid,
-    /// The access token in the request is dead or expired. A refresh token may still be alive.
+    /// The access token in the request is invalid or expired. A refresh token may still be valid.
     AccessTokenUnknown,
     /// Tokens of this kind cannot be revoked (RFC 7009 §2.2.1).
     Unsupported,
@@ -294,8 +294,8 @@ pub enum Meaning {
 }
 
 /// Codes from RFC 6749 §5.2; two codes of §4.1.2.1 that token endpoints use too; OpenID Connect Core §3.1.2.6, for
-/// services that send the user back to the authorization endpoint; RFC 8628 §3.5; and the names that services use for a
-/// dead refresh token.
+/// services that send the user back to the authorization endpoint; RFC 8628 §3.5; and the names that services use for
+/// an invalid refresh token.
 const AT_REFRESH: &[(&str, Meaning)] = &[
     ("invalid_grant", Meaning::InvalidGrant),
     ("invalid_token", Meaning::InvalidGrant),

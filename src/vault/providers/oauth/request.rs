@@ -83,7 +83,8 @@ pub(in crate::vault) fn about(
 }
 
 impl TokenRequest {
-    /// Returns the token to present: the refresh token where the service accepts one, because it keeps the grant alive.
+    /// Returns the token to present: the refresh token where the service accepts one, because with it the grant
+    /// continues.
     pub(in crate::vault) fn presents(self, tokens: &TokenSet) -> &SecretText {
         match self {
             Self::Standard | Self::TokenAlone => tokens.refresh_token.as_ref().unwrap_or(&tokens.access_token),
