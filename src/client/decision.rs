@@ -1,4 +1,4 @@
-//! When a token is served and when it is refreshed: pure functions of what is stored and of the time.
+//! When a token is served and when it is refreshed: pure functions of the stored state and the time.
 
 use std::time::Duration;
 
@@ -10,30 +10,30 @@ use crate::vault::{RefreshPolicy, Refreshed, SecretText, TokenSet, UpstreamError
 
 pub(super) const POLICY: RefreshPolicy = RefreshPolicy::standard();
 
-/// What to do for somebody who asks for an access token.
+/// What to do for a caller who requests an access token.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Act {
-    /// Serve the stored one.
+    /// Serve the stored token.
     Serve,
-    /// Refresh, if nobody else does; the stored one will do otherwise.
+    /// Refresh, unless another caller does. Otherwise serve the stored token.
     RefreshAhead,
-    /// Refresh, or wait for whoever does.
+    /// Refresh, or wait for the caller that does.
     Refresh,
-    /// Fail: the last refresh did, and for so long it is not tried again.
+    /// Fail: the last refresh failed, and the next attempt is permitted after this time.
     HoldOff(Duration),
-    /// Fail: there is nothing to refresh with, or the server has refused for too long.
+    /// Fail: there is no refresh token, or the server has refused for too long.
     Authorize,
 }
 
 impl Held {
-    /// Tokens as they have just been obtained.
+    /// The state after tokens were obtained at `now`.
     pub(super) fn new(tokens: TokenSet, now: Timestamp) -> Self {
         let never = Timestamp::default();
         let (failed_at, retry_at) = (never, never);
         Self { tokens, obtained_at: now, failures: 0, failed_at, retry_at, refused_since: None, answer_lost: false }
     }
 
-    /// What to do at `now` for somebody who got no further with the access token `refused`.
+    /// Decides what to do at `now`. `refused` is the access token that a resource server has refused, if any.
     pub(super) fn act(&self, now: Timestamp, refused: Option<&SecretText>) -> Act {
         let age = match refused {
             Some(refused) if same(refused, &self.tokens.access_token) => Age::Over,
@@ -51,19 +51,19 @@ impl Held {
         }
     }
 
-    /// After a refresh that was asked for at `asked_at` and brought `new`.
+    /// The state after a refresh that was requested at `asked_at` and returned `new`.
     pub(super) fn refreshed(self, new: Refreshed, asked_at: Timestamp) -> Self {
         Self::new(self.tokens.successor(new, self.obtained_at, asked_at), asked_at)
     }
 
-    /// After a refresh that was asked for at `asked_at` and brought `new`, a refresh token without an access token that can be
-    /// used. The refresh has failed all the same.
+    /// The state after a refresh that was requested at `asked_at` and returned a refresh token without a usable access
+    /// token. It counts as failed.
     pub(super) fn rotated(self, new: Refreshed, asked_at: Timestamp) -> Self {
         let tokens = self.tokens.successor(new, self.obtained_at, asked_at);
         Self { failures: self.failures, ..Self::new(tokens, self.obtained_at) }
     }
 
-    /// After a refresh that failed with `error`; and how long it is not tried again.
+    /// The state after a refresh that failed with `error`, and the pause before the next one.
     pub(super) fn failed(self, error: &UpstreamError, now: Timestamp) -> (Self, Duration) {
         let failures = self.failures.saturating_add(1);
         let wait = POLICY.pause(failures, error.asked_pause(), self.jitter(failures));
@@ -72,12 +72,13 @@ impl Held {
         (Self { failures, failed_at: now, retry_at, refused_since, ..self }, wait)
     }
 
-    /// Whether the server has refused for so long, for a reason that is not known, that the user is asked to log in again.
+    /// Whether the server has refused for so long, with a code that is not known, that the user is asked to log in
+    /// again.
     fn is_given_up(&self, now: Timestamp) -> bool {
         POLICY.gives_up(self.refused_since, now)
     }
 
-    /// The same for all who share the credential, another for every token and every `turn`.
+    /// The jitter: the same for all processes that share the tokens, another for each token and each `turn`.
     fn jitter(&self, turn: u32) -> u8 {
         let hash = crypto::sha256(self.tokens.access_token.expose().as_bytes());
         hash[turn as usize % hash.len()]
@@ -135,7 +136,7 @@ mod tests {
     }
 
     #[test]
-    fn a_token_that_does_not_expire_is_served_for_ever() {
+    fn act_serves_a_token_without_expiry_at_any_time() {
         let mut held = held(0);
         held.tokens.expires_at = None;
         assert_eq!(held.act(Timestamp::from_unix(u64::MAX), None), Act::Serve);
@@ -196,7 +197,7 @@ mod tests {
     }
 
     #[test]
-    fn a_clock_that_is_set_back_holds_nobody_off_who_has_not_failed() {
+    fn act_refreshes_after_a_clock_set_back_without_failures() {
         let refused = SecretText::new("access");
         assert_eq!(held(1000).act(Timestamp::from_unix(NOW - 3600), Some(&refused)), Act::Refresh);
     }
@@ -223,7 +224,7 @@ mod tests {
     }
 
     #[test]
-    fn an_instant_from_a_wrong_clock_holds_nobody_off() {
+    fn act_ignores_a_pause_from_a_wrong_clock() {
         let (held, _) = held(1000).failed(&UpstreamError::unavailable("down"), at(10_000_000));
         assert_eq!(held.act(at(1000), None), Act::Refresh);
     }

@@ -1,4 +1,4 @@
-//! What keeps a client from its access token.
+//! Why a client has no access token, and why its storage failed.
 
 use std::error::Error as StdError;
 use std::fmt;
@@ -9,32 +9,36 @@ use std::time::Duration;
 use crate::keys::KeyId;
 use crate::vault::UpstreamError;
 
-/// Why there is no access token. No variant carries a secret.
+/// Why a [`TokenManager`](super::TokenManager) did not return a token or complete a logout. No variant carries a
+/// secret.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum TokenManagerError {
     /// Nothing is stored: the user has not logged in, or has logged out.
-    #[error("nobody has logged in")]
+    #[error("no login is stored")]
     NoCredentials,
-    /// The refresh token is not honoured any more, or there is none: the user has to log in again.
+    /// The server no longer accepts the refresh token, or there is none. The user has to log in again.
     #[error("the user has to log in again")]
     NeedsAuthorization,
-    /// The authorization server did not answer, or refused for a reason other than the credential. Nothing is lost.
-    #[error("there is no access token at the moment")]
+    /// The authorization server did not answer, or refused for another reason than the tokens, or another process holds
+    /// the lock of the storage. The login is kept.
+    #[error("the request cannot be completed at the moment, retry after {retry_after:?}")]
     #[non_exhaustive]
     Unavailable {
-        /// When it is worth another try: in so long.
+        /// How long to wait before the next attempt.
         retry_after: Duration,
-        /// What the authorization server answered, if it was this call that asked.
+        /// The error of the authorization server, if this call asked it.
         source: Option<UpstreamError>,
     },
-    /// The user is logged out here, and the old tokens are revoked or dead. But the answer to the last refresh was lost: unless
-    /// the server has ended all that came from the same login, it may go on to honour new tokens of which nobody knows. If it
-    /// matters, the user ends the login there.
-    #[error("logged out, but the server may honour tokens that never arrived")]
+    /// The user is logged out in this program, and the stored tokens are revoked or invalid, but the answer to the last
+    /// refresh was lost.
+    ///
+    /// The server may still accept the tokens of that answer, unless it revokes all tokens of a login together. If this
+    /// matters, the user should end the login at the server.
+    #[error("logged out, but the server may still accept tokens whose response was lost")]
     AnswerLost,
-    /// The credential could not be read or written.
-    #[error("the credential storage failed")]
+    /// The stored tokens could not be read or written.
+    #[error("the stored tokens could not be read or written")]
     Storage(#[from] StorageError),
 }
 
@@ -44,61 +48,61 @@ impl TokenManagerError {
     }
 }
 
-/// Why the credential could not be read or written. No variant carries anything of it.
+/// Why stored tokens could not be read or written. No variant carries anything of their content.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum StorageError {
-    /// Others than its owner may read or write the file, or write to a folder above it.
-    #[error("{} is open to others: its mode is {mode:04o}, and must have none of the bits {bits:04o}", path.display())]
+    /// Other users than the owner may read or write the file, or write to a folder above it.
+    #[error("the mode of {} must have none of the bits {bits:04o}, got {mode:04o}", path.display())]
     #[non_exhaustive]
     Permissions {
         /// The file or folder.
         path: PathBuf,
-        /// The permission bits found.
+        /// The permission bits that were found.
         mode: u32,
-        /// The permission bits of which there must be none.
+        /// The permission bits that must not be set.
         bits: u32,
     },
-    /// A symbolic link, a folder, a device.
+    /// The path is a symbolic link, a folder or a device.
     #[error("{} is not a regular file", .0.display())]
     NotAFile(PathBuf),
-    /// The file system did not do what was asked.
+    /// The file system returned an error.
     #[error("the file system failed at {}", path.display())]
     #[non_exhaustive]
     Io {
         /// The file or folder.
         path: PathBuf,
-        /// What it said.
+        /// The error.
         source: io::Error,
     },
-    /// What is stored was altered, sealed or not sealed against expectation, or written by another version.
-    #[error("the stored credential{} is malformed", In(path))]
+    /// The content was altered, is sealed without a keyring or not sealed with one, or comes from another version.
+    #[error("the stored tokens{} are malformed", In(path))]
     #[non_exhaustive]
     Malformed {
-        /// The file, if it is in one.
+        /// The file, if the storage is one.
         path: Option<PathBuf>,
     },
-    /// The file is longer than any credential.
-    #[error("{} is {got} bytes long, and must have less than {limit}", path.display())]
+    /// The file is longer than any stored login.
+    #[error("{} must be shorter than {limit} bytes, got {got}", path.display())]
     #[non_exhaustive]
     TooLong {
         /// The file.
         path: PathBuf,
-        /// Its length.
+        /// The length of the file, in bytes.
         got: u64,
-        /// What it must be shorter than.
+        /// The bound, in bytes.
         limit: u64,
     },
-    /// What is stored was sealed with a key that is not in the keyring.
-    #[error("key {0} is not in the keyring")]
+    /// The content was sealed with a key that the keyring does not have.
+    #[error("the stored tokens are sealed with key {0}, which the keyring does not have")]
     UnknownKey(KeyId),
-    /// Another kind of storage failed.
+    /// A storage that is not a file failed.
     #[error("the storage failed")]
     Other(#[source] Box<dyn StdError + Send + Sync>),
 }
 
 impl StorageError {
-    /// The file system failed at `path` because of `source`.
+    /// Creates [`Io`](Self::Io): the file system failed at `path` because of `source`.
     pub fn io(path: impl Into<PathBuf>, source: io::Error) -> Self {
         Self::Io { path: path.into(), source }
     }
@@ -107,7 +111,7 @@ impl StorageError {
         Self::Malformed { path: None }
     }
 
-    /// The same, of the file at `path`.
+    /// Adds the path of the file.
     pub(super) fn at(self, path: Option<&Path>) -> Self {
         match self {
             Self::Malformed { .. } => Self::Malformed { path: path.map(Path::to_owned) },
@@ -115,13 +119,13 @@ impl StorageError {
         }
     }
 
-    /// Another kind of storage failed because of `source`, which must not carry anything of what is stored.
+    /// Creates [`Other`](Self::Other), caused by `source`, which must not contain anything of the stored content.
     pub fn other(source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
         Self::Other(source.into())
     }
 }
 
-/// ` in` and a path, if there is one.
+/// Shows ` in` and the path, if there is one.
 struct In<'a>(&'a Option<PathBuf>);
 
 impl fmt::Display for In<'_> {
@@ -130,6 +134,7 @@ impl fmt::Display for In<'_> {
     }
 }
 
+/// The error while another caller or the runtime keeps this one from a result.
 pub(super) fn still_busy() -> TokenManagerError {
     TokenManagerError::unavailable(Duration::from_secs(1), None)
 }

@@ -1,4 +1,4 @@
-//! The credential in a file.
+//! Stores the tokens in a file.
 
 use std::fs;
 use std::io::{self, ErrorKind, Read, Write};
@@ -11,25 +11,29 @@ use super::lock_file::LockFile;
 use super::private;
 use super::storage::{CredentialStorage, StorageLock};
 
-/// No credential is longer than this many bytes.
+/// The length from which a file is refused, in bytes.
 const MAX_LEN: u64 = 256 * 1024;
 
-/// A credential in a file that its owner alone may read and write.
+/// Stores the tokens in a file that only its owner may read and write.
 ///
-/// Next to the file `NAME` lie `NAME.lock`, which stays there for ever, and, for the moment of a write, `NAME.tmp`.
+/// The file `NAME.lock` next to it stays there permanently. The file `NAME.tmp` exists during a write.
 ///
 /// # Security
 ///
-/// Whoever can read the file has the login, unless it is [sealed](super::TokenManager::sealed_with). On Unix a new file
-/// has the mode 600 and a new folder 700. A file with more, a symbolic link, and a file under a folder that others may write to
-/// (but for sticky ones such as `/tmp` further up) are refused: [`StorageError::Permissions`], [`StorageError::NotAFile`]. Who
-/// the owner is, is not looked at; that matters to root alone, who can read the files of others. On other systems the
-/// permissions are not looked at; put the file where the user's profile is.
+/// A process that can read the file has the login, unless it is [sealed](super::TokenManager::sealed_with).
+///
+/// On Unix a new file has the mode 600 and a new folder 700. These are refused: a file with more permissions and a
+/// folder above it that others may write to, except a sticky one such as `/tmp` further up
+/// ([`StorageError::Permissions`]); a symbolic link ([`StorageError::NotAFile`]). The owner is not checked; this
+/// matters only to root, who can read the files of others.
+///
+/// On other systems no permissions are checked; put the file into the user's profile.
 ///
 /// # Durability
 ///
-/// A write goes to a new file, which is synced and then renamed, and on Unix the folder is synced too; so a crash leaves the
-/// old credential or the new one. The file system must support locks and atomic renames; some network file systems do not.
+/// A write goes to a new file, which is synced and then renamed; on Unix the folder is synced too. So a crash leaves
+/// the old tokens or the new ones. The file system must support locks and atomic renames, which some network file
+/// systems do not.
 #[derive(Debug)]
 pub struct FileStorage {
     path: PathBuf,
@@ -38,7 +42,7 @@ pub struct FileStorage {
 }
 
 impl FileStorage {
-    /// The credential in the file at `path`, which need not exist yet. Its folder is made if it is missing.
+    /// Opens the storage in the file at `path`, which need not exist yet. Creates its folder if it is missing.
     ///
     /// # Errors
     ///
@@ -70,7 +74,7 @@ impl CredentialStorage for FileStorage {
             file => file?,
         };
         let length = file.metadata().map_err(self.fault())?.len();
-        // Room for one byte more: a vector that grows leaves copies of the secrets behind.
+        // One byte more than the file: a vector that grows leaves copies of the secrets behind.
         let mut content = Zeroizing::new(Vec::with_capacity(length.min(MAX_LEN) as usize + 1));
         match file.take(MAX_LEN).read_to_end(&mut content).map_err(self.fault())? as u64 {
             MAX_LEN => Err(StorageError::TooLong { path: self.path.clone(), got: length.max(MAX_LEN), limit: MAX_LEN }),
@@ -83,7 +87,7 @@ impl CredentialStorage for FileStorage {
     }
 
     fn write(&self, content: &[u8]) -> Result<(), StorageError> {
-        // Left behind by a process that was killed.
+        // A process that was killed may have left it behind.
         remove(&self.temp)?;
         let mut file = private::open(&self.temp, private::options().write(true).create_new(true))?;
         let written = file.write_all(content).and_then(|()| file.sync_all());
@@ -105,7 +109,7 @@ fn remove(path: &Path) -> Result<(), StorageError> {
     }
 }
 
-/// A rename is durable once the folder is.
+/// Syncs the folder of `path`, which makes a rename durable.
 fn sync_folder(path: &Path) -> io::Result<()> {
     if cfg!(unix) { fs::File::open(private::folder(path)?)?.sync_all() } else { Ok(()) }
 }

@@ -1,4 +1,4 @@
-//! The end of a login: revoke, then delete.
+//! A logout: revoke, then delete.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,11 +10,12 @@ use super::stored::Stored;
 use crate::vault::{Credential, RefreshPolicy, Revocation, UpstreamError};
 
 impl TokenManager {
-    /// Revoke what is stored, as long as somebody honours it, and delete it. A server that takes nothing but a live access token
-    /// gets one that is made for it, and kept before it is used: a failure leaves it for the next attempt.
+    /// Revokes the stored tokens, as long as the server accepts any of them, and deletes them. A server that accepts
+    /// only a live access token gets a new one. It is stored before it is used, so a failure leaves it for the next
+    /// attempt.
     pub(super) async fn log_out(&self, lock: Arc<StorageLock>) -> Result<(), TokenManagerError> {
         let mut renewed = false;
-        // Whether the server may go on to honour tokens of which nobody knows.
+        // Whether the server may still accept tokens that never arrived.
         let answer_lost = loop {
             let held = match self.stored().await? {
                 Some(Stored::Held(held)) => held,
@@ -23,16 +24,16 @@ impl TokenManager {
             };
             match self.provider.revoke(&Credential::OAuth(held.tokens.copy())).await {
                 Ok(Revocation::NeedsRefresh) if !renewed => {
-                    // So that a full disk is found out before the refresh token is spent.
+                    // Written first, so that a full disk is detected before the refresh token is spent.
                     self.keep(&Stored::Held(held.asked()), lock.clone()).await?;
                     match self.refresh(held, lock.clone()).await {
-                        // In the latter case neither token is honoured any more, and that is what is stored.
+                        // After `NeedsAuthorization` neither token is accepted any more, and that is what is stored.
                         Ok(_) | Err(TokenManagerError::NeedsAuthorization) => renewed = true,
                         Err(error) => return Err(error),
                     }
                 }
                 Ok(Revocation::NeedsRefresh) => return Err(not_yet(None)),
-                // A server that does not know a token any more says that it is done, too.
+                // A server that does not know a token any more also reports success.
                 Ok(Revocation::Done) | Err(UpstreamError::InvalidGrant) => break held.answer_lost,
                 Ok(Revocation::Unsupported) => break false,
                 Err(error) => return Err(not_yet(Some(error))),

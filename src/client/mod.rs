@@ -1,14 +1,16 @@
-//! The other side: the tokens that a program holds as a client, kept by itself and shared by all its processes.
+//! The tokens of a program that is itself an OAuth client, such as an MCP client: stored locally and shared by all its
+//! processes.
 //!
-//! | file | concept |
+//! | file | what it holds |
 //! |---|---|
-//! | `storage` | what a storage must do; `file` and `os` are two |
-//! | `private`, `lock_file` | files that are their owner's alone, and a lock on one |
-//! | `sealed` | a storage around another, which gets to see sealed bytes only |
-//! | `stored` | the state of a login, and how it is written down |
-//! | `decision` | serve, refresh, hold off: the pure functions |
+//! | `storage` | what a storage must do; `file` and `os` implement it |
+//! | `private`, `lock_file` | files that only their owner can read, and a lock on one |
+//! | `sealed` | a storage around another one, which then gets sealed bytes |
+//! | `stored` | the state of a login, and its stored form |
+//! | `decision` | serve, refresh or hold off: pure functions |
 //! | `refresh` | one refresh for all processes |
 //! | `logout` | revoke, then delete |
+//! | `error` | why there is no access token |
 
 mod decision;
 mod error;
@@ -38,51 +40,57 @@ use crate::keys::Keyring;
 use crate::time::{Clock, SystemClock};
 use crate::vault::{Runtime, SecretText, TokenSet, UpstreamProvider};
 
-/// The login of a program that is itself an OAuth client, such as an MCP client: kept across restarts, refreshed ahead of
-/// expiry, by one of the processes that share it.
+/// Keeps the login of a program that is itself an OAuth client, such as an MCP client.
+///
+/// The tokens survive a restart. One of the processes that share them refreshes them before they expire.
 ///
 /// ```no_run
 /// # use mcp_token_lifecycle::vault::*;
+/// # use mcp_token_lifecycle::client::*;
 /// # async fn example(provider: impl UpstreamProvider + 'static, tokens: TokenSet) -> Result<(), Box<dyn std::error::Error>> {
 /// let runtime = Runtime::new(tokio::time::sleep, |task| drop(tokio::spawn(task)));
 /// let storage = FileStorage::open("/home/alice/.config/my-client/credentials")?;
-/// let credentials = TokenManager::new(storage, provider, runtime);
+/// let manager = TokenManager::new(storage, provider, runtime);
 ///
-/// credentials.store(tokens).await?;   // after the login
-/// match credentials.access_token().await {
+/// manager.store(tokens).await?;   // after the login
+/// match manager.access_token().await {
 ///     Ok(token) => { /* Authorization: Bearer … */ }
-///     Err(TokenManagerError::NoCredentials | TokenManagerError::NeedsAuthorization) => { /* to the login */ }
-///     Err(error) => return Err(error.into()),   // nothing is lost; try again later
+///     Err(TokenManagerError::NoCredentials | TokenManagerError::NeedsAuthorization) => { /* start a login */ }
+///     Err(error) => return Err(error.into()),   // the login is kept; try again later
 /// }
 /// # Ok(()) }
 /// ```
 ///
 /// # When it refreshes
 ///
-/// At 80 % of the lifetime of the access token, or up to 5 % sooner. From then on one caller refreshes and waits for it, 15
-/// seconds at most, and the others, in whichever process, are served the token that is still valid. In its last 5 seconds (or
-/// the last tenth of a shorter lifetime) they all wait for the one, about a minute at most. Every call reads the storage, so
-/// what one process has stored all others use.
+/// A refresh is due at 80 % of the lifetime of the access token, or up to 5 % earlier. From then on one caller
+/// refreshes and waits for the result, at most 15 seconds. All other callers, in each process, get the token that is
+/// still valid. In the last 5 seconds of the lifetime (or the last tenth of a lifetime under 50 seconds) all callers
+/// wait for the refresh, at most about a minute. Each call reads the storage, so all processes see what one of them has
+/// stored.
 ///
 /// # What it survives
 ///
-/// * Two processes at once: who refreshes holds the storage's lock and has read again what is stored.
-/// * A process that is killed at any point: the lock is free, and what is stored is whole, old or new. If it is the old, the
-///   server may have rotated; the next call presents the old refresh token again, and a server with a leeway (RFC 9700 §4.14.2
-///   allows for one; [`RotationPolicy`](crate::RotationPolicy)) answers with the same successor. That call must come within
-///   the leeway. Against a server without one the user has to log in again.
-/// * An answer that is lost: the same, by itself, up to three times, none of them later than 25 seconds after the first request.
-///   With a time limit of 20 seconds, which a server that never answers uses up, that is once.
-/// * A call that is dropped: the refresh goes on in the background and is stored.
-/// * A server that is down: the valid token is served, then [`Unavailable`](TokenManagerError::Unavailable); nothing is
-///   deleted. How often it has failed is stored too, so that all processes hold off together: for a second, doubled with every
-///   failure up to 5 minutes, or for as long as the server asks, a day at most.
-/// * A disk that is full: it is found out before the refresh token is spent, and the valid token is served. New tokens that
-///   could not be stored are not.
+/// * Two processes at the same time: the process that refreshes holds the storage's lock and reads the stored tokens
+///   again under it.
+/// * A process that is killed at any point: the operating system frees the lock, and the storage holds the old or the
+///   new tokens. If it holds the old ones, the server may have rotated. The next call presents the old refresh token
+///   again, and a server with a reuse leeway (permitted by RFC 9700 §4.14.2; [`RotationPolicy`](crate::RotationPolicy))
+///   answers with the same successor, if the call comes within the leeway. With a server without a leeway the user has
+///   to log in again.
+/// * A lost answer: the same call asks again, up to three times, and not later than 25 seconds after the first request.
+///   If each request runs into a time limit of 20 seconds, it asks again once.
+/// * A call that is dropped: the refresh continues in the background and its result is stored.
+/// * A server that is down: callers get the token while it is valid, then
+///   [`Unavailable`](TokenManagerError::Unavailable). Nothing is deleted. The number of failures is stored too, so that
+///   all processes pause together: for one second, doubled with each failure up to 5 minutes, or for as long as the
+///   server asks, at most a day.
+/// * A full disk: it is detected before the refresh token is spent, and callers get the token while it is valid. New
+///   tokens are returned only after they were stored.
 ///
-/// Only `invalid_grant`, or what the server says instead, ends the login; the dead tokens are then deleted from the storage. If the
-/// server refuses for 12 hours for a reason that is not known, the user is asked to log in again; it is still asked, and a refresh
-/// that succeeds undoes that.
+/// Only `invalid_grant`, or a code of the server with that meaning, ends the login; the invalid tokens are then deleted
+/// from the storage. If the server refuses for 12 hours with a code that is not known, the user is asked to log in
+/// again. The server is still asked, and a refresh that succeeds makes the login good again.
 #[derive(Clone)]
 pub struct TokenManager {
     storage: Arc<dyn CredentialStorage>,
@@ -92,7 +100,7 @@ pub struct TokenManager {
 }
 
 impl TokenManager {
-    /// The login in `storage`, at the authorization server that `provider` speaks to.
+    /// Creates a manager for the login in `storage`, at the authorization server that `provider` talks to.
     pub fn new(
         storage: impl CredentialStorage + 'static,
         provider: impl UpstreamProvider + 'static,
@@ -101,59 +109,66 @@ impl TokenManager {
         Self { storage: Arc::new(storage), provider: Arc::new(provider), runtime, clock: Arc::new(SystemClock) }
     }
 
-    /// With what is stored sealed (XChaCha20-Poly1305) under a key of `keyring`.
+    /// Seals the stored tokens (XChaCha20-Poly1305) under the primary key of `keyring`. Tokens that were stored without
+    /// a seal are refused.
     ///
-    /// That protects copies of the file, such as backups, as long as the key is not with them. It does not protect against
-    /// whoever can read the key, nor does it tell an old copy of the file from a new one. What was stored without a seal is
-    /// refused.
+    /// # Security
+    ///
+    /// The seal protects copies of the storage, such as backups, if the key is not with them. It does not protect
+    /// against an attacker who can read the key, and it does not detect an old copy of the storage.
     #[must_use]
     pub fn sealed_with(self, keyring: Keyring) -> Self {
         Self { storage: Arc::new(Sealed { storage: self.storage, keyring }), ..self }
     }
 
-    /// With this clock. All processes that share the storage must agree on the time to within a minute.
+    /// Sets the clock. The clocks of all processes that share the storage must agree to within a minute.
     #[must_use]
     pub fn with_clock(self, clock: impl Clock + 'static) -> Self {
         Self { clock: Arc::new(clock), ..self }
     }
 
-    /// An access token that works, for one request: it is to be asked for again for the next.
+    /// Returns a valid access token, for one request. Call it again for the next request.
     ///
     /// # Errors
     ///
-    /// [`TokenManagerError`] tells apart whether the user has to log in, or it is worth another try.
+    /// [`TokenManagerError`] says whether the user has to log in or a retry may help.
     pub async fn access_token(&self) -> Result<SecretText, TokenManagerError> {
         self.serve(None).await
     }
 
-    /// Another access token than `refused`, which the resource server did not accept though it has not expired (401). If
-    /// somebody has refreshed meanwhile, it is that one. To be called once per request: a server may refuse whatever it gets.
+    /// Returns another access token after the resource server has refused `refused` with a 401 although it has not
+    /// expired.
+    ///
+    /// If another caller has refreshed since, this returns its token. Call it at most once for each request: a server
+    /// may refuse each token.
     ///
     /// # Errors
     ///
-    /// As [`access_token`](Self::access_token).
+    /// The errors of [`access_token`](Self::access_token).
     pub async fn access_token_after(&self, refused: &SecretText) -> Result<SecretText, TokenManagerError> {
         self.serve(Some(refused)).await
     }
 
-    /// Store what a login has brought. What was there before is replaced, and not revoked: [`forget`](Self::forget) does that.
+    /// Stores the tokens of a new login. Tokens that were stored before are replaced but not revoked;
+    /// [`forget`](Self::forget) revokes them.
     ///
     /// # Errors
     ///
-    /// [`TokenManagerError::Storage`]; [`TokenManagerError::Unavailable`] if another process has the lock for too long.
+    /// [`TokenManagerError::Storage`] if they could not be stored. [`TokenManagerError::Unavailable`] if another
+    /// process holds the lock for about a minute.
     pub async fn store(&self, tokens: TokenSet) -> Result<(), TokenManagerError> {
         let lock = Arc::new(self.lock().await?);
         Ok(self.keep(&Stored::Held(Held::new(tokens, self.clock.now())), lock).await?)
     }
 
-    /// Log out: revoke the login at the authorization server, if it can, then delete it here. A call that is dropped goes on in
-    /// the background.
+    /// Logs out: revokes the tokens at the authorization server, if it supports that, and deletes them from the
+    /// storage. A call that is dropped continues in the background.
     ///
     /// # Errors
     ///
-    /// If the server could not be asked, or refused, nothing is deleted, and it is worth another try;
-    /// [`CredentialStorage::delete`] does it without the server. After [`AnswerLost`](TokenManagerError::AnswerLost) it is
-    /// deleted.
+    /// [`TokenManagerError::Unavailable`] if the server did not answer or refused: nothing is deleted, and a retry may
+    /// help. [`CredentialStorage::delete`] deletes without the server. [`TokenManagerError::AnswerLost`] if tokens that
+    /// never arrived may be valid: the stored ones are deleted. [`TokenManagerError::Storage`] if the storage failed.
     pub async fn forget(&self) -> Result<(), TokenManagerError> {
         let lock = self.lock().await?;
         let this = self.clone();

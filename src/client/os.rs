@@ -1,4 +1,4 @@
-//! The credential in the operating system's credential store.
+//! Stores the tokens in the credential store of the operating system.
 
 use std::fmt;
 use std::path::Path;
@@ -11,28 +11,29 @@ use super::lock_file::LockFile;
 use super::storage::{CredentialStorage, StorageLock};
 use crate::vault::keys::without_content;
 
-/// A credential in the macOS Keychain, the Windows Credential Manager, the Secret Service, or whatever store the application
-/// has given to `keyring-core`.
+/// Stores the tokens in the macOS Keychain, the Windows Credential Manager, the Secret Service, or another store that
+/// the application has given to `keyring-core`.
 ///
-/// Credential stores have no lock that processes could share, so there is a file for that and nothing else. If the store fails
-/// there is an error; nothing is ever kept in a file instead.
+/// Credential stores have no lock between processes, so a file serves as the lock and holds nothing. If the store
+/// fails, the call fails; tokens are never written to a file instead.
 ///
 /// # Security
 ///
-/// The store decides who gets to read the entry: on most systems every program of the user. How durable a write is, is the
-/// store's affair too. The Windows Credential Manager takes at most 2,560 bytes, which long tokens exceed.
+/// The store decides which programs may read the entry: on most systems all programs of the user. It also decides how
+/// durable a write is. The Windows Credential Manager takes at most 2,560 bytes, which long tokens exceed.
 pub struct OsStorage {
     entry: Entry,
     lock: LockFile,
 }
 
 impl OsStorage {
-    /// The credential in `entry`. All processes that use the entry must name the same `lock_file`, in a folder that others may
-    /// not write to; it is made if it is missing, as is the folder.
+    /// Opens the storage in `entry`. All processes that use the entry must name the same `lock_file`, in a folder that
+    /// other users may not write to. The file and its folder are created if they are missing.
     ///
     /// # Errors
     ///
-    /// [`StorageError::Permissions`] if others may write to the folder; [`StorageError::Io`].
+    /// [`StorageError::Permissions`] if others may write to the folder; [`StorageError::Io`] if the folder cannot be
+    /// created.
     pub fn open(entry: Entry, lock_file: impl AsRef<Path>) -> Result<Self, StorageError> {
         Ok(Self { entry, lock: LockFile::new(lock_file.as_ref())? })
     }

@@ -1,4 +1,4 @@
-//! Files that nobody but their owner can read, change, or put another in the place of.
+//! Files that only their owner can read, change or replace.
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, ErrorKind};
@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use super::error::StorageError;
 
-/// `path` made absolute, its folder made if it is missing, and checked.
+/// Makes `path` absolute, creates its folder if it is missing, and checks that folder.
 pub(super) fn place(path: &Path) -> Result<PathBuf, StorageError> {
     let path = std::path::absolute(path).map_err(|error| StorageError::io(path, error))?;
     let folder = folder(&path).map_err(|error| StorageError::io(&path, error))?;
@@ -18,19 +18,19 @@ pub(super) fn place(path: &Path) -> Result<PathBuf, StorageError> {
     Ok(path)
 }
 
-/// The folder that `path` is in.
+/// Returns the folder that contains `path`.
 pub(super) fn folder(path: &Path) -> io::Result<&Path> {
     path.parent().ok_or_else(|| ErrorKind::InvalidInput.into())
 }
 
-/// What lies next to `path`, its name being longer by `suffix`.
+/// Returns `path` with `suffix` appended to its name.
 pub(super) fn sibling(path: &Path, suffix: &str) -> PathBuf {
     let mut sibling = path.as_os_str().to_owned();
     sibling.push(suffix);
     sibling.into()
 }
 
-/// Options by which a new file is its owner's alone.
+/// Options with which a new file belongs to its owner alone.
 #[cfg(unix)]
 pub(super) fn options() -> OpenOptions {
     use std::os::unix::fs::OpenOptionsExt;
@@ -42,10 +42,10 @@ pub(super) fn options() -> OpenOptions {
     File::options()
 }
 
-/// How often a file is opened again that was replaced meanwhile.
+/// How often to open a file again that was replaced in between.
 const ATTEMPTS: usize = 32;
 
-/// Open `path`, and refuse what is open to others, or is not a file of this very name but a link to one.
+/// Opens `path`. Refuses a file that is open to others, and a link to a file.
 pub(super) fn open(path: &Path, options: &OpenOptions) -> Result<File, StorageError> {
     let fault = |error| StorageError::io(path, error);
     check_folder(folder(path).map_err(fault)?)?;
@@ -62,7 +62,7 @@ pub(super) fn open(path: &Path, options: &OpenOptions) -> Result<File, StorageEr
     Err(StorageError::NotAFile(path.to_owned()))
 }
 
-/// Whether it is `file` that goes by the name `path`, rather than one that has replaced it, or that a link has led to.
+/// Whether `path` names `file` itself. It does not if another file has replaced it, or if `path` is a link.
 #[cfg(unix)]
 fn is_named(path: &Path, file: &File) -> io::Result<bool> {
     use std::os::unix::fs::MetadataExt;
@@ -70,15 +70,16 @@ fn is_named(path: &Path, file: &File) -> io::Result<bool> {
     Ok((named.dev(), named.ino()) == (opened.dev(), opened.ino()))
 }
 
-/// Of the open file, not of the path, which may by now be another.
+/// Checks the open file and not the path, which may name another file by now.
 #[cfg(unix)]
 fn check_file(path: &Path, file: &File) -> Result<(), StorageError> {
     use std::os::unix::fs::MetadataExt;
     refuse(path, file.metadata().map_err(|error| StorageError::io(path, error))?.mode(), 0o077)
 }
 
-/// Whoever may write to a folder may swap what is in it; so each up to the root counts. In a folder with the sticky bit, such
-/// as `/tmp`, only the owner of an entry may; but anybody may be there first.
+/// Checks `folder` and all folders above it, because a user who may write to one of them can replace what is in it. In
+/// a sticky folder, such as `/tmp`, only the owner of an entry can do that, but any user can create the entry first; so
+/// `folder` itself must not be one.
 #[cfg(unix)]
 pub(super) fn check_folder(folder: &Path) -> Result<(), StorageError> {
     use std::os::unix::fs::MetadataExt;

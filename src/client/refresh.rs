@@ -1,4 +1,4 @@
-//! One refresh for all processes: lock, read again, ask, store, and only then serve.
+//! One refresh for all processes: lock, read again, refresh, store, and then serve.
 
 use super::TokenManager;
 use super::decision::{Act, POLICY};
@@ -14,15 +14,15 @@ use std::time::Duration;
 
 use futures_channel::oneshot;
 
-/// How long to wait before a lost answer is asked for again, and before a failed write is tried again.
+/// The pauses before a lost answer is requested again, and before a failed write is repeated.
 const AGAIN: [Duration; 3] = [Duration::from_millis(500), Duration::from_secs(1), Duration::from_secs(2)];
 
-/// No later than this after it was first asked for is a lost answer asked for again, because a server with a leeway (30 seconds
-/// with this crate's standard policy) takes what comes after it for theft. A first request may run into a timeout of 20 seconds.
+/// The latest time for another request after the first one. A server with a reuse leeway (30 seconds in this crate's
+/// standard policy) takes a later one for theft. A first request may run into a time limit of 20 seconds.
 const LATEST: Duration = Duration::from_secs(25);
 
-/// Take the lock, unless somebody else has it, or has written since `seen` was read; and write `asked` in its place, so that a
-/// full disk is found out before the refresh token is spent rather than after.
+/// Takes the lock, unless another process holds it or has written since `seen` was read. Then writes `asked`, so that a
+/// full disk is detected before the refresh token is spent.
 fn claim(storage: &dyn CredentialStorage, seen: &[u8], asked: &[u8]) -> Result<Option<StorageLock>, StorageError> {
     let Some(lock) = storage.try_lock()? else { return Ok(None) };
     if storage.read()?.is_none_or(|content| *content != seen) {
@@ -32,12 +32,13 @@ fn claim(storage: &dyn CredentialStorage, seen: &[u8], asked: &[u8]) -> Result<O
     Ok(Some(lock))
 }
 
-/// Longer than a refresh takes.
+/// Waits for longer than a refresh takes.
 fn patience() -> Patience {
     Patience::new(Duration::from_secs(60), Duration::from_millis(250))
 }
 
 impl TokenManager {
+    /// Returns an access token other than `refused`, after a refresh if necessary.
     pub(super) async fn serve(&self, refused: Option<&SecretText>) -> Result<SecretText, TokenManagerError> {
         let mut patience = patience();
         loop {
@@ -63,7 +64,7 @@ impl TokenManager {
                 Ok(None) => None,
                 Err(fault) => Some(fault.into()),
             };
-            // It may have died meanwhile.
+            // The stored token may have expired in the meantime.
             match (spare.act(self.clock.now(), refused), failure) {
                 (Act::Serve | Act::RefreshAhead, _) => return Ok(spare.tokens.access_token),
                 (_, Some(failure)) => return Err(failure),
@@ -73,8 +74,8 @@ impl TokenManager {
         }
     }
 
-    /// Refresh in the background, because the server may rotate the refresh token though nobody listens any more. `None` if it
-    /// takes longer than `longest`.
+    /// Refreshes in the background, because the server may rotate the refresh token even if the caller is gone. `None`
+    /// if it takes longer than `longest`.
     async fn run_to_completion(
         &self,
         held: Held,
@@ -91,6 +92,7 @@ impl TokenManager {
         Some(outcome.unwrap_or_else(|_| Err(still_busy())))
     }
 
+    /// Refreshes `held` under `lock`, stores the result, and returns the access token.
     pub(super) async fn refresh(
         &self,
         mut held: Held,
@@ -102,7 +104,7 @@ impl TokenManager {
             Ok(new) if new.access_token.is_none() => {
                 let error = UpstreamError::configuration("unusable_token");
                 let (held, wait) = held.rotated(new, asked_at).failed(&error, self.clock.now());
-                // The new refresh token is worth more than the answer, so whether it could be kept is the outcome.
+                // The new refresh token must not be lost, so a failure to store it is the result.
                 self.keep(&Stored::Held(held), lock).await?;
                 return Err(TokenManagerError::unavailable(wait, Some(error)));
             }
@@ -127,13 +129,13 @@ impl TokenManager {
         };
         match (self.keep(&stored, lock).await, outcome) {
             (Err(fault), Ok(_)) => Err(fault.into()),
-            // A failure is one, whether or not it could be noted down.
+            // A failed refresh is reported even if it could not be recorded.
             (_, outcome) => outcome,
         }
     }
 
-    /// Ask for new tokens; and again with the same refresh token if the answer is lost, which a server with a leeway answers
-    /// with the same successor.
+    /// Requests new tokens. If the answer is lost, requests again with the same refresh token, which a server with a
+    /// reuse leeway answers with the same successor.
     async fn ask(&self, held: &mut Held, asked_at: Timestamp) -> Result<Refreshed, UpstreamError> {
         let mut again = AGAIN.into_iter();
         loop {
@@ -149,7 +151,7 @@ impl TokenManager {
         }
     }
 
-    /// Write `stored`, and let go of the lock: not sooner, even if the caller is dropped.
+    /// Writes `stored`, and releases the lock after that, even if the caller is dropped.
     pub(super) async fn keep(&self, stored: &Stored, lock: Arc<StorageLock>) -> Result<(), StorageError> {
         let kept = Arc::new((stored.encode()?, lock));
         let mut again = AGAIN.into_iter();
@@ -162,12 +164,12 @@ impl TokenManager {
         }
     }
 
-    /// What is stored, as `content`.
+    /// Decodes stored content.
     pub(super) fn decode(&self, content: &[u8]) -> Result<Stored, StorageError> {
         Stored::decode(content).map_err(|error| error.at(self.storage.path()))
     }
 
-    /// The lock, as soon as nobody else has it.
+    /// Waits for the lock.
     pub(super) async fn lock(&self) -> Result<StorageLock, TokenManagerError> {
         let mut patience = patience();
         loop {
@@ -179,7 +181,7 @@ impl TokenManager {
         }
     }
 
-    /// Storage blocks: it gets a thread of its own.
+    /// Runs `act` on a thread of its own, because storage blocks.
     pub(super) async fn on_thread<T: Send + 'static>(
         &self,
         act: impl FnOnce(&dyn CredentialStorage) -> Result<T, StorageError> + Send + 'static,
@@ -187,8 +189,8 @@ impl TokenManager {
         let (sender, receiver) = oneshot::channel();
         let storage = self.storage.clone();
         let run = move || drop(sender.send(act(&*storage)));
-        let thread = thread::Builder::new().name("client-credentials".into());
+        let thread = thread::Builder::new().name("token-manager".into());
         thread.spawn(run).map_err(StorageError::other)?;
-        receiver.await.unwrap_or_else(|_| Err(StorageError::other("the storage has panicked")))
+        receiver.await.unwrap_or_else(|_| Err(StorageError::other("the storage panicked")))
     }
 }

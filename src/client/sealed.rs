@@ -1,4 +1,4 @@
-//! A storage that gets to see sealed bytes only.
+//! A storage around another one, which gets only sealed bytes.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -15,6 +15,7 @@ use crate::record::sealed::{self, Kind};
 use crate::store::Record;
 use crate::time::Timestamp;
 
+/// Seals what it writes to `storage` under the primary key of `keyring`.
 pub(super) struct Sealed {
     pub(super) storage: Arc<dyn CredentialStorage>,
     pub(super) keyring: Keyring,
@@ -51,7 +52,7 @@ impl CredentialStorage for Sealed {
     }
 }
 
-/// The one record of a storage that has neither keys nor versions.
+/// The record that is sealed. A storage has no record keys and versions, so both are constant.
 fn record(payload: Vec<u8>) -> Record {
     Record::new(RecordKey::from_bytes([0; 16]), 1, Timestamp::default(), Vec::new(), payload)
 }

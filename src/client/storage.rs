@@ -1,4 +1,4 @@
-//! Where a client keeps its credential.
+//! The interface to the place where a client stores its tokens.
 
 use std::any::Any;
 use std::fmt;
@@ -8,41 +8,58 @@ use zeroize::Zeroizing;
 
 use super::error::StorageError;
 
-/// A place for one credential, and a lock that every process that uses the place respects.
+/// Stores the tokens of one login, and a lock that all processes that share them respect.
 ///
-/// The methods block. [`TokenManager`](super::TokenManager) calls them on a thread of their own, so that a disk that
-/// is slow, or a prompt of the operating system, holds up nobody but the call that waits for it.
+/// The methods block. [`TokenManager`](super::TokenManager) calls them on a thread of their own, so that a slow disk or
+/// a prompt of the operating system delays only the call that waits for it.
 pub trait CredentialStorage: Send + Sync {
-    /// Take the lock if nobody has it, in this process or another; `None` if somebody has. It must not wait.
+    /// Takes the lock; `None` if another caller, in this process or another, holds it. It must not wait.
     ///
-    /// The lock is free again once the [`StorageLock`] is dropped, and when the process that holds it ends in whatever way.
+    /// The lock must be free again after the [`StorageLock`] is dropped, and after the process that holds it ends for
+    /// any reason.
+    ///
+    /// # Errors
+    ///
+    /// [`StorageError`] if it cannot be found out whether the lock is free.
     fn try_lock(&self) -> Result<Option<StorageLock>, StorageError>;
 
-    /// What was written last, whole; `None` if there is nothing. It is called with and without the lock.
+    /// Reads what was written last, completely; `None` if there is nothing. It is called with and without the lock.
+    ///
+    /// # Errors
+    ///
+    /// [`StorageError`] if there is content that cannot be read.
     fn read(&self) -> Result<Option<Zeroizing<Vec<u8>>>, StorageError>;
 
-    /// Replace what is there. It is called with the lock.
+    /// Replaces the content. It is called with the lock.
     ///
-    /// When it returns, `content` must outlive a crash of the process and of the system; when it is cut off, what is there must
-    /// be all of the old or all of the new.
+    /// When it returns, `content` must survive a crash of the process and of the system. When it is interrupted, the
+    /// storage must hold all of the old content or all of the new.
+    ///
+    /// # Errors
+    ///
+    /// [`StorageError`] if `content` was not stored, or may not have been.
     fn write(&self, content: &[u8]) -> Result<(), StorageError>;
 
-    /// The file that the credential is in, if it is in one: for error texts and for nothing else.
+    /// Returns the file that holds the content, if there is one. It is used only for error texts.
     fn path(&self) -> Option<&Path> {
         None
     }
 
-    /// Delete what is there, if anything. It is called with the lock, which must stay usable.
+    /// Deletes the content, if there is any. It is called with the lock, which must stay usable.
+    ///
+    /// # Errors
+    ///
+    /// [`StorageError`] if the content was not deleted, or may not have been.
     fn delete(&self) -> Result<(), StorageError>;
 }
 
-/// The lock of a [`CredentialStorage`], held until it is dropped.
+/// The lock of a [`CredentialStorage`]. It is held until it is dropped.
 pub struct StorageLock {
     _held: Box<dyn Any + Send + Sync>,
 }
 
 impl StorageLock {
-    /// The lock that `held` lets go of when it is dropped.
+    /// Creates a lock that is released when `held` is dropped.
     pub fn new(held: impl Any + Send + Sync) -> Self {
         Self { _held: Box::new(held) }
     }

@@ -1,4 +1,4 @@
-//! What is stored: one byte for the version, then the state in postcard.
+//! The stored form of a login: one byte for the version, then the state in postcard.
 
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
@@ -9,46 +9,48 @@ use crate::time::Timestamp;
 use crate::vault::TokenSet;
 use crate::vault::stored_tokens::StoredTokens;
 
+/// The version of this format. Raise it with each change of [`State`].
 const VERSION: u8 = 2;
 
 /// The state of a login.
 #[derive(Debug)]
 pub(super) enum Stored {
-    /// It works, as far as is known.
+    /// The login is good, as far as is known.
     Held(Held),
-    /// The authorization server has ended it.
+    /// The authorization server has ended the login.
     Ended { answer_lost: bool },
 }
 
-/// Tokens, and how refreshing them went.
+/// Tokens, and the refreshes since they were obtained.
 #[derive(Debug)]
 pub(super) struct Held {
     pub(super) tokens: TokenSet,
     pub(super) obtained_at: Timestamp,
-    /// How often a refresh has failed since then.
+    /// The number of failed refreshes since then.
     pub(super) failures: u32,
-    /// When the last one has failed.
+    /// When the last refresh failed.
     pub(super) failed_at: Timestamp,
-    /// Before this instant it is not tried again.
+    /// When the next refresh may begin.
     pub(super) retry_at: Timestamp,
-    /// Since when the server has refused for a reason that is not known.
+    /// Since when the server has refused with a code that is not known.
     pub(super) refused_since: Option<Timestamp>,
-    /// The answer to a refresh was lost, so the server may have given tokens of which nobody knows.
+    /// Whether the answer to a refresh was lost, so that the server may have issued tokens that are not known here.
     pub(super) answer_lost: bool,
 }
 
 impl Held {
-    /// A second copy, made where it is seen.
+    /// Copies the state. The type is not `Clone`, so that each copy is visible in the code.
     pub(super) fn copy(&self) -> Self {
         Self { tokens: self.tokens.copy(), ..*self }
     }
 
-    /// As it is noted down before a refresh: should the process end, its answer is lost.
+    /// The state that is stored before a refresh: if the process ends, the answer is lost.
     pub(super) fn asked(&self) -> Self {
         Self { answer_lost: true, ..self.copy() }
     }
 }
 
+/// The serialized form of [`Stored`].
 #[derive(Serialize, Deserialize)]
 enum State<'a> {
     Held {
@@ -67,6 +69,7 @@ enum State<'a> {
 }
 
 impl Stored {
+    /// Encodes the state.
     pub(super) fn encode(&self) -> Result<Zeroizing<Vec<u8>>, StorageError> {
         let state = match self {
             Self::Held(held) => {
@@ -86,6 +89,7 @@ impl Stored {
         Ok(encode(&(VERSION, state))?)
     }
 
+    /// Decodes what [`encode`](Self::encode) made.
     pub(super) fn decode(content: &[u8]) -> Result<Self, StorageError> {
         match postcard::from_bytes(content) {
             Ok((

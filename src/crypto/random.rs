@@ -12,6 +12,12 @@ use super::NONCE;
 #[error("the random number generator failed: {0}")]
 pub struct EntropyError(String);
 
+impl EntropyError {
+    pub(crate) fn new(text: impl Into<String>) -> Self {
+        Self(text.into())
+    }
+}
+
 /// Where random bytes come from.
 #[derive(Clone, Default)]
 pub(crate) enum RandomSource {
@@ -29,7 +35,7 @@ pub(crate) trait Fill {
 
 impl<R: TryCryptoRng> Fill for R {
     fn fill(&mut self, bytes: &mut [u8]) -> Result<(), EntropyError> {
-        self.try_fill_bytes(bytes).map_err(|error| EntropyError(error.to_string()))
+        self.try_fill_bytes(bytes).map_err(|error| EntropyError::new(error.to_string()))
     }
 }
 

@@ -1,4 +1,4 @@
-//! The addresses of the authorization server and its clients.
+//! The issuer identifier of the authorization server, and the redirect URIs of clients.
 
 use std::fmt;
 
@@ -7,7 +7,8 @@ use serde::{Deserialize, Serialize};
 use crate::net::address::{is_loopback, parse};
 use crate::net::uri::{is_plain, is_scheme};
 
-/// The identifier of the authorization server (RFC 8414 §2): given out byte for byte as it was given in.
+/// The issuer identifier of the authorization server (RFC 8414 §2). It is returned to clients byte for byte as it was
+/// configured.
 #[derive(Clone, PartialEq, Eq)]
 pub(super) struct Issuer {
     text: String,
@@ -15,6 +16,7 @@ pub(super) struct Issuer {
 }
 
 impl Issuer {
+    /// Parses an identifier; `None` if it is not a valid one.
     pub(super) fn parse(text: &str) -> Option<Self> {
         let uri = parse(text).filter(|uri| uri.query().is_none())?;
         Some(Self { text: text.to_owned(), path: uri.path().trim_end_matches('/').to_owned() })
@@ -24,19 +26,20 @@ impl Issuer {
         &self.text
     }
 
-    /// Its path, without a slash at the end.
+    /// The path of the identifier, without a slash at the end.
     pub(super) fn path(&self) -> &str {
         &self.path
     }
 
-    /// The URL of something under it; `path` begins with a slash.
+    /// The URL of `path` under the identifier; `path` begins with a slash.
     pub(super) fn join(&self, path: &str) -> String {
         format!("{}{path}", self.text.trim_end_matches('/'))
     }
 }
 
-/// Known schemes that a browser, or the system under it, handles itself: to send a browser there is to run, open or call what the
-/// address names. No redirect URI has one of them, nor one that begins with `ms-` or `x-` or ends in `-ms`: those are of systems too.
+/// Schemes that a browser or the operating system handles itself. A redirect to one of them would run, open or call
+/// what the URI names, so no redirect URI may have them. Schemes that begin with `ms-` or `x-` or end in `-ms` belong
+/// to operating systems and are refused too.
 #[rustfmt::skip]
 const NEVER_PRIVATE: [&str; 59] = [
     "about", "acap", "afp", "android-app", "blob", "callto", "chrome", "chrome-extension", "cid", "content", "data", "dav",
@@ -55,23 +58,23 @@ pub struct RedirectUri {
     target: Target,
 }
 
-/// What a redirect URI leads to.
+/// The kind of target of a redirect URI.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Target {
-    /// A server.
+    /// A web server.
     Https,
-    /// A program that listens on the user's machine, at the URI without its port.
+    /// A program that listens on the user's machine, with the URI without its port.
     Loopback { portless: String },
     /// An app on the user's machine.
     App,
 }
 
 impl RedirectUri {
-    /// The most bytes that a redirect URI may have: a request that names it has to fit into a query.
+    /// The largest length of a redirect URI in bytes. A request that names it has to fit into a query.
     pub const MAX_BYTES: usize = 2048;
 
-    /// Parse an absolute URI without a fragment. `None` if it is neither `https` nor on a loopback host, or longer than
-    /// [`RedirectUri::MAX_BYTES`].
+    /// Parses an absolute URI without a fragment. `None` if it is neither `https` nor on a loopback host, or longer
+    /// than [`RedirectUri::MAX_BYTES`].
     pub fn parse(text: &str) -> Option<Self> {
         let uri = Some(text).filter(|text| text.len() <= Self::MAX_BYTES).and_then(parse)?;
         let host = uri.host()?;
@@ -85,9 +88,10 @@ impl RedirectUri {
         Some(Self { text: text.to_owned(), target })
     }
 
-    /// Parse a URI with a private-use scheme, such as `com.example.app:/callback`, without a fragment. `None` if it is longer
-    /// than [`RedirectUri::MAX_BYTES`], for `http` and `https`, and for a list of known schemes that a browser or the system handles
-    /// itself, such as `javascript`, `data` and `file`.
+    /// Parses a URI with a private-use scheme and without a fragment, such as `com.example.app:/callback`.
+    ///
+    /// `None` if it is longer than [`RedirectUri::MAX_BYTES`], for `http` and `https`, and for known schemes that a
+    /// browser or the operating system handles itself, such as `javascript`, `data` and `file`.
     pub fn parse_private_use(text: &str) -> Option<Self> {
         let (scheme, rest) = text.split_once(':')?;
         let fits = text.len() <= Self::MAX_BYTES;
@@ -95,22 +99,22 @@ impl RedirectUri {
         good.then(|| Self { text: text.to_owned(), target: Target::App })
     }
 
-    /// Parse a redirect URI of any of the kinds that there are.
+    /// Parses a redirect URI of any kind.
     pub(super) fn parse_any(text: &str) -> Option<Self> {
         Self::parse(text).or_else(|| Self::parse_private_use(text))
     }
 
-    /// The URI, byte for byte as it was parsed.
+    /// Returns the URI, byte for byte as it was parsed.
     pub fn as_str(&self) -> &str {
         &self.text
     }
 
-    /// Whether it is on a loopback host of the user's own machine, where any program can listen.
+    /// Returns whether the URI is on a loopback host of the user's machine, where any program can listen.
     pub fn is_loopback(&self) -> bool {
         parse(&self.text).is_some_and(|uri| uri.host().is_some_and(is_loopback))
     }
 
-    /// Whether it has a private-use scheme, which any app on the user's own machine can claim.
+    /// Returns whether the URI has a private-use scheme, which any app on the user's machine can claim.
     pub fn is_private_use(&self) -> bool {
         self.private_use_scheme().is_some()
     }
@@ -119,7 +123,7 @@ impl RedirectUri {
         self.text.split(':').next().filter(|_| self.target == Target::App)
     }
 
-    /// Scheme, host and port, or a private-use scheme with its colon: what to show to the user.
+    /// Returns what to show to the user: scheme, host and port, or a private-use scheme with its colon.
     pub fn origin(&self) -> &str {
         if let Some(scheme) = self.private_use_scheme() {
             return &self.text[..=scheme.len()];
@@ -129,13 +133,14 @@ impl RedirectUri {
         &self.text[..end]
     }
 
-    /// Whether a request that names `presented` means this one: byte for byte, but for the port on a loopback host, which an
-    /// application takes as it comes (OAuth 2.1 §2.3.1, §8.4.2).
+    /// Returns whether a request with the redirect URI `presented` means this one. They must be equal byte for byte,
+    /// except for the port on a loopback host, which an application may choose when it starts (OAuth 2.1 §2.3.1,
+    /// §8.4.2).
     pub fn matches(&self, presented: &str) -> bool {
         self.at(presented).is_some()
     }
 
-    /// Where a request that names `presented` wants its answer, if it means this one.
+    /// The redirect URI for the answer to a request with `presented`, if `presented` means this one.
     pub(super) fn at(&self, presented: &str) -> Option<Self> {
         if self.text == presented {
             return Some(self.clone());
@@ -143,12 +148,12 @@ impl RedirectUri {
         Self::parse(presented).filter(|presented| self.takes_any_port() && presented.target == self.target)
     }
 
-    /// Whether its port makes no difference.
+    /// Whether the port is ignored in comparisons.
     pub(super) fn takes_any_port(&self) -> bool {
         matches!(self.target, Target::Loopback { .. })
     }
 
-    /// The text that is the same for every URI that [`matches`](Self::matches).
+    /// The text that is the same for all URIs that [`matches`](Self::matches) accepts.
     pub(super) fn without_port(&self) -> &str {
         match &self.target {
             Target::Loopback { portless } => portless,
@@ -164,13 +169,13 @@ fn is_private_use(scheme: &str) -> bool {
     is_scheme(&scheme) && !is_of_system && !NEVER_PRIVATE.contains(&scheme.as_str())
 }
 
-/// Which private-use schemes clients may have that say themselves who they are.
+/// The private-use schemes that self-registered clients may use. `None` permits none.
 #[derive(Clone, Debug, Default)]
 pub(super) struct PrivateUseSchemes(Option<Vec<String>>);
 
-/// A scheme that is no private-use scheme: a browser, or the system under it, handles it itself.
+/// A scheme that is refused as a private-use scheme, because a browser or the operating system handles it itself.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("private_use_schemes must have schemes that neither a browser nor the system handles itself, got {scheme:?}")]
+#[error("a private-use scheme must not be one that a browser or the operating system handles itself, got {scheme:?}")]
 #[non_exhaustive]
 pub struct SchemeError {
     /// The scheme.
@@ -178,7 +183,7 @@ pub struct SchemeError {
 }
 
 impl PrivateUseSchemes {
-    /// The schemes that are reversed domain names, and those `named`.
+    /// Permits reversed domain names and the schemes in `named`.
     pub(super) fn new<'a>(named: impl IntoIterator<Item = &'a str>) -> Result<Self, SchemeError> {
         let check = |scheme: &str| match is_private_use(scheme) {
             true => Ok(scheme.to_ascii_lowercase()),
@@ -187,10 +192,10 @@ impl PrivateUseSchemes {
         Ok(Self(Some(named.into_iter().map(check).collect::<Result<_, _>>()?)))
     }
 
-    /// Whether `uri` may be a redirect URI; the other kinds always may.
+    /// Whether `uri` may be a redirect URI. Other kinds than private-use schemes are always permitted.
     pub(super) fn permit(&self, uri: &RedirectUri) -> bool {
         let Some(scheme) = uri.private_use_scheme().map(str::to_ascii_lowercase) else { return true };
-        // RFC 8252 §8.4: a scheme without a period is no name that anyone owns.
+        // RFC 8252 §8.4: only a scheme with a period is a domain name, which has an owner.
         let is_domain = scheme.contains('.') && scheme.split('.').all(|label| !label.is_empty());
         self.0.as_ref().is_some_and(|named| is_domain || named.contains(&scheme))
     }

@@ -8,21 +8,23 @@ use crate::token::CodeChallenge;
 use http::request::Parts;
 use std::collections::BTreeMap;
 use std::fmt;
-/// The application's part of an authorization: who the user is, and whether they agree.
+/// Decides who the user is and whether they agree to an authorization request. The application implements it.
 ///
-/// It is asked at every request to the authorization endpoint: at the first one with `GET`, and again with `POST` for each
-/// form that its own pages send. A form without an `action` posts to the address of its page, which carries the whole
-/// authorization request, so there is nothing to remember in between.
+/// It is called for each request to the authorization endpoint: first with `GET`, then with `POST` for each form that
+/// the application's pages send. A form without an `action` posts to the URL of its page, which carries the complete
+/// authorization request, so the application stores nothing in between.
 ///
 /// # Security
 ///
-/// The page that it shows must have a defence against forged posts (CSRF), and must show who asks: the client's name, which
-/// the client chose itself, and the [origin](crate::http::RedirectUri::origin) that the code goes to. Warn if that is the user's own
-/// machine ([loopback](crate::http::RedirectUri::is_loopback) or an [app](crate::http::RedirectUri::is_private_use)) and the client is not
-/// [preregistered](RegisteredClient::is_preregistered). Such a client is to be asked about each time: all programs that register with
-/// the same metadata have one client id, and any program can register with the metadata of another.
+/// The page must have a defence against forged posts (CSRF). It must show the client's name, which the client chose
+/// itself, and the [origin](crate::http::RedirectUri::origin) that receives the code.
+///
+/// Warn the user if that origin is on the user's own machine ([loopback](crate::http::RedirectUri::is_loopback) or an
+/// [app](crate::http::RedirectUri::is_private_use)) and the client is not
+/// [preregistered](RegisteredClient::is_preregistered). Ask for consent to such a client each time: all programs that
+/// register with the same metadata share one client id, and any program can register with the metadata of another.
 pub trait Consent: Send + Sync {
-    /// Decide on `request`; `parts` and `body` are the HTTP request that it came with, for cookies and form fields.
+    /// Decides on `request`. `parts` and `body` are the HTTP request, for its cookies and form fields.
     fn decide<'a>(
         &'a self,
         request: &'a AuthorizationRequest,
@@ -31,35 +33,39 @@ pub trait Consent: Send + Sync {
     ) -> BoxFuture<'a, ConsentDecision>;
 }
 
-/// What comes of an authorization request.
+/// The decision on an authorization request.
 #[non_exhaustive]
 #[allow(clippy::large_enum_variant, reason = "made once and taken apart at once")]
 pub enum ConsentDecision {
-    /// The user agrees.
+    /// The user agrees. The browser is sent back to the client with a code.
     Approve(Approval),
-    /// The user does not: the browser goes back to the client, which gets `access_denied`. The redirect URI of an unknown client
-    /// is no place for a user who has just become suspicious: show a page of your own then (OAuth 2.1 §7.12.2).
-    Deny,
-    /// It is open: show this page, to log in or to ask.
+    /// The user does not agree. The browser is sent back to the client, which gets `access_denied`.
     ///
-    /// The page gets these headers, except those that it brings itself: `Cache-Control: no-store`, `Pragma: no-cache`,
+    /// If the application does not know the client, do not send a suspicious user to its redirect URI: show a page with
+    /// [`Show`](Self::Show) instead (OAuth 2.1 §7.12.2).
+    Deny,
+    /// The decision is open: show this page, to log the user in or to ask for consent.
+    ///
+    /// The page gets these headers, unless it sets them itself: `Cache-Control: no-store`, `Pragma: no-cache`,
     /// `X-Content-Type-Options: nosniff`, `X-Frame-Options: DENY`, `Referrer-Policy: same-origin`, and
     ///
     /// ```text
     /// Content-Security-Policy: default-src 'none'; frame-ancestors 'none'; base-uri 'none'
     /// ```
     ///
-    /// Under that policy the page has no style, no image, no font and no script, inline or not. A page that needs some brings a policy
-    /// of its own that allows them, such as `default-src 'none'; style-src 'self'; frame-ancestors 'none'; base-uri 'none'`.
+    /// That policy permits no style, image, font or script, inline or not. A page that needs some sets a policy that
+    /// permits them, such as `default-src 'none'; style-src 'self'; frame-ancestors 'none'; base-uri 'none'`.
     ///
-    /// Leave `form-action` out of it, on each page that ends in a redirect to the client. Chromium holds every redirect after a form to
-    /// that directive, and where a callback redirects on is known to the client alone: another host, or an app on the user's machine.
-    /// The user would press the button, and nothing would happen. Leave `Referrer-Policy: no-referrer` out as well if the page's defence
-    /// against forged posts looks at `Origin`: under it browsers send `Origin: null`.
+    /// Do not set `form-action` on a page whose form ends in a redirect to the client. Chromium applies it to each
+    /// redirect after the form, including those of the client's callback: to another host, or to an app on the user's
+    /// machine. Chromium would block the redirect and show nothing.
+    ///
+    /// Do not set `Referrer-Policy: no-referrer` if the defence against forged posts reads `Origin`: browsers then send
+    /// `Origin: null`.
     Show(Reply),
 }
 
-/// Shows the status of a page and not its headers, which may set a session cookie.
+/// Shows the status of a page without its headers, which may set a session cookie.
 impl fmt::Debug for ConsentDecision {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -80,17 +86,17 @@ pub struct Approval {
 }
 
 impl Approval {
-    /// The user `subject`, an identifier that is never reassigned, agrees to all that was asked for.
+    /// Approves the complete request for the user `subject`, an identifier that is never reassigned.
     pub fn new(subject: impl Into<String>) -> Self {
         Self { subject: subject.into(), scope: None, claims: BTreeMap::new() }
     }
 
-    /// To no more than this scope. What was not asked for is left out.
+    /// Limits the approval to this scope. Scope tokens that were not requested are ignored.
     pub fn scope(self, scope: Scope) -> Self {
         Self { scope: Some(scope), ..self }
     }
 
-    /// With a claim for every access token; see [`Grant::with_claim`].
+    /// Adds a claim to each access token; see [`Grant::with_claim`](crate::Grant::with_claim).
     pub fn claim(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
         self.claims.insert(name.into(), value.into());
         self
@@ -108,22 +114,22 @@ pub struct AuthorizationRequest {
 }
 
 impl AuthorizationRequest {
-    /// Who asks.
+    /// Returns the client.
     pub fn client(&self) -> &RegisteredClient {
         &self.client
     }
 
-    /// Where the code goes.
+    /// Returns the redirect URI that receives the code.
     pub fn redirect_uri(&self) -> &crate::http::RedirectUri {
         &self.redirect_uri
     }
 
-    /// What is asked for, out of what there is.
+    /// Returns the requested scope, limited to what the resource supports.
     pub fn scope(&self) -> &Scope {
         &self.scope
     }
 
-    /// Where the tokens are to be used.
+    /// Returns the resource that the tokens are for.
     pub fn resource(&self) -> &Resource {
         &self.resource
     }

@@ -1,8 +1,8 @@
-//! The HTTP surface: the OAuth endpoints, and the check in front of the MCP server.
+//! The HTTP side: the OAuth endpoints, and the check in front of the MCP server.
 //!
-//! Requests and responses are those of the `http` crate, services and layers those of tower, so it fits under axum, hyper,
-//! rmcp and every other server with those types. Nothing here does I/O of its own: [`AuthorizationServer::handle`] takes a request's
-//! parts and body and returns the response.
+//! Requests and responses are those of the `http` crate, services and layers those of tower. So it works with axum,
+//! hyper, rmcp and all other servers with those types. Nothing here does network I/O: [`AuthorizationServer::handle`]
+//! takes a request's parts and body and returns the response.
 //!
 //! ```text
 //! client ──► /.well-known/…  metadata     who issues tokens for this resource, and how
@@ -13,7 +13,7 @@
 //!        ──► the MCP server  bearer/      token ──► claims, and the request goes in without the token
 //! ```
 //!
-//! What is left to write is [`Consent`]: who is the user, and do they agree?
+//! The application implements [`Consent`], which decides who the user is and whether they agree:
 //!
 //! ```
 //! # use std::sync::Arc;
@@ -31,7 +31,7 @@
 //!         parts: &'a Parts,
 //!         body: &'a [u8],
 //!     ) -> BoxFuture<'a, ConsentDecision> {
-//!         // Who is logged in, by the cookie in `parts`? Is `body` the form of the consent page? Else show a page.
+//!         // Read the user from the cookie in `parts`. If `body` is the consent form, approve or deny; otherwise show a page.
 //!         Box::pin(async { ConsentDecision::Deny })
 //!     }
 //! }

@@ -1,4 +1,4 @@
-//! A protected resource: the MCP server itself, as its clients name it (RFC 8707, RFC 9728).
+//! A protected resource: the MCP server, as its clients identify it (RFC 8707, RFC 9728).
 
 use std::collections::BTreeSet;
 
@@ -10,15 +10,15 @@ use crate::crypto::shown::{shown, shown_url};
 use crate::grant::{Grant, Resource, Scope};
 use crate::net::address;
 
-/// A protected resource, with the scopes it knows.
+/// A protected resource and the scopes that it supports.
 #[derive(Clone, Debug)]
 pub struct ProtectedResource {
     resource: Resource,
     scopes: Scope,
-    /// Scopes that stand for others too.
+    /// Scopes that include other scopes.
     broad: Vec<(String, Scope)>,
     name: Option<String>,
-    /// Where its metadata is: a path, and the whole URL.
+    /// The location of its metadata: a path, and the complete URL.
     metadata_path: String,
     metadata_url: String,
 }
@@ -26,22 +26,22 @@ pub struct ProtectedResource {
 const WELL_KNOWN: &str = "/.well-known/oauth-protected-resource";
 
 impl ProtectedResource {
-    /// The most bytes that the identifier and the scopes, with a space between two, may have together: half of a grant. The other
-    /// half is for the subject, the client id and the application's claims.
+    /// The largest length of the identifier and the scopes together, in bytes, with one space between two scopes. It is
+    /// half of a grant; the other half is for the subject, the client id and the application's claims.
     pub const MAX_BYTES: usize = Grant::MAX_BYTES / 2;
 
-    /// The resource at `uri`, such as `https://mcp.example.com/mcp`, with these space-separated scopes.
+    /// Creates the resource `uri`, such as `https://mcp.example.com/mcp`, with these space-separated scopes.
     ///
     /// # Errors
     ///
-    /// [`ConfigError::Resource`] unless it is `https` or on a loopback host, without a query; [`ConfigError::NoScope`],
-    /// [`ConfigError::Scope`] and [`ConfigError::OfflineAccess`] for scopes that a resource cannot have;
-    /// [`ConfigError::ResourceTooLong`] beyond [`ProtectedResource::MAX_BYTES`].
+    /// [`ConfigError::Resource`] unless `uri` is `https` or on a loopback host, without query and fragment.
+    /// [`ConfigError::NoScope`], [`ConfigError::Scope`] and [`ConfigError::OfflineAccess`] for scopes that a resource
+    /// cannot have. [`ConfigError::ResourceTooLong`] beyond [`ProtectedResource::MAX_BYTES`].
     pub fn new(uri: &str, scopes: &str) -> Result<Self, ConfigError> {
         let no_resource = || ConfigError::Resource { found: shown_url(uri) };
         let resource = Resource::parse(uri).map_err(|_| no_resource())?;
         let parsed = address::parse(resource.as_str()).filter(|uri| uri.query().is_none());
-        // RFC 9728 §3.1: between host and path, where a `/` alone is no path.
+        // RFC 9728 §3.1: the well-known path goes between the host and the path. A path of `/` alone counts as empty.
         let parsed = parsed.ok_or_else(no_resource)?;
         let path = if parsed.path() == "/" { "" } else { parsed.path() };
         let origin = resource.as_str().strip_suffix(path).unwrap_or_default();
@@ -59,19 +59,20 @@ impl ProtectedResource {
         Ok(Self { resource, scopes, broad: Vec::new(), name: None, metadata_path, metadata_url })
     }
 
-    /// With a name to show to users (`resource_name`).
+    /// Sets a name to show to users (`resource_name`).
     #[must_use]
     pub fn with_name(self, name: impl Into<String>) -> Self {
         Self { name: Some(name.into()), ..self }
     }
 
-    /// With a scope that stands for others as well: a token with `broad` has each of the space-separated `narrow` ones, wherever
-    /// a [`BearerLayer`](super::BearerLayer) asks for them (MCP authorization specification, "Step-Up Authorization Flow").
-    /// What those stand for in turn has to be named too.
+    /// Declares that the scope `broad` includes the space-separated scopes in `narrow`. A
+    /// [`BearerLayer`](super::BearerLayer) then accepts a token with `broad` where it requires one of them (MCP
+    /// authorization specification, "Step-Up Authorization Flow"). Inclusion is not transitive.
     ///
     /// # Errors
     ///
-    /// [`ConfigError::Scope`] unless each is a scope and `broad` is one alone; [`ConfigError::NoScope`] if there are no narrow ones.
+    /// [`ConfigError::Scope`] unless each is a scope and `broad` is exactly one. [`ConfigError::NoScope`] if one of
+    /// them is empty.
     pub fn with_broad_scope(mut self, broad: impl Into<String>, narrow: &str) -> Result<Self, ConfigError> {
         let broad = broad.into();
         if parse_scopes(|| "a broad scope".to_owned(), &broad)?.as_str() != broad || broad.contains(' ') {
@@ -82,33 +83,33 @@ impl ProtectedResource {
         Ok(self)
     }
 
-    /// Its identifier, and the audience of its tokens.
+    /// Returns the identifier, which is also the audience of its tokens.
     pub fn resource(&self) -> &Resource {
         &self.resource
     }
 
-    /// The scopes it knows.
+    /// Returns the supported scopes.
     pub fn scopes(&self) -> &Scope {
         &self.scopes
     }
 
-    /// The path of its metadata (RFC 9728 §3.1).
+    /// Returns the path of its metadata (RFC 9728 §3.1).
     pub fn metadata_path(&self) -> &str {
         &self.metadata_path
     }
 
-    /// The URL of its metadata, as challenges name it (RFC 9728 §5.1).
+    /// Returns the URL of its metadata, as challenges name it (RFC 9728 §5.1).
     pub fn metadata_url(&self) -> &str {
         &self.metadata_url
     }
 
-    /// Whether a token with the scope `held` may do what needs `needed`.
+    /// Whether a token with the scope `held` may do what requires `needed`.
     pub(super) fn allows(&self, held: &Scope, needed: &Scope) -> bool {
         let implied = |token| self.broad.iter().any(|(broad, narrow)| held.contains(broad) && narrow.contains(token));
         needed.iter().all(|token| held.contains(token) || implied(token))
     }
 
-    /// Its metadata (RFC 9728 §2), naming the authorization server `issuer`.
+    /// The metadata (RFC 9728 §2), which names the authorization server `issuer`.
     pub(super) fn metadata(&self, issuer: &str) -> serde_json::Value {
         let mut metadata = json!({
             "resource": self.resource.as_str(),
@@ -122,7 +123,7 @@ impl ProtectedResource {
         metadata
     }
 
-    /// A `WWW-Authenticate` challenge for `scope` (RFC 6750 §3, RFC 9728 §5.1); every part of it is known to be quotable.
+    /// A `WWW-Authenticate` challenge for `scope` (RFC 6750 §3, RFC 9728 §5.1). Each part of it may be quoted.
     pub(super) fn challenge(&self, error: Option<&str>, scope: &Scope) -> HeaderValue {
         let mut challenge = String::from("Bearer ");
         if let Some(error) = error {
@@ -136,12 +137,13 @@ impl ProtectedResource {
     }
 }
 
+/// Parses the space-separated scopes in `text`, of which `setting` needs at least one.
 fn parse_scopes(setting: impl Fn() -> String, text: &str) -> Result<Scope, ConfigError> {
     let scope = optional_scopes(&setting, text)?;
     if scope.as_str().is_empty() { Err(ConfigError::NoScope { setting: setting() }) } else { Ok(scope) }
 }
 
-/// The space-separated scopes in `text`, which is the value of `setting`.
+/// Parses the space-separated scopes in `text`, the value of `setting`.
 pub(super) fn optional_scopes(setting: impl Fn() -> String, text: &str) -> Result<Scope, ConfigError> {
     Scope::parse(text).map_err(|_| {
         let bad = text.split(' ').find(|token| Scope::parse(token).is_err()).unwrap_or(text);
@@ -149,13 +151,13 @@ pub(super) fn optional_scopes(setting: impl Fn() -> String, text: &str) -> Resul
     })
 }
 
-/// What is in either scope.
+/// The union of two scopes.
 pub(super) fn union(one: &Scope, other: &Scope) -> Scope {
     let tokens: BTreeSet<&str> = one.iter().chain(other.iter()).collect();
     Scope::from_canonical(&tokens.into_iter().collect::<Vec<_>>().join(" "))
 }
 
-/// What is in both scopes.
+/// The intersection of two scopes.
 pub(super) fn intersection(one: &Scope, other: &Scope) -> Scope {
     let tokens: Vec<&str> = one.iter().filter(|token| other.contains(token)).collect();
     Scope::from_canonical(&tokens.join(" "))

@@ -1,4 +1,4 @@
-//! The authorization server: what it is configured with, and which endpoint a request goes to.
+//! The authorization server: its configuration, and the endpoint that answers a request.
 
 use std::fmt;
 use std::sync::Arc;
@@ -24,18 +24,19 @@ use crate::issuer::TokenIssuer;
 use crate::net::uri;
 use crate::store::TokenStore;
 
-/// The largest request body that is read, in bytes.
+/// The largest request body, in bytes.
 pub(super) const MAX_BODY: usize = 16 * 1024;
 /// The longest query, in bytes.
 const MAX_QUERY: usize = 8 * 1024;
 
+/// Decides whether a client may register.
 type Admit = dyn Fn(&Parts, &ClientMetadata) -> bool + Send + Sync;
-/// What a request proves to be bound to.
+/// Reads the binding that a request proves.
 pub(super) type ReadBinding = dyn Fn(&Parts) -> Option<Binding> + Send + Sync;
-/// What the application does about a fault.
+/// The application's report of a fault.
 pub(super) type OnFault = dyn Fn(&Error) + Send + Sync;
 
-/// Everything about a server but its issuer.
+/// The configuration of a server, except its issuer.
 #[derive(Clone)]
 pub(super) struct Config {
     pub(super) issuer: Issuer,
@@ -47,21 +48,22 @@ pub(super) struct Config {
     pub(super) private_use: PrivateUseSchemes,
     pub(super) introspectors: Vec<(String, Resource)>,
     pub(super) binding: Option<Arc<ReadBinding>>,
-    pub(super) https: TlsPolicy,
+    pub(super) tls: TlsPolicy,
     pub(super) cors: Cors,
     pub(super) on_fault: Option<Arc<OnFault>>,
-    /// What all bearer layers of this server share.
+    /// Shared by all bearer layers of this server.
     pub(super) reads: Arc<FamilyReads>,
     pub(super) session_ids: Arc<SessionIds>,
 }
 
 impl Config {
+    /// The endpoint at `path`.
     fn endpoint(&self, path: &str) -> Option<Endpoint<'_>> {
-        // RFC 8414 §3.1: between the host and the path of the issuer.
+        // RFC 8414 §3.1: the well-known path goes between the host and the path of the issuer.
         if path.strip_prefix("/.well-known/oauth-authorization-server") == Some(self.issuer.path()) {
             return Some(Endpoint::Metadata);
         }
-        // However the client spells it: its URL may have come out of a browser, or from a user.
+        // The path may be spelled differently, because the client's URL may come from a browser or a user.
         let spelled = uri::normalize_path(path);
         let named = |resource: &&ProtectedResource| spelled == resource.metadata_path();
         if let Some(resource) = self.resources.iter().find(named) {
@@ -77,11 +79,12 @@ impl Config {
         }
     }
 
+    /// The binding that a request proves, if any.
     pub(super) fn binding(&self, parts: &Parts) -> Option<Binding> {
         self.binding.as_ref().and_then(|read| read(parts))
     }
 
-    /// The one resource that `asked` names; the only one there is if it names none.
+    /// The resource that `asked` names. If `asked` is empty, the only resource; `None` if there are several.
     pub(super) fn resource_for<'a>(&self, mut asked: impl Iterator<Item = &'a str>) -> Option<&ProtectedResource> {
         let Some(first) = asked.next() else {
             return match &self.resources[..] {
@@ -95,7 +98,7 @@ impl Config {
     }
 }
 
-/// What a path leads to.
+/// An endpoint of the server.
 enum Endpoint<'a> {
     Metadata,
     ResourceMetadata(&'a ProtectedResource),
@@ -107,7 +110,7 @@ enum Endpoint<'a> {
 }
 
 impl Endpoint<'_> {
-    /// The methods it takes.
+    /// The methods that the endpoint accepts.
     fn methods(&self) -> &'static str {
         match self {
             Self::Metadata | Self::ResourceMetadata(_) => "GET, HEAD",
@@ -116,7 +119,7 @@ impl Endpoint<'_> {
         }
     }
 
-    /// What the audit calls it. Metadata is public, so nothing of interest is refused there.
+    /// The name of the endpoint in audit events. Metadata is public, so its refusals are not reported.
     fn place(&self) -> Option<HttpEndpoint> {
         match self {
             Self::Metadata | Self::ResourceMetadata(_) => None,
@@ -128,17 +131,18 @@ impl Endpoint<'_> {
         }
     }
 
-    /// Whether web pages of other origins may use it. The authorization endpoint is for a browser to go to and not for a page to
-    /// read (RFC 9700 §2.6), introspection is for resource servers.
+    /// Whether web pages of other origins may use the endpoint. A browser navigates to the authorization endpoint, and
+    /// no page may read it (RFC 9700 §2.6). Introspection is for resource servers.
     fn is_cross_origin(&self) -> bool {
         !matches!(self, Self::Authorize | Self::Introspect)
     }
 }
 
-/// The OAuth endpoints of an authorization server, on an issuer: request parts and body in, response out, no I/O.
+/// The OAuth endpoints of an authorization server, for one issuer. It takes a request's parts and body and returns the
+/// response.
 ///
-/// [`handle`](Self::handle) is the one way in, so that none gets past what holds for all of them: TLS, methods, limits, CORS.
-/// [`service`](Self::service) is the same as a tower service.
+/// [`handle`](Self::handle) is the only entry point, so that TLS, methods, limits and CORS are checked for all
+/// endpoints. [`service`](Self::service) is the same as a tower service.
 ///
 /// | path under the issuer's | method | specification |
 /// |---|---|---|
@@ -146,7 +150,7 @@ impl Endpoint<'_> {
 /// | `/token` | POST | OAuth 2.1 §4.1.3, §4.3 |
 /// | `/revoke` | POST | RFC 7009 |
 /// | `/introspect`, if a client may | POST | RFC 7662 |
-/// | `/register`, if a client may | POST | RFC 7591 |
+/// | `/register`, if clients may | POST | RFC 7591 |
 ///
 /// | path at the root | specification |
 /// |---|---|
@@ -164,13 +168,14 @@ impl<S> Clone for AuthorizationServer<S> {
 }
 
 impl<S: TokenStore> AuthorizationServer<S> {
-    /// The authorization server `identifier`, such as `https://mcp.example.com`, for one protected resource.
+    /// Creates the authorization server `identifier`, such as `https://mcp.example.com`, for one protected resource.
     ///
-    /// `identifier` is given to clients byte for byte (RFC 8414 §2, RFC 9207 §2).
+    /// Clients get `identifier` byte for byte (RFC 8414 §2, RFC 9207 §2).
     ///
     /// # Errors
     ///
-    /// [`ConfigError::Issuer`].
+    /// [`ConfigError::Issuer`] unless `identifier` is an `https` URL, or `http` on a loopback host, without query and
+    /// fragment.
     pub fn new(
         identifier: &str,
         issuer: Arc<TokenIssuer<S>>,
@@ -188,7 +193,7 @@ impl<S: TokenStore> AuthorizationServer<S> {
             private_use: PrivateUseSchemes::default(),
             introspectors: Vec::new(),
             binding: None,
-            https: TlsPolicy::default(),
+            tls: TlsPolicy::default(),
             cors: Cors::default(),
             on_fault: None,
             reads: Arc::default(),
@@ -202,94 +207,103 @@ impl<S: TokenStore> AuthorizationServer<S> {
         self
     }
 
-    /// With one more protected resource. Clients then have to name the one they mean.
+    /// Adds a protected resource. With more than one, clients have to name the resource that they mean.
     #[must_use]
     pub fn with_resource(self, resource: ProtectedResource) -> Self {
         self.with(|config| config.resources.push(resource))
     }
 
-    /// With registration (RFC 7591) for the clients that `admit` lets in: all of them, with `|_, _| true`. Then limit
-    /// the rate of requests to `/register`.
+    /// Enables registration (RFC 7591) for the clients that `admit` accepts; `|_, _| true` accepts all.
+    ///
+    /// # Security
+    ///
+    /// Limit the rate of requests to `/register` if `admit` accepts anonymous clients.
     #[must_use]
     pub fn with_registration(self, admit: impl Fn(&Parts, &ClientMetadata) -> bool + Send + Sync + 'static) -> Self {
         self.with(|config| config.admit = Some(Arc::new(admit)))
     }
 
-    /// With private-use schemes (RFC 8252 §7.1) in the redirect URIs of public clients that register or are known by a document:
-    /// every reversed domain name, such as `com.example.app`, and those that are `named`, such as `cursor`. Without this, such
-    /// redirect URIs are left out of a registration.
+    /// Permits private-use schemes (RFC 8252 §7.1) in the redirect URIs of public clients that register or have a
+    /// document. Permitted are all reversed domain names, such as `com.example.app`, and the schemes in `named`, such
+    /// as `cursor`. Without this setting such redirect URIs are dropped from a registration.
     ///
-    /// Any app on a user's machine can claim a scheme, as any program can listen on a loopback host: the code verifier (PKCE) keeps
-    /// the code from being of use to it. Warn users as for [loopback hosts](super::RedirectUri::is_loopback). The MCP authorization
-    /// specification speaks of `https` and loopback hosts alone, and some clients have nothing else.
+    /// The MCP authorization specification permits only `https` and loopback hosts, but some clients support nothing
+    /// else.
+    ///
+    /// # Security
+    ///
+    /// Any app on a user's machine can claim a scheme, as any program can listen on a loopback host. The code verifier
+    /// (PKCE) makes the code useless to it. Warn users as for [loopback hosts](super::RedirectUri::is_loopback).
     ///
     /// # Errors
     ///
-    /// [`SchemeError`] for a known scheme that a browser or the system handles itself, such as `javascript` or `file`.
+    /// [`SchemeError`] for a known scheme that a browser or the operating system handles itself, such as `javascript`
+    /// or `file`.
     pub fn with_private_use_schemes<'a>(self, named: impl IntoIterator<Item = &'a str>) -> Result<Self, SchemeError> {
         let schemes = PrivateUseSchemes::new(named)?;
         Ok(self.with(|config| config.private_use = schemes))
     }
 
-    /// Say in the metadata that clients may be known by a document; the registry has to be one that finds them, such as
+    /// States in the metadata that clients may be identified by a document. The registry has to support this, such as
     /// [`WithDocuments`](super::WithDocuments).
     #[must_use]
     pub fn with_client_documents(self) -> Self {
         self.with(|config| config.documents = true)
     }
 
-    /// With introspection (RFC 7662) for the confidential client `client_id`, of access tokens for `resource`. Any other
-    /// token is inactive to it.
+    /// Permits introspection (RFC 7662) of access tokens for `resource` to the confidential client `client_id`. It sees
+    /// all other tokens as inactive.
     #[must_use]
     pub fn with_introspection(self, client_id: impl Into<String>, resource: Resource) -> Self {
         self.with(|config| config.introspectors.push((client_id.into(), resource)))
     }
 
-    /// With what a request proves to be bound to: a certificate, a verified DPoP key, or a fingerprint.
+    /// Sets how to read the binding that a request proves: a certificate, a verified DPoP key, or a fingerprint.
     #[must_use]
     pub fn with_binding(self, read: impl Fn(&Parts) -> Option<Binding> + Send + Sync + 'static) -> Self {
         self.with(|config| config.binding = Some(Arc::new(read)))
     }
 
-    /// With another proof of TLS than a [`Connection`](super::Connection) in each request.
+    /// Sets how a request proves that it came over TLS. The default is a [`Connection`](super::Connection) in each
+    /// request.
     #[must_use]
-    pub fn with_tls(self, https: TlsPolicy) -> Self {
-        self.with(|config| config.https = https)
+    pub fn with_tls(self, tls: TlsPolicy) -> Self {
+        self.with(|config| config.tls = tls)
     }
 
-    /// With other rules for web pages of other origins.
+    /// Sets the rules for web pages of other origins.
     #[must_use]
     pub fn with_cors(self, cors: Cors) -> Self {
         self.with(|config| config.cors = cors)
     }
 
-    /// With a call of `report` for every fault of the server behind a 503 or a `server_error`. Each is in the audit log of the issuer as
-    /// well, as [`Action::Fault`]; the error has the details.
+    /// Calls `report` for each fault of the server behind a 503 or a `server_error`. The issuer's audit log has each
+    /// fault too, as [`Action::Fault`]; the error has the details.
     #[must_use]
     pub fn with_fault_report(self, report: impl Fn(&Error) + Send + Sync + 'static) -> Self {
         self.with(|config| config.on_fault = Some(Arc::new(report)))
     }
 
-    /// The issuer.
+    /// Returns the issuer.
     pub fn issuer(&self) -> &Arc<TokenIssuer<S>> {
         &self.issuer
     }
 
-    /// Answer a request by its path.
+    /// Answers a request to the endpoint at its path, or with 404 if there is none.
     pub async fn handle(&self, parts: &Parts, body: &[u8]) -> Reply {
         self.respond(parts, Ok(body)).await
     }
 
-    /// Whether `path` is one that [`handle`](Self::handle) answers.
+    /// Returns whether [`handle`](Self::handle) has an endpoint at `path`.
     pub fn has(&self, path: &str) -> bool {
         self.config.endpoint(path).is_some()
     }
 
-    /// The answer to a request whose body may be unreadable.
+    /// Answers a request whose body may be unreadable.
     pub(super) async fn respond(&self, parts: &Parts, body: Result<&[u8], Refusal>) -> Reply {
         let reply = match self.config.endpoint(parts.uri.path()) {
             Some(endpoint) => self.serve(endpoint, parts, body).await,
-            None => Refusal::Status(StatusCode::NOT_FOUND, "there is no such endpoint").into_reply(),
+            None => Refusal::Status(StatusCode::NOT_FOUND, "this server has no endpoint at this path").into_reply(),
         };
         if parts.method == Method::HEAD { without_content(reply) } else { reply }
     }
@@ -315,14 +329,14 @@ impl<S: TokenStore> AuthorizationServer<S> {
         reply
     }
 
-    /// What holds for every endpoint, then the endpoint.
+    /// Checks what applies to all endpoints, then calls the endpoint.
     async fn dispatch(
         &self,
         endpoint: Endpoint<'_>,
         parts: &Parts,
         body: Result<&[u8], Refusal>,
     ) -> Result<Reply, Refusal> {
-        if !self.config.https.permits(parts) {
+        if !self.config.tls.permits(parts) {
             return Err(Refusal::INSECURE.because(Reason::Insecure, None));
         }
         if !endpoint.methods().split(", ").any(|method| method == parts.method) {
@@ -345,7 +359,8 @@ impl<S: TokenStore> AuthorizationServer<S> {
         }
     }
 
-    /// Have the registry count the lifetime of `client` from now. A fault costs the client nothing: its next use is noted as well.
+    /// Records in the registry that `client` is in use. A fault does not affect the client, because its next use is
+    /// recorded too.
     pub(super) async fn note_use(&self, place: HttpEndpoint, client: &RegisteredClient) {
         if let Err(fault) = self.config.clients.used(client).await {
             self.report(&fault.into(), Some(place), Some(client.id()), None);
@@ -356,12 +371,12 @@ impl<S: TokenStore> AuthorizationServer<S> {
         AuditEvent::new(self.issuer.clock.now(), Action::Deny)
     }
 
-    /// Report a refusal to the audit.
+    /// Reports a refusal to the audit.
     pub(super) fn refused(&self, place: HttpEndpoint, reason: Reason, event: AuditEvent) {
         self.issuer.report(event.because(reason).at_endpoint(place));
     }
 
-    /// Report a fault behind the answer of an endpoint, with the client and the subject as far as they are known.
+    /// Reports a fault behind the answer of an endpoint, with the client and the subject as far as they are known.
     pub(super) fn report(
         &self,
         fault: &Error,
@@ -380,11 +395,11 @@ impl<S: TokenStore> AuthorizationServer<S> {
 
 impl<S> fmt::Debug for AuthorizationServer<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Config { issuer, resources, https, cors, .. } = &*self.config;
+        let Config { issuer, resources, tls, cors, .. } = &*self.config;
         f.debug_struct("AuthorizationServer")
             .field("issuer", &issuer.as_str())
             .field("resources", resources)
-            .field("https", https)
+            .field("tls", tls)
             .field("cors", cors)
             .finish_non_exhaustive()
     }

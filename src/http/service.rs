@@ -12,7 +12,7 @@ use super::wire::body::read;
 use super::wire::reply::Reply;
 use crate::store::{BoxFuture, TokenStore};
 
-/// A tower service that answers every request as [`AuthorizationServer::handle`] does: to be mounted where it sees the whole
+/// A tower service that answers each request with [`AuthorizationServer::handle`]. Mount it where it sees the complete
 /// path, such as the fallback of a router.
 #[derive(Debug)]
 pub struct AuthorizationService<S>(AuthorizationServer<S>);
@@ -24,7 +24,7 @@ impl<S> Clone for AuthorizationService<S> {
 }
 
 impl<S> AuthorizationServer<S> {
-    /// This server as a tower service.
+    /// Returns this server as a tower service.
     pub fn service(&self) -> AuthorizationService<S> {
         AuthorizationService(self.clone())
     }

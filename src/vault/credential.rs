@@ -1,4 +1,4 @@
-//! What is held for a user at another service, and where.
+//! Credentials for other services, and the account that each belongs to.
 
 use std::sync::Arc;
 
@@ -10,21 +10,25 @@ use crate::crypto::redacted::redacted;
 use crate::grant::Scope;
 use crate::time::Timestamp;
 
-/// Text that must not be shown: zeroized on drop, redacted, never serialized.
+/// A secret text: zeroized on drop, redacted in `Debug`, never serialized.
 pub struct SecretText(Zeroizing<String>);
 
 impl SecretText {
-    /// A secret of this text.
+    /// Wraps `text` as a secret.
     pub fn new(text: impl Into<String>) -> Self {
         Self(Zeroizing::new(text.into()))
     }
 
-    /// The text, for the request to the service: never for a log, an error, a URL, or an answer to a client.
+    /// Returns the plain text.
+    ///
+    /// # Security
+    ///
+    /// Put it only into the request to the service: never into a log, an error, a URL, or an answer to a client.
     pub fn expose(&self) -> &str {
         &self.0
     }
 
-    /// A second copy of the secret, made where it is seen.
+    /// Copies the secret. The type is not `Clone`, so that each copy is visible in the code.
     pub(crate) fn copy(&self) -> Self {
         Self::new(self.expose())
     }
@@ -32,15 +36,15 @@ impl SecretText {
 
 redacted!(SecretText);
 
-/// From a configuration. An error does not repeat what stands there.
+/// Reads a secret from a configuration. The error does not contain the value.
 impl<'de> Deserialize<'de> for SecretText {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = String::deserialize(deserializer).map_err(|_| D::Error::custom("a secret must be a text"))?;
+        let text = String::deserialize(deserializer).map_err(|_| D::Error::custom("a secret must be a string"))?;
         Ok(Self::new(text))
     }
 }
 
-/// Whose credential at which service: the subject, the service, and the name of the account if one user has several there.
+/// Names one credential: the subject, the service, and an account name if the user has several accounts at the service.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Account {
     pub(crate) subject: Arc<str>,
@@ -49,45 +53,45 @@ pub struct Account {
 }
 
 impl Account {
-    /// The only, or the unnamed, account of `subject` at `service`.
+    /// Creates the account of `subject` at `service` without an account name.
     pub fn new(subject: impl Into<Arc<str>>, service: impl Into<Arc<str>>) -> Self {
         Self { subject: subject.into(), service: service.into(), name: None }
     }
 
-    /// The account of this name.
+    /// Sets the name of the account at the service.
     #[must_use]
     pub fn named(self, name: impl Into<Arc<str>>) -> Self {
         Self { name: Some(name.into()), ..self }
     }
 
-    /// The user.
+    /// Returns the user that the credential belongs to.
     pub fn subject(&self) -> &str {
         &self.subject
     }
 
-    /// The service.
+    /// Returns the service that the credential is for.
     pub fn service(&self) -> &str {
         &self.service
     }
 
-    /// The name of the account, which an empty name is too.
+    /// Returns the account name, if one was set. An empty name counts as a name.
     pub fn name(&self) -> Option<&str> {
         self.name.as_deref()
     }
 }
 
-/// A credential, as it is put into the vault.
+/// A credential to put into the vault.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Credential {
-    /// Tokens of an authorization server, which the vault refreshes.
+    /// Tokens from an authorization server. The vault refreshes them.
     OAuth(TokenSet),
-    /// A secret that somebody has to replace by hand.
+    /// A secret that does not refresh. A person has to replace it.
     Static(StaticSecret),
 }
 
 impl Credential {
-    /// What it allows at the service.
+    /// Returns what the credential allows at the service.
     pub fn scope(&self) -> &Scope {
         match self {
             Self::OAuth(tokens) => &tokens.scope,
@@ -96,52 +100,52 @@ impl Credential {
     }
 }
 
-/// What an authorization server has granted (RFC 6749 §5.1).
+/// The tokens that an authorization server issued (RFC 6749 §5.1).
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct TokenSet {
-    /// What goes into the requests to the service.
+    /// The access token for requests to the service.
     pub access_token: SecretText,
-    /// What gets the next access token; without it there is none.
+    /// The refresh token. Without one the vault cannot get a new access token.
     pub refresh_token: Option<SecretText>,
-    /// When the access token expires; `None` if it does not.
+    /// When the access token expires; `None` if it does not expire.
     pub expires_at: Option<Timestamp>,
     /// When the refresh token expires; `None` if the service does not say.
     pub refresh_expires_at: Option<Timestamp>,
-    /// What the access token allows.
+    /// The scope of the access token.
     pub scope: Scope,
 }
 
 impl TokenSet {
-    /// An access token that does not expire, for this scope.
+    /// Creates a set with an access token for `scope` that does not expire.
     pub fn new(access_token: SecretText, scope: Scope) -> Self {
         Self { access_token, refresh_token: None, expires_at: None, refresh_expires_at: None, scope }
     }
 
-    /// With the expiry of the access token.
+    /// Sets the time at which the access token expires.
     #[must_use]
     pub fn expires_at(self, at: Timestamp) -> Self {
         Self { expires_at: Some(at), ..self }
     }
 
-    /// With a refresh token.
+    /// Sets the refresh token.
     #[must_use]
     pub fn refresh_token(self, refresh_token: SecretText) -> Self {
         Self { refresh_token: Some(refresh_token), ..self }
     }
 
-    /// With the expiry of the refresh token.
+    /// Sets the time at which the refresh token expires.
     #[must_use]
     pub fn refresh_expires_at(self, at: Timestamp) -> Self {
         Self { refresh_expires_at: Some(at), ..self }
     }
 
-    /// Whether there is a refresh token that may still be honoured at `now`.
+    /// Whether there is a refresh token that has not expired at `now`.
     pub(crate) fn can_refresh(&self, now: Timestamp) -> bool {
         self.refresh_token.is_some() && self.refresh_expires_at.is_none_or(|at| now < at)
     }
 
-    /// A second copy of the tokens, made where it is seen.
+    /// Copies the tokens. The type is not `Clone`, so that each copy is visible in the code.
     pub(crate) fn copy(&self) -> Self {
         let Self { access_token, refresh_token, expires_at, refresh_expires_at, scope } = self;
         Self {
@@ -154,25 +158,26 @@ impl TokenSet {
     }
 }
 
-/// A secret without an authorization server behind it.
+/// A secret that no authorization server issued, such as an API key.
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct StaticSecret {
-    /// The secret.
+    /// The secret itself.
     pub secret: Secret,
-    /// What it allows, in the words of the tools that ask for it.
+    /// What the secret allows, as the scope that [`LeaseRequest`](crate::vault::LeaseRequest) asks for.
     pub scope: Scope,
-    /// By when it should be replaced.
+    /// The time by which the secret should be replaced. The vault leases it after that time too, marks the lease as
+    /// [overdue](crate::vault::Lease::is_overdue), and reports it to the audit.
     pub rotate_by: Option<Timestamp>,
 }
 
 impl StaticSecret {
-    /// A secret for this scope.
+    /// Creates a secret that allows `scope` and has no date for its replacement.
     pub fn new(secret: Secret, scope: Scope) -> Self {
         Self { secret, scope, rotate_by: None }
     }
 
-    /// With the date by which it should be replaced.
+    /// Sets the time by which the secret should be replaced.
     #[must_use]
     pub fn rotate_by(self, at: Timestamp) -> Self {
         Self { rotate_by: Some(at), ..self }
@@ -183,7 +188,7 @@ impl StaticSecret {
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Secret {
-    /// One text.
+    /// A single key or token.
     ApiKey(SecretText),
     /// A user name and a password.
     #[non_exhaustive]
@@ -193,23 +198,23 @@ pub enum Secret {
         /// The password.
         password: SecretText,
     },
-    /// A key pair, or a key with an identifier, such as AWS has them.
+    /// A key with an identifier, such as an AWS access key.
     #[non_exhaustive]
     KeyPair {
-        /// The public part.
+        /// The public identifier.
         id: String,
-        /// The private part.
+        /// The secret part.
         secret: SecretText,
     },
 }
 
 impl Secret {
-    /// A user name and a password.
+    /// Creates a user name and a password.
     pub fn password(username: impl Into<String>, password: SecretText) -> Self {
         Self::Password { username: username.into(), password }
     }
 
-    /// The public and the private part of a key.
+    /// Creates a key with an identifier: its public identifier and its secret part.
     pub fn key_pair(id: impl Into<String>, secret: SecretText) -> Self {
         Self::KeyPair { id: id.into(), secret }
     }

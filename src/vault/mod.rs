@@ -1,21 +1,20 @@
-//! The credentials that a server holds for its users at other services (GitHub, Slack, a database): sealed, leased for one
-//! call, refreshed ahead of expiry by one caller, revoked with the user.
+//! The credentials that a server holds for its users at other services (GitHub, Slack, a database).
 //!
-//! The token that an MCP client presents never goes upstream, and nothing of the upstream ever reaches the client.
+//! The vault seals each credential, leases it for one call, refreshes it before it expires, and revokes it together
+//! with the user, session or client it is bound to. The vault never sends the token of an MCP client to the other
+//! service. A leased secret is only for the request to the service and must not reach the client.
 //!
-//! | file | concept |
+//! | file | what it holds |
 //! |---|---|
-//! | `credential` | what is held for a user, and where |
-//! | `provider`, `error` | the service's side, and what it answers instead of tokens |
+//! | `credential` | a credential and the account that it belongs to |
+//! | `provider`, `error` | the interface to a service, and its errors |
+//! | `providers/oauth/` | a provider for OAuth services; what a service does differently is data |
 //! | `successor` | the tokens after a refresh: a pure function |
-//! | `stored_tokens` | tokens as they are written down |
-//! | `policy`, `patience` | when, how long, how often |
-//! | `oauth` | a ready provider, with what is odd about a service as data |
-//! | `vault` | sealed, leased, refreshed, revoked |
-//! | `keys` | data keys, and the keys that wrap them |
-//! | `client_credentials` | the other side: a program that is itself a client |
-//! | `runtime` | what is asked of the asynchronous runtime |
-//! | `audit` | what the vault did, and why |
+//! | `stored_tokens` | the stored form of tokens |
+//! | `policy`, `patience` | when to refresh, how long to wait, how often to retry |
+//! | `slot/` | the vault: store, lease, refresh and revoke credentials |
+//! | `keys/` | data keys, and the keys that wrap them |
+//! | `runtime` | what the vault needs of the asynchronous runtime |
 
 mod credential;
 mod error;

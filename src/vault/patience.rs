@@ -1,10 +1,10 @@
-//! Waiting for somebody else, again and again, and not for ever.
+//! Waiting in growing pauses, up to a limit.
 
 use std::time::Duration;
 
 use super::runtime::Runtime;
 
-/// What is left of somebody's patience. It counts the time that was asked to sleep, so it needs no clock.
+/// How much waiting time is left. It adds up the pauses that it asked for, so it needs no clock.
 pub(crate) struct Patience {
     left: Duration,
     pause: Duration,
@@ -12,12 +12,12 @@ pub(crate) struct Patience {
 }
 
 impl Patience {
-    /// `total` in all, in pauses that double from 20 ms up to `longest`.
+    /// Allows `total` waiting time, in pauses that double from 20 ms up to `longest`.
     pub(crate) fn new(total: Duration, longest: Duration) -> Self {
         Self { left: total, pause: Duration::from_millis(20), longest }
     }
 
-    /// Pause once. `false` if there is no patience left.
+    /// Pauses once. Returns `false` if no waiting time is left.
     pub(crate) async fn pause(&mut self, runtime: &Runtime) -> bool {
         let pause = self.pause.min(self.left);
         if pause.is_zero() {
@@ -29,7 +29,7 @@ impl Patience {
         true
     }
 
-    /// Wait for `future` for as long as there is patience.
+    /// Waits for `future` for as long as waiting time is left. `None` if the time ran out first.
     pub(crate) async fn wait<T>(&mut self, runtime: &Runtime, future: impl Future<Output = T>) -> Option<T> {
         let output = runtime.within(self.left, future).await;
         if output.is_none() {

@@ -1,4 +1,4 @@
-//! When a credential is refreshed, for how long somebody waits, and how failures are spaced.
+//! When the vault refreshes a credential, how long a lease waits, and how failures are spaced.
 
 use std::time::Duration;
 
@@ -11,17 +11,19 @@ const fn minutes(count: u64) -> Duration {
 
 const DAY: Duration = minutes(24 * 60);
 
-/// How old a token is.
+/// The age of an access token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Age {
+    /// The token is good and needs no refresh.
     Fresh,
-    /// It is good, and to be refreshed ahead.
+    /// The token is good, and is due for a refresh.
     Due,
-    /// It has expired, or would on the way.
+    /// The token has expired, or would expire before the service sees it.
     Over,
 }
 
-/// How the vault refreshes, waits and retries; checked once, when it is built. The default is [`RefreshPolicy::standard`].
+/// How the vault refreshes, waits and retries. The builder checks the settings once. The default is
+/// [`RefreshPolicy::standard`].
 ///
 /// ```
 /// use mcp_token_lifecycle::vault::RefreshPolicy;
@@ -51,19 +53,20 @@ impl Default for RefreshPolicy {
 }
 
 impl RefreshPolicy {
-    /// A token is taken to live for ten seconds at least. One of less, or of zero, would be refreshed by every single lease; the
-    /// service says itself if it honours it no more.
+    /// The shortest lifetime that the vault assumes for an access token: 10 seconds. With a shorter one each lease
+    /// would refresh the token. A service that no longer accepts the token refuses it in any case.
     pub const MIN_LIFETIME: Duration = Duration::from_secs(10);
 
-    /// A lifetime that a service gives is believed up to ten years.
+    /// The longest lifetime that the vault accepts from a service: ten years. A longer one is cut.
     pub const MAX_LIFETIME: Duration = Duration::from_secs(10 * 365 * 24 * 60 * 60);
 
-    /// No service is left alone for longer than this, whatever it asks.
+    /// The longest pause before the vault asks a service again, even if the service asks for a longer one.
     pub(crate) const MAX_PAUSE: Duration = DAY;
 
     const MAX_CLAIM: Duration = minutes(60);
 
-    /// Refresh at 80 percent of the lifetime, less up to 5 percent at random.
+    /// The standard policy: refresh at 80 percent of the lifetime, less up to 5 percent at random. The setters of
+    /// [`RefreshPolicyBuilder`] list the other defaults.
     pub const fn standard() -> Self {
         Self {
             refresh_at_percent: 80,
@@ -80,41 +83,43 @@ impl RefreshPolicy {
         }
     }
 
-    /// A builder that begins with [`RefreshPolicy::standard`].
+    /// Creates a builder with the settings of [`RefreshPolicy::standard`].
     pub const fn builder() -> RefreshPolicyBuilder {
         RefreshPolicyBuilder(Self::standard())
     }
 
-    /// What is made of a lifetime that the service gives: from [`MIN_LIFETIME`](Self::MIN_LIFETIME) to
+    /// Cuts a lifetime that a service gave to the range from [`MIN_LIFETIME`](Self::MIN_LIFETIME) to
     /// [`MAX_LIFETIME`](Self::MAX_LIFETIME).
     pub(crate) fn sane(lifetime: Duration) -> Duration {
         lifetime.clamp(Self::MIN_LIFETIME, Self::MAX_LIFETIME)
     }
 
-    /// Whether a service is still to be left alone at `now`, by a pause that was set at `from` and ends at `until`.
+    /// Whether a pause from `from` to `until` is in force at `now`.
     pub(crate) fn holds_off(&self, from: Timestamp, until: Timestamp, now: Timestamp) -> bool {
         self.has_begun(from, now) && now < until
     }
 
-    /// Whether a claim from `from` up to `until` keeps this process from refreshing at `now`. Its holder asks the service before
-    /// `until` or never; here it holds for longer, by what the clocks may differ by and by the time for which the store was `away`.
+    /// Whether a claim from `from` to `until` keeps this process from refreshing at `now`.
+    ///
+    /// The holder of a claim sends its request before `until` or not at all. Other processes treat the claim as held
+    /// for longer: by `clock_skew`, and by the time for which the store was `away`.
     pub(crate) fn is_claimed(&self, from: Timestamp, until: Timestamp, away: Duration, now: Timestamp) -> bool {
         self.has_begun(from, now) && now < until.saturating_add(self.clock_skew).saturating_add(away)
     }
 
-    /// Whether `from` is not further ahead than the clocks may differ by. A later one was written when a clock was wrong, and
+    /// Whether `from` is at most `clock_skew` ahead of `now`. A process with a wrong clock wrote a later one, so it
     /// does not count.
     fn has_begun(&self, from: Timestamp, now: Timestamp) -> bool {
         from.since(now) <= self.clock_skew
     }
 
-    /// Whether a service that has refused since `refused_since`, for no known reason, will not do anything else.
+    /// Whether a service has refused for at least `refusal_limit`, with codes that are not known.
     pub(crate) fn gives_up(&self, refused_since: Option<Timestamp>, now: Timestamp) -> bool {
         refused_since.is_some_and(|since| now.since(since) >= self.refusal_limit)
     }
 
-    /// The age at `now` of `tokens` that were obtained at `obtained_at`. The margin is a tenth of the lifetime at most, or a short
-    /// one would never be good.
+    /// The age at `now` of `tokens` that were obtained at `obtained_at`. The margin is at most a tenth of the lifetime;
+    /// otherwise a token with a short lifetime would never be good.
     pub(crate) fn age(&self, tokens: &TokenSet, obtained_at: Timestamp, jitter: u8, now: Timestamp) -> Age {
         let Some(expires_at) = tokens.expires_at else { return Age::Fresh };
         let margin = self.margin.min(expires_at.since(obtained_at) / 10);
@@ -127,7 +132,8 @@ impl RefreshPolicy {
         }
     }
 
-    /// The share of the lifetime that the policy says, less a jitter that is the same for everybody who asks about this token.
+    /// When to refresh: at the policy's share of the lifetime, less a jitter. The jitter is the same for each process
+    /// that asks about this token.
     fn refresh_at(&self, obtained_at: Timestamp, expires_at: Timestamp, jitter: u8) -> Timestamp {
         let lifetime = u128::from(expires_at.since(obtained_at).as_secs());
         let jitter = u128::from(self.jitter_percent) * u128::from(jitter);
@@ -136,15 +142,15 @@ impl RefreshPolicy {
         earlier(expires_at, u64::try_from(left).unwrap_or(u64::MAX))
     }
 
-    /// How long to leave the service alone after so many failures in a row: doubled each time, up to the longest pause, and
-    /// longer if it asks for more, up to [`MAX_PAUSE`](Self::MAX_PAUSE). `random` takes up to a quarter off, so that two servers
-    /// do not come back together.
+    /// How long to pause after `failures` failures in a row. The pause doubles each time up to `longest_pause`. It is
+    /// longer if the service asks for more, up to [`MAX_PAUSE`](Self::MAX_PAUSE). `random` takes off up to a quarter,
+    /// so that two servers do not retry at the same moment.
     pub(crate) fn pause(&self, failures: u32, retry_after: Option<Duration>, random: u8) -> Duration {
         let doubled = self.first_pause.saturating_mul(1 << failures.saturating_sub(1).min(30));
         let pause = doubled.min(self.longest_pause);
         let pause = pause - pause * u32::from(random) / (4 * 256);
         let asked = retry_after.unwrap_or_default().min(Self::MAX_PAUSE);
-        // Rounded up: a clock of whole seconds would see none of a fraction.
+        // Rounded up, because the clock counts whole seconds.
         Duration::from_secs(pause.max(asked).as_millis().div_ceil(1000).try_into().unwrap_or(u64::MAX))
     }
 }
@@ -173,46 +179,61 @@ macro_rules! setters {
 }
 
 setters! {
-    /// At how many percent of its lifetime a token is refreshed, from 1 to 99. The default is 80.
+    /// Sets when a token is refreshed, as a percentage of its lifetime from 1 to 99. The default is 80.
     refresh_at_percent: u8;
-    /// How many percent of the lifetime sooner at most, at random. The default is 5.
+    /// Sets by how many percent of the lifetime the refresh may come earlier, at random. It must be below
+    /// `refresh_at_percent`. The default is 5.
     jitter_percent: u8;
-    /// How long a leased token is good for at least, or a tenth of its lifetime if that is less. The default is 5 seconds.
+    /// Sets how long a leased token is good for at least: at most 1 hour, and never more than a tenth of its lifetime.
+    /// The default is 5 seconds.
     margin: Duration;
-    /// How long whoever refreshes keeps others from it. The default is 30 seconds.
+    /// Sets for how long a process that refreshes keeps the others from refreshing: from 1 second to 1 hour. The
+    /// default is 30 seconds.
+    ///
+    /// It must be longer than the time limits of a write to the store, a read of the store and a request to the
+    /// provider together. If it is shorter, two processes may present one refresh token, and a service that rotates
+    /// takes the second request for a theft.
     ///
     /// It must be longer than a write to the store, a read of it and a request to the provider may take together, by their time
     /// limits. If it is shorter, two processes may ask with one refresh token, and a service that rotates takes the second request
     /// for a theft.
     claim: Duration;
-    /// What the clocks of two processes on one store may differ by; one hour at most. The default is one minute.
+    /// Sets by how much the clocks of two processes on one store may differ: at most 1 hour. The default is 1 minute.
     ///
-    /// A claim whose holder does not come back keeps others from refreshing for so much longer. A claim or a pause that begins
-    /// further ahead was written by a clock that is wrong, and is passed over.
+    /// A claim whose holder crashed keeps other processes from refreshing for this much longer. A claim or a pause that
+    /// begins further ahead than this comes from a wrong clock and is ignored.
     clock_skew: Duration;
-    /// How long a lease waits in all for a refresh, its own or somebody else's; one minute at most. The default is 15 seconds.
+    /// Sets how long a lease waits for a refresh, its own or that of another caller: at most 1 minute. The default is
+    /// 15 seconds.
     patience: Duration;
-    /// The pause after a first failure of a service. The default is one second.
+    /// Sets the pause after the first failure of a service: at least 1 second and at most `longest_pause`. The default
+    /// is 1 second.
     first_pause: Duration;
-    /// What the pause grows to, doubled with every failure. The default is 5 minutes.
+    /// Sets the longest pause; the pause doubles with each failure up to it. It is at most 1 day. The default is 5
+    /// minutes.
     longest_pause: Duration;
-    /// For how long a service may refuse a refresh for a reason that is not known, such as an error code of its own, until the user
-    /// is asked to authorize again; from one minute to one day. The default is 12 hours.
+    /// Sets for how long a service may refuse refreshes with an unknown error code before the user is asked to
+    /// authorize again: from 1 minute to 1 day. The default is 12 hours.
     ///
-    /// The service is still asked after every pause, and a refresh that succeeds undoes it.
+    /// The vault continues to ask the service after each pause. A refresh that succeeds makes the credential active
+    /// again.
     refusal_limit: Duration;
-    /// How long an unwrapped data key is kept in memory; zero keeps none. The default is 5 minutes.
+    /// Sets for how long an unwrapped data key stays in memory; zero keeps none. The default is 5 minutes.
+    ///
+    /// Leases keep working for up to this long after the key service becomes unreachable, for credentials whose key is
+    /// in memory.
     data_key_lifetime: Duration;
-    /// How long a revocation is retried for a credential whose expiry is unknown. The default is 90 days.
+    /// Sets for how long a revocation is retried if the expiry of the credential is unknown: at least 1 hour. The
+    /// default is 90 days.
     retention: Duration;
 }
 
 impl RefreshPolicyBuilder {
-    /// The policy.
+    /// Checks the settings and returns the policy.
     ///
     /// # Errors
     ///
-    /// [`RefreshPolicyError`] names the setting that is out of range.
+    /// [`RefreshPolicyError`] names the first setting that is out of range.
     pub fn build(self) -> Result<RefreshPolicy, RefreshPolicyError> {
         use RefreshPolicyError::{
             Claim, ClockSkew, FirstPause, Jitter, LongestPause, Margin, Patience, RefreshAt, RefusalLimit, Retention,
@@ -238,50 +259,52 @@ impl RefreshPolicyBuilder {
     }
 }
 
-/// Why a refresh policy was refused: the setting, its bound, and the value.
+/// Why the settings of a [`RefreshPolicy`] were refused. The text names the setting, its bound and the value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum RefreshPolicyError {
-    /// Before the beginning or after the end.
+    /// `refresh_at_percent` is not between 1 and 99.
     #[error("refresh_at_percent must be between 1 and 99, got {0}")]
     RefreshAt(u8),
-    /// Nothing would be left of the lifetime.
+    /// `jitter_percent` is not below `refresh_at_percent`.
     #[error("jitter_percent must be below refresh_at_percent ({refresh_at_percent}), got {got}")]
     #[non_exhaustive]
     Jitter {
-        /// The jitter.
+        /// The value of `jitter_percent`.
         got: u8,
-        /// What it is taken from.
+        /// The value of `refresh_at_percent`, which is the bound.
         refresh_at_percent: u8,
     },
-    /// More than most tokens live.
+    /// `margin` is longer than 1 hour, which is more than most tokens live.
     #[error("margin must be at most 1 hour, got {0:?}")]
     Margin(Duration),
-    /// Too short for any request, or so long that a crash blocks every other process.
+    /// `claim` is shorter than 1 second, which is too short for a request, or longer than 1 hour, for which a crash
+    /// would block all other processes.
     #[error("claim must be between 1 second and 1 hour, got {0:?}")]
     Claim(Duration),
-    /// No allowance but a clock that is wrong.
+    /// `clock_skew` is longer than 1 hour: a clock that differs by more has to be corrected.
     #[error("clock_skew must be at most 1 hour, got {0:?}")]
     ClockSkew(Duration),
-    /// Longer than any client waits.
+    /// `patience` is longer than 1 minute, which is longer than a client waits.
     #[error("patience must be at most 1 minute, got {0:?}")]
     Patience(Duration),
-    /// No pause, or one that is longer than the longest.
+    /// `first_pause` is shorter than 1 second or longer than `longest_pause`.
     #[error("first_pause must be between 1 second and longest_pause ({longest_pause:?}), got {got:?}")]
     #[non_exhaustive]
     FirstPause {
-        /// The first pause.
+        /// The value of `first_pause`.
         got: Duration,
-        /// The longest.
+        /// The value of `longest_pause`, which is the bound.
         longest_pause: Duration,
     },
-    /// The service would be given up rather than left alone.
+    /// `longest_pause` is longer than 1 day.
     #[error("longest_pause must be at most 1 day, got {0:?}")]
     LongestPause(Duration),
-    /// Too short for a fault that passes, or so long that the user hears of it too late.
+    /// `refusal_limit` is shorter than 1 minute, so that a passing fault would end the login, or longer than 1 day, so
+    /// that the user would learn of it too late.
     #[error("refusal_limit must be between 1 minute and 1 day, got {0:?}")]
     RefusalLimit(Duration),
-    /// A service that is down for a while would never hear of the revocation.
+    /// `retention` is shorter than 1 hour: a revocation would be given up while the service is down.
     #[error("retention must be at least 1 hour, got {0:?}")]
     Retention(Duration),
 }

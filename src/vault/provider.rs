@@ -1,4 +1,4 @@
-//! The service's side: what the application implements, or has done for it by `OAuthProvider`.
+//! The interface to a service: the application implements it, or uses `OAuthProvider`.
 
 use std::time::Duration;
 
@@ -7,47 +7,66 @@ use super::error::UpstreamError;
 use crate::grant::Scope;
 use crate::store::BoxFuture;
 
-/// A service at which credentials are held. It has no clock: lifetimes are relative, and the vault's clock makes dates of them.
+/// A service that issues and revokes credentials.
 ///
-/// The vault has one refresh at a time under way for one credential; a revocation does not wait for it. It sets no time limit: the
-/// implementation does, and answers [`UpstreamError::Uncertain`] when it runs out after the request was sent.
+/// A provider needs no clock: it returns lifetimes, and the vault computes the dates. The vault runs at most one
+/// refresh at a time for one credential; a revocation does not wait for a refresh. The vault sets no time limit. The
+/// implementation sets one, and returns [`UpstreamError::Uncertain`] if it runs out after the request was sent.
 pub trait UpstreamProvider: Send + Sync {
-    /// Ask for new tokens with the refresh token (RFC 6749 §6).
+    /// Requests new tokens with the refresh token (RFC 6749 §6).
+    ///
+    /// # Errors
+    ///
+    /// [`UpstreamError`]. The variant decides what the vault does next: whether it retries, keeps the refresh token, or
+    /// asks the user to authorize again.
     fn refresh<'a>(&'a self, tokens: &'a TokenSet) -> BoxFuture<'a, Result<Refreshed, UpstreamError>>;
 
-    /// Revoke `credential`, with everything that came from the same grant (RFC 7009 §2.1). To revoke what is revoked is a success.
+    /// Revokes `credential` and all other tokens of the same grant (RFC 7009 §2.1). Revoking a revoked credential is a
+    /// success.
+    ///
+    /// # Errors
+    ///
+    /// [`UpstreamError`]. With [`UpstreamError::InvalidGrant`] the vault treats the credential as revoked; with any
+    /// other error it retries.
     fn revoke<'a>(&'a self, credential: &'a Credential) -> BoxFuture<'a, Result<Revocation, UpstreamError>>;
 
-    /// Ask whether `credential` still works (RFC 7662). Unless it is implemented, nobody can tell.
+    /// Asks the service whether `credential` still works (RFC 7662). The default implementation returns
+    /// [`CredentialStatus::Unknown`].
+    ///
+    /// # Errors
+    ///
+    /// [`UpstreamError`]. The vault reports it as [`CredentialStatus::Unknown`].
     fn introspect<'a>(&'a self, _credential: &'a Credential) -> BoxFuture<'a, Result<CredentialStatus, UpstreamError>> {
         Box::pin(std::future::ready(Ok(CredentialStatus::Unknown)))
     }
 }
 
-/// New tokens.
+/// The answer of a service to a refresh.
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct Refreshed {
-    /// The new access token; `None` if the service has given none that can be used.
+    /// The new access token; `None` if the service returned none that can be used.
     pub access_token: Option<SecretText>,
-    /// The new refresh token; without one the old one stays.
+    /// The new refresh token; `None` if the old one stays valid.
     pub refresh_token: Option<SecretText>,
-    /// How long the access token lives; as long as the one before if the service does not say.
+    /// The lifetime of the access token. If it is `None`, the vault assumes the lifetime of the previous one.
     pub expires_in: Option<Duration>,
-    /// How long the refresh token lives.
+    /// The lifetime of the refresh token; `None` if the service does not say.
     pub refresh_expires_in: Option<Duration>,
-    /// What it allows; the same as before if the service does not say.
+    /// The scope; `None` if it is the same as before.
     pub scope: Option<Scope>,
 }
 
 impl Refreshed {
-    /// A new access token.
+    /// Creates an answer with a new access token.
     pub fn new(access_token: SecretText) -> Self {
         Self { access_token: Some(access_token), ..Self::empty() }
     }
 
-    /// A new refresh token in the place of the old one, and no access token that can be used. It is kept, or the grant would be
-    /// lost, and what there was before is leased as long as it is good.
+    /// Creates an answer with a new refresh token and without a usable access token.
+    ///
+    /// The vault stores the new refresh token, because losing it would lose the grant. It continues to lease the
+    /// previous access token while that is good.
     pub fn rotated(refresh_token: SecretText) -> Self {
         Self { refresh_token: Some(refresh_token), ..Self::empty() }
     }
@@ -56,52 +75,52 @@ impl Refreshed {
         Self { access_token: None, refresh_token: None, expires_in: None, refresh_expires_in: None, scope: None }
     }
 
-    /// With its lifetime.
+    /// Sets the lifetime of the access token.
     #[must_use]
     pub fn expires_in(self, lifetime: Duration) -> Self {
         Self { expires_in: Some(lifetime), ..self }
     }
 
-    /// With a new refresh token.
+    /// Sets the new refresh token.
     #[must_use]
     pub fn refresh_token(self, refresh_token: SecretText) -> Self {
         Self { refresh_token: Some(refresh_token), ..self }
     }
 
-    /// With the lifetime of the refresh token.
+    /// Sets the lifetime of the refresh token.
     #[must_use]
     pub fn refresh_expires_in(self, lifetime: Duration) -> Self {
         Self { refresh_expires_in: Some(lifetime), ..self }
     }
 
-    /// With another scope than before.
+    /// Sets the scope, if it differs from the previous one.
     #[must_use]
     pub fn scope(self, scope: Scope) -> Self {
         Self { scope: Some(scope), ..self }
     }
 }
 
-/// What became of a revocation that the service did not fail at, or what it takes.
+/// The result of a revocation request that did not fail.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Revocation {
-    /// It is revoked.
+    /// The service has revoked the credential.
     Done,
-    /// The service has no way to revoke such a credential.
+    /// The service offers no revocation for this kind of credential.
     Unsupported,
-    /// Nothing is revoked yet: the service takes a live access token and nothing else, and this one has expired. Refresh, keep
-    /// the new tokens, and revoke those.
+    /// Nothing is revoked yet. The service accepts only a live access token, and this one has expired. The vault then
+    /// refreshes, stores the new tokens and revokes those.
     NeedsRefresh,
 }
 
-/// What a service says of a credential.
+/// Whether a credential works, according to the service.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum CredentialStatus {
-    /// It works.
+    /// The credential works.
     Active,
-    /// It does not.
+    /// The credential does not work.
     Inactive,
-    /// The service has no way to tell.
+    /// The service cannot say.
     Unknown,
 }

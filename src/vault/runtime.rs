@@ -1,4 +1,4 @@
-//! What the vault asks of the asynchronous runtime, whichever it is.
+//! What the vault needs of the asynchronous runtime.
 
 use std::fmt;
 use std::future::{Future, poll_fn};
@@ -11,8 +11,10 @@ use futures_channel::oneshot;
 
 use crate::store::BoxFuture;
 
-/// How to wait, and how to go on when nobody listens any more: a refresh that has been sent is seen through to the end, even if
-/// the call that set it off is dropped, because the service may have rotated the refresh token.
+/// How the vault sleeps and spawns background tasks.
+///
+/// A refresh runs as a background task, so that it completes and its result is stored even if the caller drops its
+/// future. The service may have rotated the refresh token by then.
 ///
 /// ```
 /// # use mcp_token_lifecycle::vault::Runtime;
@@ -27,7 +29,7 @@ pub struct Runtime {
 }
 
 impl Runtime {
-    /// A runtime that waits with `sleep` and runs tasks in the background with `spawn`.
+    /// Creates a runtime that sleeps with `sleep` and runs background tasks with `spawn`.
     pub fn new<F: Future<Output = ()> + Send + 'static>(
         sleep: impl Fn(Duration) -> F + Send + Sync + 'static,
         spawn: impl Fn(BoxFuture<'static, ()>) + Send + Sync + 'static,
@@ -35,11 +37,12 @@ impl Runtime {
         Self { sleep: Arc::new(move |duration| Box::pin(sleep(duration))), spawn: Arc::new(spawn) }
     }
 
+    /// Waits for `duration`.
     pub(crate) async fn sleep(&self, duration: Duration) {
         (self.sleep)(duration).await;
     }
 
-    /// The output of `future`, if it comes to its end within `limit`.
+    /// Returns the output of `future`, or `None` if it does not complete within `limit`.
     pub(crate) async fn within<T>(&self, limit: Duration, future: impl Future<Output = T>) -> Option<T> {
         let (mut future, mut limit) = (pin!(future), (self.sleep)(limit));
         poll_fn(|cx| match future.as_mut().poll(cx) {
@@ -49,11 +52,13 @@ impl Runtime {
         .await
     }
 
+    /// Runs `task` in the background.
     pub(crate) fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
         (self.spawn)(Box::pin(task));
     }
 
-    /// What `task` comes to, which goes on if nobody listens any more. `Canceled` if the runtime has dropped it.
+    /// Runs `task` in the background and returns a receiver for its output. The task continues if the receiver is
+    /// dropped. The receiver gets `Canceled` if the runtime drops the task.
     pub(crate) fn in_background<T: Send + 'static>(
         &self,
         task: impl Future<Output = T> + Send + 'static,

@@ -1,4 +1,4 @@
-//! Tokens as they are written down, in what is then sealed or kept from others.
+//! The stored form of tokens. The vault seals it; a client stores it in its credential storage.
 
 use serde::{Deserialize, Serialize};
 
@@ -6,7 +6,8 @@ use super::credential::{SecretText, TokenSet};
 use crate::grant::Scope;
 use crate::time::Timestamp;
 
-// A field more is a new version of whatever these are part of.
+// A new field changes the format: raise the version of each record that contains it.
+/// The tokens of a [`TokenSet`], as they are serialized.
 #[derive(Serialize, Deserialize)]
 pub(crate) struct StoredTokens<'a> {
     access_token: &'a str,

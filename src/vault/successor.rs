@@ -1,4 +1,4 @@
-//! The tokens that take the place of others after a refresh: a pure function.
+//! The tokens that replace others after a refresh: a pure function.
 
 use super::credential::TokenSet;
 use super::policy::RefreshPolicy;
@@ -6,9 +6,11 @@ use super::provider::Refreshed;
 use crate::time::Timestamp;
 
 impl TokenSet {
-    /// What becomes of these, which were obtained at `obtained_at`, when the answer to a refresh is `new`. What the service leaves
-    /// out stays as it was (RFC 6749 §5.1 and §6), the access token and its expiry too. Lifetimes count from `asked_at` on, when
-    /// the service was asked.
+    /// Returns the tokens that replace `self`, which was obtained at `obtained_at`, after a refresh that returned
+    /// `new`.
+    ///
+    /// What the service leaves out stays as it was, including the access token and its expiry (RFC 6749 §5.1, §6).
+    /// Lifetimes count from `asked_at`, the time of the request.
     pub(crate) fn successor(&self, new: Refreshed, obtained_at: Timestamp, asked_at: Timestamp) -> Self {
         let lifetime = new.expires_in.or(self.expires_at.map(|at| at.since(obtained_at)));
         let expires_at = lifetime.map(|lifetime| asked_at.saturating_add(RefreshPolicy::sane(lifetime)));
@@ -40,7 +42,7 @@ mod tests {
         Timestamp::from_unix(1_800_000_000 + seconds)
     }
 
-    /// What comes of tokens for 1000 seconds after 900.
+    /// The successor at 900 seconds of tokens that live for 1000 seconds.
     fn successor(change: impl FnOnce(Refreshed) -> Refreshed) -> TokenSet {
         TokenSet::new(SecretText::new("access"), Scope::parse("a").unwrap())
             .refresh_token(SecretText::new("refresh"))
@@ -73,8 +75,8 @@ mod tests {
     #[test]
     fn absurd_lifetimes_are_taken_for_sane_ones() {
         let longest = Some(at(900).saturating_add(RefreshPolicy::MAX_LIFETIME));
-        let for_ever = successor(|new| new.expires_in(Duration::MAX).refresh_expires_in(Duration::MAX));
-        assert_eq!((for_ever.expires_at, for_ever.refresh_expires_at), (longest, longest));
+        let unbounded = successor(|new| new.expires_in(Duration::MAX).refresh_expires_in(Duration::MAX));
+        assert_eq!((unbounded.expires_at, unbounded.refresh_expires_at), (longest, longest));
         let over = successor(|new| new.expires_in(Duration::ZERO));
         assert_eq!(over.expires_at, Some(at(910)));
     }

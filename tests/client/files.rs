@@ -171,13 +171,12 @@ async fn storage_errors_name_the_path_and_the_octal_mode() {
     let (folder, path, storage) = storage();
     let shown = path.display();
     set_mode(&path, 0o644);
-    let expected = format!("{shown} is open to others: its mode is 0644, and must have none of the bits 0077");
+    let expected = format!("the mode of {shown} must have none of the bits 0077, got 0644");
     assert_eq!(storage.read().unwrap_err().to_string(), expected);
     set_mode(&path, 0o600);
     set_mode(folder.path(), 0o775);
     let shown_folder = folder.path().canonicalize().unwrap();
-    let expected =
-        format!("{} is open to others: its mode is 0775, and must have none of the bits 0022", shown_folder.display());
+    let expected = format!("the mode of {} must have none of the bits 0022, got 0775", shown_folder.display());
     assert_eq!(storage.read().unwrap_err().to_string(), expected);
     set_mode(folder.path(), 0o700);
 
@@ -190,5 +189,5 @@ async fn storage_errors_name_the_path_and_the_octal_mode() {
     let credentials = TokenManager::new(storage, Script::new([]), runtime);
     let error = credentials.access_token().await.unwrap_err();
     let source = std::error::Error::source(&error).unwrap().to_string();
-    assert_eq!(source, format!("the stored credential in {shown} is malformed"));
+    assert_eq!(source, format!("the stored tokens in {shown} are malformed"));
 }

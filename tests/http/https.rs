@@ -66,7 +66,7 @@ async fn the_refusal_says_why_and_every_endpoint_gives_it() {
         let request = request.header("authorization", format!("Bearer {}", tokens.access));
         let refused = send(request.body(Body::empty()).unwrap()).await;
         assert_eq!(refused.refusal(), (400, "invalid_request".into()), "{path}");
-        assert_eq!(refused.json()["error_description"], "https is required");
+        assert_eq!(refused.json()["error_description"], "the request must be sent over https");
     }
     assert_eq!(site.reached(), 0);
 }

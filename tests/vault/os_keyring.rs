@@ -131,7 +131,7 @@ fn a_keyring_is_made_when_asked_for_and_once() {
     assert_eq!(block_on(open().unwrap().primary()).unwrap(), "7");
     let missing = OsKeyring::open("server", "other").unwrap_err();
     assert!(matches!(missing, OsKeyringError::NotFound { .. }));
-    assert_eq!(missing.to_string(), r#"the credential store has no keyring "other" of "server""#);
+    assert_eq!(missing.to_string(), r#"the credential store has no keyring "other" for the application "server""#);
 }
 
 #[test]

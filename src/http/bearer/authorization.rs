@@ -1,4 +1,5 @@
-//! How a request presents a token: in one `Authorization` header, and nowhere else (OAuth 2.1 §5.1.1, RFC 6750 §2.1).
+//! Reads the token of a request from one `Authorization` header, and from nowhere else (OAuth 2.1 §5.1.1, RFC 6750
+//! §2.1).
 
 use std::fmt;
 
@@ -7,24 +8,24 @@ use http::header::AUTHORIZATION;
 
 use crate::issuer::TokenType;
 
-/// The longest token that is looked at, in bytes.
+/// The longest accepted token, in bytes.
 const MAX_TOKEN: usize = 8 * 1024;
 
-/// What a request presents.
+/// What a request presents as credentials.
 #[derive(PartialEq, Eq)]
 pub(super) enum Credentials<'a> {
-    /// Nothing, or something of another scheme. A token in the query alone is nothing: it is not looked at.
+    /// No credentials, or another scheme. A token in the query alone is ignored.
     None,
-    /// A token, spelled as one, and the scheme it comes under.
+    /// A token with valid syntax, and its scheme.
     Token(TokenType, &'a str),
-    /// Something in the place of a token that cannot be one.
+    /// Text with an invalid syntax for a token.
     Malformed,
-    /// More than one header, or a token in the query besides the one in the header (RFC 6750 §2).
+    /// More than one `Authorization` header, or a token in the query besides the one in the header (RFC 6750 §2).
     Misplaced,
 }
 
 impl<'a> Credentials<'a> {
-    /// Read the `Authorization` header of a request with `query`; `dpop` if the scheme may be `DPoP` (RFC 9449 §7.1).
+    /// Reads the `Authorization` header of a request with `query`. `dpop` permits the scheme `DPoP` (RFC 9449 §7.1).
     pub(super) fn read(headers: &'a HeaderMap, query: Option<&str>, dpop: bool) -> Self {
         let mut values = headers.get_all(AUTHORIZATION).iter();
         let Some(value) = values.next() else { return Self::None };
@@ -49,7 +50,7 @@ impl<'a> Credentials<'a> {
     }
 }
 
-/// Shows the scheme and not the token.
+/// Shows the scheme without the token.
 impl fmt::Debug for Credentials<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -61,15 +62,16 @@ impl fmt::Debug for Credentials<'_> {
     }
 }
 
+/// Whether the query contains an access token.
 fn has_token(query: &str) -> bool {
     form_urlencoded::parse(query.as_bytes()).any(|(name, _)| name == "access_token")
 }
 
-/// `b64token` of RFC 6750 §2.1.
+/// Whether `text` has the syntax `b64token` of RFC 6750 §2.1.
 fn is_token(text: &str) -> bool {
     let stem = text.trim_end_matches('=');
     let allowed = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~' | b'+' | b'/');
-    // All bytes without a branch, which the compiler turns into vector code: this is done for every request.
+    // Checks all bytes without a branch, which the compiler vectorizes, because this runs for each request.
     text.len() <= MAX_TOKEN && !stem.is_empty() && stem.bytes().fold(true, |so_far, byte| so_far & allowed(byte))
 }
 

@@ -1,21 +1,21 @@
-//! Which tools the body of a request to an MCP server calls.
+//! Finds the tools that the body of a request to an MCP server calls.
 
 use std::borrow::Cow;
 
 use super::json::{Malformed, Reader, Text};
 
-/// The most messages that one body may hold (JSON-RPC 2.0 §6).
+/// The largest number of messages in one body (JSON-RPC 2.0 §6).
 pub(super) const MAX_BATCH: usize = 128;
 
-/// The longest name of a tool, in bytes as it is spelled. The MCP specification recommends 128 characters at most.
+/// The longest tool name, in bytes of its JSON spelling. The MCP specification recommends at most 128 characters.
 const MAX_TOOL_NAME: usize = 1024;
 
-/// Why it cannot be known what a body calls.
+/// Why the calls of a body cannot be determined.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Unclear {
-    /// The service behind may read the message in another way.
+    /// The service behind this layer might read the message differently.
     Message,
-    /// More than [`MAX_BATCH`] messages.
+    /// The batch has more than [`MAX_BATCH`] messages.
     Batch,
 }
 
@@ -25,11 +25,11 @@ impl From<Malformed> for Unclear {
     }
 }
 
-/// Give `call` the name of each tool that `body`, a JSON-RPC message or a batch of them, calls.
+/// Calls `call` with the name of each tool that `body` calls. `body` is a JSON-RPC message or a batch of them.
 ///
 /// # Errors
 ///
-/// [`Unclear`]. What came before in a batch has been given to `call` by then.
+/// [`Unclear`]. The calls before the error have been passed to `call` by then.
 pub(super) fn each_call(body: &[u8], mut call: impl FnMut(&str)) -> Result<(), Unclear> {
     let mut reader = Reader::new(body)?;
     let mut message = |reader: &mut Reader<'_>| -> Result<(), Unclear> {
@@ -50,7 +50,7 @@ pub(super) fn each_call(body: &[u8], mut call: impl FnMut(&str)) -> Result<(), U
     Ok(reader.end()?)
 }
 
-/// The tool that the message calls, if it calls one.
+/// Reads a message, and returns the tool that it calls, if any.
 fn read_message<'a>(reader: &mut Reader<'a>) -> Result<Option<Cow<'a, str>>, Unclear> {
     let (mut method, mut params) = (None, None);
     reader.object(|reader, name| {
@@ -74,12 +74,13 @@ fn read_message<'a>(reader: &mut Reader<'a>) -> Result<Option<Cow<'a, str>>, Unc
 
 /// The parameters of a message.
 enum Params<'a> {
-    /// They name one tool, if the message calls one.
+    /// They name exactly one tool.
     Call(Text<'a>),
-    /// They name none, or not clearly.
+    /// They name no tool, or not unambiguously.
     Other,
 }
 
+/// Reads the parameters of a message.
 fn read_params<'a>(reader: &mut Reader<'a>) -> Result<Params<'a>, Malformed> {
     if reader.peek() != Some(b'{') {
         reader.skip()?;
@@ -100,14 +101,17 @@ fn read_params<'a>(reader: &mut Reader<'a>) -> Result<Params<'a>, Malformed> {
     Ok(tool.filter(|_| is_clear).map_or(Params::Other, Params::Call))
 }
 
-/// What the name of a member is to a reader who looks for certain ones.
+/// How the name of a member relates to the names that a reader looks for.
 enum Member {
+    /// It is this name.
     Is(&'static str),
-    /// A reader that does not tell capitals from small letters would take it for one of them.
+    /// A case-insensitive reader would take it for one of the names.
     Like,
+    /// It is another name.
     Other,
 }
 
+/// Compares the name of a member with `known`.
 fn which<const N: usize>(name: Text<'_>, known: [&'static str; N]) -> Member {
     let limit = known.iter().map(|known| longest(known)).max().unwrap_or_default();
     let Some(name) = name.decode(limit) else { return Member::Other };
@@ -121,7 +125,7 @@ fn which<const N: usize>(name: Text<'_>, known: [&'static str; N]) -> Member {
     Member::Other
 }
 
-/// With how many bytes a word of ASCII letters can be spelled at most: `\u0041` for each.
+/// The largest number of bytes in which a word of ASCII letters can be spelled: `\u0041` for each letter.
 const fn longest(word: &str) -> usize {
     word.len() * 6
 }

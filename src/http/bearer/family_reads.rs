@@ -1,4 +1,4 @@
-//! The reads of the store on behalf of what is open: one read of a family at a time, for everything that is open on it.
+//! Shares the reads of the store between open responses: one read of a family at a time for all that are open on it.
 
 use std::collections::HashMap;
 use std::pin::Pin;
@@ -11,15 +11,15 @@ use crate::id::FamilyId;
 use crate::store::BoxFuture;
 use crate::time::Timestamp;
 
-/// After a read that failed the next one comes this soon, if the interval is not shorter still.
+/// The pause after a failed read, unless the interval is shorter.
 const RETRY: Duration = Duration::from_secs(5);
 
-/// The families that something is open on. An entry goes with the last of what is open.
+/// The families with open responses or connections. An entry is removed with the last of them.
 #[derive(Default)]
 pub(in crate::http) struct FamilyReads(Mutex<HashMap<FamilyId, Weak<FamilyRead>>>);
 
 impl FamilyReads {
-    /// The reads that everything on `family` shares.
+    /// Returns the reads that all responses of `family` share.
     pub(super) fn at(self: &Arc<Self>, family: FamilyId) -> Arc<FamilyRead> {
         let mut families = lock(&self.0);
         if let Some(read) = families.get(&family).and_then(Weak::upgrade) {
@@ -36,7 +36,7 @@ impl FamilyReads {
     }
 }
 
-/// What the last read of a family has shown, and which tasks wait for the read that is under way.
+/// The result of the last read of a family, and the tasks that wait for the current one.
 pub(super) struct FamilyRead {
     family: FamilyId,
     reads: Arc<FamilyReads>,
@@ -50,17 +50,18 @@ struct State {
     waiting: Vec<Waker>,
 }
 
-/// What a read has shown.
+/// The result of a read.
 #[derive(Clone)]
 pub(super) enum Seen {
-    /// The family, or that the store has none any more.
+    /// The family; `None` if the store has none.
     Found(Option<Arc<TokenFamily>>),
-    /// Nothing: the store did not answer.
+    /// No result: the store did not answer.
     Fault,
 }
 
 impl Seen {
-    /// How long it stands, with the live check repeated at `interval`. An outage is not known to last.
+    /// How long the result is used if the live check is repeated at `interval`. After a failure the next read comes
+    /// earlier, because an outage may be short.
     pub(super) fn stands_for(&self, interval: Duration) -> Duration {
         match self {
             Self::Found(_) => interval,
@@ -69,19 +70,21 @@ impl Seen {
     }
 }
 
-/// Which reads will do for something that is open: by the time at which they began, because a read shows nothing later.
+/// Which reads are recent enough for an open response. A read counts from its beginning, because it shows nothing later
+/// than that.
 #[derive(Clone, Copy)]
 pub(super) struct Due {
-    /// The live check has seen the store as it was then, so only what began later is news.
+    /// The time of the last check. Only a read that began later counts.
     pub(super) after: Timestamp,
-    /// When the next look became due.
+    /// When the next check became due.
     pub(super) since: Timestamp,
     pub(super) now: Timestamp,
     pub(super) interval: Duration,
 }
 
 impl Due {
-    /// A read that began after the look became due will do however long it took, or a slow store would stop what is open.
+    /// Whether the result of a read that began at `at` may be used. One that began after the check became due may be
+    /// used however long it took; otherwise a slow store would stop open responses.
     fn is_met(&self, at: Timestamp, seen: &Seen) -> bool {
         let is_fresh = self.now < at.saturating_add(seen.stands_for(self.interval));
         self.after < at && at <= self.now && (self.since <= at || is_fresh)
@@ -89,10 +92,12 @@ impl Due {
 }
 
 impl FamilyRead {
-    /// What a read has shown that will do, and when it began. If there is none and none is under way, `read` begins one.
+    /// Returns the result of a read that may be used, and when it began. If there is none and none is running, `read`
+    /// starts one.
     ///
-    /// The read goes on as a task of its own, so that it holds no connection for longer than it takes, however rarely what waits for
-    /// it is polled. Without a tokio runtime it stays in `own`, goes on with that, and is given up with it.
+    /// The read runs as its own task, so that it holds a connection to the store no longer than necessary, however
+    /// rarely the response is polled. Without a tokio runtime it stays in `own`, progresses with that response, and is
+    /// dropped with it.
     pub(super) fn poll(
         self: &Arc<Self>,
         due: Due,
@@ -132,14 +137,14 @@ impl FamilyRead {
 impl Drop for FamilyRead {
     fn drop(&mut self) {
         let mut families = lock(&self.reads.0);
-        // Another may have taken its place already.
+        // A new entry may have replaced this one already.
         if families.get(&self.family).is_some_and(|read| read.strong_count() == 0) {
             families.remove(&self.family);
         }
     }
 }
 
-/// A read that is under way. One that is dropped makes room for another.
+/// A running read. If it is dropped, another may start.
 pub(super) struct Reading {
     shared: Arc<FamilyRead>,
     began_at: Timestamp,
@@ -148,6 +153,7 @@ pub(super) struct Reading {
 }
 
 impl Reading {
+    /// Stores the result and wakes the waiting tasks.
     fn end(&mut self, seen: Option<Seen>) {
         self.is_over = true;
         let mut state = lock(&self.shared.state);

@@ -1,4 +1,4 @@
-//! What a protected resource asks of a token, and what it answers to a request without one that will do.
+//! What a protected resource requires of a token, and the answers to requests that do not meet it.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -30,22 +30,24 @@ use crate::verifier::{AccessVerifier, Expectation, VerifyError};
 
 type Verdict = Result<AccessClaims, VerifyError>;
 
-/// Whether a token is good by itself.
+/// Verifies tokens without the store.
 pub(super) trait Verify: Send + Sync {
+    /// Verifies a token.
     fn verify(&self, token: &str, expect: &Expectation<'_>, now: Timestamp) -> Verdict;
 
-    /// The claims of a genuine token, good or not.
+    /// Returns the claims of a genuine token, even if it has expired or is for another resource.
     fn open(&self, token: &str) -> Option<AccessClaims>;
 }
 
-/// Whether it still is, by the store.
+/// Verifies tokens with the store.
 pub(super) trait LiveCheck: Send + Sync {
+    /// Verifies a token with one read of the store.
     fn verify_live<'a>(&'a self, token: &'a str, expect: Expectation<'a>) -> BoxFuture<'a, Result<Verdict, Error>>;
 
-    /// One read of the store.
+    /// Reads a family from the store.
     fn read(self: Arc<Self>, family: FamilyId) -> BoxFuture<'static, Result<Option<TokenFamily>, Error>>;
 
-    /// Whether the token with `claims`, which was live before, still is now that `family` was read.
+    /// Whether the token with `claims`, which was live before, is still live according to `family`.
     fn is_still_live(&self, family: Option<&TokenFamily>, claims: &AccessClaims) -> Result<bool, Error>;
 }
 
@@ -83,7 +85,7 @@ impl<S: TokenStore + 'static> LiveCheck for TokenIssuer<S> {
     }
 }
 
-/// The live check, and how often it is repeated for what stays open.
+/// The live check, and the interval at which it is repeated for open responses.
 #[derive(Clone)]
 pub(super) struct Live {
     pub(super) check: Arc<dyn LiveCheck>,
@@ -91,15 +93,16 @@ pub(super) struct Live {
     pub(super) interval: Duration,
 }
 
+/// The configuration of the check.
 #[derive(Clone)]
 pub(super) struct Guard {
     pub(super) verifier: Arc<dyn Verify>,
     pub(super) live: Option<Live>,
     pub(super) resource: ProtectedResource,
     pub(super) required: Scope,
-    pub(super) https: TlsPolicy,
+    pub(super) tls: TlsPolicy,
     pub(super) cors: Cors,
-    /// The headers of an answer that a page of another origin may read.
+    /// The response headers that a page of another origin may read.
     pub(super) exposed: HeaderValue,
     pub(super) binding: Option<Arc<ReadBinding>>,
     pub(super) on_fault: Option<Arc<OnFault>>,
@@ -110,25 +113,29 @@ pub(super) struct Guard {
     pub(super) session_ids: Arc<SessionIds>,
 }
 
-/// How far a request got without waiting for anything.
+/// The result of the check before it waits for the store.
 pub(super) enum Admission {
+    /// The request passes.
     Pass(AccessClaims),
+    /// The request is refused.
     Refuse(Reply),
-    /// The store has to be asked.
+    /// The store has to be read.
     CheckStore(BoxFuture<'static, Result<AccessClaims, Box<Reply>>>),
 }
 
 impl Guard {
-    /// What a page of another origin may do with the answer. `None` if no page asks, unless the answer to a page would differ.
+    /// Returns the CORS headers for the answer. `None` if the request has no origin and the answer does not depend on
+    /// it.
     pub(super) fn cross_origin(&self, headers: &HeaderMap) -> Option<CrossOrigin> {
         (headers.contains_key(ORIGIN) || self.cors.is_by_origin()).then(|| self.cors.judge(headers))
     }
 
+    /// Checks a request.
     pub(super) fn admit_request(self: &Arc<Self>, parts: &Parts) -> Admission {
         if let Some(reply) = self.cors.preflight_of_service(parts) {
             return Admission::Refuse(reply);
         }
-        if !self.https.permits(parts) {
+        if !self.tls.permits(parts) {
             self.report(Reason::Insecure, None);
             return Admission::Refuse(Refusal::INSECURE.into_reply());
         }
@@ -139,7 +146,7 @@ impl Guard {
         let dpop = matches!(binding, Some(Binding::DpopKey(_)));
         let (scheme, token) = match Credentials::read(&parts.headers, parts.uri.query(), dpop) {
             Credentials::Token(scheme, token) => (scheme, token),
-            // How every client begins, so it is no event.
+            // Each client begins like this, so it is not reported.
             Credentials::None => {
                 return Admission::Refuse(self.challenge(StatusCode::UNAUTHORIZED, None, &self.required));
             }
@@ -150,7 +157,7 @@ impl Guard {
                 return Admission::Refuse(self.challenge(StatusCode::BAD_REQUEST, Some(error), &self.required));
             }
         };
-        // A token that is bound to a DPoP key must not come as a bearer token, with any proof (RFC 9449 §7.2).
+        // A token that is bound to a DPoP key must not be accepted as a bearer token, with any proof (RFC 9449 §7.2).
         let binding = binding.filter(|_| dpop == (scheme == TokenType::Dpop));
         match &self.live {
             None => {
@@ -176,18 +183,18 @@ impl Guard {
         Expectation::resource(self.resource.resource()).binding(binding)
     }
 
-    /// The claims of a good token, if they are enough.
+    /// Returns the claims of a good token with the required scope, or the refusal.
     fn admit(&self, token: &str, verdict: Verdict) -> Result<AccessClaims, Box<Reply>> {
         match verdict {
             Ok(claims) if self.resource.allows(claims.scope(), &self.required) => Ok(claims),
             Ok(claims) => Err(Box::new(self.insufficient(&claims, &self.required))),
-            // Of a token that is not ours there are no claims to look for.
+            // A token that this server did not issue has no claims.
             Err(VerifyError::Invalid) => Err(Box::new(self.refuse(VerifyError::Invalid, None))),
             Err(error) => Err(Box::new(self.refuse(error, self.verifier.open(token).as_ref()))),
         }
     }
 
-    /// Refuse a token with these claims; without, if it is not ours.
+    /// Refuses a token with these claims; `None` for a token that this server did not issue.
     pub(super) fn refuse(&self, error: VerifyError, claims: Option<&AccessClaims>) -> Reply {
         let reason = match error {
             VerifyError::Invalid => Some(Reason::Malformed),
@@ -196,7 +203,7 @@ impl Guard {
             VerifyError::Binding => Some(Reason::WrongBinding),
             VerifyError::Scope => Some(Reason::MissingScope),
             VerifyError::LiveCheckRequired => Some(Reason::LiveCheckRequired),
-            // The issuer has reported it, and knows more.
+            // The issuer has reported it, with more details.
             VerifyError::Revoked => None,
         };
         reason.into_iter().for_each(|reason| self.report(reason, claims));
@@ -204,13 +211,13 @@ impl Guard {
         self.challenge(status, Some(error.as_str()), &self.required)
     }
 
-    /// 403 with everything that the operation needs (RFC 6750 §3.1).
+    /// Refuses with 403 and all scopes that the operation requires (RFC 6750 §3.1).
     pub(super) fn insufficient(&self, claims: &AccessClaims, needed: &Scope) -> Reply {
         self.report(Reason::MissingScope, Some(claims));
         self.challenge(StatusCode::FORBIDDEN, Some(VerifyError::Scope.as_str()), needed)
     }
 
-    /// Report a refusal to the audit.
+    /// Reports a refusal to the audit.
     pub(super) fn report(&self, reason: Reason, claims: Option<&AccessClaims>) {
         self.record(Action::Deny, reason, claims);
     }
@@ -229,7 +236,7 @@ impl Guard {
         });
     }
 
-    /// Report a fault to the audit, and to the application.
+    /// Reports a fault to the audit and to the application.
     pub(super) fn report_fault(&self, fault: &Error, claims: Option<&AccessClaims>) {
         self.record(Action::Fault, Reason::Fault(fault.kind()), claims);
         if let Some(report) = &self.on_fault {
@@ -237,16 +244,17 @@ impl Guard {
         }
     }
 
-    /// Report a fault that keeps a look at the store from showing anything.
+    /// Reports a fault that made a read of the store fail.
     pub(super) fn seen_fault(&self, fault: &Error, claims: Option<&AccessClaims>) -> Seen {
         self.report_fault(fault, claims);
         Seen::Fault
     }
 
+    /// A refusal with a `WWW-Authenticate` header.
     fn challenge(&self, status: StatusCode, error: Option<&str>, scope: &Scope) -> Reply {
         let mut reply = match error {
             Some(error) => json(status, &json!({ "error": error })),
-            // RFC 6750 §3: nothing was presented, so nothing is wrong with it.
+            // RFC 6750 §3: without credentials there is no error code.
             None => empty(status),
         };
         set(&mut reply, WWW_AUTHENTICATE, self.resource.challenge(error, scope));
@@ -254,12 +262,13 @@ impl Guard {
     }
 }
 
-/// The MCP session of another, or none: to the client that is the same (MCP specification, "Session Management").
+/// The refusal of an MCP session that does not exist or belongs to another user or client. The answer is the same in
+/// both cases (MCP specification, "Session Management").
 pub(super) fn no_session() -> Reply {
-    Refusal::Status(StatusCode::NOT_FOUND, "there is no such session").into_reply()
+    Refusal::Status(StatusCode::NOT_FOUND, "Mcp-Session-Id must name a session of this user and client").into_reply()
 }
 
-/// The connection would go on after the token.
+/// The refusal of an upgrade, because the connection could outlive the token.
 pub(super) fn no_upgrade() -> Reply {
-    Refusal::Status(StatusCode::NOT_IMPLEMENTED, "connections are not upgraded here").into_reply()
+    Refusal::Status(StatusCode::NOT_IMPLEMENTED, "this server does not upgrade connections").into_reply()
 }

@@ -1,17 +1,17 @@
-//! A strict reader of JSON (RFC 8259) that skips what it is not asked for and allocates nothing for it.
+//! A strict JSON reader (RFC 8259) that skips unwanted values and allocates nothing for them.
 //!
-//! `serde_json` would do but for two inputs: it copies a member name that has an escape, and it keeps a stack on the heap for a
-//! value that it ignores. An attacker can make either as long as the body.
+//! `serde_json` is not used because of two inputs: it copies a member name that contains an escape, and it keeps a
+//! stack on the heap for a value that it ignores. An attacker can make either as long as the body.
 
 use std::borrow::Cow;
 
-/// The text is not JSON, or it is nested too deep.
+/// The text is not valid JSON, or nested too deeply.
 #[derive(Debug)]
 pub(super) struct Malformed;
 
 type Result<T> = std::result::Result<T, Malformed>;
 
-/// How deep a skipped value may be nested: one bit for each level, and about as deep as `serde_json` reads a value.
+/// The largest nesting depth of a skipped value: one bit for each level, and about the limit of `serde_json`.
 const MAX_DEPTH: u32 = u128::BITS;
 
 /// A string as it is spelled between its quotes.
@@ -22,7 +22,7 @@ pub(super) struct Text<'a> {
 }
 
 impl<'a> Text<'a> {
-    /// The string. `None` if it is spelled with more than `limit` bytes, or has half of a surrogate pair.
+    /// Decodes the string. `None` if its spelling has more than `limit` bytes, or contains half of a surrogate pair.
     pub(super) fn decode(self, limit: usize) -> Option<Cow<'a, str>> {
         if self.spelled.len() > limit {
             return None;
@@ -34,7 +34,7 @@ impl<'a> Text<'a> {
     }
 }
 
-/// A place in a text. Each method reads one thing and stops behind it.
+/// A position in a text. Each method reads one element and stops after it.
 pub(super) struct Reader<'a> {
     text: &'a str,
     at: usize,
@@ -54,7 +54,7 @@ impl<'a> Reader<'a> {
         self.text.as_bytes().get(self.at).copied()
     }
 
-    /// The byte that the next token begins with.
+    /// Returns the first byte of the next token.
     #[inline]
     pub(super) fn peek(&mut self) -> Option<u8> {
         loop {
@@ -65,7 +65,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// Whether `byte` comes next. It is read then.
+    /// Reads `byte` if it is next. Returns whether it was.
     #[inline]
     fn accept(&mut self, byte: u8) -> bool {
         let found = self.byte() == Some(byte);
@@ -73,22 +73,23 @@ impl<'a> Reader<'a> {
         found
     }
 
-    /// Whether the next token is `byte`. It is read then.
+    /// Reads `byte` if it is the next token. Returns whether it was.
     fn take(&mut self, byte: u8) -> bool {
         self.peek();
         self.accept(byte)
     }
 
+    /// Reads `byte`, which must be the next token.
     fn expect(&mut self, byte: u8) -> Result<()> {
         if self.take(byte) { Ok(()) } else { Err(Malformed) }
     }
 
-    /// Nothing but white space is left.
+    /// Checks that only white space is left.
     pub(super) fn end(mut self) -> Result<()> {
         if self.peek().is_none() { Ok(()) } else { Err(Malformed) }
     }
 
-    /// An array; `element` reads each of its elements.
+    /// Reads an array; `element` reads each of its elements.
     pub(super) fn array<E: From<Malformed>>(
         &mut self,
         mut element: impl FnMut(&mut Self) -> std::result::Result<(), E>,
@@ -105,7 +106,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// An object; `member` reads each of its values and is given the name.
+    /// Reads an object; `member` gets each name and reads the value.
     pub(super) fn object<E: From<Malformed>>(
         &mut self,
         mut member: impl FnMut(&mut Self, Text<'a>) -> std::result::Result<(), E>,
@@ -123,13 +124,14 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// The name of a member, and the colon behind it.
+    /// Reads the name of a member and the colon after it.
     fn name(&mut self) -> Result<Text<'a>> {
         let name = self.string()?;
         self.expect(b':')?;
         Ok(name)
     }
 
+    /// Reads a string.
     pub(super) fn string(&mut self) -> Result<Text<'a>> {
         self.expect(b'"')?;
         let (start, mut has_escape) = (self.at, false);
@@ -151,9 +153,9 @@ impl<'a> Reader<'a> {
         Ok(Text { spelled, has_escape })
     }
 
-    /// A value of any kind, in one loop: a value that is nested deep needs no more stack than one that is not.
+    /// Skips a value of any kind. It uses one loop, so a deeply nested value needs no more stack.
     pub(super) fn skip(&mut self) -> Result<()> {
-        // The lowest bit of `objects` says whether the innermost open level is an object.
+        // The lowest bit of `objects` is 1 if the innermost open level is an object.
         let (mut objects, mut depth) = (0_u128, 0);
         loop {
             let opens = match self.peek().ok_or(Malformed)? {
@@ -175,7 +177,7 @@ impl<'a> Reader<'a> {
                     continue;
                 }
             }
-            // A value has ended, and with it any number of levels.
+            // A value has ended, and possibly several levels with it.
             loop {
                 if depth == 0 {
                     return Ok(());
@@ -193,7 +195,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// `true`, `false`, `null` or a number.
+    /// Reads `true`, `false`, `null` or a number.
     fn scalar(&mut self) -> Result<()> {
         let word = match self.byte() {
             Some(b't') => "true",

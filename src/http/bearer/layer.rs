@@ -1,4 +1,4 @@
-//! The check as a tower layer.
+//! The access token check as a tower layer.
 
 use std::fmt;
 use std::pin::Pin;
@@ -35,55 +35,59 @@ use crate::store::{BoxFuture, TokenStore};
 use crate::time::{Clock, SystemClock};
 use crate::verifier::AccessVerifier;
 
-/// How often the live check is repeated for what stays open, unless the application says otherwise.
+/// The default interval at which the live check is repeated for open responses.
 const LOOK_INTERVAL: Duration = Duration::from_secs(60);
 
-/// The headers of an answer that web pages may read, unless the application says otherwise.
+/// The response headers that web pages may read by default.
 const EXPOSED: HeaderValue =
     HeaderValue::from_static("mcp-protocol-version, mcp-session-id, retry-after, www-authenticate");
 
-/// Protects a service: only requests with a good access token get through, without the token and with its
-/// [`AccessClaims`] in their extensions.
+/// Protects a service. Only requests with a good access token reach it, without the token and with its [`AccessClaims`]
+/// in their extensions.
 ///
 /// | request | answer |
 /// |---|---|
-/// | without a token in the header, or with another scheme | 401, and no `error` |
-/// | with a token that is not one, not ours, expired, for another resource, or revoked | 401 `invalid_token` |
-/// | without a scope that is needed | 403 `insufficient_scope`, with all that are |
+/// | without a token in the header, or with another scheme | 401, without `error` |
+/// | with a token that is malformed, not from this issuer, expired, for another resource, or revoked | 401 `invalid_token` |
+/// | without a required scope | 403 `insufficient_scope`, with all required scopes |
 /// | with two `Authorization` headers, or a token in the header and in the query | 400 `invalid_request` |
-/// | a preflight (`OPTIONS` with `Access-Control-Request-Method`) | 204 with what [`Cors`] allows |
-/// | over plain HTTP, as far as [`TlsPolicy`] can tell | 400 |
+/// | a preflight (`OPTIONS` with `Access-Control-Request-Method`) | 204 with what [`Cors`] permits |
+/// | over plain HTTP, according to [`TlsPolicy`] | 400 |
 /// | that upgrades the connection, unless [`with_upgrades`](Self::with_upgrades) | 501, or what the service answers to it without `Upgrade` |
 /// | in the MCP session of another subject or client | 404 |
 /// | while the store does not answer (live check) | 503 with `Retry-After` |
 ///
-/// Each of the first four has one `WWW-Authenticate` header that names the resource's metadata (RFC 9728 §5.1). Web pages may read
-/// it and every answer of the service, unless [`with_cors`](Self::with_cors) says otherwise or the service has CORS headers of its own.
-/// A refused message is read to its end, up to 4 MiB, or its connection would be lost: the transport has to limit how slowly a message
-/// may come.
+/// Each of the first four has one `WWW-Authenticate` header that names the resource's metadata (RFC 9728 §5.1). Web
+/// pages may read it and all answers of the service, unless [`with_cors`](Self::with_cors) changes that or the service
+/// sets its own CORS headers. A refused message is read to its end, up to 4 MiB, because otherwise its connection would
+/// be lost. The transport has to limit how slowly a message may arrive.
 ///
-/// # What stays open
+/// # Open responses
 ///
-/// A response body ends with the token that opened it: at its expiry, and with the live check once a look at the store has shown that it
-/// is no longer live. The store is looked at every 60 seconds ([`with_look_interval`](Self::with_look_interval)), with one read for
-/// everything that is open on a family. While a look waits for the store, frames wait for the look. While the store fails nothing is taken
-/// for revoked and frames pass until the expiry; the look is repeated every 5 seconds.
+/// A response body ends with the token that opened it: at its expiry or, with the live check, when a read of the store
+/// shows that the token is no longer live. The store is read every 60 seconds
+/// ([`with_look_interval`](Self::with_look_interval)), with one read for all responses that are open on a family. While
+/// a read is running, frames wait for it. While the store fails, no token counts as revoked and frames pass until the
+/// expiry; the read is repeated every 5 seconds.
 ///
-/// The client of a stream, such as server-sent events, sees it end as if the service had ended it, opens it again, and is answered 401. A
-/// body whose length was announced is cut off, which the client sees as an error. An answer that is complete when its body is first
-/// asked for is not cut off: the token was good when the request was let in. What a request sends is read for as long as the
-/// service reads it.
+/// The client of a stream, such as server-sent events, sees it end as if the service had ended it, opens it again, and
+/// gets a 401. A body with an announced length is cut off, which the client sees as an error. An answer that is
+/// complete when its body is first polled is not cut off, because the token was good when the request was accepted. A
+/// request body is read for as long as the service reads it.
 ///
-/// The clock decides whether a body ends, and a timer of tokio wakes what is idle. On another runtime give the layer its timer with
-/// [`with_sleep`](Self::with_sleep); without any timer an idle stream stays open until its next frame, which is not passed on.
+/// The clock decides when a body ends, and a tokio timer wakes idle ones. On another runtime set its timer with
+/// [`with_sleep`](Self::with_sleep). Without a timer an idle stream stays open until its next frame, which is not
+/// passed on.
 ///
-/// A connection that is upgraded or tunnelled leaves HTTP, and with it this layer, so the application has to ask for that with
-/// [`with_upgrades`](Self::with_upgrades) and close it by a [`TokenWatch`].
+/// An upgraded or tunnelled connection leaves HTTP and so this layer. The application has to permit it with
+/// [`with_upgrades`](Self::with_upgrades) and close it with a [`TokenWatch`].
 ///
-/// The id of an MCP session (`Mcp-Session-Id`) is good for the subject and the client who opened the session: the layer puts a keyed tag
-/// behind the service's id and takes it off again. Several processes need one key for that
-/// ([`with_session_key`](Self::with_session_key)). With any other token the answer is 404, to which a client opens a session of
-/// its own.
+/// # MCP sessions
+///
+/// The id of an MCP session (`Mcp-Session-Id`) is valid only for the subject and client that opened the session: the
+/// layer appends a keyed tag to the service's id and removes it again. Several processes need one key for that
+/// ([`with_session_key`](Self::with_session_key)). With another user's or client's token the answer is 404, after which
+/// a client opens its own session.
 ///
 /// # Panics
 ///
@@ -94,14 +98,14 @@ pub struct BearerLayer {
 }
 
 impl<S: TokenStore + 'static> AuthorizationServer<S> {
-    /// Protect the first resource of this server offline: no store is asked, and a revocation is not seen before the token
-    /// expires.
+    /// Returns a layer that protects the first resource of this server without reading the store. It does not see a
+    /// revocation before the token expires.
     pub fn bearer(&self) -> BearerLayer {
         self.layer(None)
     }
 
-    /// Protect the first resource of this server with the live check: one read of the store for every request, and one every minute
-    /// for each family that something is open on.
+    /// Returns a layer that protects the first resource of this server with the live check: one read of the store for
+    /// each request, and one each minute for each family with open responses.
     pub fn bearer_live(&self) -> BearerLayer {
         self.layer(Some(Live {
             check: Arc::<TokenIssuer<S>>::clone(self.issuer()),
@@ -117,7 +121,7 @@ impl<S: TokenStore + 'static> AuthorizationServer<S> {
             live,
             resource: config.resources[0].clone(),
             required: Scope::default(),
-            https: config.https,
+            tls: config.tls,
             cors: config.cors.clone(),
             exposed: EXPOSED,
             binding: config.binding.clone(),
@@ -133,15 +137,15 @@ impl<S: TokenStore + 'static> AuthorizationServer<S> {
 }
 
 impl BearerLayer {
-    /// Protect `resource` offline, on a server that holds the access keys of that resource alone:
-    /// [`AccessKeys::for_resource`](crate::AccessKeys::for_resource).
+    /// Creates a layer that protects `resource` without a store, on a server that holds the access keys of that
+    /// resource alone: [`AccessKeys::for_resource`](crate::AccessKeys::for_resource).
     pub fn offline(verifier: AccessVerifier, resource: ProtectedResource) -> Self {
         let guard = Guard {
             verifier: Arc::new(verifier),
             live: None,
             resource,
             required: Scope::default(),
-            https: TlsPolicy::default(),
+            tls: TlsPolicy::default(),
             cors: Cors::default(),
             exposed: EXPOSED,
             binding: None,
@@ -160,36 +164,37 @@ impl BearerLayer {
         self
     }
 
-    /// For another resource of the same server.
+    /// Sets another resource of the same server to protect.
     #[must_use]
     pub fn for_resource(self, resource: ProtectedResource) -> Self {
         self.with(|guard| guard.resource = resource)
     }
 
-    /// With these space-separated scopes needed for every request, besides those that are already.
+    /// Adds space-separated scopes that each request requires.
     ///
     /// # Errors
     ///
-    /// [`ConfigError::Scope`].
+    /// [`ConfigError::Scope`] if one of them is not a scope.
     pub fn require_scope(self, scope: &str) -> Result<Self, ConfigError> {
         let more = optional_scopes(|| "a required scope".to_owned(), scope)?;
         Ok(self.with(|guard| guard.required = union(&guard.required, &more)))
     }
 
-    /// With another proof of TLS than a [`Connection`](crate::http::Connection) in each request.
+    /// Sets how a request proves that it came over TLS. The default is a [`Connection`](crate::http::Connection) in
+    /// each request.
     #[must_use]
-    pub fn with_tls(self, https: TlsPolicy) -> Self {
-        self.with(|guard| guard.https = https)
+    pub fn with_tls(self, tls: TlsPolicy) -> Self {
+        self.with(|guard| guard.tls = tls)
     }
 
-    /// With other rules for web pages of other origins than those of the server; [`Cors::Deny`] leaves preflights to a layer around
-    /// this one.
+    /// Sets the rules for web pages of other origins; the default is that of the server. [`Cors::Deny`] leaves
+    /// preflights to a layer around this one.
     #[must_use]
     pub fn with_cors(self, cors: Cors) -> Self {
         self.with(|guard| guard.cors = cors)
     }
 
-    /// With more headers of an answer that web pages may read (`Access-Control-Expose-Headers`), besides `WWW-Authenticate`,
+    /// Adds response headers that web pages may read (`Access-Control-Expose-Headers`), besides `WWW-Authenticate`,
     /// `Retry-After`, `Mcp-Session-Id` and `Mcp-Protocol-Version`.
     #[must_use]
     pub fn with_exposed_headers(self, names: impl IntoIterator<Item = HeaderName>) -> Self {
@@ -200,25 +205,25 @@ impl BearerLayer {
         })
     }
 
-    /// With what a request proves to be bound to.
+    /// Sets how to read the binding that a request proves.
     #[must_use]
     pub fn with_binding(self, read: impl Fn(&Parts) -> Option<Binding> + Send + Sync + 'static) -> Self {
         self.with(|guard| guard.binding = Some(Arc::new(read)))
     }
 
-    /// With this clock; the layers of an [`AuthorizationServer`] have that of the issuer.
+    /// Sets the clock. The layers of an [`AuthorizationServer`] use the clock of the issuer by default.
     #[must_use]
     pub fn with_clock(self, clock: impl Clock + 'static) -> Self {
         self.with(|guard| guard.clock = Arc::new(clock))
     }
 
-    /// With refusals going to `sink`; the layers of an [`AuthorizationServer`] have that of the issuer.
+    /// Sends refusals to `sink`. The layers of an [`AuthorizationServer`] use the sink of the issuer by default.
     #[must_use]
     pub fn with_audit(self, sink: impl AuditSink + 'static) -> Self {
         self.with(|guard| guard.audit = Arc::new(sink))
     }
 
-    /// With another timer than tokio's, to wake idle streams with.
+    /// Sets another timer than tokio's, which wakes idle streams.
     #[must_use]
     pub fn with_sleep<F: Future<Output = ()> + Send + 'static>(
         self,
@@ -227,12 +232,12 @@ impl BearerLayer {
         self.with(|guard| guard.sleep = Arc::new(move |duration| Box::pin(sleep(duration))))
     }
 
-    /// With the live check repeated at this interval, instead of every 60 seconds, for what stays open. It changes nothing without the
-    /// live check.
+    /// Sets the interval at which the live check is repeated for open responses. The default is 60 seconds. It has no
+    /// effect without the live check.
     ///
     /// # Errors
     ///
-    /// [`ConfigError::LookInterval`] if it is shorter than a second.
+    /// [`ConfigError::LookInterval`] if it is shorter than one second.
     pub fn with_look_interval(self, interval: Duration) -> Result<Self, ConfigError> {
         if interval < Duration::from_secs(1) {
             return Err(ConfigError::LookInterval { found: interval });
@@ -240,17 +245,19 @@ impl BearerLayer {
         Ok(self.with(|guard| guard.live.iter_mut().for_each(|live| live.interval = interval)))
     }
 
-    /// Let requests upgrade their connection, to a WebSocket for instance, or open a tunnel with `CONNECT`.
+    /// Permits requests to upgrade their connection, for example to a WebSocket, or to open a tunnel with `CONNECT`.
     ///
-    /// This layer does not see such a connection any more, so the application has to close it: when
-    /// [`TokenWatch::ended`] is ready. Each request has a [`TokenWatch`] in its extensions then.
+    /// # Security
+    ///
+    /// This layer does not see such a connection any more. The application has to close it when [`TokenWatch::ended`]
+    /// completes. Each request has a [`TokenWatch`] in its extensions.
     #[must_use]
     pub fn with_upgrades(self) -> Self {
         self.with(|guard| guard.upgrades = true)
     }
 
-    /// With a key for the ids of MCP sessions, for processes that share the sessions themselves. Without it each process has a random
-    /// key, and answers 404 to the session ids of the others.
+    /// Sets the key for the ids of MCP sessions, for processes that share sessions. Without it each process has its own
+    /// random key and answers 404 to the session ids of the others.
     #[must_use]
     pub fn with_session_key(self, key: &MasterKey) -> Self {
         self.with(|guard| guard.session_ids = Arc::new(SessionIds::with_key(key)))
@@ -261,11 +268,12 @@ impl BearerLayer {
         BearerGuard::new(Arc::clone(&self.guard))
     }
 
-    /// A layer for the inside of this one, which asks for more scopes where certain tools of an MCP server are called.
+    /// Creates a layer to place inside this one. It requires more scopes for calls of certain tools of an MCP server:
+    /// pairs of a tool and its space-separated scopes.
     ///
     /// # Errors
     ///
-    /// [`ConfigError::Scope`], [`ConfigError::ToolTwice`].
+    /// [`ConfigError::Scope`] if one of them is not a scope, [`ConfigError::ToolTwice`] if a tool is named twice.
     pub fn tools<'a>(
         &self,
         scopes: impl IntoIterator<Item = (&'a str, &'a str)>,
@@ -276,12 +284,12 @@ impl BearerLayer {
 
 impl fmt::Debug for BearerLayer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Guard { live, resource, required, https, cors, upgrades, .. } = &*self.guard;
+        let Guard { live, resource, required, tls, cors, upgrades, .. } = &*self.guard;
         f.debug_struct("BearerLayer")
             .field("live", &live.as_ref().map(|live| live.interval))
             .field("resource", resource)
             .field("required", required)
-            .field("https", https)
+            .field("tls", tls)
             .field("cors", cors)
             .field("upgrades", upgrades)
             .finish_non_exhaustive()
@@ -331,7 +339,7 @@ where
             }
             Admission::Refuse(reply) => State::refuse(reply, body),
             Admission::CheckStore(answer) => {
-                // The one that was found ready serves the request; its clone takes the place.
+                // The service that is ready serves the request; its clone takes its place.
                 let clone = self.inner.clone();
                 let inner = std::mem::replace(&mut self.inner, clone);
                 let request = Request::from_parts(parts, body);
@@ -349,7 +357,7 @@ struct Waiting<S, B> {
 }
 
 pin_project! {
-    /// The answer of a protected service, or the refusal.
+    /// The future of a protected service: its answer, or the refusal.
     #[must_use = "futures do nothing unless polled"]
     pub struct BearerFuture<S, B>
     where
@@ -357,7 +365,7 @@ pin_project! {
     {
         #[pin]
         state: State<S, B>,
-        // What the answer says to a page of another origin, and which headers it shows.
+        // The CORS headers of the answer, and the headers that a page may read.
         cross_origin: Option<(CrossOrigin, HeaderValue)>,
     }
 }
@@ -368,7 +376,8 @@ pin_project! {
     where
         S: Service<Request<B>>,
     {
-        // What is not read of a request breaks the connection, and with it the next request of a client that kept it.
+        // The rest of the request is read, because otherwise the connection would break, and with it the client's next
+        // request on it.
         Refuse {
             reply: Reply,
             #[pin]
@@ -377,7 +386,7 @@ pin_project! {
         },
         CheckStore {
             answer: BoxFuture<'static, Result<AccessClaims, Box<Reply>>>,
-            // Taken once there is an answer.
+            // Taken when there is an answer.
             waiting: Option<Waiting<S, B>>,
         },
         Serve {
@@ -402,13 +411,13 @@ impl<S: Service<Request<B>>, B> State<S, B> {
             return Self::refuse(no_session(), request.into_body());
         }
         let (following, owner) = (Some(Following::new(guard, &claims)), claims.names.clone());
-        // The token stays here: the service behind the check has no use for it, and must not pass it on (MCP authorization
-        // specification, "Access Token Privilege Restriction").
+        // The token is removed: the service does not need it and must not pass it on (MCP authorization specification,
+        // "Access Token Privilege Restriction").
         request.headers_mut().remove(AUTHORIZATION);
         if guard.upgrades {
             request.extensions_mut().insert(TokenWatch::new(guard, claims.clone()));
         } else {
-            // A server may ignore it (RFC 9110 §7.8). Some clients send it with every request, for HTTP/2.
+            // A server may ignore `Upgrade` (RFC 9110 §7.8). Some clients send it with each request, for HTTP/2.
             request.headers_mut().remove(UPGRADE);
         }
         request.extensions_mut().insert(claims);

@@ -1,4 +1,4 @@
-//! The check in front of a protected service (OAuth 2.1 §5, RFC 6750).
+//! The access token check in front of a protected service (OAuth 2.1 §5, RFC 6750).
 
 mod authorization;
 mod calls;

@@ -1,4 +1,4 @@
-//! The body of a protected service: it ends with the token that opened it.
+//! The response body of a protected service, which ends with the token that opened it.
 
 use std::fmt;
 use std::pin::Pin;
@@ -12,12 +12,12 @@ use super::watch::Following;
 use crate::http::wire::body::ResponseBody;
 
 pin_project! {
-    /// The body of a protected service, or of the refusal that kept a request from it.
+    /// The body of a protected service, or of a refusal.
     ///
-    /// It ends when the access token of its request does: no frame is passed on after the token's expiry or, with the live check,
-    /// after a look at the store that began more than the interval before. While the store fails frames pass until the expiry, and the
-    /// look is repeated every 5 seconds. An answer that is complete when its body is first asked for is
-    /// passed on as a whole.
+    /// It ends when the access token of its request does: no frame is passed on after the token's expiry. With the live
+    /// check, frames are passed on only if the last read of the store is more recent than the interval and showed a
+    /// live token. While the store fails, frames pass until the expiry, and the read is repeated every 5 seconds. An
+    /// answer that is complete when its body is first polled is passed on as a whole.
     pub struct ProtectedBody<B> {
         #[pin]
         part: Part<B>,
@@ -28,11 +28,11 @@ pin_project! {
     #[project = PartProjection]
     enum Part<B> {
         Serve {
-            // None once the token has ended.
+            // `None` after the token has ended.
             #[pin]
             body: Option<B>,
             gate: Gate,
-            // A first frame that came before the token was looked at.
+            // The first frame, if it came before the token was checked.
             held: Option<Frame<Bytes>>,
         },
         Refuse { body: ResponseBody },
@@ -41,23 +41,24 @@ pin_project! {
 
 /// Whether frames pass.
 enum Gate {
-    /// All do.
+    /// All frames pass.
     Open,
-    /// Those that come while the token is good do.
+    /// Frames pass while the token is good.
     Follow { following: Following, is_new: bool },
 }
 
 impl<B> ProtectedBody<B> {
-    /// `body`, whose token something else follows.
+    /// Passes all frames of `body`, whose token is checked elsewhere.
     pub(super) fn serve(body: B) -> Self {
         Self { part: Part::Serve { body: Some(body), gate: Gate::Open, held: None } }
     }
 
-    /// `body`, for as long as the token is good.
+    /// Passes the frames of `body` while the token is good.
     pub(super) fn follow(body: B, following: Following) -> Self {
         Self { part: Part::Serve { body: Some(body), gate: Gate::Follow { following, is_new: true }, held: None } }
     }
 
+    /// The body of a refusal.
     pub(super) fn refuse(body: ResponseBody) -> Self {
         Self { part: Part::Refuse { body } }
     }
@@ -77,7 +78,7 @@ impl<B: Body<Data = Bytes>> Body for ProtectedBody<B> {
         };
         let Some(mut inner) = body.as_mut().as_pin_mut() else { return Poll::Ready(None) };
         if let Gate::Follow { following, is_new } = gate {
-            // A complete answer is what the request was let in for. It costs no timer.
+            // A complete answer passes, because the request was accepted for it. It costs no timer.
             if std::mem::take(is_new)
                 && let Some(length) = inner.size_hint().exact()
                 && let Poll::Ready(first) = inner.as_mut().poll_frame(cx)
@@ -125,7 +126,7 @@ impl<B: Body<Data = Bytes>> Body for ProtectedBody<B> {
     }
 }
 
-/// Shows whose body it is, not what is in it.
+/// Shows the kind of body, without its content.
 impl<B> fmt::Debug for ProtectedBody<B> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let part = match &self.part {

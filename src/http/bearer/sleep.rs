@@ -1,8 +1,8 @@
-//! How the bearer check waits: on the runtime of the application.
+//! The timer of the bearer check, from the application's runtime.
 
 use std::time::Duration;
 
 use crate::store::BoxFuture;
 
-/// How to wait.
+/// Waits for a duration.
 pub(super) type Sleep = dyn Fn(Duration) -> BoxFuture<'static, ()> + Send + Sync;

@@ -1,4 +1,5 @@
-//! More scopes where a certain tool is called: the step-up of the MCP authorization specification ("Scope Challenge Handling").
+//! Requires more scopes for calls of certain tools: the step-up of the MCP authorization specification ("Scope
+//! Challenge Handling").
 
 use std::collections::{BTreeSet, HashMap};
 use std::fmt;
@@ -24,20 +25,20 @@ use crate::http::wire::reply::{Refusal, Reply};
 use crate::store::BoxFuture;
 use crate::verifier::VerifyError;
 
-/// Asks for more scopes where certain tools are called. [`BearerLayer::tools`](super::BearerLayer::tools) makes it, and its place is
-/// inside that layer.
+/// Requires more scopes for calls of certain tools. [`BearerLayer::tools`](super::BearerLayer::tools) creates it. Place
+/// it inside that layer.
 ///
-/// Each request body is read up to a limit (4 MiB; beyond it the answer is 413) and looked at as a JSON-RPC message or a batch of at
-/// most 128. A message that another reader could understand in another way is refused with 400: a member twice, a member in other
-/// capitals, a value nested deeper than 128 levels.
+/// Each request body is read up to a limit (4 MiB; above it the answer is 413) and parsed as a JSON-RPC message or a
+/// batch of at most 128. A message that another parser could understand differently is refused with 400: a repeated
+/// member, a member in other capitals, a value nested deeper than 128 levels.
 ///
-/// A tool that is not named here needs no more than the layer outside asks for, unless
-/// [`with_unlisted_refused`](Self::with_unlisted_refused).
+/// A tool that is not named here requires no more than the outer layer does, unless
+/// [`with_unlisted_refused`](Self::with_unlisted_refused) is set.
 ///
 /// # Cost
 ///
-/// The body is read once more than the service reads it, in one pass that copies nothing and takes a few milliseconds for each MiB. A
-/// body that comes in one piece is handed on as it is. One that says how long it is takes its length, any other at most twice its
+/// The body is parsed in one additional pass, which copies nothing and takes a few milliseconds for each MiB. A body in
+/// one piece is passed on as it is. A body of known length takes its length in memory, any other at most twice its
 /// length and 64 KiB.
 #[derive(Clone)]
 pub struct ToolScopeLayer {
@@ -60,7 +61,7 @@ impl ToolScopeLayer {
         let mut tools = HashMap::new();
         for (tool, scope) in scopes {
             let more = optional_scopes(|| format!("the scope of tool {}", shown(tool)), scope)?;
-            // The challenge names all that the call needs, what the layer outside asks for included.
+            // The challenge names all scopes that the call requires, including those of the outer layer.
             if tools.insert(tool.to_owned(), union(&guard.required, &more)).is_some() {
                 return Err(ConfigError::ToolTwice { tool: shown(tool) });
             }
@@ -73,14 +74,14 @@ impl ToolScopeLayer {
         self
     }
 
-    /// Read bodies of up to `limit` bytes. The default is 4 MiB, which is what the TypeScript SDK for MCP takes.
+    /// Sets the largest body, in bytes. The default is 4 MiB, which is the limit of the TypeScript SDK for MCP.
     #[must_use]
     pub fn with_limit(self, limit: usize) -> Self {
         self.with(|tools| tools.limit = limit)
     }
 
-    /// Refuse a call of a tool that is not named here, with 403 and no challenge, since no scope would help: least privilege. Name a
-    /// tool that needs no scope of its own with the empty scope.
+    /// Refuses calls of tools that are not named here, with 403 and no challenge, because no scope would help (least
+    /// privilege). Name a tool that requires no additional scope with the empty scope.
     #[must_use]
     pub fn with_unlisted_refused(self) -> Self {
         self.with(|tools| tools.refuses_unlisted = true)
@@ -115,15 +116,17 @@ impl fmt::Debug for ToolScopeLayer {
 impl From<Unclear> for Box<Reply> {
     fn from(unclear: Unclear) -> Self {
         let description = match unclear {
-            Unclear::Message => "the message is not understood",
-            Unclear::Batch => "the batch has more than 128 messages",
+            Unclear::Message => {
+                "the body must be JSON-RPC with each member once, in its exact spelling, and at most 128 levels deep"
+            }
+            Unclear::Batch => "a batch must have at most 128 messages",
         };
         Box::new(Refusal::Status(StatusCode::BAD_REQUEST, description).into_reply())
     }
 }
 
 impl Tools {
-    /// Whether a request with `claims` may send `body`.
+    /// Checks whether a request with `claims` may send `body`.
     fn check(&self, claims: Option<&AccessClaims>, body: &[u8]) -> Result<(), Box<Reply>> {
         let (mut needed, mut is_unlisted) = (BTreeSet::new(), false);
         each_call(body, |tool| match self.scopes.get(tool) {
@@ -133,7 +136,9 @@ impl Tools {
         let claims = claims.ok_or_else(|| Box::new(self.guard.refuse(VerifyError::Invalid, None)))?;
         if is_unlisted && self.refuses_unlisted {
             self.guard.report(Reason::NotAllowed, Some(claims));
-            return Err(Box::new(Refusal::Forbidden("a tool is not permitted").into_reply()));
+            return Err(Box::new(
+                Refusal::Forbidden("the request calls a tool that this server does not permit").into_reply(),
+            ));
         }
         let needed = Scope::from_canonical(&needed.into_iter().collect::<Vec<_>>().join(" "));
         if self.guard.resource.allows(claims.scope(), &needed) {
@@ -151,7 +156,7 @@ impl<S> Layer<S> for ToolScopeLayer {
     }
 }
 
-/// A service with tools that need more scopes; see [`ToolScopeLayer`].
+/// A service with tools that require more scopes; see [`ToolScopeLayer`].
 #[derive(Clone)]
 pub struct ToolScopes<S> {
     inner: S,
@@ -178,7 +183,7 @@ where
     }
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
-        // The one that was found ready serves the request; its clone takes the place.
+        // The service that is ready serves the request; its clone takes its place.
         let clone = self.inner.clone();
         let mut inner = std::mem::replace(&mut self.inner, clone);
         let tools = Arc::clone(&self.tools);
@@ -202,16 +207,16 @@ impl Tools {
     }
 
     fn check_body(&self, claims: Option<&AccessClaims>, body: &[u8]) -> Result<(), Box<Reply>> {
-        // The token was good when the message began to come.
+        // Checked again: the token was good when the message began to arrive.
         if let Some(claims) = claims.filter(|claims| self.guard.clock.now() >= claims.expires_at()) {
             return Err(Box::new(self.guard.refuse(VerifyError::Expired, Some(claims))));
         }
-        // A stream is opened and a session ended without a body; a request with one may be a call, by any method.
+        // A stream is opened and a session is ended without a body. A request with a body may be a call, with any method.
         if body.is_empty() {
             return Ok(());
         }
         self.check(claims, body).inspect_err(|reply| {
-            // What the guard answers it reports itself.
+            // The guard reports its own refusals.
             if reply.status() == StatusCode::BAD_REQUEST {
                 self.guard.report(Reason::BadRequest, claims);
             }

@@ -1,4 +1,4 @@
-//! How long a token stays good after its request was let in.
+//! Follows a token after its request was accepted.
 
 use std::fmt;
 use std::future::poll_fn;
@@ -12,12 +12,13 @@ use crate::grant::AccessClaims;
 use crate::store::BoxFuture;
 use crate::time::Timestamp;
 
-/// No pause is longer, so that a clock that was set, or a machine that slept, is noticed within a minute.
+/// The longest pause, so that a changed clock or a suspended machine is noticed within a minute.
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
-/// The clock has whole seconds.
+/// The shortest pause, because the clock has whole seconds.
 const SHORTEST_PAUSE: Duration = Duration::from_secs(1);
 
-/// Waits with tokio's timer. Outside of a tokio runtime there is none: then what is idle stays open until it moves.
+/// Waits with tokio's timer. Outside of a tokio runtime it never completes, so an idle response stays open until its
+/// next frame.
 pub(super) fn tokio_sleep(duration: Duration) -> BoxFuture<'static, ()> {
     match tokio::runtime::Handle::try_current() {
         Ok(_) => Box::pin(tokio::time::sleep(duration)),
@@ -25,10 +26,11 @@ pub(super) fn tokio_sleep(duration: Duration) -> BoxFuture<'static, ()> {
     }
 }
 
-/// Follows the access token of a request for as long as what the request opened stays open.
+/// Follows the access token of a request, so that what the request opened can be closed with it.
 ///
-/// [`BearerLayer`](super::BearerLayer) follows it for response bodies. What leaves HTTP, such as a WebSocket, has to be closed by the
-/// application: with [`with_upgrades`](super::BearerLayer::with_upgrades) a `TokenWatch` is in the extensions of each request.
+/// [`BearerLayer`](super::BearerLayer) does that for response bodies. The application has to close what leaves HTTP,
+/// such as a WebSocket: with [`with_upgrades`](super::BearerLayer::with_upgrades) each request has a `TokenWatch` in
+/// its extensions.
 #[derive(Clone)]
 pub struct TokenWatch {
     guard: Arc<Guard>,
@@ -42,7 +44,7 @@ impl TokenWatch {
         Self { guard: Arc::clone(guard), claims: Arc::new(claims), opened_at }
     }
 
-    /// Waits until the token has expired or, with the live check, is no longer live by the store.
+    /// Completes when the token has expired or, with the live check, is no longer live.
     pub async fn ended(&self) {
         let mut following = Following::of(self);
         poll_fn(|cx| match following.poll_good(cx) {
@@ -65,33 +67,33 @@ pub(super) struct Following {
     guard: Arc<Guard>,
     expires_at: Timestamp,
     looking: Option<Looking>,
-    // A mutex that is never locked: so that a body may be shared between threads, as some transports ask for.
+    // A mutex that is never locked. It lets a body be shared between threads, as some transports require.
     timer: Mutex<Option<Timer>>,
     is_over: bool,
 }
 
-/// When a task is woken, and the pause until then.
+/// The time at which the task is woken, and the pause until then.
 struct Timer {
     at: Timestamp,
     pause: BoxFuture<'static, ()>,
 }
 
-/// What the live check needs to look again.
+/// The state for repeating the live check.
 struct Looking {
     live: Live,
     claims: Arc<AccessClaims>,
-    /// The store as it was then has been seen.
+    /// When the last read of the store began.
     looked_at: Timestamp,
-    /// Until then, that will do.
+    /// Until when the last read is recent enough.
     next: Timestamp,
     due_since: Option<Timestamp>,
     read: Option<Arc<FamilyRead>>,
-    // Never locked, as the timer.
+    // Never locked, like the timer.
     reading: Mutex<Option<Reading>>,
 }
 
 impl Following {
-    /// Follow the token with `claims`, whose request has just been let in.
+    /// Follows the token with `claims`, whose request has just been accepted.
     pub(super) fn new(guard: &Arc<Guard>, claims: &AccessClaims) -> Self {
         match guard.live {
             Some(_) => Self::of(&TokenWatch::new(guard, claims.clone())),
@@ -117,10 +119,11 @@ impl Following {
         Self { guard: Arc::clone(guard), expires_at, looking, timer: Mutex::default(), is_over: false }
     }
 
-    /// Whether the token is good; pending while the store is asked. Unless it is over, the task is woken when it may be.
+    /// Returns whether the token is good; pending while the store is read. While it is good, the task is woken when
+    /// that may change.
     pub(super) fn poll_good(&mut self, cx: &mut Context<'_>) -> Poll<bool> {
         while !self.is_over {
-            // The clock decides and the timer only wakes, so that a clock that was set in between is heeded.
+            // The clock decides and the timer only wakes, so that a change of the clock takes effect.
             let now = self.guard.clock.now();
             let until = match &mut self.looking {
                 _ if now >= self.expires_at => Poll::Ready(None),
@@ -138,7 +141,7 @@ impl Following {
             let length = next.since(now).clamp(SHORTEST_PAUSE, LONGEST_PAUSE);
             let at = now.saturating_add(length);
             let timer = self.timer.get_mut().unwrap_or_else(PoisonError::into_inner);
-            // A timer that goes off early costs one poll, one that goes off late a look.
+            // A timer that is too early costs one poll; one that is too late would delay a check.
             timer.take_if(|timer| timer.at > at);
             let Timer { pause, .. } = timer.get_or_insert_with(|| Timer { at, pause: (self.guard.sleep)(length) });
             match pause.as_mut().poll(cx) {
@@ -151,14 +154,14 @@ impl Following {
 }
 
 impl Looking {
-    /// Until when the last look will do; `None` if it has shown that the token is not live any more.
+    /// Returns until when the last read is recent enough; `None` if it has shown that the token is no longer live.
     fn poll(&mut self, guard: &Arc<Guard>, now: Timestamp, cx: &mut Context<'_>) -> Poll<Option<Timestamp>> {
         if (self.looked_at..self.next).contains(&now) {
             return Poll::Ready(Some(self.next));
         }
         let Live { check, reads, interval } = &self.live;
         let since = (*self.due_since.get_or_insert(now)).min(now);
-        // Since a clock was set back, only what is read from now on is news.
+        // If the clock was set back, only reads from now on count.
         let before = Timestamp::from_unix(now.as_unix().saturating_sub(1));
         let due = Due { after: self.looked_at.min(before), since, now, interval: *interval };
         let begin = |family| -> BoxFuture<'static, Seen> {
@@ -178,7 +181,7 @@ impl Looking {
                 Err(fault) => seen = guard.seen_fault(&fault, Some(&self.claims)),
             }
         }
-        // An outage revokes nothing: what is open stays open, until the next look or the token's expiry.
+        // An outage revokes nothing: the response stays open until the next read or the token's expiry.
         let from = if matches!(seen, Seen::Fault) { now } else { at };
         (self.looked_at, self.next, self.due_since) = (at, from.saturating_add(seen.stands_for(*interval)), None);
         Poll::Ready(Some(self.next))

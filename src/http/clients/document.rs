@@ -1,4 +1,4 @@
-//! Clients that are known by the address of a document about them
+//! Clients that are identified by the URL of a metadata document
 //! ([draft-ietf-oauth-client-id-metadata-document](https://datatracker.ietf.org/doc/draft-ietf-oauth-client-id-metadata-document/)).
 
 use std::error::Error as StdError;
@@ -13,64 +13,69 @@ use super::{ClientRegistry, RegisteredClient};
 use crate::store::{BoxFuture, StoreError};
 use crate::time::Timestamp;
 
-/// The largest document that is read, in bytes (§6.6 of the draft recommends 5 KB).
+/// The largest document, in bytes (§6.6 of the draft recommends 5 KB).
 const MAX_DOCUMENT: usize = 5 * 1024;
 
 type BoxError = Box<dyn StdError + Send + Sync>;
 
-/// How the application fetches a document.
+/// Fetches client metadata documents. The application implements it.
 ///
 /// # Security
 ///
-/// The address comes from an anonymous request. It is `https`, and has no dot segment in any spelling. Its host is no address literal
-/// and no name that is known to be local (`localhost`, `local`, `internal`, `intranet`, `private`, `corp`, `home`, `lan`,
-/// `localdomain`, `arpa`, `svc`, `cluster`, `test`, `invalid`, `onion`, a name without a dot). That list keeps out mistakes and no
-/// attack, because any name may resolve to a private address. So the fetcher has to:
+/// The URL comes from an anonymous request. It is `https`, and has no dot segment in any spelling. Its host is no IP
+/// address and no name that is known to be local (`localhost`, `local`, `internal`, `intranet`, `private`, `corp`,
+/// `home`, `lan`, `localdomain`, `arpa`, `svc`, `cluster`, `test`, `invalid`, `onion`, a name without a dot). That list
+/// prevents mistakes but no attack, because any name may resolve to a private address. So an implementation must:
 ///
 /// * resolve the host as an absolute name, without a search domain;
-/// * refuse addresses that are private, loopback or link-local, when it connects;
+/// * refuse private, loopback and link-local addresses when it connects;
 /// * follow no redirect, read at most 5 KB, and wait a few seconds at most;
-/// * keep a good document as long as its cache headers allow (§6 of the draft; SSRF).
+/// * cache a good document as long as its cache headers permit (§6 of the draft; SSRF).
 pub trait FetchDocument: Send + Sync {
-    /// The body of a `200` with a JSON media type at `url`; `None` if there is no such document, such as for a `404`.
+    /// Fetches `url`. Returns the body of a `200` with a JSON media type; `None` if there is no such document, for
+    /// example for a `404`.
     ///
     /// # Errors
     ///
-    /// When it could not be found out now, such as for a `503`: with `None` the client would lose the sessions of its users.
+    /// Any error if this cannot be found out now, for example for a `503`. Do not return `None` then: the client would
+    /// lose the sessions of its users.
     fn fetch<'a>(&'a self, url: &'a str) -> BoxFuture<'a, Result<Option<Vec<u8>>, BoxError>>;
 }
 
-/// Why a client-ID metadata document was refused.
+/// Why a client ID metadata document was refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum DocumentError {
-    /// Not an address that a client may be known by: `https`, a host that is not known to be local, a path without dot segments, no query,
-    /// fragment or user, at most 512 bytes.
-    #[error("the client id is no address of a metadata document")]
+    /// The client id is not the URL of a document: `https`, a host that is not known to be local, a path without dot
+    /// segments, no query, fragment or user information, at most 512 bytes.
+    #[error(
+        "client_id must be an https URL of at most 512 bytes with a public host and a path, without query or fragment"
+    )]
     Address,
-    /// Longer than 5 KB.
-    #[error("the client metadata document is too long")]
+    /// The document is longer than 5 KiB.
+    #[error("the client metadata document must be at most 5120 bytes")]
     TooLong,
-    /// It is about another client.
-    #[error("the client metadata document has another client_id")]
+    /// The document is about another client.
+    #[error("client_id in the client metadata document must equal its URL")]
     OtherClient,
-    /// It has no name.
-    #[error("the client metadata document has no client_name")]
+    /// The document has no `client_name`.
+    #[error("the client metadata document must have a client_name")]
     NoName,
-    /// It has a secret or asks for one to be shared, which a public document cannot do (§4.1).
-    #[error("a client that is known by a document has no secret")]
+    /// The document contains a secret or asks for a shared one, which a public document cannot have (§4.1).
+    #[error("the client metadata document must not have or require a client secret")]
     Secret,
-    /// What it says of the client is not good.
+    /// The metadata in the document is invalid.
     #[error(transparent)]
     Metadata(#[from] MetadataError),
 }
 
 impl RegisteredClient {
-    /// The client that the `document` found at `client_id` is about.
+    /// Creates the client that the `document` found at `client_id` describes.
     ///
     /// # Errors
     ///
-    /// [`DocumentError`].
+    /// [`DocumentError`] if `client_id` cannot be the URL of a document, or the document is too long, about another
+    /// client, or invalid.
     pub fn from_document(client_id: &str, document: &[u8]) -> Result<Self, DocumentError> {
         #[derive(Deserialize)]
         struct Wire {
@@ -92,7 +97,7 @@ impl RegisteredClient {
         if wire.client_secret.is_some() {
             return Err(DocumentError::Secret);
         }
-        // A public document cannot share a secret, and its client authenticates by no other way that there is here.
+        // A public document cannot share a secret, and this server supports no other authentication for its client.
         let asks_for_a_secret =
             wire.token_endpoint_auth_method.as_str().is_some_and(|m| m.starts_with("client_secret_"));
         match ClientMetadata::from_json(document, &[AuthMethod::None], |_| true) {
@@ -104,9 +109,10 @@ impl RegisteredClient {
     }
 }
 
-/// A [`ClientRegistry`] that knows, besides those of another one, the clients that are known by a document.
+/// A [`ClientRegistry`] that adds clients with a metadata document to another registry.
 ///
-/// The other registry is asked first: a document at the address of a client that is known beforehand changes nothing about it.
+/// The other registry is asked first, so a document at the URL of a preregistered client changes nothing about that
+/// client.
 #[derive(Debug)]
 pub struct WithDocuments<R, F> {
     registry: R,
@@ -114,7 +120,7 @@ pub struct WithDocuments<R, F> {
 }
 
 impl<R: ClientRegistry, F: FetchDocument> WithDocuments<R, F> {
-    /// The clients of `registry`, and those whose documents `fetch` finds.
+    /// Creates a registry with the clients of `registry` and those whose documents `fetch` finds.
     pub fn new(registry: R, fetch: F) -> Self {
         Self { registry, fetch }
     }

@@ -1,4 +1,4 @@
-//! Clients in memory: those known beforehand, and those that register until the process ends.
+//! Clients in memory: preregistered ones, and those that register until the process ends.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
@@ -7,21 +7,25 @@ use super::{ClientRegistry, RegisteredClient};
 use crate::store::{BoxFuture, StoreError};
 use crate::time::Timestamp;
 
-/// How many clients are kept that registered and were not used since.
+/// How many unused registrations are kept.
 const MAX_UNUSED: usize = 1024;
 
 /// A [`ClientRegistry`] in memory.
 ///
-/// Of the clients that registered and were never used it keeps the last 1,024, so that registrations cannot fill the memory. A client
-/// is used once its first code is issued: a flood of registrations forgets the clients whose users are still at the consent page, and
-/// those have to register again. Limit the rate of registrations.
+/// It keeps the last 1,024 registrations that were never used, so that registrations cannot fill the memory. A client
+/// is used when its first code is issued. A flood of registrations removes the clients whose users are still at the
+/// consent page, and those clients have to register again.
+///
+/// # Security
+///
+/// Limit the rate of registrations.
 #[derive(Debug, Default)]
 pub struct MemoryClients(RwLock<Clients>);
 
 #[derive(Debug, Default)]
 struct Clients {
     known: HashMap<String, Entry>,
-    /// Those that registered, the oldest first. Some may have been used or removed since.
+    /// The ids that registered, the oldest first. Some may have been used or removed since.
     registered: VecDeque<String>,
 }
 
@@ -32,19 +36,20 @@ struct Entry {
 }
 
 impl MemoryClients {
-    /// No clients yet.
+    /// Creates an empty registry.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// With this client too.
+    /// Adds a preregistered client.
     #[must_use]
     pub fn with(self, client: RegisteredClient) -> Self {
         self.write().known.insert(client.id.clone(), Entry { client, used: true });
         self
     }
 
-    /// Forget a client. Revoke its families with [`TokenIssuer::revoke_client`](crate::TokenIssuer::revoke_client).
+    /// Removes a client. Returns whether it was there. Revoke its families with
+    /// [`TokenIssuer::revoke_client`](crate::TokenIssuer::revoke_client).
     pub fn remove(&self, client_id: &str) -> bool {
         self.write().known.remove(client_id).is_some()
     }
@@ -66,7 +71,7 @@ impl Clients {
     fn register(&mut self, client: RegisteredClient) -> Result<(), StoreError> {
         match self.known.get(&client.id) {
             Some(entry) if entry.client.is_registered_as(&client) => return Ok(()),
-            Some(_) => return Err(StoreError::unavailable("the client id is taken")),
+            Some(_) => return Err(StoreError::unavailable("the client id is registered with other metadata")),
             None => {}
         }
         self.registered.push_back(client.id.clone());
@@ -93,7 +98,7 @@ impl ClientRegistry for MemoryClients {
 
     fn used<'a>(&'a self, client: &'a RegisteredClient) -> BoxFuture<'a, Result<(), StoreError>> {
         Box::pin(async move {
-            // Looked at first: it is used for good after its first time.
+            // Read first, because after its first use the entry does not change again.
             if self.read().known.get(&client.id).is_some_and(|entry| !entry.used)
                 && let Some(entry) = self.write().known.get_mut(&client.id)
             {

@@ -1,4 +1,4 @@
-//! What a client says of itself (RFC 7591 §2).
+//! The metadata of a client (RFC 7591 §2).
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -11,18 +11,18 @@ use crate::http::address::RedirectUri;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub enum AuthMethod {
-    /// Not at all: a public client.
+    /// `none`: a public client, which does not authenticate.
     None,
-    /// With its secret by HTTP Basic (RFC 6749 §2.3.1).
+    /// `client_secret_basic`: the secret in an HTTP Basic header (RFC 6749 §2.3.1).
     ClientSecretBasic,
-    /// With its secret in the form.
+    /// `client_secret_post`: the secret in the form.
     ClientSecretPost,
 }
 
 impl AuthMethod {
     pub(crate) const ALL: [Self; 3] = [Self::None, Self::ClientSecretBasic, Self::ClientSecretPost];
 
-    /// The registered name.
+    /// Returns the registered name.
     pub fn as_str(&self) -> &'static str {
         match self {
             Self::None => "none",
@@ -32,15 +32,15 @@ impl AuthMethod {
     }
 }
 
-/// What a client says of itself, checked.
+/// The checked metadata of a client.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct ClientMetadata {
-    /// Where its authorization codes may go; at least one, unless it is a resource server.
+    /// The redirect URIs for its authorization codes; at least one, unless it is a resource server.
     pub redirect_uris: Vec<RedirectUri>,
-    /// The name it gives itself, with nothing in it that cannot be seen.
+    /// The name that the client chose, without invisible characters.
     pub name: Option<String>,
-    /// How it authenticates.
+    /// How the client authenticates.
     pub auth_method: AuthMethod,
 }
 
@@ -49,35 +49,35 @@ pub struct ClientMetadata {
 #[error("{}", self.as_str())]
 #[non_exhaustive]
 pub enum MetadataError {
-    /// Not JSON, or a member of the wrong type.
+    /// The metadata is not a JSON object, or `redirect_uris` is not an array.
     Malformed,
-    /// No redirect URI that can be used, or too many of them.
+    /// There is no usable redirect URI, or more than 16.
     RedirectUris,
-    /// A client that could not use what there is: it takes no codes.
+    /// The client does not use authorization codes.
     GrantTypes,
-    /// No way to authenticate that this server has as well.
+    /// The client supports no authentication method that this server supports.
     AuthMethod,
-    /// A name with control characters.
+    /// The name contains control characters.
     Name,
-    /// The application does not want it.
+    /// The application does not accept the client.
     NotWanted,
 }
 
 impl MetadataError {
     pub(crate) fn as_str(&self) -> &'static str {
         match self {
-            Self::Malformed => "the client metadata is malformed",
+            Self::Malformed => "the client metadata must be a JSON object, with redirect_uris as an array",
             Self::RedirectUris => {
-                "redirect_uris must have 1 to 16 that are https, http on a loopback host, or of a private-use scheme where allowed"
+                "redirect_uris must have 1 to 16 URIs with https, http on a loopback host, or a permitted private-use scheme"
             }
-            Self::GrantTypes => "the grant type authorization_code and the response type code are needed",
+            Self::GrantTypes => "grant_types must include authorization_code, and response_types must include code",
             Self::AuthMethod => "token_endpoint_auth_method must be none, client_secret_basic or client_secret_post",
             Self::Name => "client_name must not have control characters",
-            Self::NotWanted => "this server does not register such a client",
+            Self::NotWanted => "this server does not accept the registration of this client",
         }
     }
 
-    /// The value of `error`.
+    /// Returns the value of `error` in the response.
     pub fn code(&self) -> ErrorCode {
         match self {
             Self::RedirectUris => ErrorCode::InvalidRedirectUri,
@@ -88,34 +88,34 @@ impl MetadataError {
 
 const MAX_REDIRECT_URIS: usize = 16;
 
-/// The members that matter here, as they come: one that is odd does not cost the others.
+/// The members that are used, unparsed, so that a malformed one does not discard the others.
 #[derive(Default, Deserialize)]
 #[serde(default)]
 struct Wire {
     redirect_uris: Value,
     client_name: Value,
     token_endpoint_auth_method: Value,
-    /// What else the client can do. The name is the one that servers use of themselves (RFC 8414 §2).
+    /// The other methods that the client supports. The name is the one that servers use (RFC 8414 §2).
     token_endpoint_auth_methods_supported: Value,
     grant_types: Value,
     response_types: Value,
 }
 
-/// The strings of an array, or of one string; there are none in anything else.
+/// Returns the strings of an array, or the one string; any other value has none.
 fn strings(value: &Value) -> impl Iterator<Item = &str> {
     let items = value.as_array().map_or(std::slice::from_ref(value), Vec::as_slice);
     items.iter().filter_map(Value::as_str)
 }
 
 impl Wire {
-    /// Whether the client would use the flow that there is. A client that names none means that one (RFC 7591 §2).
+    /// Whether the client uses authorization codes. A client that names no grant type means this one (RFC 7591 §2).
     fn takes_codes(&self) -> bool {
         let names = |list, needed| strings(list).next().is_none() || strings(list).any(|name| name == needed);
         names(&self.grant_types, "authorization_code") && names(&self.response_types, "code")
     }
 
-    /// The way that the client prefers, or else the first that it lists, out of `methods`. A client that prefers none means the
-    /// first of those, unless its list says otherwise.
+    /// The authentication method that the client prefers, or else the first that it lists, out of `methods`. A client
+    /// that prefers none gets the first of `methods`, unless its list excludes that.
     fn auth_method(&self, methods: &[AuthMethod]) -> Option<AuthMethod> {
         let listed: Vec<&str> = strings(&self.token_endpoint_auth_methods_supported).collect();
         let default = methods.first().map(AuthMethod::as_str);
@@ -129,21 +129,21 @@ impl Wire {
 }
 
 impl ClientMetadata {
-    /// A client with these redirect URIs.
+    /// Creates the metadata of a public client with these redirect URIs.
     ///
     /// # Errors
     ///
-    /// [`MetadataError::RedirectUris`].
+    /// [`MetadataError::RedirectUris`] if one of them is invalid, or if there are none or more than 16.
     pub fn new<'a>(redirect_uris: impl IntoIterator<Item = &'a str>) -> Result<Self, MetadataError> {
         Self::of(redirect_uris.into_iter().map(RedirectUri::parse))
     }
 
-    /// A client that is an app on the user's machine: its redirect URIs may have a private-use scheme as well. A confidential
-    /// client gets no code at those.
+    /// Creates the metadata of an app on the user's machine, whose redirect URIs may have a private-use scheme too. A
+    /// confidential client gets no code at those.
     ///
     /// # Errors
     ///
-    /// [`MetadataError::RedirectUris`].
+    /// [`MetadataError::RedirectUris`] if one of them is invalid, or if there are none or more than 16.
     pub fn native<'a>(redirect_uris: impl IntoIterator<Item = &'a str>) -> Result<Self, MetadataError> {
         Self::of(redirect_uris.into_iter().map(RedirectUri::parse_any))
     }
@@ -158,12 +158,13 @@ impl ClientMetadata {
         fits.then_some(self).ok_or(MetadataError::RedirectUris)
     }
 
-    /// Whether codes may go to `uri`: a confidential client is no app, whose secret everyone who has the app could read.
+    /// Whether codes may be sent to `uri`. A confidential client is not an app, because all users of an app could read
+    /// its secret.
     pub(super) fn reaches(&self, uri: &RedirectUri) -> bool {
         self.auth_method == AuthMethod::None || !uri.is_private_use()
     }
 
-    /// The text that is the same for the metadata of two clients that behave alike.
+    /// A text that is the same for the metadata of two clients that behave alike.
     pub(crate) fn canonical(&self) -> String {
         let mut uris: Vec<_> = self.redirect_uris.iter().map(RedirectUri::without_port).collect();
         uris.sort_unstable();
@@ -171,31 +172,32 @@ impl ClientMetadata {
         serde_json::json!([self.name, self.auth_method.as_str(), uris]).to_string()
     }
 
-    /// The same, with a name to show to users: what can be seen of `name`, on one line, up to 128 characters. Format characters,
-    /// such as those that turn the direction of text, are left out.
+    /// Sets the name to show to users: the visible part of `name`, on one line, up to 128 characters. Format
+    /// characters, such as those that change the direction of text, are removed.
     ///
     /// # Errors
     ///
-    /// [`MetadataError::Name`].
+    /// [`MetadataError::Name`] if `name` contains control characters.
     pub fn with_name(self, name: impl Into<String>) -> Result<Self, MetadataError> {
         let name = name::visible(&name.into()).map_err(|name::Control| MetadataError::Name)?;
         Ok(Self { name, ..self })
     }
 
-    /// Read the JSON of a registration request or of a client-ID metadata document. `methods` are the ways to authenticate that
-    /// the server has for it, the first of them for a client that does not say; `permit` says which redirect URIs it takes.
+    /// Parses the JSON of a registration request or of a client ID metadata document. `methods` are the authentication
+    /// methods that the server supports for it; the first is the default. `permit` decides which redirect URIs are
+    /// accepted.
     ///
-    /// What cannot be used is left out, and counts for nothing: redirect URIs, ways to authenticate, and members that mean nothing here.
+    /// Values that cannot be used are ignored: redirect URIs, authentication methods, and unknown members.
     ///
     /// # Errors
     ///
-    /// [`MetadataError`], if what is left is not enough.
+    /// [`MetadataError`] if the rest is not sufficient.
     pub(crate) fn from_json(
         json: &[u8],
         methods: &[AuthMethod],
         permit: impl Fn(&RedirectUri) -> bool,
     ) -> Result<Self, MetadataError> {
-        // An array of the right values would do for a struct, too.
+        // Checked because serde accepts an array of the right values for a struct too.
         let object = Some(json).filter(|json| json.trim_ascii_start().starts_with(b"{"));
         let wire = object.and_then(|json| serde_json::from_slice::<Wire>(json).ok()).ok_or(MetadataError::Malformed)?;
         if !matches!(wire.redirect_uris, Value::Array(_) | Value::Null) {

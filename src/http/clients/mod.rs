@@ -1,4 +1,4 @@
-//! The clients: what is known of each, and where that is kept.
+//! The clients: what is known of each, and where it is stored.
 
 mod document;
 mod document_url;
@@ -23,61 +23,63 @@ use crate::grant::Client;
 use crate::store::{BoxFuture, StoreError};
 use crate::time::Timestamp;
 
-/// Where clients are known.
+/// Finds and stores clients.
 pub trait ClientRegistry: Send + Sync {
-    /// The client `client_id`, which comes from the request as it is.
+    /// Finds the client `client_id`, which comes from the request unchecked.
     ///
     /// # Errors
     ///
-    /// When it cannot be found out now: the client gets 503 and tries again.
+    /// [`StoreError`] if this cannot be found out now: the client gets a 503 and retries.
     fn find<'a>(&'a self, client_id: &'a str) -> BoxFuture<'a, Result<Option<RegisteredClient>, StoreError>>;
 
-    /// Keep a client that has just been registered (RFC 7591), durably if sessions are durable: a client that is forgotten
-    /// has lost the sessions of all its users. Returns until when its secret is good, or `None` if it does not expire while it
-    /// is in use.
+    /// Stores a client that has just registered (RFC 7591). Returns when its secret expires, or `None` if it does not
+    /// expire while it is in use.
     ///
-    /// A public client that registers twice with the same metadata comes with the same id, and is to be kept once. Anyone may
-    /// register, so a registry should forget clients that were never [used](Self::used), within hours.
+    /// Store it durably if sessions are durable: a client that is lost loses the sessions of all its users. A public
+    /// client that registers again with the same metadata has the same id, and is stored once. Anyone may register, so
+    /// a registry should delete clients that were never [used](Self::used), within hours.
     ///
     /// # Errors
     ///
-    /// When it was not kept, or may not have been.
+    /// [`StoreError`] if the client was not stored, or may not have been.
     fn register(&self, client: RegisteredClient) -> BoxFuture<'_, Result<Option<Timestamp>, StoreError>>;
 
-    /// Take note that `client`, as [`find`](Self::find) returned it, is in use: a user agreed to it, or it got tokens. A registry
-    /// that forgets clients counts from here. This is called with every token response, so it should seldom write.
+    /// Records that `client`, as [`find`](Self::find) returned it, is in use: a user agreed to it, or it got tokens.
+    ///
+    /// A registry that deletes clients counts from here. This is called with each token response, so it should rarely
+    /// write. The default implementation does nothing.
     ///
     /// # Errors
     ///
-    /// When it was not noted. The fault is reported and the client gets its answer.
+    /// [`StoreError`] if it was not recorded. The fault is reported, and the client gets its answer.
     fn used<'a>(&'a self, client: &'a RegisteredClient) -> BoxFuture<'a, Result<(), StoreError>> {
         let _ = client;
         Box::pin(async { Ok(()) })
     }
 }
 
-/// A client as it is registered.
+/// A registered client.
 ///
-/// It serializes with the hash of its secret, for an application that keeps its clients itself.
+/// It serializes with the hash of its secret, for an application that stores its clients itself.
 #[derive(Clone, Serialize, Deserialize)]
 pub struct RegisteredClient {
     id: String,
     metadata: ClientMetadata,
     secret: Option<SecretHash>,
     preregistered: bool,
-    /// When the registry that found it forgets it, unless it is used.
+    /// When the registry deletes it, unless it is used.
     #[serde(skip)]
     expires_at: Option<Timestamp>,
 }
 
 impl RegisteredClient {
-    /// A client that is known beforehand and keeps no secret.
+    /// Creates a preregistered public client, which has no secret.
     pub fn public(id: impl Into<String>, metadata: ClientMetadata) -> Self {
         let metadata = ClientMetadata { auth_method: AuthMethod::None, ..metadata };
         Self { id: id.into(), metadata, secret: None, preregistered: true, expires_at: None }
     }
 
-    /// A client that is known beforehand and authenticates with `secret`, which is kept as a hash only.
+    /// Creates a preregistered client that authenticates with `secret`. Only a hash of the secret is kept.
     pub fn confidential(id: impl Into<String>, secret: &ClientSecret, metadata: ClientMetadata) -> Self {
         let auth_method = match metadata.auth_method {
             AuthMethod::None => AuthMethod::ClientSecretBasic,
@@ -87,50 +89,55 @@ impl RegisteredClient {
         Self { id: id.into(), metadata, secret: Some(secret.hash()), preregistered: true, expires_at: None }
     }
 
-    /// A resource server that authenticates with `secret` to introspect tokens, and can do nothing else: no code goes to it.
+    /// Creates a resource server that authenticates with `secret` to introspect tokens. It can do nothing else: it has
+    /// no redirect URI for a code.
     pub fn resource_server(id: impl Into<String>, secret: &ClientSecret) -> Self {
         let auth_method = AuthMethod::ClientSecretBasic;
         Self::confidential(id, secret, ClientMetadata { redirect_uris: Vec::new(), name: None, auth_method })
     }
 
-    /// The same, known by nothing but what it says of itself.
+    /// Marks the client as known only by its own metadata.
     pub(super) fn self_declared(self) -> Self {
         Self { preregistered: false, ..self }
     }
 
-    /// The client id.
+    /// Returns the client id.
     pub fn id(&self) -> &str {
         &self.id
     }
 
-    /// What it says of itself. A client that registers may say anything: show the name to a user together with the host that the
-    /// code will go to.
+    /// Returns the metadata of the client.
+    ///
+    /// # Security
+    ///
+    /// A client that registers may state anything. Show its name to a user only together with the host that receives
+    /// the code.
     pub fn metadata(&self) -> &ClientMetadata {
         &self.metadata
     }
 
-    /// Whether the application knew it beforehand. Otherwise it registered itself, or is known by a document of its own.
+    /// Returns whether the application configured the client. Otherwise it registered itself, or has a document.
     pub fn is_preregistered(&self) -> bool {
         self.preregistered
     }
 
-    /// The redirect URI that a request with `presented` means, if it is one of this client's.
+    /// Returns the redirect URI of this client that a request with `presented` means, if any.
     pub fn redirect_uri(&self, presented: &str) -> Option<&RedirectUri> {
         self.redirect_uris().find(|uri| uri.matches(presented))
     }
 
-    /// Where its codes may go.
+    /// The redirect URIs that may receive its codes.
     pub(super) fn redirect_uris(&self) -> impl Iterator<Item = &RedirectUri> {
         self.metadata.redirect_uris.iter().filter(|uri| self.metadata.reaches(uri))
     }
 
-    /// Whether `other` is the same public client, registered once more.
+    /// Whether `other` is the same public client, registered again.
     fn is_registered_as(&self, other: &Self) -> bool {
         let alike = |client: &Self| (client.secret.is_none(), client.preregistered, client.metadata.canonical());
         self.secret.is_none() && self.id == other.id && alike(self) == alike(other)
     }
 
-    /// The client, if what it presents is what it must: its secret, or none if it has none.
+    /// Returns the client if it presents its secret, or no secret if it has none.
     pub(super) fn authenticate(&self, presented: Option<&str>) -> Option<Client> {
         match (&self.secret, presented) {
             (None, None) => Some(Client::public(self.id.as_str())),

@@ -1,17 +1,18 @@
-//! The name that a client gives itself, made safe to show: on a consent page it stands beside what the user is asked for.
+//! The name that a client chose, made safe to show on a consent page.
 
 use unicode_properties::{GeneralCategory, UnicodeGeneralCategory};
 
-/// The most characters of a name that are kept.
+/// The largest number of characters of a name.
 const MAX_CHARS: usize = 128;
 
-/// The most characters that may be drawn onto one: more of them cover the lines above and below.
+/// The largest number of characters that are drawn onto one. More would cover the lines above and below.
 const MAX_JOINED: usize = 4;
 
-/// A name with a control character, which no client has by accident.
+/// The name contains a control character, which no client has by accident.
 pub(super) struct Control;
 
-/// The part of `name` that can be seen, on one line, in its own direction, and not too long: `None` if there is nothing.
+/// Returns the visible part of `name`, on one line, in its own direction, and of limited length; `None` if nothing is
+/// left.
 ///
 /// | in the name | becomes |
 /// |---|---|
@@ -33,7 +34,7 @@ pub(super) fn visible(name: &str) -> Result<Option<String>, Control> {
                 (joined, blank) = (None, !seen.is_empty());
                 continue;
             }
-            // There is nothing to be drawn onto, or enough has been.
+            // There is no character to draw onto, or it has enough.
             (Kind::Joins, None | Some(MAX_JOINED)) => continue,
             _ => {}
         }
@@ -60,7 +61,7 @@ pub(super) fn visible(name: &str) -> Result<Option<String>, Control> {
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Kind {
     Visible,
-    /// Drawn onto the character before.
+    /// The character is drawn onto the one before.
     Joins,
     Blank,
     Invisible,
@@ -70,12 +71,14 @@ impl Kind {
     fn of(character: char) -> Result<Self, Control> {
         use GeneralCategory as Category;
         Ok(match character {
-            // The blank of Braille is no space to Unicode.
+            // Unicode does not classify the Braille blank as a space.
             '\u{2800}' => Self::Blank,
-            // Default_Ignorable_Code_Point where the category does not say so: joiner, fillers, vowels, variation selectors.
+            // Default_Ignorable_Code_Point where the category does not show it: joiner, fillers, vowels, variation
+            // selectors.
             '\u{34F}' | '\u{115F}' | '\u{1160}' | '\u{17B4}' | '\u{17B5}' | '\u{180B}'..='\u{180F}' => Self::Invisible,
             '\u{3164}' | '\u{FE00}'..='\u{FE0F}' | '\u{FFA0}' | '\u{E0100}'..='\u{E01EF}' => Self::Invisible,
-            // Others without a picture: consonant joiner, fillers, blanks, a note without a head, what stands for an object.
+            // Others without a glyph: consonant joiner, fillers, blanks, a note without a head, the object replacement
+            // character.
             '\u{2D7F}' | '\u{16FE4}' | '\u{13441}' | '\u{13442}' | '\u{1D159}' | '\u{FFFC}' => Self::Invisible,
             // Skin tones, and the vowels and finals of a Hangul syllable that is spelled in parts.
             '\u{1F3FB}'..='\u{1F3FF}' | '\u{1161}'..='\u{11FF}' | '\u{D7B0}'..='\u{D7FB}' => Self::Joins,
@@ -90,7 +93,7 @@ impl Kind {
     }
 }
 
-/// Two of these are one flag.
+/// Whether the character is a regional indicator. Two of them are one flag.
 fn is_regional(character: char) -> bool {
     matches!(character, '\u{1F1E6}'..='\u{1F1FF}')
 }

@@ -1,4 +1,4 @@
-//! Client secrets: given out once, kept as a hash.
+//! Client secrets, which are returned once and stored as a hash.
 
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
@@ -9,7 +9,7 @@ use crate::crypto::{base64url, equal, sha256};
 
 /// A secret of 256 random bits: `mcpcs_` and 43 characters.
 ///
-/// Zeroized on drop, shown as `(..)` by `Debug`; [`expose`](Self::expose) is the only way to the text.
+/// It is zeroized on drop and shown as `(..)` by `Debug`. [`expose`](Self::expose) is the only access to the text.
 pub struct ClientSecret(Zeroizing<String>);
 
 redacted!(ClientSecret, SecretHash);
@@ -26,17 +26,20 @@ impl ClientSecret {
 
     pub(in crate::http) fn random(rng: &RandomSource) -> Result<Self, EntropyError> {
         let bytes = Zeroizing::new(rng.bytes::<32>()?);
-        // The buffer has the length of the text, so the encoding does not fail.
-        Ok(Self(base64url::encode("mcpcs_", bytes.as_ref()).unwrap_or_default()))
+        let text = base64url::encode("mcpcs_", bytes.as_ref());
+        text.map(Self).ok_or_else(|| EntropyError::new("the client secret could not be encoded"))
     }
 
-    /// The secret that is written in `text`, for instance in a configuration. It must be random: only its hash is kept, but a
-    /// word that can be guessed can be guessed from the hash as well.
+    /// Takes a secret from `text`, for example from a configuration.
+    ///
+    /// # Security
+    ///
+    /// It must be random. Only its hash is stored, but a guessable secret can be guessed from the hash too.
     pub fn from_text(text: impl Into<String>) -> Self {
         Self(Zeroizing::new(text.into()))
     }
 
-    /// The text, for the client alone.
+    /// Returns the text, for the client alone.
     pub fn expose(&self) -> &str {
         &self.0
     }
@@ -46,7 +49,7 @@ impl ClientSecret {
     }
 }
 
-/// SHA-256 of a secret. A slow hash is for what people choose; 256 random bits cannot be guessed.
+/// The SHA-256 hash of a secret. A slow hash is for passwords that people choose; 256 random bits cannot be guessed.
 #[derive(Clone, Copy, Serialize, Deserialize)]
 pub(super) struct SecretHash([u8; 32]);
 

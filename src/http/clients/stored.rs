@@ -1,4 +1,4 @@
-//! Clients in the token store, sealed like everything else there.
+//! Clients in the token store, sealed like its other records.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,17 +15,18 @@ use crate::time::Timestamp;
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// What a registration becomes, and when it ends.
+/// The new content of a registration, and when it ends.
 type Next = (Option<RegisteredClient>, Timestamp);
 
-/// A [`ClientRegistry`] in the store of an issuer: registrations survive a restart and are shared by all its processes. Clients
-/// that are known beforehand are not put into the store; name them with [`with`](Self::with) at every start.
+/// A [`ClientRegistry`] in the store of an issuer. Registrations survive a restart and are shared by all its processes.
+/// Preregistered clients are not written to the store; add them with [`with`](Self::with) at each start.
 ///
-/// A registration ends a day after it was made, unless a user agrees to the client by then, and a year after the client was last
-/// used. A public client that registers again with the same metadata is the same client with the same id, with any ports on a
-/// loopback host, so that it takes no more room. Each use moves the end of a registration, with at most one write a day.
+/// A registration ends one day after it was made, unless a user agrees to the client by then. It ends one year after
+/// the client was last used. A public client that registers again with the same metadata, with any port on a loopback
+/// host, is the same client with the same id and takes no more space. Each use extends the registration, with at most
+/// one write a day.
 ///
-/// [`TokenIssuer::rekey`] moves them to the primary key, [`TokenIssuer::purge`] deletes those whose lifetime is over.
+/// [`TokenIssuer::rekey`] moves registrations to the primary key, and [`TokenIssuer::purge`] deletes expired ones.
 pub struct StoredClients<S> {
     issuer: Arc<TokenIssuer<S>>,
     lifetime: Duration,
@@ -34,43 +35,48 @@ pub struct StoredClients<S> {
 }
 
 impl<S: TokenStore> StoredClients<S> {
-    /// In the store of `issuer`.
+    /// Creates a registry in the store of `issuer`.
     pub fn new(issuer: Arc<TokenIssuer<S>>) -> Self {
         Self { issuer, lifetime: DAY * 365, unused_lifetime: DAY, known: MemoryClients::new() }
     }
 
-    /// With a client that is known beforehand.
+    /// Adds a preregistered client.
     #[must_use]
     pub fn with(self, client: RegisteredClient) -> Self {
         Self { known: self.known.with(client), ..self }
     }
 
-    /// With another lifetime of registrations, which begins with each use. It should be longer than the idle lifetime of any family
-    /// by a day: a client whose registration is over registers again, and its users log in again.
+    /// Sets the lifetime of a registration after each use. The default is 365 days. It should exceed the idle lifetime
+    /// of each family by a day: a client whose registration has ended registers again, and its users have to log in
+    /// again.
     #[must_use]
     pub fn with_lifetime(self, lifetime: Duration) -> Self {
         Self { lifetime, ..self }
     }
 
-    /// With another lifetime of registrations that were not used yet. It should leave a user the time to log in.
+    /// Sets the lifetime of a registration that was not used yet. The default is one day. It should leave a user enough
+    /// time to log in.
     #[must_use]
     pub fn with_unused_lifetime(self, unused_lifetime: Duration) -> Self {
         Self { unused_lifetime, ..self }
     }
 
-    /// Forget a client. Returns whether it was known. Revoke its families with [`TokenIssuer::revoke_client`]. To keep it out,
-    /// refuse its registration in [`with_registration`](crate::http::AuthorizationServer::with_registration): a public client that
-    /// registers again gets the same id.
+    /// Removes a client. Returns whether it was there. Revoke its families with [`TokenIssuer::revoke_client`].
+    ///
+    /// To keep it out, refuse its registration in
+    /// [`with_registration`](crate::http::AuthorizationServer::with_registration): a public client that registers again
+    /// gets the same id.
     ///
     /// # Errors
     ///
-    /// A fault of the server.
+    /// [`Error`] if the store, the keys or the random source failed, or other processes wrote the record in each
+    /// attempt.
     pub async fn remove(&self, client_id: &str) -> Result<bool, Error> {
-        // Gone for every reader at once, and from the store with the next purge.
+        // Expired for all readers immediately, and deleted by the next purge.
         self.change(client_id, |found| Ok(found.map(|_| (None, self.issuer.clock.now())))).await
     }
 
-    /// Write what `change` makes of the registration that is there, and until when it lives. Returns whether anything was written.
+    /// Writes what `change` makes of the stored registration, and its new end. Returns whether there was a write.
     async fn change(
         &self,
         client_id: &str,
@@ -88,14 +94,14 @@ impl<S: TokenStore> StoredClients<S> {
         Err(Error::new(ErrorKind::Contention))
     }
 
-    /// When the registration of `client` ends that lives for `lifetime` from now, if that is enough later than before to be worth a
-    /// write.
+    /// The new end of the registration of `client`, which lives for `lifetime` from now; `None` if it is too little
+    /// later than before to be worth a write.
     fn later_end(&self, client: &RegisteredClient, lifetime: Duration) -> Option<Timestamp> {
         let end = self.issuer.clock.now().saturating_add(lifetime);
         (end.since(client.expires_at?) > DAY.min(lifetime / 24)).then_some(end)
     }
 
-    /// `None` for one that was removed, or whose lifetime is over.
+    /// Opens a record; `None` if the registration was removed or has ended.
     fn open(&self, mut record: Record) -> Result<Option<RegisteredClient>, Error> {
         let expires_at = record.expires_at;
         let opened = sealed::open(&mut record, &self.issuer.keyring)?;
@@ -107,6 +113,7 @@ impl<S: TokenStore> StoredClients<S> {
         Ok(client.map(|client| RegisteredClient { expires_at: Some(expires_at), ..client }))
     }
 
+    /// Writes a registration.
     async fn write(
         &self,
         client_id: &str,
@@ -121,8 +128,8 @@ impl<S: TokenStore> StoredClients<S> {
     }
 }
 
-/// The same under every key of the keyring, so that a re-key leaves the record where it is. A client id is random or a keyed hash,
-/// so its hash tells nothing.
+/// The record key of a client. It does not depend on the keyring, so a re-key leaves the record where it is. A client
+/// id is random or a keyed hash, so its hash reveals nothing.
 fn key(client_id: &str) -> RecordKey {
     let hash = sha256(format!("mcp-token-lifecycle client {client_id}").as_bytes());
     let mut key = [0; 16];
@@ -146,7 +153,7 @@ impl<S: TokenStore> ClientRegistry for StoredClients<S> {
     fn register(&self, client: RegisteredClient) -> BoxFuture<'_, Result<Option<Timestamp>, StoreError>> {
         Box::pin(async move {
             let lifetime = self.unused_lifetime.min(self.lifetime);
-            let taken = || StoreError::unavailable("the client id is taken");
+            let taken = || StoreError::unavailable("the client id is registered with other metadata");
             if self.known.get(client.id()).is_some() {
                 return Err(taken());
             }
@@ -163,7 +170,8 @@ impl<S: TokenStore> ClientRegistry for StoredClients<S> {
 
     fn used<'a>(&'a self, client: &'a RegisteredClient) -> BoxFuture<'a, Result<(), StoreError>> {
         Box::pin(async move {
-            // What was found with the request says whether it is time: nearly always this reads and writes nothing.
+            // The client that was found with the request shows whether a write is due. Nearly always this call reads
+            // and writes nothing.
             if self.later_end(client, self.lifetime).is_none() {
                 return Ok(());
             }

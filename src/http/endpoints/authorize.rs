@@ -1,4 +1,5 @@
-//! `/authorize`: a request is checked, the application decides, the user's browser is sent back (OAuth 2.1 §4.1.1, §4.1.2).
+//! `/authorize`: check the request, let the application decide, and send the user's browser back (OAuth 2.1 §4.1.1,
+//! §4.1.2).
 
 use crate::audit::{AuditEvent, ErrorCode, HttpEndpoint, Reason};
 use crate::error::Error;
@@ -17,27 +18,29 @@ use std::sync::Arc;
 
 use http::request::Parts;
 
-/// How many bytes of a grant are left for the subject at least.
+/// The bytes of a grant that are reserved for the subject.
 const MIN_SUBJECT: usize = 256;
 
-/// Where an answer goes, be it a code or an error.
+/// The redirect URI and the state for the answer, which is a code or an error.
 struct Return {
     redirect_uri: crate::http::RedirectUri,
     state: Option<String>,
 }
 
 impl<S: TokenStore> AuthorizationServer<S> {
-    /// The authorization endpoint.
+    /// Answers a request to the authorization endpoint.
     pub(in crate::http) async fn authorize(&self, parts: &Parts, body: &[u8]) -> Result<Reply, Refusal> {
         let params = Params::parse(parts.uri.query().unwrap_or_default().as_bytes())?;
-        // Unless both are known there is no redirect: a URI that the request alone names may be an attacker's.
-        let client_id = params.need("client_id", "client_id is missing")?;
-        let unknown = Refusal::Error(ErrorCode::InvalidRequest, "the client is not known here");
+        // Without a known client and redirect URI there is no redirect: an attacker may have put a URI into the
+        // request.
+        let client_id = params.require("client_id", "client_id is required")?;
+        let unknown =
+            Refusal::Error(ErrorCode::InvalidRequest, "client_id must be the id of a client that this server knows");
         let unknown = || unknown.because(Reason::UnknownClient, None);
         let client = self.config.clients.find(client_id).await?.ok_or_else(unknown)?;
         let back = Return::read(&params, &client, &self.config.private_use)?;
-        // An attacker who made up both the client and the mistake must not get a redirector to a place of their choice out of
-        // it, which the user was never asked about (OAuth 2.1 §7.12.2).
+        // An attacker can register a client and send a faulty request. The server must not redirect such a request to a
+        // place of the attacker's choice, about which the user was not asked (OAuth 2.1 §7.12.2).
         let trusted = client.is_preregistered() || back.redirect_uri.is_loopback();
         let client_id = client.id().to_owned();
         let request = match self.check(&params, client, &back) {
@@ -69,6 +72,7 @@ impl<S: TokenStore> AuthorizationServer<S> {
         }
     }
 
+    /// Checks the request, and returns what the user is asked for.
     fn check(
         &self,
         params: &Params,
@@ -85,14 +89,14 @@ impl<S: TokenStore> AuthorizationServer<S> {
         let challenge = CodeChallenge::parse(challenge, method).map_err(|_| ErrorCode::InvalidRequest)?;
         let resource = self.config.resource_for(params.all("resource")).ok_or(ErrorCode::InvalidTarget)?;
         let scope = match params.scope() {
-            // What there is not is not granted, and the token response says what is (RFC 6749 §3.3).
+            // Unsupported scopes are dropped; the token response lists what was granted (RFC 6749 §3.3).
             Some(asked) => intersection(resource.scopes(), &Scope::parse(&asked).map_err(|_| ErrorCode::InvalidScope)?),
             None => resource.scopes().clone(),
         };
         if scope.as_str().is_empty() {
             return Err(ErrorCode::InvalidScope);
         }
-        // Said before the user is asked: afterwards it would be too late.
+        // Checked before the user is asked, because afterwards the login would fail.
         let bytes = client.id().len() + scope.as_str().len() + resource.resource().as_str().len() + 1 + MIN_SUBJECT;
         if bytes > Grant::MAX_BYTES {
             let fault = Error::grant(GrantError::TooLong { bytes });
@@ -103,6 +107,7 @@ impl<S: TokenStore> AuthorizationServer<S> {
         Ok(AuthorizationRequest { client, redirect_uri, scope, resource, challenge })
     }
 
+    /// Issues a code for what the user approved.
     async fn approve(&self, request: AuthorizationRequest, approval: Approval) -> Result<String, ErrorCode> {
         let AuthorizationRequest { client, redirect_uri, scope, resource, challenge } = request;
         let scope = approval.scope.map_or(scope.clone(), |agreed| intersection(&scope, &agreed));
@@ -126,12 +131,13 @@ impl<S: TokenStore> AuthorizationServer<S> {
         Ok(code.expose().to_owned())
     }
 
+    /// Reports a refusal of a client's request to the audit.
     fn refused_client(&self, reason: Reason, client_id: &str, subject: Option<Arc<str>>) {
         let event = AuditEvent { client_id: Some(client_id.into()), subject, ..self.event() };
         self.refused(HttpEndpoint::Authorize, reason, event);
     }
 
-    /// To the client with the code or the error, `state`, and `iss` (RFC 9207 §2).
+    /// Redirects to the client with the code or the error, `state`, and `iss` (RFC 9207 §2).
     fn send_back(&self, back: &Return, outcome: Result<String, ErrorCode>) -> Reply {
         let uri = back.redirect_uri.as_str();
         let separator = if uri.contains('?') { '&' } else { '?' };
@@ -150,7 +156,7 @@ impl<S: TokenStore> AuthorizationServer<S> {
     }
 }
 
-/// Why a request with a mistake was refused. `None` for a fault, which is an event of its own.
+/// The audit reason for a faulty request. `None` for a fault of the server, which has its own event.
 fn refused_for(code: ErrorCode) -> Option<Reason> {
     match code {
         ErrorCode::ServerError => None,
@@ -162,17 +168,22 @@ fn refused_for(code: ErrorCode) -> Option<Reason> {
 }
 
 impl Return {
+    /// Reads where the answer goes, from the redirect URIs of the client.
     fn read(params: &Params, client: &RegisteredClient, private_use: &PrivateUseSchemes) -> Result<Self, Refusal> {
-        // What the application wrote down itself it has allowed itself.
+        // Redirect URIs that the application itself configured are permitted.
         let usable = client.redirect_uris().filter(|uri| client.is_preregistered() || private_use.permit(uri));
         let usable: Vec<_> = usable.collect();
         let redirect_uri = match (params.get("redirect_uri"), &usable[..]) {
             (Some(presented), usable) => usable.iter().find_map(|uri| uri.at(presented)),
-            // One registration may stand for many installations, each on a port of its own: only the request can say which.
+            // One registration may stand for many installations, each on its own port, so only the request can name the
+            // port.
             (None, [only]) if client.is_preregistered() || !only.takes_any_port() => Some((*only).clone()),
             _ => None,
         };
-        let wrong = Refusal::Error(ErrorCode::InvalidRequest, "redirect_uri is missing, or is not one of the client's");
+        let wrong = Refusal::Error(
+            ErrorCode::InvalidRequest,
+            "redirect_uri must be given and match a redirect URI that the client has registered",
+        );
         let wrong = || wrong.because(Reason::WrongRedirect, Some(client.id()));
         Ok(Self { redirect_uri: redirect_uri.ok_or_else(wrong)?, state: params.get("state").map(str::to_owned) })
     }

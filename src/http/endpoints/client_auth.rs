@@ -1,4 +1,4 @@
-//! Who the client is: `none`, `client_secret_basic` or `client_secret_post` (RFC 6749 §2.3.1).
+//! Client authentication: `none`, `client_secret_basic` or `client_secret_post` (RFC 6749 §2.3.1).
 
 use base64ct::{Base64, Encoding};
 use http::HeaderMap;
@@ -11,22 +11,23 @@ use crate::http::clients::{ClientRegistry, RegisteredClient};
 use crate::http::wire::params::Params;
 use crate::http::wire::reply::Refusal;
 
-/// A client id and a secret, as presented.
+/// The client id and the secret that a request presents.
 struct Credentials {
     id: String,
     secret: Option<Zeroizing<String>>,
 }
 
-/// A client that has authenticated as it must, and what is known of it.
+/// A client that has authenticated, and its registration.
 pub(in crate::http) struct Authenticated {
     pub(in crate::http) client: Client,
     pub(in crate::http) registration: RegisteredClient,
 }
 
-/// No client is named. Not `invalid_client`, which makes clients throw away their registration.
-pub(in crate::http) const NO_CLIENT: Refusal = Refusal::Error(ErrorCode::InvalidRequest, "client_id is missing");
+/// The refusal of a request without a client. It is not `invalid_client`, for which clients discard their registration.
+pub(in crate::http) const NO_CLIENT: Refusal =
+    Refusal::Error(ErrorCode::InvalidRequest, "client_id is required, in the body or in an Authorization header");
 
-/// The client that makes the request, authenticated if it is one that must be; `None` if the request names none.
+/// Authenticates the client of the request; `None` if the request names none.
 pub(in crate::http) async fn authenticate(
     headers: &HeaderMap,
     params: &Params,
@@ -43,8 +44,12 @@ pub(in crate::http) async fn authenticate(
 }
 
 impl Credentials {
+    /// Reads the credentials of a request; `None` if it has none.
     fn read(headers: &HeaderMap, params: &Params) -> Result<Option<Self>, Refusal> {
-        const TWICE: Refusal = Refusal::Error(ErrorCode::InvalidRequest, "the client authenticates in two ways");
+        const TWICE: Refusal = Refusal::Error(
+            ErrorCode::InvalidRequest,
+            "the client must authenticate in exactly one way: one Authorization header, or the body",
+        );
         let posted_id = params.get("client_id");
         let posted_secret = params.get("client_secret");
         let mut values = headers.get_all(AUTHORIZATION).iter();
@@ -64,7 +69,7 @@ impl Credentials {
     }
 }
 
-/// Id and secret out of a `Basic` header, each of them form-encoded first (RFC 6749 §2.3.1).
+/// Reads client id and secret from a `Basic` header, each form-encoded first (RFC 6749 §2.3.1).
 fn basic(value: &str) -> Option<(String, Zeroizing<String>)> {
     let (scheme, encoded) = value.split_once(' ')?;
     let decoded = Zeroizing::new(Base64::decode_vec(encoded.trim()).ok()?);

@@ -1,4 +1,4 @@
-//! `/introspect`: a resource server asks about a token (RFC 7662).
+//! `/introspect`: a resource server asks whether a token is active (RFC 7662).
 
 use http::StatusCode;
 use http::request::Parts;
@@ -13,16 +13,16 @@ use crate::issuer::IntrospectionResponse;
 use crate::store::TokenStore;
 
 impl<S: TokenStore> AuthorizationServer<S> {
-    /// The introspection endpoint.
+    /// Answers a request to the introspection endpoint.
     pub(in crate::http) async fn introspect(&self, parts: &Parts, body: &[u8]) -> Result<Reply, Refusal> {
         let params = Params::of_form(parts, body)?;
-        // A client that may not ask learns nothing, not even whether a token lives (§2.1).
+        // A client without permission learns nothing, not even whether a token is active (§2.1).
         let caller = authenticate(&parts.headers, &params, &*self.config.clients).await?.map(|caller| caller.client);
         let client = caller.ok_or_else(|| Refusal::InvalidClient.because(Reason::BadRequest, None))?;
         if client.kind() != ClientKind::Confidential || self.introspected_by(&client).next().is_none() {
             return Err(Refusal::InvalidClient.because(Reason::NotAllowed, Some(client.id())));
         }
-        let token = params.need("token", "token is missing")?;
+        let token = params.require("token", "token is required")?;
         let response = self.issuer.introspect(token).await?;
         let response = match response {
             IntrospectionResponse::Access(claims)
@@ -39,6 +39,7 @@ impl<S: TokenStore> AuthorizationServer<S> {
         Ok(json(StatusCode::OK, &response))
     }
 
+    /// The resources whose tokens `client` may introspect.
     fn introspected_by(&self, client: &Client) -> impl Iterator<Item = &crate::Resource> {
         self.config.introspectors.iter().filter(|(id, _)| id == client.id()).map(|(_, resource)| resource)
     }

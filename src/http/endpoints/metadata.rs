@@ -1,4 +1,4 @@
-//! `/.well-known/oauth-authorization-server`: what clients find out by themselves (RFC 8414).
+//! `/.well-known/oauth-authorization-server`: the metadata that clients discover (RFC 8414).
 
 use std::collections::BTreeSet;
 
@@ -8,7 +8,7 @@ use crate::http::clients::AuthMethod;
 use crate::http::server::Config;
 
 impl Config {
-    /// The metadata of the authorization server (RFC 8414 §2).
+    /// Returns the metadata of the authorization server (RFC 8414 §2).
     pub(in crate::http) fn metadata(&self) -> Value {
         let url = |path| self.issuer.join(path);
         let scopes: BTreeSet<_> = self.resources.iter().flat_map(|resource| resource.scopes().iter()).collect();

@@ -1,4 +1,4 @@
-//! `/register`: a client makes itself known (RFC 7591).
+//! `/register`: a client registers itself (RFC 7591).
 
 use http::StatusCode;
 use http::request::Parts;
@@ -15,10 +15,10 @@ use crate::store::TokenStore;
 use crate::time::Timestamp;
 
 impl<S: TokenStore> AuthorizationServer<S> {
-    /// The registration endpoint.
+    /// Answers a request to the registration endpoint.
     pub(in crate::http) async fn register(&self, parts: &Parts, body: &[u8]) -> Result<Reply, Refusal> {
-        check_content(parts, "application/json")?;
-        // RFC 7591 §2: a client that does not say how it authenticates means HTTP Basic.
+        check_content(parts, "application/json", "the content type must be application/json")?;
+        // RFC 7591 §2: the default authentication method is HTTP Basic.
         let methods = [AuthMethod::ClientSecretBasic, AuthMethod::ClientSecretPost, AuthMethod::None];
         let metadata = ClientMetadata::from_json(body, &methods, |uri| self.config.private_use.permit(uri))?;
         if !self.config.admit.as_ref().is_some_and(|admit| admit(parts, &metadata)) {
@@ -38,26 +38,27 @@ impl<S: TokenStore> AuthorizationServer<S> {
         let until = self.config.clients.register(client.self_declared()).await?;
         if let Some(secret) = secret {
             answer["client_secret"] = secret.expose().into();
-            // Zero means never.
+            // Zero means that it does not expire.
             answer["client_secret_expires_at"] = until.unwrap_or_default().as_unix().into();
         }
         Ok(json(StatusCode::CREATED, &answer))
     }
 
-    /// The same id for the same metadata, so that a client that registers again and again is kept once. It stands for all that the
-    /// client said of itself, so that no registration changes what is known under it. The hash is keyed: a reader of the store must not
-    /// find out from it which programs are registered.
+    /// Derives the client id from the metadata, so that a client that registers repeatedly is stored once. The id
+    /// covers all of the metadata, so no registration changes what is known under it. The hash is keyed, so that a
+    /// reader of the store cannot find out which programs are registered.
     fn public_id(&self, metadata: &ClientMetadata) -> Result<String, Error> {
         client_id(self.issuer.keyring.primary().index("registration", &metadata.canonical()).as_bytes())
     }
 }
 
+/// The client id that contains `bytes`.
 fn client_id(bytes: &[u8; 16]) -> Result<String, Error> {
     let id = base64url::encode("mcpc_", bytes).map(|id| id.as_str().to_owned());
     id.ok_or_else(|| Error::new(ErrorKind::Entropy))
 }
 
-/// §3.2.1: what was registered. What there is none of is left out.
+/// The response (RFC 7591 §3.2.1): the registered metadata, without members that have no value.
 fn describe(client: &RegisteredClient, now: Timestamp) -> serde_json::Value {
     let metadata = client.metadata();
     let mut answer = json!({

@@ -1,4 +1,4 @@
-//! Bodies: what is answered, and how a request's is read up to a limit.
+//! Response bodies, and reading of request bodies up to a limit.
 
 use std::convert::Infallible;
 use std::fmt;
@@ -9,23 +9,24 @@ use std::task::{Context, Poll, ready};
 use bytes::{Buf, Bytes};
 use http_body::{Body, Frame, SizeHint};
 
-/// The largest message to an MCP server that is read, in bytes, unless the application says otherwise. It is the limit of the
-/// TypeScript SDK for MCP: a message that other servers take is taken here too.
+/// The largest message to an MCP server in bytes, unless the application sets another limit. It is the limit of the
+/// TypeScript SDK for MCP, so messages that other servers accept are accepted here.
 pub(in crate::http) const MAX_MESSAGE: usize = 4 * 1024 * 1024;
 
-/// A body that does not say how long it is comes into memory in blocks of this size, so that nothing is moved before it is complete.
+/// The size of the blocks for a body of unknown length, which are not moved before it is complete.
 const BLOCK: usize = 64 * 1024;
 
-/// A response body that is in memory as a whole.
+/// A response body in memory.
 #[derive(Default)]
 pub struct ResponseBody(Bytes);
 
 impl ResponseBody {
-    /// Its bytes, for a transport that has no use for [`http_body::Body`].
+    /// Returns the bytes, for a transport that does not use [`http_body::Body`].
     pub fn into_bytes(self) -> Bytes {
         self.0
     }
 
+    /// The length in bytes.
     pub(in crate::http) fn len(&self) -> usize {
         self.0.len()
     }
@@ -55,7 +56,7 @@ impl Body for ResponseBody {
     }
 }
 
-/// Shows the length: what is in it may be a token.
+/// Shows the length alone, because the content may be a token.
 impl fmt::Debug for ResponseBody {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "ResponseBody({} bytes)", self.0.len())
@@ -69,10 +70,10 @@ pub(in crate::http) enum Unreadable {
     Broken,
 }
 
-/// The whole body, if it has at most `limit` bytes; not more than that is read.
+/// Reads the complete body if it has at most `limit` bytes, and stops reading beyond that.
 ///
-/// A body in one piece is returned as it is, without a copy where its data are [`Bytes`]. One that says how long it is takes that
-/// much memory, any other at most twice its length and one block: its blocks, and the whole that they are copied into.
+/// A body in one piece is returned without a copy if its data are [`Bytes`]. A body of known length takes that much
+/// memory. Any other takes at most twice its length and one block: its blocks, and the copy of them in one piece.
 pub(in crate::http) async fn read<B: Body>(body: B, limit: usize) -> Result<Bytes, Unreadable> {
     let mut body = pin!(body);
     let mut whole = Whole::default();
@@ -91,7 +92,7 @@ pub(in crate::http) async fn read<B: Body>(body: B, limit: usize) -> Result<Byte
     Ok(whole.into_bytes())
 }
 
-/// A body that comes in more than one piece.
+/// A body in several pieces.
 #[derive(Default)]
 struct Whole {
     len: usize,
@@ -99,7 +100,7 @@ struct Whole {
 }
 
 impl Whole {
-    /// Add `data`, after which `rest` more bytes are announced.
+    /// Adds `data`, after which `rest` more bytes are announced.
     fn push(&mut self, mut data: impl Buf, rest: usize) {
         self.len += data.remaining();
         while data.has_remaining() {
@@ -127,8 +128,8 @@ impl Whole {
     }
 }
 
-/// Read to the end of `body`, or until more than `left` bytes have come, and keep none of it. How long that may take is for the
-/// transport to limit.
+/// Reads and discards `body` to its end, or until more than `left` bytes have come. The transport has to limit how long
+/// that takes.
 pub(in crate::http) fn poll_discard<B: Body>(
     mut body: Pin<&mut B>,
     left: &mut usize,

@@ -1,4 +1,5 @@
-//! Which web pages may read the answers of the endpoints and of protected services (the Fetch standard's CORS protocol).
+//! Which web pages may read the answers of the endpoints and of protected services (CORS protocol of the Fetch
+//! standard).
 
 use http::header::{self, HeaderMap, HeaderValue};
 use http::request::Parts;
@@ -7,42 +8,47 @@ use http::{Method, StatusCode};
 use super::reply::{Reply, empty, set};
 use crate::net::uri;
 
-/// Which origins may use the token, revocation, registration and metadata endpoints and the protected services from a browser.
+/// The origins that may use the token, revocation, registration and metadata endpoints and the protected services from
+/// a browser.
 ///
-/// None of them reads a cookie, and none ever allows credentials, so that any origin is a safe answer: a page can do no
-/// more with it than a program.
+/// # Security
+///
+/// None of these endpoints reads a cookie, and none permits credentials. So any origin is safe: a web page can do no
+/// more than a program.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Cors {
-    /// Any, for MCP clients that run in a browser.
+    /// Any origin, for MCP clients that run in a browser.
     #[default]
     Any,
-    /// These, such as `https://app.example.com`, and no others.
+    /// Only these origins, such as `https://app.example.com`.
     Only(Vec<String>),
-    /// None. Preflights of a protected service are refused for want of a token, unless another layer around it answers them.
+    /// No origin. A preflight to a protected service is refused because it has no token, unless a layer around it
+    /// answers the preflight.
     Deny,
 }
 
-/// What holds for one request: the headers for its answer.
+/// The CORS headers for the answer to one request.
 #[derive(Clone, Debug)]
 pub(in crate::http) struct CrossOrigin {
     allow: Option<HeaderValue>,
     by_origin: bool,
 }
 
-/// The headers that a page may read of the answers of the endpoints.
+/// The response headers of the endpoints that a page may read.
 const EXPOSED: HeaderValue = HeaderValue::from_static("retry-after, www-authenticate");
-/// The headers that a page may send, unless it asks for others.
+/// The request headers that a page may send, unless it asks for others.
 const REQUEST_HEADERS: HeaderValue =
     HeaderValue::from_static("authorization, content-type, dpop, mcp-protocol-version");
 
 impl Cors {
-    /// Whether what holds is another thing for another origin. Then a cache has to know it of an answer to no page as well.
+    /// Whether the headers depend on the origin. A cache has to know that even for an answer to a request without an
+    /// origin.
     pub(in crate::http) fn is_by_origin(&self) -> bool {
         matches!(self, Self::Only(_))
     }
 
-    /// What holds for the origin of the request.
+    /// Returns the CORS headers for the origin of the request.
     pub(in crate::http) fn judge(&self, headers: &HeaderMap) -> CrossOrigin {
         let origin = headers.get(header::ORIGIN);
         let allow = match self {
@@ -55,12 +61,12 @@ impl Cors {
         CrossOrigin { allow, by_origin: self.is_by_origin() }
     }
 
-    /// Say in `reply` what holds for the origin of the request.
+    /// Adds the CORS headers for the origin of the request to `reply`.
     pub(in crate::http) fn apply(&self, parts: &Parts, reply: &mut Reply) {
         self.judge(&parts.headers).apply(reply.headers_mut(), &EXPOSED);
     }
 
-    /// The answer to a preflight for an endpoint with the methods `allow`, if the request is one.
+    /// Returns the answer to a preflight for an endpoint with the methods `allow`, if the request is one.
     pub(in crate::http) fn preflight(&self, parts: &Parts, allow: &'static str) -> Option<Reply> {
         (parts.method == Method::OPTIONS).then(|| {
             let mut reply = self.permit(parts, HeaderValue::from_static(allow));
@@ -69,18 +75,20 @@ impl Cors {
         })
     }
 
-    /// The answer to a preflight for a protected service, if the request is one: it has no token, and the service has any methods.
+    /// Returns the answer to a preflight for a protected service, if the request is one. A preflight has no token, and
+    /// all methods are permitted.
     pub(in crate::http) fn preflight_of_service(&self, parts: &Parts) -> Option<Reply> {
         let method = parts.headers.get(header::ACCESS_CONTROL_REQUEST_METHOD)?;
         let is_preflight = parts.method == Method::OPTIONS && parts.headers.contains_key(header::ORIGIN);
         (is_preflight && *self != Self::Deny).then(|| self.permit(parts, method.clone()))
     }
 
+    /// A preflight answer that permits `methods`.
     fn permit(&self, parts: &Parts, methods: HeaderValue) -> Reply {
         let mut reply = empty(StatusCode::NO_CONTENT);
         self.apply(parts, &mut reply);
         if reply.headers().contains_key(header::ACCESS_CONTROL_ALLOW_ORIGIN) {
-            // All that the page asks for: a program could send it as well, and protocols add headers all the time.
+            // All headers that the page asks for: a program could send them too, and protocols add headers over time.
             let asked = parts.headers.get(header::ACCESS_CONTROL_REQUEST_HEADERS).cloned();
             set(&mut reply, header::ACCESS_CONTROL_ALLOW_METHODS, methods);
             set(&mut reply, header::ACCESS_CONTROL_ALLOW_HEADERS, asked.unwrap_or(REQUEST_HEADERS));
@@ -90,8 +98,9 @@ impl Cors {
     }
 }
 
-/// Whether a service has its own rules for pages: one that refuses a page says so by a header that is not there.
-fn says_what_holds(headers: &HeaderMap) -> bool {
+/// Whether the service has set its own CORS rules. A service that refuses a page does so by the absence of a header, so
+/// `Vary: Origin` counts too.
+fn has_own_cors_rules(headers: &HeaderMap) -> bool {
     let mut varies_by =
         headers.get_all(header::VARY).iter().flat_map(|value| value.as_bytes().split(|byte| *byte == b','));
     varies_by.any(|name| name.trim_ascii().eq_ignore_ascii_case(b"origin"))
@@ -104,9 +113,9 @@ fn is_origin(known: &str, origin: &[u8]) -> bool {
 }
 
 impl CrossOrigin {
-    /// Put what holds into `headers`, unless the service has said already what holds.
+    /// Adds the CORS headers to `headers`, unless the service has set its own.
     pub(in crate::http) fn apply(&self, headers: &mut HeaderMap, exposed: &HeaderValue) {
-        if says_what_holds(headers) {
+        if has_own_cors_rules(headers) {
             return;
         }
         if self.by_origin {

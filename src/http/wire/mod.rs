@@ -1,4 +1,4 @@
-//! What goes over the wire: parameters, bodies, replies, CORS and TLS.
+//! Parsing and writing of HTTP: parameters, bodies, replies, CORS and TLS.
 
 pub(in crate::http) mod body;
 pub(in crate::http) mod cors;

@@ -1,4 +1,4 @@
-//! What is answered: JSON, redirects, refusals, and the headers that go with them.
+//! Responses: JSON, redirects, refusals, and the headers that go with them.
 
 use std::sync::Arc;
 
@@ -17,23 +17,23 @@ pub(in crate::http) type Reply = Response<ResponseBody>;
 
 const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
 
-/// Why there is no answer of the kind that was asked for.
+/// Why a request is refused.
 pub(in crate::http) enum Refusal {
-    /// An OAuth error, and what a developer would want to know; never anything of what was sent.
+    /// An OAuth error and its description, for the developer of the client. It never contains what was sent.
     Error(ErrorCode, &'static str),
-    /// An OAuth error that must not say more.
+    /// An OAuth error without a description, because more would help an attacker.
     Denied(ErrorResponse),
-    /// A client is unknown, or failed to authenticate.
+    /// The client is unknown, or failed to authenticate.
     InvalidClient,
-    /// Not the method of this endpoint, which takes these.
+    /// The endpoint does not accept the method. It accepts these.
     Method(&'static str),
-    /// 403: what was asked for is not permitted, with any scope.
+    /// 403: the request is not permitted with any scope.
     Forbidden(&'static str),
-    /// Another refusal by status alone.
+    /// Another refusal, by its status and a description.
     Status(StatusCode, &'static str),
     /// A fault of the server.
     Fault(Error),
-    /// One of the others, and what the audit is to know of it.
+    /// Another refusal, with its cause for the audit.
     Because(Box<Refusal>, Cause),
 }
 
@@ -41,8 +41,8 @@ pub(in crate::http) enum Refusal {
 #[derive(Clone)]
 pub(in crate::http) struct Cause {
     pub(in crate::http) reason: Reason,
-    /// The client that made the request, or that it claims to come from; one that is not known has no id here, since there is no
-    /// saying what was put in that place.
+    /// The client of the request, or the one that it claims to be. An unknown client has no id here, because its text
+    /// is untrusted.
     pub(in crate::http) client_id: Option<Arc<str>>,
 }
 
@@ -61,8 +61,13 @@ impl From<Error> for Refusal {
 impl From<Unreadable> for Refusal {
     fn from(unread: Unreadable) -> Self {
         match unread {
-            Unreadable::TooLong => Self::Status(StatusCode::PAYLOAD_TOO_LARGE, "the request is too long"),
-            Unreadable::Broken => Self::Status(StatusCode::BAD_REQUEST, "the request could not be read"),
+            Unreadable::TooLong => Self::Status(
+                StatusCode::PAYLOAD_TOO_LARGE,
+                "the body or the query of the request is longer than this server accepts",
+            ),
+            Unreadable::Broken => {
+                Self::Status(StatusCode::BAD_REQUEST, "the body of the request broke off before its end")
+            }
         }
     }
 }
@@ -74,14 +79,17 @@ impl From<StoreError> for Refusal {
 }
 
 impl Refusal {
-    pub(in crate::http) const INSECURE: Self = Self::Status(StatusCode::BAD_REQUEST, "https is required");
+    /// The refusal of a request over plain HTTP.
+    pub(in crate::http) const INSECURE: Self =
+        Self::Status(StatusCode::BAD_REQUEST, "the request must be sent over https");
 
-    /// The same, for `reason`.
+    /// Adds the cause for the audit.
     pub(in crate::http) fn because(self, reason: Reason, client_id: Option<&str>) -> Self {
         Self::Because(Box::new(self), Cause { reason, client_id: client_id.map(Arc::from) })
     }
 
-    /// Why; `None` for what the issuer has reported, for a fault, and for a method that does nothing.
+    /// Returns the cause for the audit. `None` for what the issuer has reported, for a fault, and for a wrong method,
+    /// which has no effect.
     pub(in crate::http) fn cause(&self) -> Option<Cause> {
         let reason = match self {
             Self::Because(_, cause) => return Some(cause.clone()),
@@ -93,6 +101,7 @@ impl Refusal {
         Some(Cause { reason, client_id: None })
     }
 
+    /// Turns the refusal into a response.
     pub(in crate::http) fn into_reply(self) -> Reply {
         match self {
             Self::Because(refusal, _) => refusal.into_reply(),
@@ -100,7 +109,7 @@ impl Refusal {
             Self::Denied(response) => error(status(response.error), response.error, None),
             Self::InvalidClient => {
                 let mut reply = error(StatusCode::UNAUTHORIZED, ErrorCode::InvalidClient, None);
-                // A 401 always has one (RFC 9110 §15.5.2), and this is the one scheme there is (RFC 6749 §5.2).
+                // A 401 always has a challenge (RFC 9110 §15.5.2), and `Basic` is the only scheme here (RFC 6749 §5.2).
                 set(&mut reply, header::WWW_AUTHENTICATE, HeaderValue::from_static("Basic realm=\"token\""));
                 reply
             }
@@ -135,14 +144,14 @@ fn error(status: StatusCode, code: ErrorCode, description: Option<&'static str>)
     json(status, &Described(code, description))
 }
 
-/// 503, and the client keeps its tokens (RFC 9110 §10.2.3).
+/// A 503 with `Retry-After` (RFC 9110 §10.2.3), after which the client keeps its tokens.
 pub(in crate::http) fn unavailable() -> Reply {
     let mut reply = error(StatusCode::SERVICE_UNAVAILABLE, ErrorCode::TemporarilyUnavailable, None);
     set(&mut reply, header::RETRY_AFTER, HeaderValue::from_static("1"));
     reply
 }
 
-/// JSON that no cache keeps (RFC 6749 §5.1).
+/// A JSON response that caches do not store (RFC 6749 §5.1).
 pub(in crate::http) fn json(status: StatusCode, value: &impl Serialize) -> Reply {
     let Ok(bytes) = serde_json::to_vec(value) else { return empty(StatusCode::INTERNAL_SERVER_ERROR) };
     let mut reply = Response::new(ResponseBody::from(bytes));
@@ -152,6 +161,7 @@ pub(in crate::http) fn json(status: StatusCode, value: &impl Serialize) -> Reply
     reply
 }
 
+/// A response without content.
 pub(in crate::http) fn empty(status: StatusCode) -> Reply {
     let mut reply = Response::new(ResponseBody::default());
     *reply.status_mut() = status;
@@ -159,11 +169,11 @@ pub(in crate::http) fn empty(status: StatusCode) -> Reply {
     reply
 }
 
-/// 303, so that the form that was posted is not posted on to the client (OAuth 2.1 §7.5.3).
+/// A 303 redirect: the browser does not post the form again to the client (OAuth 2.1 §7.5.3).
 pub(in crate::http) fn redirect(location: &str) -> Reply {
     match HeaderValue::from_str(location) {
         Ok(mut location) => {
-            // `Debug` of the answer would show the code in it.
+            // Otherwise `Debug` of the response would show the code.
             location.set_sensitive(true);
             let mut reply = empty(StatusCode::SEE_OTHER);
             set(&mut reply, header::LOCATION, location);
@@ -173,7 +183,8 @@ pub(in crate::http) fn redirect(location: &str) -> Reply {
     }
 }
 
-/// As the answer to `HEAD`: no content, and the headers of the answer to `GET` (RFC 9110 §9.3.2). Not every transport sees to it.
+/// Turns the answer to `GET` into one to `HEAD`: no content, and the same headers (RFC 9110 §9.3.2). Not each transport
+/// does this.
 pub(in crate::http) fn without_content(reply: Reply) -> Reply {
     let length = reply.body().len();
     let mut reply = reply.map(|_| ResponseBody::default());
@@ -181,20 +192,21 @@ pub(in crate::http) fn without_content(reply: Reply) -> Reply {
     reply
 }
 
+/// Sets a header.
 pub(in crate::http) fn set(reply: &mut Reply, name: HeaderName, value: HeaderValue) {
     reply.headers_mut().insert(name, value);
 }
 
-/// The headers of a page of the application's. Under `no-referrer` a browser posts its form with `Origin: null`, which a defence
-/// against forged posts would take for another site.
+/// Adds the default headers of an application's page. Under `no-referrer` a browser posts its form with `Origin: null`,
+/// which a defence against forged posts would take for another site.
 pub(in crate::http) fn seal_page(page: &mut Reply) {
     let referrer = page.headers_mut().entry(header::REFERRER_POLICY);
     referrer.or_insert(HeaderValue::from_static("same-origin"));
     seal(page);
 }
 
-/// The headers that every answer has, unless it has them already: kept by no cache, guessed at by no browser, passed on to no
-/// other site, shown in no frame (OAuth 2.1 §7.12.3, RFC 9700 §4.16).
+/// Adds the default headers of all responses, where they are not set: no caching, no content sniffing, no referrer, no
+/// framing (OAuth 2.1 §7.12.3, RFC 9700 §4.16).
 pub(in crate::http) fn seal(reply: &mut Reply) {
     let defaults = [
         (header::CACHE_CONTROL, NO_STORE),
@@ -210,7 +222,7 @@ pub(in crate::http) fn seal(reply: &mut Reply) {
     for (name, value) in defaults {
         reply.headers_mut().entry(name).or_insert(value);
     }
-    // A page of the application's may log its user in.
+    // A page of the application may set a session cookie.
     if let header::Entry::Occupied(mut cookies) = reply.headers_mut().entry(header::SET_COOKIE) {
         cookies.iter_mut().for_each(|cookie| cookie.set_sensitive(true));
     }

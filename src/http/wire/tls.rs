@@ -1,4 +1,4 @@
-//! No token over plain HTTP.
+//! The check that no token travels over plain HTTP.
 
 use std::net::{IpAddr, SocketAddr};
 use std::num::NonZero;
@@ -9,53 +9,61 @@ use http::uri::Authority;
 
 use crate::net::address::is_loopback;
 
-/// What shows that a request came over TLS. A request without that proof is refused with 400.
+/// How a request proves that it came over TLS. A request without that proof is refused with 400.
 ///
-/// Nothing that the client writes is a proof: neither the scheme of the request line, which HTTP/2 always has and HTTP/1.1 may have,
-/// nor the `Host`. The proof is the connection, which the application knows:
+/// Nothing that the client sends is a proof: neither the scheme of the request line, which HTTP/2 always has and
+/// HTTP/1.1 may have, nor the `Host`. The proof is the connection, which the application knows:
 ///
-/// | the process | |
+/// | the process | use |
 /// |---|---|
-/// | listens on a loopback address alone, for development | [`TlsPolicy::for_listener`] |
-/// | terminates TLS for every connection | [`TlsPolicy::Terminate`] |
+/// | listens on a loopback address only, for development | [`TlsPolicy::for_listener`] |
+/// | terminates TLS for all connections | [`TlsPolicy::Terminate`] |
 /// | is behind a proxy that terminates TLS | [`TlsPolicy::TrustProxy`], [`TlsPolicy::TrustProxies`] |
-/// | takes both plain and encrypted connections | [`TlsPolicy::Require`], with a [`Connection`] in every request |
+/// | accepts both plain and encrypted connections | [`TlsPolicy::Require`], with a [`Connection`] in each request |
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum TlsPolicy {
-    /// The [`Connection`] in the extensions of the request: one over TLS, or a plain one between programs of this machine where the
-    /// client named a loopback host. A request without a [`Connection`] is refused, for then nothing is known of its peer.
+    /// Require a [`Connection`] in the extensions of the request: one over TLS, or a plain one between programs of this
+    /// machine for which the client named a loopback host. A request without a [`Connection`] is refused, because its
+    /// peer is unknown.
     ///
-    /// A proxy on this machine makes requests from anywhere look like such a plain one, if it puts a loopback name into `Host`, which
-    /// is the default of nginx. Then name the proxy with [`TrustProxy`](Self::TrustProxy). A request with a header that proxies add
-    /// (`Forwarded`, `Via`, `X-Forwarded-…`, `X-Real-IP`) is refused, but nginx adds none of them unless it is configured to.
+    /// # Security
+    ///
+    /// A proxy on this machine can make remote requests look like such a plain one, if it puts a loopback name into
+    /// `Host`, as nginx does by default. Name the proxy with [`TrustProxy`](Self::TrustProxy) then. A request with a
+    /// header that proxies add (`Forwarded`, `Via`, `X-Forwarded-…`, `X-Real-IP`) is refused, but nginx adds none of
+    /// them unless it is configured to.
     #[default]
     Require,
-    /// This process takes requests over TLS alone.
+    /// This process accepts requests over TLS only.
     Terminate,
-    /// This process listens on loopback addresses alone, so that every peer is on this machine;
-    /// [`for_listener`](Self::for_listener) makes sure of it. The client must have named a loopback host, or a web page could
-    /// reach this server by a name of its own (DNS rebinding).
+    /// This process listens on loopback addresses only, so that each peer is on this machine.
+    /// [`for_listener`](Self::for_listener) checks that. The client must have named a loopback host; otherwise a web
+    /// page could reach this server under its own name (DNS rebinding).
     ///
-    /// Not behind a proxy, as under [`Require`](Self::Require): its requests come from this machine too.
+    /// # Security
+    ///
+    /// Do not use it behind a proxy, whose requests come from this machine too; see [`Require`](Self::Require).
     Loopback,
-    /// One proxy is in front of this process, every request comes through it, and it says in `X-Forwarded-Proto` how each came. A
-    /// proxy may replace that header or add to it: its own word is the last one. A request without the header is refused.
+    /// One proxy is in front of this process, all requests come through it, and `X-Forwarded-Proto` states how each
+    /// came. The proxy may replace that header or append to it: its own entry is the last one. A request without the
+    /// header is refused.
     TrustProxy,
     /// Several proxies are in front of this process, or they use the header `Forwarded`.
     TrustProxies(TrustedProxies),
 }
 
-/// Which header the proxies in front of this process write, and how many of them do: see [`TlsPolicy::TrustProxies`].
+/// The header that the proxies in front of this process write, and the number of proxies that do; see
+/// [`TlsPolicy::TrustProxies`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TrustedProxies {
     header: ProxyHeader,
     hops: NonZero<usize>,
 }
 
-/// Where a proxy says how it took a request in.
+/// The header in which a proxy states how it received a request.
 ///
-/// A proxy passes on what its client sent in the header that it does not write, so only one of the two can be trusted.
+/// A proxy passes on the other header as its client sent it, so only one of the two can be trusted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ProxyHeader {
@@ -66,27 +74,27 @@ pub enum ProxyHeader {
 }
 
 impl TrustedProxies {
-    /// One proxy, which writes `header`.
+    /// Trusts one proxy, which writes `header`.
     pub const fn new(header: ProxyHeader) -> Self {
         Self { header, hops: NonZero::<usize>::MIN }
     }
 
-    /// The number of proxies that add an entry of their own to the header, one behind the other.
+    /// Sets the number of proxies that add their own entry to the header, one behind the other.
     ///
-    /// The entry of the outermost decides, which is the one that clients reach. A client can put entries in front of it and none
-    /// behind it. A request with fewer entries is refused.
+    /// The entry of the outermost proxy decides, which is the one that clients connect to. A client can put entries in
+    /// front of it but not behind it. A request with fewer entries is refused.
     #[must_use]
     pub const fn with_hops(self, hops: NonZero<usize>) -> Self {
         Self { hops, ..self }
     }
 
-    /// Whether the outermost proxy took this request in over TLS.
+    /// Whether the outermost proxy received this request over TLS.
     fn took_https(self, parts: &Parts) -> bool {
         let name = match self.header {
             ProxyHeader::XForwardedProto => X_FORWARDED_PROTO,
             ProxyHeader::Forwarded => FORWARDED,
         };
-        // Several fields are one list (RFC 9110 §5.3).
+        // Several fields form one list (RFC 9110 §5.3).
         let mut entries = Vec::new();
         for value in parts.headers.get_all(name) {
             let Some(split) = value.to_str().ok().and_then(|value| split(value, ',')) else { return false };
@@ -102,7 +110,7 @@ impl TrustedProxies {
 
 const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 
-/// The `proto` of one element of `Forwarded`, if it has one alone (RFC 7239 §4).
+/// Returns the `proto` of one element of `Forwarded`, if it has exactly one (RFC 7239 §4).
 fn forwarded_proto(element: &str) -> Option<&str> {
     let pairs = split(element, ';')?.into_iter().filter_map(|pair| pair.split_once('='));
     let mut protos = pairs.filter(|(name, _)| name.trim().eq_ignore_ascii_case("proto"));
@@ -112,8 +120,8 @@ fn forwarded_proto(element: &str) -> Option<&str> {
     protos.next().is_none().then_some(unquoted)
 }
 
-/// The parts of `text` between separators outside of quoted strings. `None` if a quoted string does not end, as one that a client
-/// began in order to swallow what a proxy adds.
+/// Splits `text` at separators outside of quoted strings. `None` if a quoted string does not end: a client may have
+/// opened one in order to hide what a proxy appends.
 fn split(text: &str, separator: char) -> Option<Vec<&str>> {
     let (mut is_quoted, mut is_escaped) = (false, false);
     let parts = text.split(|character: char| {
@@ -130,8 +138,8 @@ fn split(text: &str, separator: char) -> Option<Vec<&str>> {
     (!is_quoted).then_some(parts)
 }
 
-/// The connection that a request came over. The application puts it into the extensions of the request where it accepts
-/// connections; [`TlsPolicy::Require`] goes by it.
+/// The connection that a request came over. The application puts it into the extensions of the request when it accepts
+/// connections, for [`TlsPolicy::Require`].
 ///
 /// ```
 /// # use std::net::SocketAddr;
@@ -141,7 +149,7 @@ fn split(text: &str, separator: char) -> Option<Vec<&str>> {
 /// # request }
 /// ```
 ///
-/// With axum, outside of everything else:
+/// With axum, as the outermost layer:
 ///
 /// ```ignore
 /// # use std::net::SocketAddr;
@@ -162,32 +170,35 @@ pub struct Connection {
 }
 
 impl Connection {
-    /// A plain connection from `peer`, the address of the socket's other end.
+    /// Creates a plain connection from `peer`, the address of the other end of the socket.
     pub fn plain(peer: SocketAddr) -> Self {
         Self { peer: peer.ip(), is_tls: false }
     }
 
-    /// A connection from `peer` over TLS that ends in this process.
+    /// Creates a TLS connection from `peer` that ends in this process.
     pub fn tls(peer: SocketAddr) -> Self {
         Self { peer: peer.ip(), is_tls: true }
     }
 
+    /// Whether the peer is on this machine.
     fn is_local(self) -> bool {
         self.peer.to_canonical().is_loopback()
     }
 }
 
 impl TlsPolicy {
-    /// What is right for a plain listener at `address`: [`Loopback`](Self::Loopback) if it is a loopback address, where programs of
-    /// this machine alone connect, and [`Require`](Self::Require) if it is not.
+    /// Returns the policy for a plain listener at `address`: [`Loopback`](Self::Loopback) for a loopback address, where
+    /// only programs of this machine connect, otherwise [`Require`](Self::Require).
     ///
-    /// It is wrong for a listener behind a proxy on this machine, which takes requests from anywhere: use
-    /// [`TrustProxy`](Self::TrustProxy) there.
+    /// # Security
+    ///
+    /// Do not use it for a listener behind a proxy on this machine, which forwards remote requests: use
+    /// [`TrustProxy`](Self::TrustProxy).
     pub fn for_listener(address: SocketAddr) -> Self {
         if address.ip().to_canonical().is_loopback() { Self::Loopback } else { Self::Require }
     }
 
-    /// Whether tokens may travel the way this request came.
+    /// Whether this request proves that it came over TLS or from this machine.
     pub(in crate::http) fn permits(self, parts: &Parts) -> bool {
         let connection = parts.extensions.get::<Connection>();
         let is_tls = connection.is_some_and(|connection| connection.is_tls);
@@ -203,9 +214,10 @@ impl TlsPolicy {
     }
 }
 
-/// Whether a program of this machine asks for a loopback host, as far as the request shows: no proxy has passed it on.
+/// Whether a program of this machine requests a loopback host and no proxy has forwarded the request, as far as the
+/// request shows.
 ///
-/// A client can leave out what a proxy adds, and so shows nothing by it. It can put it in, and be refused.
+/// The absence of these headers proves nothing, because a proxy may add none. With one of them the request is refused.
 fn is_for_loopback(parts: &Parts) -> bool {
     let is_of_proxy = |name: &HeaderName| {
         name == FORWARDED || name == VIA || name == "x-real-ip" || name.as_str().starts_with("x-forwarded-")
@@ -213,7 +225,7 @@ fn is_for_loopback(parts: &Parts) -> bool {
     !parts.headers.keys().any(is_of_proxy) && names_loopback(parts)
 }
 
-/// Whether the client named a loopback host: in the request line, in `Host`, and nothing else in either.
+/// Whether the client named a loopback host, in the request line and in `Host`, and no other.
 fn names_loopback(parts: &Parts) -> bool {
     let mut hosts = parts.headers.get_all(HOST).iter();
     let named = hosts.next().map(|host| host.to_str().ok().and_then(|host| host.parse::<Authority>().ok()));

@@ -1,4 +1,4 @@
-//! Data keys: made, wrapped, unwrapped, and kept ready for a while, so that not every lease asks the key service.
+//! Data keys: created, wrapped, unwrapped, and cached for a limited time, so that not each lease asks the key service.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -10,15 +10,15 @@ use crate::crypto::redacted::redacted;
 use crate::crypto::{Aead, Mac, subkey};
 use crate::time::Timestamp;
 
-/// The most data keys that are kept: some 8 MB.
+/// The largest number of cached data keys, which take about 8 MB.
 const CAPACITY: usize = 10_000;
 
-/// A data key as it is stored, and the two subkeys of it that a record is sealed with, ready for use. They are zeroized on drop.
+/// A wrapped data key, and the two subkeys that a record is sealed with. The subkeys are zeroized on drop.
 pub(crate) struct Envelope {
     pub(crate) wrapped: WrappedKey,
-    /// Seals the content.
+    /// Encrypts the content.
     pub(crate) content: Aead,
-    /// Tags everything the store sees.
+    /// Authenticates everything that the store sees.
     pub(crate) tag: Mac,
 }
 
@@ -32,25 +32,26 @@ impl Envelope {
 
 redacted!(Envelope);
 
-/// The data keys of one vault.
+/// The data keys of one vault, with a cache.
 pub(crate) struct DataKeys {
     wrapper: Arc<dyn KeyWrapper>,
-    // Held for a look-up, never across an await.
+    // Locked for a look-up, never across an await.
     ready: Mutex<Ready>,
 }
 
 impl DataKeys {
-    /// Data keys that `wrapper` wraps, kept ready for `lifetime` after they were made or unwrapped; zero keeps none.
+    /// Creates a cache of data keys that `wrapper` wraps. A key stays in it for `lifetime` after it was created or
+    /// unwrapped; zero keeps none.
     pub(crate) fn new(wrapper: Arc<dyn KeyWrapper>, lifetime: Duration) -> Self {
         Self { wrapper, ready: Mutex::new(Ready::new(lifetime, CAPACITY)) }
     }
 
-    /// The id of the key that data keys are wrapped with now.
+    /// Returns the id of the key that data keys are wrapped with now.
     pub(crate) async fn primary(&self) -> Result<String, WrapError> {
         self.wrapper.primary().await
     }
 
-    /// A new data key for `context`.
+    /// Creates a data key for `context`.
     pub(crate) async fn make(
         &self,
         context: &[u8],
@@ -63,7 +64,7 @@ impl DataKeys {
         Ok(envelope)
     }
 
-    /// The data key that the key of this id has wrapped for `context` into these bytes.
+    /// Unwraps the data key that the key `key_id` wrapped for `context` into `bytes`, or takes it from the cache.
     pub(crate) async fn open(
         &self,
         key_id: &str,
@@ -81,34 +82,36 @@ impl DataKeys {
         Ok(envelope)
     }
 
-    /// The same data key wrapped anew, with the primary key. It is not kept ready: a pass over all records would drive out
-    /// those in use.
+    /// Wraps the same data key with the primary key. The result is not cached, because a pass over all records would
+    /// evict the keys in use.
     pub(crate) async fn rewrap(&self, wrapped: &WrappedKey, context: &[u8]) -> Result<Arc<Envelope>, WrapError> {
         let key = self.wrapper.unwrap(wrapped, context).await?;
         Ok(Envelope::new(self.wrap(&key, context).await?, &key))
     }
 
+    /// Wraps `key`, and checks the length of the result.
     async fn wrap(&self, key: &DataKey, context: &[u8]) -> Result<WrappedKey, WrapError> {
         let wrapped = self.wrapper.wrap(key, context).await?;
         let longest = wrapped.key_id().len().max(wrapped.as_bytes().len());
         if longest > WrappedKey::MAX_LEN { Err(WrapError::TooLong { got: longest }) } else { Ok(wrapped) }
     }
 
+    /// Runs `act` with the cache locked.
     fn with_ready<T>(&self, act: impl FnOnce(&mut Ready) -> T) -> T {
         act(&mut self.ready.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
 
-/// Data keys at hand, the oldest first out. What is past its time goes with the next call.
+/// The cached data keys. The oldest is evicted first. Expired ones are removed by the next call.
 struct Ready {
     lifetime: Duration,
     capacity: usize,
     keys: HashMap<Arc<[u8]>, Entry>,
-    /// Since when each is there, in the order of their coming, which is that of their end.
+    /// The time at which each key was cached, in that order, which is also the order of expiry.
     order: VecDeque<(Arc<[u8]>, Timestamp)>,
 }
 
-/// Found by its wrapped bytes; a hit has the same key id and context too.
+/// A cached key, found by its wrapped bytes. A hit must also match the key id and the context.
 struct Entry {
     context: Box<[u8]>,
     envelope: Arc<Envelope>,
@@ -139,7 +142,7 @@ impl Ready {
         self.order.push_back((bytes, now));
     }
 
-    /// Drop what is past its time, and what comes from the future: the clock was set back, and nobody knows its age.
+    /// Removes expired keys, and keys from the future: the clock was set back, so their age is unknown.
     fn end(&mut self, now: Timestamp) {
         let lifetime = self.lifetime;
         let fresh = |since: Timestamp| since <= now && now.since(since) < lifetime;

@@ -1,4 +1,4 @@
-//! The local keyring as a key wrapper, and a wrapper that is shared.
+//! The local keyring as a key wrapper, and a key wrapper in an `Arc`.
 
 use std::sync::Arc;
 
@@ -10,12 +10,12 @@ use crate::crypto::{NONCE, TAG};
 use crate::keys::{KeyId, Keyring};
 use crate::store::BoxFuture;
 
-/// What the associated data begins with. Records are sealed with the same subkey, and theirs begins with a kind, a small number:
-/// so no record opens as a wrapped key, nor the other way round.
+/// The prefix of the associated data. Records are sealed with the same subkey, and their associated data begins with a
+/// kind, a small number. So no record opens as a wrapped key, and no wrapped key as a record.
 const DOMAIN: &[u8] = b"data key ";
 
-/// `nonce ‖ XChaCha20-Poly1305(data key)`, under the subkey that records are sealed with. The key id is the number of the
-/// [`KeyId`]. It fails for want of randomness, and for nothing else.
+/// Wraps a data key as `nonce ‖ XChaCha20-Poly1305(data key)`, under the subkey that seals records. The key id is the
+/// number of the [`KeyId`]. Wrapping fails only if the random source fails.
 impl KeyWrapper for Keyring {
     fn primary(&self) -> BoxFuture<'_, Result<String, WrapError>> {
         Box::pin(async { Ok(self.primary_id().to_string()) })
@@ -24,7 +24,7 @@ impl KeyWrapper for Keyring {
     fn wrap<'a>(&'a self, key: &'a DataKey, context: &'a [u8]) -> BoxFuture<'a, Result<WrappedKey, WrapError>> {
         Box::pin(async move {
             let nonce: [u8; NONCE] = RandomSource::default().bytes().map_err(WrapError::unavailable)?;
-            // Of its final length, so that it never grows and leaves a copy of the key behind.
+            // Allocated at its final length, so that it never grows and leaves a copy of the key behind.
             let mut bytes = Vec::with_capacity(NONCE + key.as_bytes().len() + TAG);
             bytes.extend_from_slice(&nonce);
             bytes.extend_from_slice(key.as_bytes());
@@ -101,7 +101,7 @@ mod tests {
         assert_eq!(wrap(&rotated, b"here").key_id(), "2");
         let dropped = Keyring::new(KeyId::new(2), master(2));
         assert!(matches!(unwrap(&dropped, &wrapped, b"here"), Err(WrapError::UnknownKey)));
-        let foreign = WrappedKey::new("alias/somebody-elses", wrapped.as_bytes().to_vec());
+        let foreign = WrappedKey::new("alias/of-another-vault", wrapped.as_bytes().to_vec());
         assert!(matches!(unwrap(&rotated, &foreign, b"here"), Err(WrapError::UnknownKey)));
     }
 

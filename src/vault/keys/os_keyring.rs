@@ -14,11 +14,11 @@ use crate::keys::entry::entries;
 use crate::keys::{KeyId, Keyring, KeyringError, MasterKey};
 use crate::store::BoxFuture;
 
-/// A [`Keyring`] that is kept in the macOS Keychain, the Windows Credential Manager or the Secret Service: one entry, in the
+/// A [`Keyring`] in the macOS Keychain, the Windows Credential Manager or the Secret Service. It is one entry, in the
 /// format of [`Keyring::parse`].
 ///
-/// Which store that is, the application decides, once, at start-up. Without it, or while it is locked, every call here is an
-/// error: there is no other place that keys are looked for or written to.
+/// The application chooses the store once, at start-up. Without a store, or while it is locked, opening, reading and
+/// changing the keyring return an error. Keys are never read from or written to another place.
 ///
 /// ```no_run
 /// # mod apple_native_keyring_store { pub mod keychain { pub use keyring_core::mock::Store; } }
@@ -33,42 +33,47 @@ use crate::store::BoxFuture;
 /// #[cfg(target_os = "linux")]
 /// keyring_core::set_default_store(zbus_secret_service_keyring_store::Store::new()?);
 ///
-/// // Once, by whoever installs it: OsKeyring::create("com.example.server", "master keys", KeyId::new(20261125))
+/// // Once, at installation: OsKeyring::create("com.example.server", "master keys", KeyId::new(20261125))
 /// let keyring = OsKeyring::open("com.example.server", "master keys")?;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 ///
-/// Opening, and whatever else has a result of [`OsKeyringError`], blocks: the operating system may ask the user first. Wrapping
-/// and unwrapping use the keys as they were read last, and do not block.
+/// Methods that return [`OsKeyringError`] block: the operating system may ask the user first. Wrapping and unwrapping
+/// use the keys that were read last, and do not block.
 ///
 /// # Security
 ///
-/// The store protects the keys from other users and from whoever copies the disk. It does not protect them from other programs of
-/// the same user, except on macOS, nor while they are in use here. These stores have no compare-and-swap: create, rotate and drop
-/// in one process at a time, because when two rotate at once the key of one is lost.
+/// The store protects the keys from other users and from an attacker who copies the disk. It does not protect them from
+/// other programs of the same user, except on macOS, nor while they are in use in this process. These stores have no
+/// compare-and-swap: create, rotate and drop keys in one process at a time. If two processes rotate at the same time,
+/// the key of one is lost.
 pub struct OsKeyring {
-    /// Locked for as long as the entry is being changed.
+    /// Locked while the entry is being changed.
     place: Mutex<Place>,
     keyring: RwLock<Arc<Keyring>>,
 }
 
 impl OsKeyring {
-    /// The keyring of this name that the application `service` has in the store.
+    /// Opens the keyring `name` of the application `service`.
     ///
     /// # Errors
     ///
-    /// [`OsKeyringError::NotFound`] if there is none: it is not made.
+    /// [`OsKeyringError::NotFound`] if there is none; [`create`](Self::create) makes one. [`OsKeyringError::NoStore`],
+    /// [`OsKeyringError::Locked`] or [`OsKeyringError::Store`] if the store cannot be read. [`OsKeyringError::Keyring`]
+    /// if the entry is not a keyring.
     pub fn open(service: &str, name: &str) -> Result<Self, OsKeyringError> {
         let place = Place::find(service, name)?;
         let keyring = Keyring::parse(&place.read()?)?;
         Ok(Self::new(place, keyring))
     }
 
-    /// A new keyring of one new key, which goes by `id`.
+    /// Creates a keyring with one new key, which has the id `id`.
     ///
     /// # Errors
     ///
-    /// [`OsKeyringError::AlreadyThere`] if there is one of this name.
+    /// [`OsKeyringError::AlreadyThere`] if there is a keyring of this name. [`OsKeyringError::Forgetful`] or
+    /// [`OsKeyringError::NotKept`] if the store does not keep what is written. Also the errors of a store that cannot
+    /// be used, and [`OsKeyringError::Entropy`].
     pub fn create(service: &str, name: &str, id: KeyId) -> Result<Self, OsKeyringError> {
         let place = Place::find(service, name)?;
         match place.read() {
@@ -87,14 +92,16 @@ impl OsKeyring {
         Self { place: Mutex::new(place), keyring: RwLock::new(Arc::new(keyring)) }
     }
 
-    /// Add a new key, which goes by `id`, and wrap with it from now on; the keys so far still unwrap.
+    /// Adds a new key with the id `id` and makes it the primary key. The previous keys still unwrap.
     ///
-    /// Other processes find it with [`reload`](Self::reload), and until then cannot unwrap what is wrapped with it. When
-    /// `CredentialVault::rewrap` is through, the old keys can be [dropped](Self::drop_retired).
+    /// Other processes see it after [`reload`](Self::reload); until then they cannot unwrap what it wraps. After
+    /// `CredentialVault::rewrap` is done, the old keys can be [dropped](Self::drop_retired).
     ///
     /// # Errors
     ///
-    /// [`KeyringError::DuplicateId`], and nothing has changed.
+    /// [`KeyringError::DuplicateId`] (in [`OsKeyringError::Keyring`]) if a key has this id; nothing changes then. Also
+    /// the errors of [`create`](Self::create) except [`OsKeyringError::AlreadyThere`], and
+    /// [`OsKeyringError::NotFound`].
     pub fn rotate(&self, id: KeyId) -> Result<(), OsKeyringError> {
         self.change(|stored, text| {
             push(text, id, &MasterKey::generate()?);
@@ -103,11 +110,12 @@ impl OsKeyring {
         })
     }
 
-    /// Remove a retired key: what is still wrapped with it is lost for good, in every backup too.
+    /// Removes a retired key. What is still wrapped with it is lost, in each backup too.
     ///
     /// # Errors
     ///
-    /// [`OsKeyringError::Primary`] if it is the key that is wrapped with, and nothing has changed.
+    /// [`OsKeyringError::Primary`] if it is the primary key; nothing changes then. [`OsKeyringError::Forgetful`] or
+    /// [`OsKeyringError::NotKept`] if the store does not keep what is written. Also the errors of [`open`](Self::open).
     pub fn drop_retired(&self, retired: KeyId) -> Result<(), OsKeyringError> {
         self.change(|stored, text| {
             for entry in entries(stored) {
@@ -122,14 +130,18 @@ impl OsKeyring {
         })
     }
 
-    /// Read the keys anew, after another process has changed them.
+    /// Reads the keys again, after another process has changed them.
+    ///
+    /// # Errors
+    ///
+    /// The errors of [`open`](Self::open). The keys that were read before stay in use then.
     pub fn reload(&self) -> Result<(), OsKeyringError> {
         let keyring = Keyring::parse(&self.place().read()?)?;
         self.replace(keyring);
         Ok(())
     }
 
-    /// Store the text that `write` makes of the stored one, and use its keys.
+    /// Writes the text that `write` makes of the stored one, and uses its keys.
     fn change(
         &self,
         write: impl FnOnce(&str, &mut String) -> Result<(), OsKeyringError>,
@@ -178,7 +190,7 @@ impl fmt::Debug for OsKeyring {
     }
 }
 
-/// One entry of the store.
+/// One entry of the credential store.
 struct Place {
     store: Arc<CredentialStore>,
     entry: Entry,
@@ -203,7 +215,7 @@ impl Place {
         Ok(Zeroizing::new(String::from_utf8(bytes).map_err(|_| KeyringError::Malformed { entry: 1 })?))
     }
 
-    /// A key that may not be there tomorrow must not be used today.
+    /// Writes `text`. It refuses a store that does not keep entries, because data wrapped with a lost key is lost too.
     fn write(&self, text: &str) -> Result<(), OsKeyringError> {
         use CredentialPersistence::{EntryOnly, ProcessOnly, UntilLogout, UntilReboot};
         if let EntryOnly | ProcessOnly | UntilLogout | UntilReboot = self.store.persistence() {
@@ -215,28 +227,30 @@ impl Place {
     }
 }
 
-/// Room for what is stored, a line end, and an entry more (ten digits, 44 characters of Base64, and two): a text that grows
-/// leaves copies of the keys behind.
+/// An empty text with room for the stored one, a line end, and one more entry (ten digits, 44 characters of Base64, and
+/// two). A text that grows leaves copies of the keys behind.
 fn room_beside(stored: &str) -> Zeroizing<String> {
     Zeroizing::new(String::with_capacity(stored.len() + 57))
 }
 
+/// Appends an entry to `text`.
 fn push(text: &mut String, id: KeyId, key: &MasterKey) {
     [&id.to_string(), ":", &key.to_base64(), "\n"].into_iter().for_each(|part| text.push_str(part));
 }
 
-/// Why there is no keyring from the operating system's store, or why it was not changed. No variant carries key material.
+/// Why the keyring was not read from or written to the credential store of the operating system. No variant carries key
+/// material.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum OsKeyringError {
-    /// The application has registered no store.
+    /// The application has registered no credential store.
     #[error("no credential store is registered: call keyring_core::set_default_store at start-up")]
     NoStore,
-    /// The store is locked, or does not let this program in.
-    #[error("the credential store is locked, or refuses access")]
+    /// The store is locked, or denies access to this program.
+    #[error("the credential store is locked or denies access")]
     Locked(#[source] Box<dyn StdError + Send + Sync>),
-    /// There is no such entry.
-    #[error("the credential store has no keyring {name:?} of {service:?}")]
+    /// The store has no such entry.
+    #[error("the credential store has no keyring {name:?} for the application {service:?}")]
     #[non_exhaustive]
     NotFound {
         /// The application.
@@ -244,8 +258,8 @@ pub enum OsKeyringError {
         /// The name of the keyring.
         name: String,
     },
-    /// There is an entry already, whose keys may be in use.
-    #[error("the credential store already has a keyring {name:?} of {service:?}")]
+    /// The store has an entry of this name, whose keys may be in use.
+    #[error("the credential store already has a keyring {name:?} for the application {service:?}")]
     #[non_exhaustive]
     AlreadyThere {
         /// The application.
@@ -253,22 +267,22 @@ pub enum OsKeyringError {
         /// The name of the keyring.
         name: String,
     },
-    /// The store keeps entries until the process ends, the user logs out or the machine is restarted, and no longer.
-    #[error("the credential store does not keep its entries for good")]
+    /// The store keeps entries only until the process ends, the user logs out or the machine restarts.
+    #[error("the credential store must keep entries across restarts, got one that does not")]
     Forgetful,
-    /// What was written is not what is there now.
-    #[error("the credential store did not keep what was written to it")]
+    /// The entry that was read back is missing or differs from what was written.
+    #[error("the credential store did not return the entry that was written to it")]
     NotKept,
-    /// The primary key was to be dropped.
-    #[error("key {0} is the primary key, which cannot be dropped")]
+    /// The key to drop is the primary key.
+    #[error("the key to drop must be a retired key, got the primary key {0}")]
     Primary(KeyId),
-    /// The entry is no keyring.
-    #[error("the entry is not a keyring")]
+    /// The entry is not a valid keyring.
+    #[error("the entry in the credential store is not a valid keyring")]
     Keyring(#[from] KeyringError),
-    /// There is no randomness for a new key.
+    /// The random source failed while a key was created.
     #[error(transparent)]
     Entropy(#[from] EntropyError),
-    /// The store fails for another reason.
+    /// The store failed for another reason.
     #[error("the credential store failed")]
     Store(#[source] Box<dyn StdError + Send + Sync>),
 }
@@ -282,7 +296,7 @@ fn refusal(error: keyring_core::Error) -> OsKeyringError {
     }
 }
 
-/// What of `error` does not come from the entry.
+/// Converts `error` to a source that contains nothing of the entry.
 pub(crate) fn without_content(error: keyring_core::Error) -> Box<dyn StdError + Send + Sync> {
     use keyring_core::Error::{
         BadStoreFormat, Invalid, NoDefaultStore, NoEntry, NoStorageAccess, NotSupportedByStore, PlatformFailure,
@@ -293,7 +307,7 @@ pub(crate) fn without_content(error: keyring_core::Error) -> Box<dyn StdError + 
         BadStoreFormat(_) | Invalid(..) | NoDefaultStore | NoEntry | NotSupportedByStore(_) | TooLong(..) => {
             error.to_string().into()
         }
-        // The others may carry what is in the entry.
+        // Other errors may contain the entry.
         _ => "the entry is malformed, or there is more than one".into(),
     }
 }

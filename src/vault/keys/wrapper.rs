@@ -1,5 +1,5 @@
-//! Envelope encryption: every credential is sealed with a data key of its own, and the data key is wrapped by a key that may
-//! never leave a key management service.
+//! Envelope encryption: each credential is sealed with its own data key, and a key that may never leave a key
+//! management service wraps the data key.
 
 use std::error::Error as StdError;
 use std::fmt;
@@ -9,16 +9,16 @@ use zeroize::Zeroizing;
 use crate::crypto::redacted::redacted;
 use crate::store::BoxFuture;
 
-/// 32 random bytes that seal one credential. Zeroized on drop.
+/// 32 random bytes that seal one credential. They are zeroized on drop.
 pub struct DataKey(Zeroizing<[u8; 32]>);
 
 impl DataKey {
-    /// The key with these bytes, as an unwrapping gives them back.
+    /// Creates a key from its bytes, as an unwrap operation returns them.
     pub fn from_bytes(bytes: [u8; 32]) -> Self {
         Self(Zeroizing::new(bytes))
     }
 
-    /// The bytes, to be wrapped.
+    /// Returns the bytes, to wrap them.
     pub fn as_bytes(&self) -> &[u8; 32] {
         &self.0
     }
@@ -26,7 +26,7 @@ impl DataKey {
 
 redacted!(DataKey);
 
-/// A data key as it is stored: of use to nobody without the wrapping key.
+/// A wrapped data key. It is useless without the wrapping key.
 #[derive(Clone, PartialEq, Eq)]
 pub struct WrappedKey {
     key_id: String,
@@ -34,20 +34,20 @@ pub struct WrappedKey {
 }
 
 impl WrappedKey {
-    /// The most bytes of a key id and of a wrapped key.
+    /// The largest length of a key id and of a wrapped key, in bytes.
     pub const MAX_LEN: usize = 1024;
 
-    /// A data key wrapped with the key of this id into these bytes.
+    /// Creates a wrapped key from the id of the wrapping key and the wrapped bytes.
     pub fn new(key_id: impl Into<String>, bytes: Vec<u8>) -> Self {
         Self { key_id: key_id.into(), bytes }
     }
 
-    /// The id of the wrapping key: a version, a resource name. It is public.
+    /// Returns the id of the wrapping key, such as a version or a resource name. It is stored in plaintext.
     pub fn key_id(&self) -> &str {
         &self.key_id
     }
 
-    /// The wrapped bytes.
+    /// Returns the wrapped bytes.
     pub fn as_bytes(&self) -> &[u8] {
         &self.bytes
     }
@@ -64,23 +64,37 @@ impl fmt::Debug for WrappedKey {
 
 /// Wraps and unwraps data keys: the local [`Keyring`](crate::Keyring), or a key management service.
 ///
-/// `context` is associated data: what was wrapped with one context must not unwrap with another. It is no secret, and at most
-/// 64 bytes. A service without associated data may leave it out: the record is bound to its place by its own seal too.
+/// `context` is associated data: a key that was wrapped with one context must not unwrap with another. It is not
+/// secret, and at most 64 bytes long. A service without associated data may ignore it, because the seal of a record
+/// also binds the record to its place.
 ///
 /// # Security
 ///
-/// What unwraps must have been wrapped by somebody who may: authenticated encryption with a symmetric key. A public key alone, such
-/// as one for RSA-OAEP, wraps for everybody; whoever can write to the store could then seal a record of his own, under a data key
-/// of his own. Wrap with a [`Keyring`](crate::Keyring) first and that around it, as `docs/key-wrappers.md` shows for Azure.
+/// Use authenticated wrapping with a symmetric key. With a public key alone, such as one for RSA-OAEP, anyone who can
+/// write to the store can forge a wrapped key and so a record. Wrap with a [`Keyring`](crate::Keyring) first and wrap
+/// the result with the public key, as `docs/key-wrappers.md` shows for Azure.
 pub trait KeyWrapper: Send + Sync {
-    /// The id of the key that [`wrap`](Self::wrap) uses now. A data key wrapped with another one is wrapped anew by
-    /// `CredentialVault::rewrap`.
+    /// Returns the id of the primary key, which [`wrap`](Self::wrap) uses now. `CredentialVault::rewrap` rewraps data
+    /// keys that are wrapped with another key.
+    ///
+    /// # Errors
+    ///
+    /// [`WrapError::Unavailable`] if the key service does not answer.
     fn primary(&self) -> BoxFuture<'_, Result<String, WrapError>>;
 
-    /// Wrap `key` with the primary key.
+    /// Wraps `key` with the primary key.
+    ///
+    /// # Errors
+    ///
+    /// [`WrapError::Unavailable`] if the key service does not answer.
     fn wrap<'a>(&'a self, key: &'a DataKey, context: &'a [u8]) -> BoxFuture<'a, Result<WrappedKey, WrapError>>;
 
-    /// Unwrap `wrapped`, with whichever key it was wrapped.
+    /// Unwraps `wrapped` with the key that it names.
+    ///
+    /// # Errors
+    ///
+    /// [`WrapError::UnknownKey`] if that key no longer exists, [`WrapError::Corrupt`] if the wrapped key or the context
+    /// is wrong, [`WrapError::Unavailable`] if the key service does not answer.
     fn unwrap<'a>(&'a self, wrapped: &'a WrappedKey, context: &'a [u8]) -> BoxFuture<'a, Result<DataKey, WrapError>>;
 }
 
@@ -88,26 +102,26 @@ pub trait KeyWrapper: Send + Sync {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum WrapError {
-    /// The key service does not answer, or is not to be reached: worth another try.
+    /// The key service did not answer or cannot be reached. A retry may help.
     #[error("the key service is unavailable")]
     Unavailable(#[source] Box<dyn StdError + Send + Sync>),
-    /// The wrapping key is not there any more.
-    #[error("there is no wrapping key of this id")]
+    /// The wrapping key no longer exists.
+    #[error("the wrapping key no longer exists")]
     UnknownKey,
     /// The wrapped key was altered, or belongs to another context.
-    #[error("the data key does not unwrap")]
+    #[error("the data key cannot be unwrapped: it was altered or belongs to another record")]
     Corrupt,
-    /// The wrapped key, or the id of its key, is longer than [`WrappedKey::MAX_LEN`].
+    /// The wrapped key or the id of its key is longer than [`WrappedKey::MAX_LEN`].
     #[error("a wrapped data key and its key id must be at most {} bytes, got {got}", WrappedKey::MAX_LEN)]
     #[non_exhaustive]
     TooLong {
-        /// How long.
+        /// The length, in bytes.
         got: usize,
     },
 }
 
 impl WrapError {
-    /// The key service is unavailable because of `source`.
+    /// Creates [`Unavailable`](Self::Unavailable), caused by `source`.
     pub fn unavailable(source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
         Self::Unavailable(source.into())
     }

@@ -1,3 +1,3 @@
-//! Ready providers for services.
+//! Providers for services, ready to use.
 
 pub(in crate::vault) mod oauth;

@@ -1,6 +1,7 @@
-//! Where what is being revoked is: under the key of its account, or set aside, because something new was put there.
+//! Where a pending revocation is stored: under the key of its account, or aside.
 //!
-//! Set aside, a secret is found by its mark. So whoever works on it finds it there, too, and two who set the same one aside
+//! A revocation moves aside when a new credential is put under the key of its account. The record key of the one set
+//! aside derives from its secret version. So each process finds it there, and two processes that set the same one aside
 //! leave one record.
 
 use super::CredentialVault;
@@ -12,10 +13,11 @@ use crate::store::{Commit, TokenStore};
 use crate::time::Timestamp;
 
 impl<S: TokenStore> CredentialVault<S> {
-    /// Write `next`, or that it is gone, in the place of what is being revoked and `is_ours`: under `key`, or where `put` has set
-    /// aside the secret of the mark `from`. Returns where; nowhere if somebody else's turn has come, or other tokens have taken
-    /// its place.
-    pub(crate) async fn replace_withdrawn(
+    /// Replaces the pending revocation for which `is_ours` holds with `next`; `None` marks it as gone.
+    ///
+    /// The record is under `key`, or aside under the version `from`. Returns the key of the record that was written.
+    /// Returns `None` if another process took over the revocation or another credential is there.
+    pub(crate) async fn replace_revoking(
         &self,
         key: RecordKey,
         from: SecretVersion,
@@ -38,8 +40,8 @@ impl<S: TokenStore> CredentialVault<S> {
     ) -> Result<bool, VaultError> {
         for _ in 0..MAX_ATTEMPTS {
             let (place, held) = self.load(key).await?;
-            match held.map(|held| (held.mark, held.state)) {
-                Some((mark, State::Revoking(current))) if is_ours(mark, &current) => {}
+            match held.map(|held| (held.version, held.state)) {
+                Some((version, State::Revoking(current))) if is_ours(version, &current) => {}
                 _ => return Ok(false),
             }
             if self.write_or_look(&place, next).await? == Commit::Applied {
@@ -49,22 +51,26 @@ impl<S: TokenStore> CredentialVault<S> {
         Err(VaultError::new(VaultErrorKind::Contention))
     }
 
-    /// Let `found`, which is being revoked, make room for a new credential of the same account.
-    pub(crate) async fn make_room(&self, found: Held, withdrawal: RevocationProgress) -> Result<(), VaultError> {
-        // Until the new one is there, two records say the same: nobody goes to work on the one set aside. Should the call be cut
-        // off here, it is revoked twice.
+    /// Sets the pending revocation `found` aside, so that a new credential can be put under the key of its account.
+    pub(crate) async fn make_room(&self, found: Held, progress: RevocationProgress) -> Result<(), VaultError> {
+        // Until the new credential is written, two records hold the same revocation. `retry_at` keeps other processes
+        // from the one set aside. If this call is cut off here, the secret is revoked twice, which does no harm.
         let asked_at = self.now();
-        let retry_at = withdrawal.retry_at.max(asked_at.saturating_add(self.policy.claim));
-        let state = State::Revoking(RevocationProgress { asked_at, retry_at, ..withdrawal });
+        let retry_at = progress.retry_at.max(asked_at.saturating_add(self.policy.claim));
+        let state = State::Revoking(RevocationProgress { asked_at, retry_at, ..progress });
         self.set_aside(&Held { state, ..found }).await?;
         Ok(())
     }
 
-    /// Undo that for the secret of this mark, which was being revoked since then, now that the account has `found`. If that is another credential, somebody else has put it there, who counts
-    /// on what was set aside. If it is nothing, or what the secret of this mark was exchanged for, that has come to its end.
+    /// Deletes the record that [`make_room`](Self::make_room) set aside for `version`, unless it is needed. `since` is
+    /// when that revocation began; `found` is what the account has now.
+    ///
+    /// If the account has another credential, another process put it there and needs the record set aside. If the
+    /// account has nothing, or holds the successor of this secret under the same revocation, the revocation continues
+    /// there or is complete.
     pub(crate) async fn discard_aside(
         &self,
-        mark: SecretVersion,
+        version: SecretVersion,
         since: Timestamp,
         found: Option<&Held>,
     ) -> Result<(), VaultError> {
@@ -74,34 +80,35 @@ impl<S: TokenStore> CredentialVault<S> {
             Some(_) => false,
         };
         if is_over {
-            self.replace_at(aside(mark), |found, _| found == mark, None).await?;
+            self.replace_at(aside(version), |found, _| found == version, None).await?;
         }
         Ok(())
     }
 
-    /// Keep `next`, which came of the secret of the mark `from` and is to be revoked: in the place of that secret, under `key` or
-    /// set aside, or else in a record of its own. Returns where.
+    /// Stores `next`, which a refresh made from the secret of the version `from` and which has to be revoked. It
+    /// replaces that secret, under `key` or aside; if that is not possible, it gets its own record aside. Returns the
+    /// key of the record.
     pub(crate) async fn keep_successor(
         &self,
         key: RecordKey,
         from: SecretVersion,
         next: &Held,
     ) -> Result<RecordKey, VaultError> {
-        // After a write that the store did not confirm it may be there already.
-        let is_ours = |mark, _: &RevocationProgress| mark == from || mark == next.mark;
-        match self.replace_withdrawn(key, from, is_ours, Some(next)).await? {
+        // A previous write may have stored it without a confirmation from the store.
+        let is_ours = |version, _: &RevocationProgress| version == from || version == next.version;
+        match self.replace_revoking(key, from, is_ours, Some(next)).await? {
             Some(key) => Ok(key),
             None => self.set_aside(next).await,
         }
     }
 
-    /// Keep `held`, which is being revoked, in a record that is found by its mark, unless there was one already and somebody has
-    /// revoked or exchanged it. Returns where.
+    /// Stores the pending revocation `held` aside, under the key that derives from its version. If there was a record,
+    /// and another process has revoked or exchanged the secret since, that record stays. Returns the key of the record.
     async fn set_aside(&self, held: &Held) -> Result<RecordKey, VaultError> {
-        let key = aside(held.mark);
+        let key = aside(held.version);
         for _ in 0..MAX_ATTEMPTS {
             let (place, found) = self.load(key).await?;
-            let is_free = found.map_or(place.is_new(), |found| found.mark == held.mark);
+            let is_free = found.map_or(place.is_new(), |found| found.version == held.version);
             if !is_free || self.write_or_look(&place, Some(held)).await? == Commit::Applied {
                 return Ok(key);
             }
@@ -110,7 +117,7 @@ impl<S: TokenStore> CredentialVault<S> {
     }
 }
 
-/// Where the secret of this mark is while it is being revoked, once it had to make room.
-fn aside(mark: SecretVersion) -> RecordKey {
-    RecordKey::from_bytes(mark.0)
+/// The record key under which a pending revocation of this secret version is set aside.
+fn aside(version: SecretVersion) -> RecordKey {
+    RecordKey::from_bytes(version.0)
 }

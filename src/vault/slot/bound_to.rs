@@ -1,11 +1,13 @@
-//! Whose end is the end of a credential.
+//! What a credential is bound to.
 
 use std::sync::Arc;
 
 use crate::id::FamilyId;
 
-/// With whom a credential ends. It always ends with its subject; it may be bound more closely, to one session or to one
-/// client, and is then leased to nobody else.
+/// The subject, session or client that a credential is bound to.
+///
+/// A credential is always revoked with its subject. It may also be bound to one session or one client: it is then
+/// revoked with that session or client, and leased to no other.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct BoundTo {
     pub(crate) session: Option<FamilyId>,
@@ -13,29 +15,29 @@ pub struct BoundTo {
 }
 
 impl BoundTo {
-    /// The subject, whichever client acts for it.
+    /// Binds to the subject alone, with any session and client.
     pub fn subject() -> Self {
         Self::default()
     }
 
-    /// One session of the subject: a token family.
+    /// Binds to one session of the subject. A session is a token family.
     #[must_use]
     pub fn session(self, family: FamilyId) -> Self {
         Self { session: Some(family), ..self }
     }
 
-    /// One client of the subject.
+    /// Binds to one client of the subject.
     #[must_use]
     pub fn client(self, client_id: impl Into<Arc<str>>) -> Self {
         Self { client_id: Some(client_id.into()), ..self }
     }
 
-    /// The session that it is bound to.
+    /// Returns the session that the credential is bound to, if any.
     pub fn session_id(&self) -> Option<FamilyId> {
         self.session
     }
 
-    /// The client that it is bound to.
+    /// Returns the client that the credential is bound to, if any.
     pub fn client_id(&self) -> Option<&str> {
         self.client_id.as_deref()
     }

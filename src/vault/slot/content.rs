@@ -1,4 +1,4 @@
-//! A credential as the bytes that are sealed.
+//! The byte format of a credential, before it is sealed.
 
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
@@ -13,11 +13,12 @@ use crate::time::Timestamp;
 use crate::vault::stored_tokens::StoredTokens;
 use crate::vault::{Account, Credential, Secret, SecretText, StaticSecret};
 
-/// What a secret may come to with all that is kept with it: 60 of the 64 KiB of a payload. The rest is for the seal, for the
-/// longest wrapped key that there can be, and for what a refresh or a revocation adds; so whatever is kept can be revoked.
+/// The largest content: 60 of the 64 KiB of a payload. The rest is for the seal, for the longest wrapped key, and for
+/// what a refresh or a revocation adds. So each stored credential can be revoked.
 const MAX_LEN: usize = 60 * 1024;
 
-/// Of the layout below. Postcard tells variants by position: append them and no fields, or begin a new version.
+/// The version of this format. Postcard encodes variants by position: append variants only, and raise the version to
+/// add a field.
 const VERSION: u8 = 2;
 
 #[derive(Serialize, Deserialize)]
@@ -28,7 +29,7 @@ struct Stored<'a> {
     session: Option<[u8; 16]>,
     client_id: Option<&'a str>,
     generation: u64,
-    mark: SecretVersion,
+    version: SecretVersion,
     obtained_at: Timestamp,
     state: State,
     #[serde(borrow)]
@@ -54,22 +55,26 @@ enum StoredSecret<'a> {
     KeyPair { id: &'a str, secret: &'a str },
 }
 
-/// `held`, or that it is gone.
+/// Encodes `held`; `None` encodes that the credential is gone.
 pub(crate) fn encode(held: Option<&Held>) -> Result<Zeroizing<Vec<u8>>, VaultError> {
     Ok(sealed::encode(&(VERSION, held.map(Stored::of)))?)
 }
 
-/// Whether there is room for what may happen to `held`: to be checked whenever a secret comes in.
+/// Checks that `held` leaves room for what a refresh or a revocation adds. Call it for each secret that comes in.
+///
+/// # Errors
+///
+/// [`VaultErrorKind::TooLarge`](super::VaultErrorKind::TooLarge) beyond [`MAX_LEN`].
 pub(crate) fn check_length(held: &Held) -> Result<(), VaultError> {
     let length = encode(Some(held))?.len();
     if length > MAX_LEN {
-        Err(VaultError::too_large("with all that is kept with it, it", length, MAX_LEN))
+        Err(VaultError::too_large("a credential with its metadata", length, MAX_LEN))
     } else {
         Ok(())
     }
 }
 
-/// What [`encode`] made.
+/// Decodes what [`encode`] made.
 pub(crate) fn decode(content: &[u8]) -> Result<Option<Held>, VaultError> {
     match postcard::take_from_bytes::<(u8, Option<Stored<'_>>)>(content) {
         Ok(((VERSION, stored), [])) => Ok(stored.map(Stored::into_held)),
@@ -79,15 +84,15 @@ pub(crate) fn decode(content: &[u8]) -> Result<Option<Held>, VaultError> {
 
 impl<'a> Stored<'a> {
     fn of(held: &'a Held) -> Self {
-        let Held { account, owner, generation, mark, obtained_at, state, credential } = held;
+        let Held { account, bound_to, generation, version, obtained_at, state, credential } = held;
         Self {
             subject: account.subject(),
             service: account.service(),
             name: account.name(),
-            session: owner.session.map(|family| *family.as_bytes()),
-            client_id: owner.client_id.as_deref(),
+            session: bound_to.session.map(|family| *family.as_bytes()),
+            client_id: bound_to.client_id.as_deref(),
             generation: *generation,
-            mark: *mark,
+            version: *version,
             obtained_at: *obtained_at,
             state: *state,
             credential: StoredCredential::of(credential),
@@ -101,12 +106,12 @@ impl<'a> Stored<'a> {
                 Some(name) => account.named(name),
                 None => account,
             },
-            owner: BoundTo {
+            bound_to: BoundTo {
                 session: self.session.map(FamilyId::from_bytes),
                 client_id: self.client_id.map(Into::into),
             },
             generation: self.generation,
-            mark: self.mark,
+            version: self.version,
             obtained_at: self.obtained_at,
             state: self.state,
             credential: self.credential.into_credential(),

@@ -1,20 +1,20 @@
-//! What to do with a credential that somebody wants to use: a pure function.
+//! What to do for a lease of a credential: a pure function.
 //!
 //! | credential | when | act |
 //! |---|---|---|
-//! | static | always | `Serve`, overdue after the date to rotate it by |
+//! | static | always | `Serve`; overdue after the date to rotate it by |
 //! | OAuth, does not expire | always | `Serve` |
 //! | OAuth, cannot be refreshed | before the margin | `Serve` |
 //! | | after it | `Refuse`: needs authorization |
 //! | OAuth | before 80 % of its lifetime | `Serve` |
-//! | | up to the margin | somebody refreshes, or a failure was just now: `Serve`; otherwise `Refresh` |
-//! | | after it | somebody refreshes: `Wait`; a failure was just now: `Refuse`, unavailable; otherwise `Refresh` |
+//! | | up to the margin | a refresh runs or just failed: `Serve`; otherwise `Refresh` |
+//! | | after it | a refresh runs: `Wait`; one just failed: `Refuse`, unavailable; otherwise `Refresh` |
 //! | any | needs authorization, is being revoked | `Refuse` |
 //!
-//! Where it says "unavailable" or `Wait`: if the service has refused for a reason that is not known, and for longer than the
-//! policy's limit, it is "needs authorization". The refresh is tried as before, and one that succeeds undoes that.
+//! "Unavailable" and `Wait` become "needs authorization" if the service has refused, with a code that is not known, for
+//! longer than the policy's limit. The refresh is still tried, and one that succeeds ends this.
 //!
-//! And if the service has refused it before its time:
+//! If the service has refused a secret that had not expired:
 //!
 //! | credential | when | act |
 //! |---|---|---|
@@ -30,13 +30,13 @@ use crate::vault::{Credential, RefreshPolicy};
 /// What to do for a lease.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Act {
-    /// Lease what is there.
+    /// Lease the stored secret.
     Serve { overdue: bool },
-    /// Claim the refresh; if that comes to nothing, what is there can be leased as long as it is good.
+    /// Claim the refresh. If that fails and `is_good`, the stored token can still be leased.
     Refresh { is_good: bool },
-    /// Somebody else refreshes, until then at most.
+    /// Another process refreshes. Its claim ends at `until`.
     Wait { until: Timestamp },
-    /// Note that the user has to authorize anew.
+    /// Record that the user has to authorize again.
     Discard,
 }
 
@@ -45,7 +45,7 @@ pub(crate) enum Act {
 pub(crate) enum Refusal {
     NeedsAuthorization,
     Revoked,
-    /// The service failed; nobody asks it before this.
+    /// The service failed. No process asks it again before `until`.
     Unavailable {
         until: Timestamp,
     },
@@ -53,7 +53,7 @@ pub(crate) enum Refusal {
 
 const SERVE: Result<Act, Refusal> = Ok(Act::Serve { overdue: false });
 
-/// What to do with `held` at `now`. For the time of `outage` the store did not answer.
+/// Decides what to do with `held` at `now`. `outage` is the last time for which the store did not answer.
 pub(crate) fn decide(held: &Held, policy: &RefreshPolicy, outage: Outage, now: Timestamp) -> Result<Act, Refusal> {
     let attempts = attempts(held)?;
     let tokens = match &held.credential {
@@ -62,7 +62,7 @@ pub(crate) fn decide(held: &Held, policy: &RefreshPolicy, outage: Outage, now: T
         }
         Credential::OAuth(tokens) => tokens,
     };
-    let [jitter, ..] = held.mark.0;
+    let [jitter, ..] = held.version.0;
     match policy.age(tokens, held.obtained_at, jitter, now) {
         Age::Fresh => SERVE,
         age if tokens.can_refresh(now) => refresh(attempts, age == Age::Due, policy, outage, now),
@@ -71,7 +71,7 @@ pub(crate) fn decide(held: &Held, policy: &RefreshPolicy, outage: Outage, now: T
     }
 }
 
-/// The same when the service has refused the secret.
+/// Decides the same after the service has refused the secret.
 pub(crate) fn decide_refused(
     held: &Held,
     policy: &RefreshPolicy,
@@ -85,6 +85,7 @@ pub(crate) fn decide_refused(
     }
 }
 
+/// The refreshes since the secret was obtained, or why the credential is not leased.
 fn attempts(held: &Held) -> Result<Attempts, Refusal> {
     match held.state {
         State::Active(attempts) => Ok(attempts),
@@ -93,7 +94,7 @@ fn attempts(held: &Held) -> Result<Attempts, Refusal> {
     }
 }
 
-/// Refresh, unless somebody does or nobody should just now.
+/// Decides to refresh, unless another process does or a pause after a failure is in force.
 fn refresh(
     attempts: Attempts,
     is_good: bool,
@@ -134,9 +135,9 @@ mod tests {
     fn held(credential: Credential, state: State) -> Held {
         Held {
             account: Account::new("user", "service"),
-            owner: BoundTo::subject(),
+            bound_to: BoundTo::subject(),
             generation: 1,
-            mark: SecretVersion([0; 16]),
+            version: SecretVersion([0; 16]),
             obtained_at: at(OBTAINED),
             state,
             credential,
@@ -155,7 +156,7 @@ mod tests {
         State::Active(Attempts { claim, failed_at, retry_at: at(retry_at), ..Attempts::default() })
     }
 
-    /// Every second around every edge, with every combination of a claim and a pause, against the table at the top.
+    /// Checks each second around each edge, with each combination of a claim and a pause, against the table at the top.
     #[test]
     fn tokens_are_served_refreshed_waited_for_or_refused_as_the_table_says() {
         let edges = [OBTAINED, 10_800, 10_995, EXPIRES, 20_000];
@@ -181,8 +182,8 @@ mod tests {
         }
     }
 
-    /// Two processes refresh at once, and a clock that is wrong stops neither, only if their clocks differ by more than the policy
-    /// allows.
+    /// Two processes refresh at the same time, or a wrong clock stops one, only if clocks differ by more than the
+    /// policy allows.
     #[test]
     fn claims_and_pauses_hold_for_clocks_within_the_skew() {
         let policy = RefreshPolicy { clock_skew: Duration::from_secs(60), ..policy() };
@@ -243,8 +244,8 @@ mod tests {
             assert_eq!(tokens_in(active(None, now)), Ok(Act::Refresh { is_good: false }));
             assert_eq!(tokens_in(active(Some(now + 1), 0)), Ok(Act::Wait { until: at(now + 1) }));
             assert_eq!(tokens_in(active(None, now + 1)), Err(Refusal::Unavailable { until: at(now + 1) }));
-            let for_ever = Credential::OAuth(TokenSet { expires_at: None, ..tokens() });
-            assert_eq!(refused(for_ever, active(None, 0)), Ok(Act::Refresh { is_good: false }));
+            let without_expiry = Credential::OAuth(TokenSet { expires_at: None, ..tokens() });
+            assert_eq!(refused(without_expiry, active(None, 0)), Ok(Act::Refresh { is_good: false }));
             let without = Credential::OAuth(TokenSet { refresh_token: None, ..tokens() });
             assert_eq!(refused(without, active(None, 0)), Ok(Act::Discard));
             let ended = Credential::OAuth(tokens().refresh_expires_at(at(now)));
@@ -274,7 +275,7 @@ mod tests {
     }
 
     #[test]
-    fn what_does_not_expire_is_served_for_ever() {
+    fn decide_serves_tokens_without_expiry_at_any_time() {
         let held = held(Credential::OAuth(TokenSet { expires_at: None, ..tokens() }), active(None, 0));
         assert_eq!(decide(&held, &policy(), Outage::default(), at(u64::MAX)), SERVE);
     }

@@ -1,4 +1,4 @@
-//! Faults of the vault's own side: store, keys, randomness, configuration.
+//! The error type of the vault: faults of the store, the keys, the random source or the configuration.
 
 use std::error::Error as StdError;
 use std::fmt;
@@ -8,40 +8,42 @@ use crate::error::{Error, ErrorKind};
 use crate::store::StoreError;
 use crate::vault::{WrapError, WrappedKey};
 
-/// Why the vault could not do what it was asked, through no fault of the user's or of the service's. Answer 503: the
-/// credential is as it was. It carries no secret.
+/// A fault of the vault. Neither the user nor the service caused it.
+///
+/// Answer 503, so that the client retries. The error carries no secret.
 #[derive(Debug)]
 pub struct VaultError {
     kind: VaultErrorKind,
-    /// Of what, or the bound and the value.
+    /// The subject of the fault, or the bound and the value.
     about: Option<String>,
     source: Option<Box<dyn StdError + Send + Sync>>,
 }
 
-/// What kind of fault it is.
+/// The kind of a [`VaultError`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum VaultErrorKind {
-    /// The store did not answer; nothing was written.
+    /// The store did not answer. Nothing was written.
     StoreUnavailable,
     /// The store did not confirm a write, which may have happened. A retry finds out.
     StoreUncertain,
     /// The key service did not answer.
     KeyUnavailable,
-    /// The key that a data key was wrapped with is not there any more.
+    /// The key that wrapped a data key is no longer available.
     UnknownKey,
     /// A record does not open: it was altered, or swapped with another.
     CorruptRecord,
-    /// There is no randomness.
+    /// The random source failed.
     Entropy,
-    /// Too many others wrote the same record at the same time.
+    /// Other processes wrote the same record in each attempt.
     Contention,
-    /// The credential is longer than 60 KiB with all that is kept with it, or its wrapped data key is longer than
+    /// The credential with its metadata is longer than 60 KiB, or its wrapped data key is longer than
     /// [`WrappedKey::MAX_LEN`](crate::vault::WrappedKey::MAX_LEN).
     TooLarge,
-    /// No provider was given for the service.
+    /// The vault has no provider for the service: [`with_provider`](crate::vault::CredentialVault::with_provider) sets
+    /// it.
     NoProvider,
-    /// The runtime has dropped the task, as it does when it shuts down.
+    /// The runtime dropped the task, as it does when it shuts down.
     Stopped,
 }
 
@@ -54,22 +56,22 @@ impl VaultError {
         Self { source: Some(source.into()), ..Self::new(kind) }
     }
 
-    /// The same, naming what it is about.
+    /// Adds what the fault is about to the text.
     pub(crate) fn about(self, what: impl Into<String>) -> Self {
         Self { about: Some(what.into()), ..self }
     }
 
-    /// `what` is `got` bytes long and may have `most`.
+    /// Creates [`TooLarge`](VaultErrorKind::TooLarge): `what` has `got` bytes and may have `most`.
     pub(crate) fn too_large(what: &str, got: usize, most: usize) -> Self {
         Self::new(VaultErrorKind::TooLarge).about(format!("{what} must be at most {most} bytes, got {got}"))
     }
 
-    /// What kind of fault it is.
+    /// Returns the kind of fault.
     pub fn kind(&self) -> VaultErrorKind {
         self.kind
     }
 
-    /// Whether other records may well be fine.
+    /// Whether the fault concerns one record, so that work on other records can continue.
     pub(crate) fn is_about_one_record(&self) -> bool {
         use VaultErrorKind::{CorruptRecord, TooLarge, UnknownKey};
         matches!(self.kind, CorruptRecord | UnknownKey | TooLarge)
@@ -86,13 +88,13 @@ impl fmt::Display for VaultError {
             VaultErrorKind::StoreUnavailable => "the store is unavailable",
             VaultErrorKind::StoreUncertain => "the store did not confirm a write",
             VaultErrorKind::KeyUnavailable => "the key service is unavailable",
-            VaultErrorKind::UnknownKey => "a wrapping key is not there any more",
-            VaultErrorKind::CorruptRecord => "a record of the vault does not open",
+            VaultErrorKind::UnknownKey => "the key that wrapped a data key no longer exists",
+            VaultErrorKind::CorruptRecord => "a record of the vault cannot be opened",
             VaultErrorKind::Entropy => "the random source failed",
-            VaultErrorKind::Contention => "too many concurrent writes of one credential",
-            VaultErrorKind::TooLarge => "the credential is too long",
-            VaultErrorKind::NoProvider => "there is no provider for the service",
-            VaultErrorKind::Stopped => "the runtime has dropped the task",
+            VaultErrorKind::Contention => "other processes wrote the credential in each attempt",
+            VaultErrorKind::TooLarge => "the record is too large",
+            VaultErrorKind::NoProvider => "the vault has no provider for the service",
+            VaultErrorKind::Stopped => "the runtime dropped the task",
         })?;
         self.about.as_ref().map_or(Ok(()), |about| write!(f, ": {about}"))
     }
@@ -121,7 +123,7 @@ impl From<WrapError> for VaultError {
             WrapError::UnknownKey => Self::new(VaultErrorKind::UnknownKey),
             WrapError::Corrupt => corrupt(),
             WrapError::TooLong { got } => {
-                Self::too_large("the wrapped data key, or its key id,", got, WrappedKey::MAX_LEN)
+                Self::too_large("a wrapped data key and its key id", got, WrappedKey::MAX_LEN)
             }
         }
     }
@@ -133,7 +135,7 @@ impl From<EntropyError> for VaultError {
     }
 }
 
-/// What the core says of its own records.
+/// Maps the errors of the shared record code.
 impl From<Error> for VaultError {
     fn from(error: Error) -> Self {
         let kind = match error.kind() {

@@ -1,4 +1,4 @@
-//! What may be told of a credential.
+//! The public view of a credential.
 
 use std::sync::Arc;
 
@@ -8,51 +8,51 @@ use crate::grant::Scope;
 use crate::time::Timestamp;
 use crate::vault::{Credential, RefreshPolicy};
 
-/// A credential without its secret.
+/// A credential without its secret, for a page where users see their connections.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct CredentialInfo {
-    /// The service.
+    /// The service that the credential is for.
     pub service: Arc<str>,
-    /// The name of the account there, if it has one.
+    /// The name of the account at the service, if it has one.
     pub name: Option<Arc<str>>,
-    /// Whose end is its end.
-    pub owner: BoundTo,
-    /// What it is.
+    /// What the credential is bound to.
+    pub bound_to: BoundTo,
+    /// The kind of credential.
     pub kind: CredentialKind,
-    /// What it allows.
+    /// What the credential allows at the service.
     pub scope: Scope,
-    /// How it stands.
+    /// The state of the credential.
     pub state: CredentialState,
-    /// How often its secret was replaced, the first one included; it begins anew after a revocation.
+    /// How many secrets the account has had, counting from 1. It starts at 1 again after a revocation.
     pub generation: u64,
-    /// Since when this secret is here.
+    /// When this secret was obtained.
     pub obtained_at: Timestamp,
-    /// When the access token expires.
+    /// When the access token expires; `None` for a static secret or a token that does not expire.
     pub expires_at: Option<Timestamp>,
-    /// By when a static secret should be replaced.
+    /// The time by which a static secret should be replaced.
     pub rotate_by: Option<Timestamp>,
 }
 
-/// The two kinds of credentials.
+/// The kind of a credential.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum CredentialKind {
-    /// Tokens of an authorization server.
+    /// Tokens from an authorization server.
     OAuth,
-    /// An API key, a password, a key pair.
+    /// An API key, a password or a key pair.
     Static,
 }
 
-/// How a credential stands.
+/// The state of a credential.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum CredentialState {
-    /// It is leased and refreshed.
+    /// The credential is leased and refreshed.
     Active,
-    /// The user has to authorize anew.
+    /// The user has to authorize again.
     NeedsAuthorization,
-    /// It is leased to nobody; the service is still to be told.
+    /// The credential is not leased, and is still to be revoked at the service.
     Revoking,
 }
 
@@ -65,7 +65,7 @@ impl CredentialInfo {
         Self {
             service: held.account.service,
             name: held.account.name,
-            owner: held.owner,
+            bound_to: held.bound_to,
             kind,
             scope: held.credential.scope().clone(),
             state: match held.state {

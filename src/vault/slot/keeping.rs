@@ -11,39 +11,41 @@ use crate::store::{Commit, TokenStore};
 use crate::vault::{Account, Credential, CredentialStatus, StaticSecret, UpstreamAct};
 
 impl<S: TokenStore> CredentialVault<S> {
-    /// Put `credential` into the vault, in the place of whatever `account` has there.
+    /// Puts `credential` into the vault, bound to `bound_to`, and replaces what `account` has there.
     ///
-    /// The service is not told of what is replaced: most services end it by themselves when the user authorizes anew. To have
-    /// it revoked there, call [`revoke`](Self::revoke) first. A revocation that is still to be retried goes on beside it; a
-    /// service that revokes all tokens of a user at once then ends the new ones too.
+    /// The replaced credential is not revoked at the service: most services end it themselves when the user authorizes
+    /// again. To revoke it, call [`revoke`](Self::revoke) first. A pending revocation of `account` continues; a service
+    /// that revokes all tokens of a user together then ends the new ones too.
     ///
     /// # Errors
     ///
-    /// [`VaultErrorKind::TooLarge`] above 60 KiB; a fault of store, keys or randomness, after which the old credential is still there. Only
-    /// after [`VaultErrorKind::StoreUncertain`] it may be either.
-    pub async fn put(&self, account: &Account, credential: Credential, owner: BoundTo) -> Result<(), VaultError> {
+    /// [`VaultErrorKind::TooLarge`] if the credential with its metadata is longer than 60 KiB. A fault of the store,
+    /// the keys or the random source. After an error the old credential is still there, except after
+    /// [`VaultErrorKind::StoreUncertain`]: then the vault holds the old one or the new one.
+    pub async fn put(&self, account: &Account, credential: Credential, bound_to: BoundTo) -> Result<(), VaultError> {
         let mut held = Held {
             account: account.clone(),
-            owner,
+            bound_to,
             generation: 0,
-            mark: SecretVersion(self.random()?),
+            version: SecretVersion(self.random()?),
             obtained_at: self.now(),
             state: State::Active(Attempts::default()),
             credential,
         };
         check_length(&held)?;
-        let mut moved = None;
+        let mut moved_aside = None;
         for _ in 0..MAX_ATTEMPTS {
             let (place, found) = self.find(account).await?;
-            let is_moved = |(mark, _): &mut (SecretVersion, _)| found.as_ref().is_none_or(|found| found.mark != *mark);
-            if let Some((mark, since)) = moved.take_if(is_moved) {
-                self.discard_aside(mark, since, found.as_ref()).await?;
+            let was_replaced =
+                |(version, _): &mut (SecretVersion, _)| found.as_ref().is_none_or(|found| found.version != *version);
+            if let Some((version, since)) = moved_aside.take_if(was_replaced) {
+                self.discard_aside(version, since, found.as_ref()).await?;
             }
             held.generation = match found {
                 Some(found) => match found.state {
-                    State::Revoking(withdrawal) => {
-                        moved = Some((found.mark, withdrawal.since));
-                        self.make_room(found, withdrawal).await?;
+                    State::Revoking(progress) => {
+                        moved_aside = Some((found.version, progress.since));
+                        self.make_room(found, progress).await?;
                         1
                     }
                     _ => found.generation.saturating_add(1),
@@ -58,19 +60,19 @@ impl<S: TokenStore> CredentialVault<S> {
         Err(VaultError::new(VaultErrorKind::Contention))
     }
 
-    /// Replace the static secret that `account` has; whose it is stays as it was. Returns whether there is one. Tokens are
-    /// refreshed by the vault, not rotated by hand.
+    /// Replaces the static secret of `account` and keeps its binding. Returns `false` if `account` has no static secret
+    /// or it is being revoked. OAuth tokens are refreshed by the vault and cannot be rotated here.
     ///
     /// # Errors
     ///
-    /// As [`put`](Self::put).
+    /// The errors of [`put`](Self::put).
     pub async fn rotate(&self, account: &Account, secret: StaticSecret) -> Result<bool, VaultError> {
         let mut credential = Credential::Static(secret);
         for _ in 0..MAX_ATTEMPTS {
             let (place, found) = self.find(account).await?;
             let Some(mut held) = found.filter(Held::is_static_and_kept) else { return Ok(false) };
             held.generation = held.generation.saturating_add(1);
-            (held.mark, held.obtained_at) = (SecretVersion(self.random()?), self.now());
+            (held.version, held.obtained_at) = (SecretVersion(self.random()?), self.now());
             held.state = State::Active(Attempts::default());
             std::mem::swap(&mut held.credential, &mut credential);
             check_length(&held)?;
@@ -83,24 +85,28 @@ impl<S: TokenStore> CredentialVault<S> {
         Err(VaultError::new(VaultErrorKind::Contention))
     }
 
-    /// What the service says of what `account` has, for a page of one's connections. Nothing changes by it. `None` if the account
-    /// has nothing here; [`CredentialStatus::Unknown`] if the service cannot tell, does not answer, or has no provider.
+    /// Asks the service whether the credential of `account` still works, for a page where users see their connections.
+    /// The vault does not change.
+    ///
+    /// Returns `None` if the account has no credential. Returns [`CredentialStatus::Unknown`] if the service cannot
+    /// say, does not answer, or has no provider.
     ///
     /// # Errors
     ///
-    /// A fault of store or keys.
+    /// A fault of the store or the keys.
     pub async fn introspect(&self, account: &Account) -> Result<Option<CredentialStatus>, VaultError> {
         let (_, Some(held)) = self.find(account).await? else { return Ok(None) };
         let Some(provider) = self.provider(account.service()) else { return Ok(Some(CredentialStatus::Unknown)) };
         Ok(Some(provider.introspect(&held.credential).await.unwrap_or(CredentialStatus::Unknown)))
     }
 
-    /// What `subject` has in the vault, without any secret, by service and name of the account: for a page where users see
-    /// and end their connections.
+    /// Lists the credentials of `subject`, without secrets, sorted by service and account name: for a page where users
+    /// see and end their connections.
     ///
     /// # Errors
     ///
-    /// A fault of store or keys; a record that does not open is one, once all others were read.
+    /// A fault of the store or the keys. A record that does not open is such a fault; it is returned after all other
+    /// records were read.
     pub async fn list(&self, subject: &str) -> Result<Vec<CredentialInfo>, VaultError> {
         let index = self.root().await?.subject(subject);
         let (all, fault) = self.listed(index).await?;

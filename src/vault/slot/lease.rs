@@ -1,4 +1,4 @@
-//! What a tool asks for, and what it gets for one call.
+//! What a tool requests, and the lease that it gets for one call.
 
 use std::sync::Arc;
 
@@ -9,8 +9,9 @@ use crate::grant::{AccessClaims, Scope};
 use crate::time::Timestamp;
 use crate::vault::{Account, Credential, Secret, StaticSecret, TokenSet};
 
-/// What a tool needs for one call: a service, an account there, and what it must be allowed to do. Not whose: that comes from
-/// the verified claims and from nowhere else.
+/// What a tool needs for one call: a service, an account there, and a scope.
+///
+/// It does not name the user. The user comes from the verified claims and from nowhere else.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[must_use]
 pub struct LeaseRequest {
@@ -21,39 +22,39 @@ pub struct LeaseRequest {
 }
 
 impl LeaseRequest {
-    /// A credential for `service` that allows `scope`, and nothing more.
+    /// Requests a credential for `service` whose scope is exactly `scope`.
     pub fn new(service: impl Into<Arc<str>>, scope: Scope) -> Self {
         Self { service: service.into(), name: None, scope, broader: false }
     }
 
-    /// Of the account of this name.
+    /// Requests the credential of the account with this name.
     pub fn account(self, name: impl Into<Arc<str>>) -> Self {
         Self { name: Some(name.into()), ..self }
     }
 
-    /// One that allows more will do too, because the service has no finer one.
+    /// Accepts a credential that allows more than the requested scope, for a service that has no finer one.
     pub fn allow_broader(self) -> Self {
         Self { broader: true, ..self }
     }
 
-    /// The account of the subject of `claims` that is asked for.
+    /// The requested account of the subject of `claims`.
     pub(crate) fn of(&self, claims: &AccessClaims) -> Account {
         Account { subject: claims.subject().into(), service: self.service.clone(), name: self.name.clone() }
     }
 
-    /// Whether the holder of `claims` may have `held` at all.
-    pub(crate) fn check_owner(&self, held: &Held, claims: &AccessClaims) -> Result<(), LeaseError> {
+    /// Checks that `held` is bound to no other session or client than those of `claims`.
+    pub(crate) fn check_binding(&self, held: &Held, claims: &AccessClaims) -> Result<(), LeaseError> {
         let is_other = |bound: Option<&str>| bound.is_some_and(|client_id| client_id != claims.client_id());
-        if held.owner.session.is_some_and(|session| session != claims.family()) {
+        if held.bound_to.session.is_some_and(|session| session != claims.family()) {
             Err(LeaseError::OtherSession)
-        } else if is_other(held.owner.client_id.as_deref()) {
+        } else if is_other(held.bound_to.client_id.as_deref()) {
             Err(LeaseError::OtherClient)
         } else {
             Ok(())
         }
     }
 
-    /// Whether `held` allows what is needed, and no more than may be.
+    /// Checks that `held` allows the requested scope, and no more unless the request accepts that.
     pub(crate) fn check_scope(&self, held: &Held) -> Result<(), LeaseError> {
         let scope = held.credential.scope();
         if !scope.includes(&self.scope) {
@@ -66,8 +67,10 @@ impl LeaseRequest {
     }
 }
 
-/// A credential for one call. Zeroized on drop, shown as `(..)` by `Debug`, and not to be cloned: ask for a new lease for every
-/// call, and the token in it is never an old one.
+/// A credential for one call.
+///
+/// It is zeroized on drop, shown as `(..)` by `Debug`, and not `Clone`. Request a new lease for each call, so that its
+/// token is never outdated.
 #[must_use]
 pub struct Lease {
     secret: Secret,
@@ -75,13 +78,13 @@ pub struct Lease {
     scope: Scope,
     expires_at: Timestamp,
     overdue: bool,
-    mark: SecretVersion,
+    version: SecretVersion,
 }
 
 redacted!(Lease);
 
 impl Lease {
-    /// What is held, without what refreshes it.
+    /// Takes the secret out of `held`, without the refresh token.
     pub(crate) fn of(held: Held, overdue: bool, claims: &AccessClaims) -> Self {
         let (secret, is_token, scope, expires_at) = match held.credential {
             Credential::OAuth(TokenSet { access_token, scope, expires_at, .. }) => {
@@ -89,17 +92,17 @@ impl Lease {
             }
             Credential::Static(StaticSecret { secret, scope, .. }) => (secret, false, scope, None),
         };
-        // Nothing that is decided by a token holds for longer than the token.
+        // A lease ends with the token that it was decided by.
         let expires_at = expires_at.map_or(claims.expires_at(), |end| end.min(claims.expires_at()));
-        Self { secret, is_token, scope, expires_at, overdue, mark: held.mark }
+        Self { secret, is_token, scope, expires_at, overdue, version: held.version }
     }
 
-    /// Whether the secret in it is the one that is held.
+    /// Whether the vault still holds the secret of this lease.
     pub(crate) fn is_of(&self, held: &Held) -> bool {
-        self.mark == held.mark
+        self.version == held.version
     }
 
-    /// The secret, for the request to the service and for nothing else.
+    /// Returns the secret. Use it only in the request to the service.
     pub fn secret(&self) -> LeasedSecret<'_> {
         match &self.secret {
             Secret::ApiKey(token) if self.is_token => LeasedSecret::Bearer(token.expose()),
@@ -109,24 +112,27 @@ impl Lease {
         }
     }
 
-    /// What it allows.
+    /// Returns what the secret allows at the service.
     pub fn scope(&self) -> &Scope {
         &self.scope
     }
 
-    /// When the lease ends: with the token of the claims, or before with the secret, if that is an access token that expires: as the service
-    /// has said, within the bounds of [`RefreshPolicy`](crate::vault::RefreshPolicy).
+    /// Returns when the lease ends.
+    ///
+    /// It ends with the access token of the claims, or with the leased access token if that expires earlier. The vault
+    /// takes that expiry from the service, within the bounds of [`RefreshPolicy`](crate::vault::RefreshPolicy).
     pub fn expires_at(&self) -> Timestamp {
         self.expires_at
     }
 
-    /// Whether a static secret is past the date by which it should have been replaced. The audit has been told.
+    /// Returns whether a static secret is past the date by which it should have been replaced. The vault reports each
+    /// such lease to the audit.
     pub fn is_overdue(&self) -> bool {
         self.overdue
     }
 }
 
-/// The secret of a [`Lease`], as long as the lease lives.
+/// The secret of a [`Lease`], borrowed from it.
 #[non_exhaustive]
 pub enum LeasedSecret<'a> {
     /// An access token (RFC 6750 §2.1).
@@ -144,9 +150,9 @@ pub enum LeasedSecret<'a> {
     /// A key pair.
     #[non_exhaustive]
     KeyPair {
-        /// The public part.
+        /// The public identifier.
         id: &'a str,
-        /// The private part.
+        /// The secret part.
         secret: &'a str,
     },
 }
@@ -154,7 +160,7 @@ pub enum LeasedSecret<'a> {
 redacted!(LeasedSecret<'_>);
 
 impl<'a> LeasedSecret<'a> {
-    /// The secret part alone: the token, the key, the password.
+    /// Returns the secret part alone: the token, the key or the password.
     pub fn expose(&self) -> &'a str {
         match self {
             Self::Bearer(secret) | Self::ApiKey(secret) => secret,

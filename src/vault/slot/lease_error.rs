@@ -1,4 +1,4 @@
-//! Why nothing was leased.
+//! The error of a lease.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -6,67 +6,68 @@ use std::time::Duration;
 use super::error::VaultError;
 use crate::vault::UpstreamReason;
 
-/// Why nothing was leased. No variant carries a secret.
+/// Why a lease was refused. No variant carries a secret.
 ///
-/// Only [`Expired`](Self::Expired) is a 401: it would send the client to this server's own login, and with any other no token of this
-/// server is at fault.
+/// Answer with [`status`](Self::status). Only [`Expired`](Self::Expired) is a 401, because a 401 sends the client to
+/// this server's login. With all other variants the client's token is good.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum LeaseError {
-    /// The user has no such credential here.
+    /// The user has no credential for this service and account.
     #[error("there is no credential for {service}")]
     #[non_exhaustive]
     NotFound {
-        /// For which service.
+        /// The service.
         service: Arc<str>,
     },
-    /// The service does not honour the credential any more: send the user there to authorize anew.
-    #[error("{service} asks for a new authorization")]
+    /// The service no longer accepts the credential. Send the user there to authorize again.
+    #[error("the user has to authorize again at {service}")]
     #[non_exhaustive]
     NeedsAuthorization {
-        /// Which service.
+        /// The service.
         service: Arc<str>,
     },
-    /// It is being revoked.
-    #[error("the credential for {service} is revoked")]
+    /// The credential is being revoked.
+    #[error("the credential for {service} is being revoked")]
     #[non_exhaustive]
     Revoked {
-        /// For which service.
+        /// The service.
         service: Arc<str>,
     },
-    /// The access token of the claims has expired: the client has to refresh it.
+    /// The access token of the claims has expired. The client has to refresh it.
     #[error("the access token has expired")]
     Expired,
-    /// It is bound to another session of the user.
+    /// The credential is bound to another session of the user.
     #[error("the credential is bound to another session")]
     OtherSession,
-    /// It is bound to another client of the user.
+    /// The credential is bound to another client of the user.
     #[error("the credential is bound to another client")]
     OtherClient,
-    /// It does not allow what is needed: send the user to the service to consent to more.
-    #[error("the credential for {service} does not allow what is needed")]
+    /// The credential does not allow the requested scope. Send the user to the service to consent to more.
+    #[error("the credential for {service} does not allow the requested scope")]
     #[non_exhaustive]
     InsufficientScope {
-        /// For which service.
+        /// The service.
         service: Arc<str>,
     },
-    /// It allows more than is needed, and the need did not say [`allow_broader`](super::LeaseRequest::allow_broader).
-    #[error("the credential allows more than is needed")]
+    /// The credential allows more than the requested scope, and the request did not call
+    /// [`allow_broader`](super::LeaseRequest::allow_broader).
+    #[error("the credential allows more than the requested scope")]
     BroaderThanNeeded,
-    /// The token has expired and the service does not give a new one just now. Nothing is lost.
-    #[error("the service does not give a new token just now")]
+    /// The token has expired and the service does not issue a new one at the moment. The credential is kept.
+    #[error("the token has expired and the service issues no new one at the moment, retry after {retry_after:?}")]
     #[non_exhaustive]
     Unavailable {
-        /// When it is of use to try again.
+        /// How long to wait before the next attempt.
         retry_after: Duration,
     },
-    /// A fault of the vault's own side.
-    #[error("the vault is at fault")]
+    /// A fault of the vault: its store, keys, random source or configuration.
+    #[error("the vault failed")]
     Fault(#[from] VaultError),
 }
 
 impl LeaseError {
-    /// The HTTP status that fits: 503 where a retry helps, 403 where it does not, 401 where a new access token does.
+    /// Returns the HTTP status to answer with: 503 if a retry helps, 401 if a new access token helps, otherwise 403.
     pub fn status(&self) -> u16 {
         match self {
             Self::Expired => 401,
@@ -75,7 +76,8 @@ impl LeaseError {
         }
     }
 
-    /// The service to which the user should be sent, to authorize for the first time, anew, or for more.
+    /// Returns the service that the user should be sent to, in order to authorize for the first time, again, or for a
+    /// broader scope. `None` if that does not help.
     pub fn authorize_at(&self) -> Option<&str> {
         match self {
             Self::NotFound { service }

@@ -1,4 +1,4 @@
-//! A lease: read, decide, and if need be refresh or wait for whoever does.
+//! A lease: read, decide, and refresh or wait for a refresh if necessary.
 
 use std::time::Duration;
 
@@ -15,81 +15,82 @@ use crate::time::Timestamp;
 use crate::vault::patience::Patience;
 use crate::vault::{Account, UpstreamAct, UpstreamReason};
 
-/// The longest pause between two looks at what somebody else refreshes.
+/// The longest pause between two reads while another process refreshes.
 const LONGEST_LOOK: Duration = Duration::from_millis(500);
 
 impl<S: TokenStore + 'static> CredentialVault<S> {
-    /// What the subject of `claims` has at a service, for one call.
+    /// Leases the credential that the subject of `claims` has at a service, for one call.
     ///
-    /// `claims` come from a token that was verified; they alone say whose credential it is. The token itself never goes upstream. Once
-    /// it has expired nothing is leased for it, and a lease that was given before ends with it.
-    /// Up to 80 % of a token's lifetime this is one read of the store. From then on one caller refreshes and all others get the
-    /// token that is still good; once it has expired they wait for the one.
+    /// `claims` must come from a verified token. They alone decide whose credential is leased. The token itself is
+    /// never sent to the service. After it has expired nothing is leased for it, and earlier leases end with it.
+    ///
+    /// Up to about 80 % of a token's lifetime a lease costs one read of the store. After that one caller refreshes, and
+    /// the others get the token that is still good. After the token has expired, all callers wait for the refresh.
     ///
     /// # Errors
     ///
-    /// [`LeaseError`] says whether the user is to be sent to the service, or the client is to come back later. Every refusal is
-    /// reported to the audit.
-    pub async fn lease(&self, claims: &AccessClaims, need: &LeaseRequest) -> Result<Lease, LeaseError> {
-        self.lease_or_report(claims, need, None).await
+    /// [`LeaseError`] says whether to send the user to the service or to retry later. The vault reports each refusal to
+    /// the audit.
+    pub async fn lease(&self, claims: &AccessClaims, request: &LeaseRequest) -> Result<Lease, LeaseError> {
+        self.lease_or_report(claims, request, None).await
     }
 
-    /// The same, after the service has answered 401 to the secret of `refused`, before its time.
+    /// Leases another secret after the service has answered 401 to the secret of `refused`.
     ///
-    /// If that is still the secret that is held, it is refreshed now, once, whoever comes with it; if another has taken its place
-    /// meanwhile, that is leased. A secret that cannot be refreshed is leased to nobody any more: the user has to authorize
-    /// anew, or somebody has to [`rotate`](Self::rotate) a static one. So call it for a 401 and for nothing else: a 403
-    /// or a 5xx says nothing about the secret. Should the new one be refused too, give up.
+    /// If the vault still holds that secret, it refreshes once, however many callers report it. If another secret has
+    /// replaced it, that one is leased. A secret that cannot be refreshed is not leased again: the user has to
+    /// authorize again, or the application has to [`rotate`](Self::rotate) a static secret. Call this only for a 401: a
+    /// 403 or a 5xx says nothing about the secret. If the service refuses the new secret too, give up.
     ///
     /// # Errors
     ///
-    /// As [`lease`](Self::lease). The refused secret is not among what it leases.
+    /// The errors of [`lease`](Self::lease). The call never leases the refused secret.
     pub async fn lease_after(
         &self,
         claims: &AccessClaims,
-        need: &LeaseRequest,
+        request: &LeaseRequest,
         refused: Lease,
     ) -> Result<Lease, LeaseError> {
-        self.lease_or_report(claims, need, Some(refused)).await
+        self.lease_or_report(claims, request, Some(refused)).await
     }
 
     async fn lease_or_report(
         &self,
         claims: &AccessClaims,
-        need: &LeaseRequest,
+        request: &LeaseRequest,
         refused: Option<Lease>,
     ) -> Result<Lease, LeaseError> {
-        self.try_lease(claims, need, refused)
+        self.try_lease(claims, request, refused)
             .await
-            .inspect_err(|error| self.report_refusal(error.reason(), claims, &need.of(claims)))
+            .inspect_err(|error| self.report_refusal(error.reason(), claims, &request.of(claims)))
     }
 
     async fn try_lease(
         &self,
         claims: &AccessClaims,
-        need: &LeaseRequest,
+        request: &LeaseRequest,
         refused: Option<Lease>,
     ) -> Result<Lease, LeaseError> {
-        let account = need.of(claims);
+        let account = request.of(claims);
         let mut patience = Patience::new(self.policy.patience, LONGEST_LOOK);
-        // Why this one does not try to refresh again.
+        // The failure of this call's refresh, after which it does not try again.
         let mut gave_up = None;
         for _ in 0..MAX_ATTEMPTS {
             let (place, held) = self.find(&account).await?;
-            // Looked at in each round: time passes while the store answers and others refresh.
+            // Read in each round, because time passes while the store answers and others refresh.
             let now = self.now();
             if now >= claims.expires_at() {
                 return Err(LeaseError::Expired);
             }
             let held = held.ok_or_else(|| LeaseError::NotFound { service: account.service.clone() })?;
-            need.check_owner(&held, claims)?;
+            request.check_binding(&held, claims)?;
             let outage = self.reach.last_outage();
             let act = match &refused {
                 Some(refused) if refused.is_of(&held) => decide_refused(&held, &self.policy, outage, now),
                 _ => decide(&held, &self.policy, outage, now),
             };
             let act = act.map_err(|refusal| refusal.of(&account, now))?;
-            need.check_scope(&held)?;
+            request.check_scope(&held)?;
             match act {
                 Act::Serve { overdue } => {
                     if overdue {
@@ -102,7 +103,7 @@ impl<S: TokenStore + 'static> CredentialVault<S> {
                     if let Some(error) = gave_up {
                         return Err(error);
                     }
-                    // Time has passed and others have written meanwhile: whatever comes of it, the store is asked again.
+                    // Time has passed and others may have written, so the next round reads the store again.
                     gave_up = match self.refresh(place, held, &mut patience).await {
                         Ok(true) => None,
                         Ok(false) => Some(LeaseError::Unavailable { retry_after: self.policy.claim }),
@@ -118,7 +119,7 @@ impl<S: TokenStore + 'static> CredentialVault<S> {
                 }
                 Act::Wait { until } => {
                     if !patience.pause(&self.runtime).await {
-                        // The claim may hold beyond its own end: for the clocks, or for an outage.
+                        // The claim may hold beyond its own end, because of clock differences or an outage.
                         let retry_after = until.since(now).max(self.policy.first_pause);
                         return Err(LeaseError::Unavailable { retry_after });
                     }

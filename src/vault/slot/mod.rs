@@ -1,18 +1,18 @@
-//! The vault: how it is set up, and how it reports.
+//! The vault: its configuration and its audit events.
 //!
-//! | file | concept |
+//! | file | what it holds |
 //! |---|---|
-//! | `lease`, `leasing`, `lease_error` | what a tool asks for, how it gets it, why it does not |
+//! | `lease`, `leasing`, `lease_error` | what a tool asks for, how it gets a lease, why it gets none |
 //! | `decision` | serve, refresh, wait or refuse: a pure function |
-//! | `refresh`, `settle` | one refresh for all, and what becomes of the record after it: a pure function |
-//! | `keeping`, `owner`, `info` | put, rotate, introspect, list |
-//! | `revoke`, `withdrawal`, `renewal` | the end of a credential: here, at the service, and what that may take |
-//! | `aside` | where that is when something new was put in its place |
-//! | `cascade` | whose end brings it about |
-//! | `upkeep` | revocations that are to be retried, new wrappings, the purge |
-//! | `held`, `content`, `record`, `root`, `storage` | a credential as it stands, as bytes, as a sealed record, and where that is |
-//! | `outage` | when the store was out of reach |
-//! | `error` | faults of the vault's own side |
+//! | `refresh`, `settle` | one refresh for all callers, and what it writes to the record: a pure function |
+//! | `keeping`, `bound_to`, `info` | put, rotate, introspect and list credentials |
+//! | `revoke`, `revocation_progress`, `renewal` | a revocation: in the vault, at the service, and the refresh that it may need |
+//! | `aside` | where a pending revocation is stored when a new credential took its place |
+//! | `revocation_listener` | revocations that follow the end of a subject, session or client |
+//! | `upkeep` | retries of revocations, rewrapping of data keys, the purge |
+//! | `held`, `content`, `record`, `root`, `storage` | a credential and its state, as bytes, as a sealed record, and where it is stored |
+//! | `outage` | when the store was unreachable |
+//! | `error` | faults of the vault |
 
 mod aside;
 mod bound_to;
@@ -59,14 +59,14 @@ use crate::grant::AccessClaims;
 use crate::store::TokenStore;
 use crate::time::{Clock, SystemClock, Timestamp};
 
-/// The credentials that a server holds for its users at other services, in a store of the application's choice.
+/// Holds the credentials of a server's users at other services, in a store that the application chooses.
 ///
-/// It holds no state but its configuration and what it has read of keys: any number of vaults, in any number of processes, may
-/// share one store, also with a [`TokenIssuer`](crate::TokenIssuer). A clone is another handle to the same vault.
+/// A vault keeps no state except its configuration and cached keys. Any number of vaults, in any number of processes,
+/// may share one store, also with a [`TokenIssuer`](crate::TokenIssuer). A clone is another handle to the same vault.
 ///
-/// Every method may be cancelled at any point by dropping its future: what the store holds is whole. A refresh that was sent goes
-/// on without its caller, because the service may have replaced the refresh token, and so does a revocation; what a crash cuts
-/// off, [`retry_revocations`](Self::retry_revocations) finishes.
+/// Each method may be cancelled at any point by dropping its future: the store then holds the old state or the new
+/// state. A refresh or a revocation that has begun continues in the background, because the service may have replaced
+/// the refresh token. If the process crashes, [`retry_revocations`](Self::retry_revocations) completes the revocation.
 ///
 /// ```
 /// use mcp_token_lifecycle::vault::*;
@@ -94,8 +94,9 @@ use crate::time::{Clock, SystemClock, Timestamp};
 ///
 /// # Security
 ///
-/// Every credential is sealed with a data key of its own, which is wrapped by the [`KeyWrapper`]. Whoever has the store alone
-/// learns how many credentials there are, of which size, which ones belong together, and when they change; not whose they are.
+/// Each credential is sealed with its own data key, which the [`KeyWrapper`] wraps. An attacker who has only the store
+/// learns how many credentials there are, their sizes, which of them share a subject, session or client, and when they
+/// change. The attacker learns no subject, service or secret.
 pub struct CredentialVault<S> {
     pub(crate) store: Arc<S>,
     pub(crate) runtime: Runtime,
@@ -111,8 +112,8 @@ pub struct CredentialVault<S> {
 }
 
 impl<S: TokenStore> CredentialVault<S> {
-    /// A vault with the [standard](RefreshPolicy::standard) policy, the system's clock and random source, and no audit; each
-    /// can be replaced.
+    /// Creates a vault with the [standard](RefreshPolicy::standard) policy, the system's clock and random source, and
+    /// no audit sink.
     pub fn new(store: S, wrapper: impl KeyWrapper + 'static, runtime: Runtime) -> Self {
         let (wrapper, policy) = (Arc::new(wrapper), RefreshPolicy::standard());
         Self {
@@ -130,21 +131,21 @@ impl<S: TokenStore> CredentialVault<S> {
         }
     }
 
-    /// With a provider for `service`. Every process that shares the store should have the same ones.
+    /// Sets the provider for `service`. All processes that share the store should have the same providers.
     #[must_use]
     pub fn with_provider(mut self, service: impl Into<Arc<str>>, provider: impl UpstreamProvider + 'static) -> Self {
         self.providers.insert(service.into(), Arc::new(provider));
         self
     }
 
-    /// With this policy.
+    /// Sets the refresh policy.
     #[must_use]
     pub fn with_policy(self, policy: RefreshPolicy) -> Self {
         let keys = Arc::new(DataKeys::new(self.wrapper.clone(), policy.data_key_lifetime));
         Self { policy, keys, ..self }
     }
 
-    /// With this clock.
+    /// Sets the clock.
     #[must_use]
     pub fn with_clock(self, clock: impl Clock + 'static) -> Self {
         Self { clock: Arc::new(clock), ..self }
@@ -161,13 +162,13 @@ impl<S: TokenStore> CredentialVault<S> {
         Self { rng: RandomSource::new(rng), ..self }
     }
 
-    /// With audit events going to `sink`.
+    /// Sends audit events to `sink`.
     #[must_use]
     pub fn with_audit(self, sink: impl AuditSink + 'static) -> Self {
         Self { audit: Arc::new(sink), ..self }
     }
 
-    /// The store.
+    /// Returns the store, for example to run its own maintenance.
     pub fn store(&self) -> &S {
         &self.store
     }
@@ -184,7 +185,7 @@ impl<S: TokenStore> CredentialVault<S> {
         Ok(self.rng.bytes()?)
     }
 
-    /// Report that the holder of `claims` was refused what `account` has.
+    /// Reports that the holder of `claims` got no lease for `account`.
     pub(crate) fn report_refusal(&self, reason: UpstreamReason, claims: &AccessClaims, account: &Account) {
         self.audit.record(&AuditEvent {
             family: Some(claims.family),
@@ -193,12 +194,12 @@ impl<S: TokenStore> CredentialVault<S> {
         });
     }
 
-    /// Report an act on `held`.
+    /// Reports an act on `held`.
     pub(crate) fn report(&self, act: UpstreamAct, reason: Option<UpstreamReason>, held: &Held) {
         self.audit.record(&AuditEvent {
-            family: held.owner.session,
+            family: held.bound_to.session,
             generation: Some(held.generation),
-            client_id: held.owner.client_id.clone(),
+            client_id: held.bound_to.client_id.clone(),
             ..self.event(act, reason, &held.account)
         });
     }
@@ -214,7 +215,7 @@ impl<S: TokenStore> CredentialVault<S> {
     }
 }
 
-// Written out, because a derived one would ask for `S: Clone`.
+// Written by hand, because a derived implementation would require `S: Clone`.
 impl<S> Clone for CredentialVault<S> {
     fn clone(&self) -> Self {
         Self {

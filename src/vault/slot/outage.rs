@@ -1,7 +1,8 @@
-//! When the store was out of reach: time that does not count against a claim.
+//! When the store was unreachable: time that does not count against a claim.
 //!
-//! A refresher that has spent the refresh token and cannot write the new one needs its claim until the store is back, or the first
-//! other process to refresh then presents the spent one. So every vault notes for how long the store did not answer it.
+//! A process may have spent the refresh token and be unable to write the new one. Its claim has to hold until the store
+//! is back; otherwise the next process to refresh presents the spent token. So each vault records for how long the
+//! store did not answer it.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
@@ -9,8 +10,8 @@ use std::time::Duration;
 use crate::store::StoreError;
 use crate::time::Timestamp;
 
-/// The last time for which the store did not answer: from its last answer before, or else from the first question without one, to
-/// its first answer after.
+/// The last outage of the store. It lasts from the last answer before it, or else from the first unanswered request, to
+/// the first answer after it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Outage {
     from: Timestamp,
@@ -23,26 +24,26 @@ impl Outage {
         Self { from, until }
     }
 
-    /// How much of it lies after `since`.
+    /// Returns how much of the outage lies after `since`.
     pub(crate) fn after(self, since: Timestamp) -> Duration {
         self.until.since(self.from.max(since))
     }
 }
 
-/// What a vault has noticed of its store.
+/// What a vault knows about the reachability of its store.
 #[derive(Debug, Default)]
 pub(crate) struct Reach(Mutex<Noticed>);
 
 #[derive(Debug, Default)]
 struct Noticed {
     answered_at: Option<Timestamp>,
-    /// Since when there has been no answer.
+    /// When the current outage began.
     away_since: Option<Timestamp>,
     last: Outage,
 }
 
 impl Reach {
-    /// Note that the store has answered at `now`, or has not. Returns what it was asked for.
+    /// Records whether the store answered at `now`, and returns `answer`.
     pub(crate) fn note<T>(&self, answer: Result<T, StoreError>, now: Timestamp) -> Result<T, StoreError> {
         let mut noticed = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if answer.is_ok() {
@@ -56,6 +57,7 @@ impl Reach {
         answer
     }
 
+    /// Returns the last outage that has ended.
     pub(crate) fn last_outage(&self) -> Outage {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).last
     }

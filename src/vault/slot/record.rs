@@ -1,9 +1,12 @@
-//! A record of the vault: the one place where its payload is made and opened.
+//! The payload of a vault record: this module alone makes and opens it.
 //!
-//! `kind 3 ‖ key id ‖ wrapped data key ‖ nonce ‖ XChaCha20-Poly1305(content) ‖ tag`, with the lengths of key id and wrapped key
-//! in front of each. The content is bound to the kind and to the key of the record. The tag is an HMAC over everything that
-//! the store sees, under another subkey of the data key; so the data key can be wrapped anew while nonce and ciphertext stay
-//! as they are, and yet an older payload under a newer version does not open, nor one under another record's key.
+//! `kind 3 ‖ key id ‖ wrapped data key ‖ nonce ‖ XChaCha20-Poly1305(content) ‖ tag`, with the lengths of key id and
+//! wrapped key in front of each.
+//!
+//! The content is bound to the kind and to the key of the record. The tag is an HMAC, under another subkey of the data
+//! key, over everything that the store sees. So the data key can be wrapped with another key while nonce and ciphertext
+//! stay as they are. An older payload under a newer version does not open, nor a payload under the key of another
+//! record.
 
 use zeroize::Zeroizing;
 
@@ -17,14 +20,14 @@ use crate::vault::keys::Envelope;
 
 const TAG: usize = 32;
 
-/// What a data key is bound to when it is wrapped.
+/// The associated data for wrapping the data key of the record under `key`.
 pub(crate) fn context(key: RecordKey) -> [u8; 45] {
     let mut context = *b"mcp-token-lifecycle upstream 0123456789abcdef";
     context[29..].copy_from_slice(key.as_bytes());
     context
 }
 
-/// Seal `content` into `record`.
+/// Seals `content` into `record`.
 pub(crate) fn seal(
     record: Record,
     content: &[u8],
@@ -36,17 +39,17 @@ pub(crate) fn seal(
     let from = payload.len();
     payload.extend_from_slice(content);
     let sealed = envelope.content.seal(nonce, &content_data(record.key), &mut payload, from);
-    sealed.ok_or_else(|| VaultError::too_large("its content", content.len(), Record::MAX_PAYLOAD))?;
+    sealed.ok_or_else(|| VaultError::too_large("the content of a record", content.len(), Record::MAX_PAYLOAD))?;
     finish(Record { payload, ..record }, envelope)
 }
 
-/// The data key of `record`, still wrapped: the id of the wrapping key, and the bytes.
+/// Returns the wrapped data key of `record`: the id of the wrapping key, and the bytes.
 pub(crate) fn wrapped(record: &Record) -> Result<(&str, &[u8]), VaultError> {
     let (id, bytes, _) = split(record).ok_or_else(corrupt)?;
     Ok((id, bytes))
 }
 
-/// The content of `record`.
+/// Opens the content of `record`.
 pub(crate) fn open(record: &Record, envelope: &Envelope) -> Result<Zeroizing<Vec<u8>>, VaultError> {
     let body = authentic(record, envelope)?;
     let (nonce, sealed) = body.split_first_chunk().ok_or_else(corrupt)?;
@@ -56,7 +59,7 @@ pub(crate) fn open(record: &Record, envelope: &Envelope) -> Result<Zeroizing<Vec
     Ok(content)
 }
 
-/// `record` as its next version, with its data key wrapped anew; the content is not even decrypted.
+/// Returns the next version of `record`, with its data key wrapped as in `envelope`. The content is not decrypted.
 pub(crate) fn rewrap(record: &Record, envelope: &Envelope) -> Result<Record, VaultError> {
     let body = authentic(record, envelope)?;
     let mut payload = header(&envelope.wrapped, body.len())?;
@@ -66,12 +69,12 @@ pub(crate) fn rewrap(record: &Record, envelope: &Envelope) -> Result<Record, Vau
     finish(next, envelope)
 }
 
-/// The beginning of a payload, with room for the rest.
+/// The header of a payload, with capacity for the rest.
 fn header(wrapped: &WrappedKey, body: usize) -> Result<Vec<u8>, VaultError> {
     let (id, bytes) = (wrapped.key_id().as_bytes(), wrapped.as_bytes());
     let length = |part: &[u8]| match u16::try_from(part.len()) {
         Ok(length) if part.len() <= WrappedKey::MAX_LEN => Ok(length.to_be_bytes()),
-        _ => Err(VaultError::too_large("the wrapped data key, or its key id,", part.len(), WrappedKey::MAX_LEN)),
+        _ => Err(VaultError::too_large("a wrapped data key and its key id", part.len(), WrappedKey::MAX_LEN)),
     };
     let mut payload = Vec::with_capacity(1 + 2 + id.len() + 2 + bytes.len() + body + TAG);
     payload.push(Kind::UPSTREAM);
@@ -79,17 +82,18 @@ fn header(wrapped: &WrappedKey, body: usize) -> Result<Vec<u8>, VaultError> {
     Ok(payload)
 }
 
+/// Appends the tag, and checks the length.
 fn finish(mut record: Record, envelope: &Envelope) -> Result<Record, VaultError> {
     let tag = tag(&record, &record.payload, envelope);
     record.payload.extend_from_slice(&tag);
     let length = record.payload.len();
     match length > Record::MAX_PAYLOAD {
-        true => Err(VaultError::too_large("its record", length, Record::MAX_PAYLOAD)),
+        true => Err(VaultError::too_large("the payload of a record", length, Record::MAX_PAYLOAD)),
         false => Ok(record),
     }
 }
 
-/// Nonce and ciphertext, once the tag was found to be right.
+/// Checks the tag, and returns nonce and ciphertext.
 fn authentic<'a>(record: &'a Record, envelope: &Envelope) -> Result<&'a [u8], VaultError> {
     let (tagged, found) = record.payload.split_last_chunk::<TAG>().ok_or_else(corrupt)?;
     if !crypto::equal(&tag(record, tagged, envelope), found) {
@@ -98,7 +102,7 @@ fn authentic<'a>(record: &'a Record, envelope: &Envelope) -> Result<&'a [u8], Va
     Ok(split(record).ok_or_else(corrupt)?.2)
 }
 
-/// Key id, wrapped key, and the rest up to the tag.
+/// Splits a payload into key id, wrapped key, and the rest up to the tag.
 fn split(record: &Record) -> Option<(&str, &[u8], &[u8])> {
     fn counted(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
         let (length, rest) = bytes.split_first_chunk()?;
@@ -112,7 +116,7 @@ fn split(record: &Record) -> Option<(&str, &[u8], &[u8])> {
     (*kind == Kind::UPSTREAM).then_some((id, bytes, body))
 }
 
-/// Over everything that the store holds in the clear, and `tagged`, the payload up to the tag.
+/// The HMAC over everything that the store sees in plaintext, and `tagged`, the payload up to the tag.
 fn tag(record: &Record, tagged: &[u8], envelope: &Envelope) -> [u8; TAG] {
     let Record { key: place, version, expires_at, indexes, payload: _ } = record;
     let count = indexes.len() as u64;
@@ -121,6 +125,7 @@ fn tag(record: &Record, tagged: &[u8], envelope: &Envelope) -> [u8; TAG] {
     envelope.tag.tag(head.into_iter().chain(indexes).chain([tagged]))
 }
 
+/// The associated data of the content: the kind and the key of the record.
 fn content_data(key: RecordKey) -> [u8; 17] {
     let mut data = [Kind::UPSTREAM; 17];
     data[1..].copy_from_slice(key.as_bytes());

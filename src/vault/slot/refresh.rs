@@ -1,4 +1,4 @@
-//! A refresh: one caller claims it, a task of its own carries it out, whatever becomes of the caller.
+//! A refresh: one caller claims it, and a background task runs it to completion even if the caller drops its future.
 
 use std::time::Duration;
 
@@ -12,18 +12,19 @@ use crate::store::{Commit, TokenStore};
 use crate::vault::patience::Patience;
 use crate::vault::{Credential, UpstreamAct, UpstreamProvider, UpstreamReason};
 
-/// How long new tokens are tried to be stored: if they are lost, the user has to authorize anew.
+/// For how long storing new tokens is retried. If they are lost, the user has to authorize again.
 pub(crate) const PERSISTENCE: Duration = Duration::from_secs(5 * 60);
-/// The same for a failure: if that is lost, the claim ends by itself.
+/// For how long storing a failure is retried. If it is lost, the claim ends by itself.
 const BRIEFLY: Duration = Duration::from_secs(1);
-/// Short, for whoever holds new tokens: once the store is back and the claim has ended, the first other one who refreshes
-/// presents the refresh token that was spent.
+/// The longest pause between two writes of new tokens. It is short, because after the claim has ended the next process
+/// to refresh presents the spent refresh token.
 const LONGEST_PAUSE: Duration = Duration::from_millis(250);
 
 impl<S: TokenStore + 'static> CredentialVault<S> {
-    /// Refresh `held`, unless somebody else is faster, and wait for that as long as there is patience. `false` if that was not
-    /// long enough; otherwise what has become of it is in the store. The claim is written by the task too, so that no caller who
-    /// is dropped leaves one behind.
+    /// Refreshes `held`, unless another process is faster, and waits for the result while waiting time is left.
+    ///
+    /// Returns `true` if the store then holds the result, and `false` if the waiting time ran out. The background task
+    /// writes the claim too, so a dropped caller leaves no claim behind.
     pub(crate) async fn refresh(&self, place: Place, held: Held, patience: &mut Patience) -> Result<bool, VaultError> {
         let Some(provider) = self.provider(held.account.service()) else {
             self.report(UpstreamAct::RefreshFailed, Some(UpstreamReason::NoProvider), &held);
@@ -36,11 +37,11 @@ impl<S: TokenStore + 'static> CredentialVault<S> {
             }
             Ok(true)
         });
-        // If the runtime has dropped it, or it goes on without us, it was not long enough.
+        // Both count as no result in time: the runtime dropped the task, or the task continues without this caller.
         patience.wait(&self.runtime, refresh).await.and_then(Result::ok).unwrap_or(Ok(false))
     }
 
-    /// Claim the refresh of `held`; `None` if somebody else was faster.
+    /// Claims the refresh of `held`. `None` if another process was faster.
     async fn claim(&self, place: &Place, mut held: Held) -> Result<Option<Attempt>, VaultError> {
         let State::Active(attempts) = held.state else { return Ok(None) };
         let since = self.now();
@@ -52,17 +53,19 @@ impl<S: TokenStore + 'static> CredentialVault<S> {
         };
         let answer_lost = attempts.may_have_successors();
         held.state = State::Active(Attempts { fence: claim.fence, claim: Some(claim), answer_lost, ..attempts });
-        let mark = SecretVersion(self.random()?);
+        let version = SecretVersion(self.random()?);
         let is_ours = self.write_or_look(place, Some(&held)).await? == Commit::Applied;
-        Ok(is_ours.then_some(Attempt { from: held, claim, mark }))
+        Ok(is_ours.then_some(Attempt { from: held, claim, version }))
     }
 
+    /// Sends the refresh of `attempt` and stores its outcome.
     async fn run_to_completion(&self, attempt: &Attempt, provider: &dyn UpstreamProvider) {
         let Credential::OAuth(tokens) = &attempt.from.credential else { return };
-        // Before the request: that is when the lifetimes that the service answers with have begun at the latest.
+        // Read before the request: the lifetimes in the answer have begun at the latest after that.
         let asked_at = self.now();
         if asked_at >= attempt.claim.until {
-            // The write of the claim has taken too long. Another may have claimed it, and two would spend one refresh token.
+            // The write of the claim took too long. Another process may hold a claim by now, and two requests would
+            // spend one refresh token.
             return;
         }
         let answer = provider.refresh(tokens).await;
@@ -74,7 +77,7 @@ impl<S: TokenStore + 'static> CredentialVault<S> {
         }
     }
 
-    /// What `write` comes to, tried again when it fails, for so long after the first time.
+    /// Retries `write` for `limit` after its first failure, and returns its last result.
     pub(crate) async fn persist<T, F: Future<Output = Result<T, VaultError>> + Send>(
         &self,
         limit: Duration,
@@ -86,7 +89,7 @@ impl<S: TokenStore + 'static> CredentialVault<S> {
                 Err(error) => error,
                 written => return written,
             };
-            // The store may take long to fail, which the patience does not count.
+            // The store may take long to fail, which `patience` does not count.
             let until = *until.get_or_insert_with(|| self.now().saturating_add(limit));
             if self.now() >= until || !patience.pause(&self.runtime).await {
                 return Err(error);
@@ -94,7 +97,7 @@ impl<S: TokenStore + 'static> CredentialVault<S> {
         }
     }
 
-    /// Write and report what the attempt has come to. `Contention` if somebody else has written meanwhile.
+    /// Writes and reports the outcome of the attempt. `Contention` if another process has written in between.
     async fn conclude(&self, attempt: &Attempt, outcome: &Outcome) -> Result<(), VaultError> {
         let key = self.root().await?.locate(&attempt.from.account);
         let (place, current) = self.load(key).await?;
@@ -103,11 +106,11 @@ impl<S: TokenStore + 'static> CredentialVault<S> {
             self.report(act, reason, &attempt.from);
             return Ok(());
         };
-        if next.mark == attempt.mark {
+        if next.version == attempt.version {
             check_length(&next)?;
         }
         let key = if aside {
-            self.keep_successor(key, attempt.from.mark, &next).await?
+            self.keep_successor(key, attempt.from.version, &next).await?
         } else if self.write_or_look(&place, Some(&next)).await? == Commit::Applied {
             key
         } else {
@@ -115,8 +118,8 @@ impl<S: TokenStore + 'static> CredentialVault<S> {
         };
         self.report(act, reason, &next);
         if matches!(next.state, State::Revoking(_)) {
-            // Otherwise the next round of retries does it.
-            let _ = self.withdraw(key).await;
+            // If this fails, the next round of retries asks the service.
+            let _ = self.revoke_at_service(key).await;
         }
         Ok(())
     }

@@ -1,4 +1,4 @@
-//! What ends with a session, a user or a client of this server: the credentials that were stored for it.
+//! Revocations that follow the end of a session, subject or client of this server.
 
 use std::fmt;
 use std::sync::Arc;
@@ -18,62 +18,64 @@ use crate::time::Timestamp;
 use crate::vault::UpstreamReason;
 use crate::vault::patience::Patience;
 
-/// How long a revocation that a [`RevocationListener`] has set off is tried.
+/// For how long a revocation that a [`RevocationListener`] has begun is retried.
 const PERSISTENCE: Duration = Duration::from_secs(5 * 60);
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 
 impl<S: TokenStore + 'static> CredentialVault<S> {
-    /// Revoke everything that `subject` has in the vault. Returns how much was leased until now.
+    /// Revokes all credentials of `subject`. Returns how many were active until now.
     ///
-    /// When a user is offboarded, call this besides [`TokenIssuer::revoke_subject`]: the [`RevocationListener`] hears only of subjects
-    /// that have a living session. To call it again does no harm. What is put into the vault meanwhile may escape, so lock the
-    /// user out first.
+    /// When a user leaves, call this in addition to [`TokenIssuer::revoke_subject`]: the [`RevocationListener`] is
+    /// notified only about subjects that had a live session. Calling it again does no harm. A credential that is put
+    /// into the vault during the call may be missed, so lock the user out first.
     ///
     /// # Errors
     ///
-    /// As [`revoke`](Self::revoke). One record that does not open does not save the others.
+    /// The errors of [`revoke`](Self::revoke). A record that does not open does not stop the others; its error is
+    /// returned at the end.
     pub async fn revoke_subject(&self, subject: &str) -> Result<usize, VaultError> {
         let index = self.root().await?.subject(subject);
         let subject: Arc<str> = subject.into();
         self.revoke_listed(index, move |held| held.account.subject() == &*subject).await
     }
 
-    /// Revoke everything that is bound to the session `family`. Returns how much was leased until now.
+    /// Revokes all credentials that are bound to the session `family`. Returns how many were active until now.
     ///
     /// # Errors
     ///
-    /// As [`revoke_subject`](Self::revoke_subject).
+    /// The errors of [`revoke_subject`](Self::revoke_subject).
     pub async fn revoke_session(&self, family: FamilyId) -> Result<usize, VaultError> {
         let index = self.root().await?.session(family);
-        self.revoke_listed(index, move |held| held.owner.session == Some(family)).await
+        self.revoke_listed(index, move |held| held.bound_to.session == Some(family)).await
     }
 
-    /// Revoke everything that is bound to the client `client_id`, whoever's it is. Returns how much was leased until now.
+    /// Revokes all credentials that are bound to the client `client_id`, of all users. Returns how many were active
+    /// until now.
     ///
-    /// When a client is withdrawn, call this besides [`TokenIssuer::revoke_client`]: the [`RevocationListener`] hears only of clients that
-    /// have a living session. To call it again does no harm.
+    /// When a client is withdrawn, call this in addition to [`TokenIssuer::revoke_client`]: the [`RevocationListener`]
+    /// is notified only about clients that had a live session. Calling it again does no harm.
     ///
     /// # Errors
     ///
-    /// As [`revoke_subject`](Self::revoke_subject).
+    /// The errors of [`revoke_subject`](Self::revoke_subject).
     pub async fn revoke_client(&self, client_id: &str) -> Result<usize, VaultError> {
         let index = self.root().await?.client(client_id);
         let client_id: Arc<str> = client_id.into();
-        self.revoke_listed(index, move |held| held.owner.client_id.as_ref() == Some(&client_id)).await
+        self.revoke_listed(index, move |held| held.bound_to.client_id.as_ref() == Some(&client_id)).await
     }
 
-    /// Revoke what is bound to sessions that are over: revoked, expired, or not known to `issuer` any more. Returns how much
-    /// was leased until now.
+    /// Revokes all credentials that are bound to sessions that are over: revoked, expired, or unknown to `issuer`.
+    /// Returns how many were active until now.
     ///
-    /// It catches the sessions of which a [`RevocationListener`] has not heard because the process ended between the revocation and its
-    /// event, and those that nobody revokes because they simply end. It does not know of subjects and clients: for
-    /// them call [`revoke_subject`](Self::revoke_subject) and [`revoke_client`](Self::revoke_client). It reads every
-    /// record and unwraps its data key; once a day is plenty.
+    /// A [`RevocationListener`] misses a session if the process ends between the revocation and its event, and if the
+    /// session expires without a revocation. This method finds both. It does not find subjects and clients: for those
+    /// call [`revoke_subject`](Self::revoke_subject) and [`revoke_client`](Self::revoke_client). It reads each record
+    /// and unwraps its data key, so once a day is enough.
     ///
     /// # Errors
     ///
-    /// As [`revoke_subject`](Self::revoke_subject), and a fault of the issuer's. One session that cannot be read does not hold up
-    /// the others.
+    /// The errors of [`revoke_subject`](Self::revoke_subject), and faults of the issuer. A record that does not open
+    /// does not stop the others; its error is returned at the end.
     pub async fn reconcile<T: TokenStore>(&self, issuer: &TokenIssuer<T>) -> Result<usize, VaultError> {
         let (mut count, mut after, mut fault) = (0, None, None);
         loop {
@@ -92,7 +94,7 @@ impl<S: TokenStore + 'static> CredentialVault<S> {
         }
     }
 
-    /// Revoke what is bound to the same session as what is in `record`, if that is over.
+    /// Revokes the credentials of the session that the credential in `record` is bound to, if that session is over.
     async fn reconcile_record<T: TokenStore>(
         &self,
         record: &Record,
@@ -104,22 +106,23 @@ impl<S: TokenStore + 'static> CredentialVault<S> {
         }
     }
 
-    /// The session that what is in `record` is bound to.
+    /// The session that the credential in `record` is bound to.
     async fn session_of(&self, record: &Record) -> Result<Option<FamilyId>, VaultError> {
         if !sealed::is_upstream(record) || record.key == Root::place() {
             return Ok(None);
         }
         let (_, held) = self.open(record).await?;
-        Ok(held.and_then(|held| held.owner.session))
+        Ok(held.and_then(|held| held.bound_to.session))
     }
 }
 
+/// Whether a session is revoked, expired or unknown.
 async fn is_over<T: TokenStore>(session: FamilyId, issuer: &TokenIssuer<T>) -> Result<bool, Error> {
     let Some(Found { family, .. }) = issuer.load(session).await? else { return Ok(true) };
     Ok(!family.is_live(&issuer.policies.lifetimes(&family.grant), issuer.clock.now()))
 }
 
-/// Whose end an event tells of.
+/// A session, subject or client that an event reports as ended.
 enum End {
     Session(FamilyId),
     Subject(Arc<str>),
@@ -127,7 +130,8 @@ enum End {
 }
 
 impl End {
-    fn told_by(event: &AuditEvent) -> impl Iterator<Item = Self> {
+    /// The sessions, subjects and clients that `event` reports as ended.
+    fn reported_by(event: &AuditEvent) -> impl Iterator<Item = Self> {
         let (session, subject, client) = match event.action {
             Action::Revoke(reason) => (true, reason == RevocationReason::Subject, reason == RevocationReason::Client),
             Action::Reuse(OnReuse::RevokeFamily) => (true, false, false),
@@ -140,7 +144,7 @@ impl End {
         [session, subject, client].into_iter().flatten()
     }
 
-    /// That what is bound to it could not be revoked.
+    /// The event for credentials that could not be revoked.
     fn missed(self, at: Timestamp) -> AuditEvent {
         let event = AuditEvent::new(at, Action::Fail).because(Reason::Upstream(UpstreamReason::Fault));
         match self {
@@ -151,22 +155,26 @@ impl End {
     }
 }
 
-/// An audit sink that listens to the issuer: what ends here ends upstream. Made by [`CredentialVault::revocation_sink`].
+/// An audit sink that revokes credentials when the session, subject or client that they are bound to ends.
+/// [`CredentialVault::revocation_sink`] creates it.
 pub struct RevocationListener<S> {
     vault: CredentialVault<S>,
     sink: Arc<dyn AuditSink>,
 }
 
 impl<S: TokenStore + 'static> CredentialVault<S> {
-    /// An audit sink for [`TokenIssuer::with_audit`]: every event goes on to `sink`, and those that tell of the end of a session,
-    /// a subject or a client, by revocation or for reuse, revoke here what is bound to it, in the background.
+    /// Creates an audit sink for [`TokenIssuer::with_audit`]. It passes each event on to `sink`. If an event reports
+    /// the end of a session, subject or client, by revocation or for reuse, it revokes the credentials bound to it, in
+    /// the background.
     ///
-    /// The issuer tells of a subject or a client with each living session that it revokes, so of one without any it tells nothing:
-    /// when you offboard, call [`revoke_subject`](Self::revoke_subject) or [`revoke_client`](Self::revoke_client) too.
+    /// The issuer reports a subject or a client once for each live session that it revokes. It reports nothing for one
+    /// without a live session: when a user or a client leaves, also call [`revoke_subject`](Self::revoke_subject) or
+    /// [`revoke_client`](Self::revoke_client).
     ///
-    /// What fails is tried for five minutes. Then an [`Action::Fail`] with the session, the subject or the client goes to `sink`
-    /// and to the audit of the vault: call the one of the three that it is about. If the process ends before,
-    /// [`reconcile`](Self::reconcile) makes up for sessions, and the same two calls for subjects and clients.
+    /// A failed revocation is retried for five minutes. Then an [`Action::Fail`] with the session, subject or client
+    /// goes to `sink` and to the audit sink of the vault; call the matching revoke method for it. If the process ends
+    /// before that, [`reconcile`](Self::reconcile) completes the revocations of sessions, and the two methods above
+    /// those of subjects and clients.
     pub fn revocation_sink(&self, sink: impl AuditSink + 'static) -> RevocationListener<S> {
         RevocationListener { vault: self.clone(), sink: Arc::new(sink) }
     }
@@ -183,7 +191,7 @@ impl<S: TokenStore + 'static> CredentialVault<S> {
 impl<S: TokenStore + 'static> AuditSink for RevocationListener<S> {
     fn record(&self, event: &AuditEvent) {
         self.sink.record(event);
-        for end in End::told_by(event) {
+        for end in End::reported_by(event) {
             let (vault, sink) = (self.vault.clone(), self.sink.clone());
             self.vault.runtime.spawn(async move {
                 let mut patience = Patience::new(PERSISTENCE, LONGEST_PAUSE);

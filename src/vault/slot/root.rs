@@ -1,33 +1,36 @@
-//! The vault's own secret, and what is derived from it: where a record is, and under which blind index keys.
+//! The vault's own secret, and the record keys and blind index keys that derive from it.
 //!
-//! It is made by the first vault that opens an empty store, and lives as long as the store: none of it changes with a key
-//! rotation, so a new wrapping touches wrapped keys and nothing else.
+//! The first vault that opens an empty store creates the secret, which lives as long as the store. It does not change
+//! with a key rotation, so a rewrap changes wrapped keys and nothing else.
 
 use super::held::{Held, State};
 use crate::crypto::{Mac, sha256, subkey};
 use crate::id::{FamilyId, IndexKey, RecordKey};
 use crate::vault::Account;
 
+/// Derives record keys and index keys.
 pub(crate) struct Root {
     locate: Mac,
     index: Mac,
 }
 
 impl Root {
-    /// Length of the secret.
+    /// The length of the secret, in bytes.
     pub(crate) const LEN: usize = 32;
 
+    /// Derives the subkeys from the secret.
     pub(crate) fn derive(secret: &[u8; Self::LEN]) -> Self {
         let mac = |label| Mac::new(&subkey(secret, label));
         Self { locate: mac("upstream locate"), index: mac("upstream index") }
     }
 
-    /// Where the secret is kept: the same place in every store.
+    /// The record key of the secret, which is the same in each store.
     pub(crate) fn place() -> RecordKey {
         RecordKey::from_bytes(first_half(sha256(b"mcp-token-lifecycle upstream root")))
     }
 
-    /// Where the credential of `account` is kept. Every part goes in with its length, so no two accounts are spelled alike.
+    /// The record key of the credential of `account`. Each part is preceded by its length, so that two accounts never
+    /// give the same input.
     pub(crate) fn locate(&self, account: &Account) -> RecordKey {
         let length = |part: &str| (part.len() as u64).to_be_bytes();
         let (subject, service) = (account.subject(), account.service());
@@ -37,22 +40,22 @@ impl Root {
         RecordKey::from_bytes(first_half(self.locate.tag(parts)))
     }
 
-    /// The index of all that `subject` has.
+    /// The index of all credentials of `subject`.
     pub(crate) fn subject(&self, subject: &str) -> IndexKey {
         self.index("subject", subject.as_bytes())
     }
 
-    /// The index of what ends with a session.
+    /// The index of the credentials that are bound to a session.
     pub(crate) fn session(&self, family: FamilyId) -> IndexKey {
         self.index("session", family.as_bytes())
     }
 
-    /// The index of what ends with a client.
+    /// The index of the credentials that are bound to a client.
     pub(crate) fn client(&self, client_id: &str) -> IndexKey {
         self.index("client", client_id.as_bytes())
     }
 
-    /// The index of what the service has yet to be told of.
+    /// The index of the pending revocations.
     pub(crate) fn pending(&self) -> IndexKey {
         self.index("pending", b"")
     }
@@ -60,8 +63,8 @@ impl Root {
     /// The index keys of a record: at most four.
     pub(crate) fn indexes(&self, held: &Held) -> Vec<IndexKey> {
         let pending = matches!(held.state, State::Revoking(_)).then(|| self.pending());
-        let session = held.owner.session.map(|family| self.session(family));
-        let client = held.owner.client_id.as_deref().map(|client_id| self.client(client_id));
+        let session = held.bound_to.session.map(|family| self.session(family));
+        let client = held.bound_to.client_id.as_deref().map(|client_id| self.client(client_id));
         [Some(self.subject(held.account.subject())), session, client, pending].into_iter().flatten().collect()
     }
 
@@ -82,7 +85,7 @@ mod tests {
 
     use super::*;
 
-    /// Every way to spread a few letters over subject, service and name.
+    /// Spreads a few letters over subject, service and name, in all ways.
     #[test]
     fn no_two_accounts_are_in_one_place() {
         let parts = ["", "a", "b", "ab", "ba", "a\0", "\0", "\u{1}a", "\0\0\0\0\0\0\0\u{1}a", "а"];

@@ -1,15 +1,16 @@
-//! What becomes of a record when an attempt to refresh its credential has come to its end: a pure function.
+//! What to write after an attempt to refresh a credential: a pure function.
 //!
-//! The attempt may have taken long, and others may have written meanwhile. New tokens replace the secret that they were made from
-//! and no other, whoever holds the claim by now: the service may honour nothing else any more. A failure is written only by
-//! whoever still holds the claim.
+//! The attempt may have taken long, and other processes may have written in between. New tokens replace the secret that
+//! they were made from and no other, even if another process holds the claim by now: the service may accept nothing
+//! else any more. A failure is written only by the process that still holds the claim.
 //!
-//! A generation never goes down while a credential is replaced or refreshed, and begins anew after a revocation. So whoever finds
-//! another secret of a lower or the same generation knows that the own one was revoked, and that what came of it has to be
-//! revoked too. Of a higher one nobody can tell, and it is left alone: a revocation may end the grant that both came from.
+//! A generation never decreases while a credential is replaced or refreshed, and starts again after a revocation. So
+//! another secret of a lower or the same generation in the store shows that the secret of this attempt was revoked, and
+//! the new tokens have to be revoked too. If the generation is higher, this cannot be known, and the new tokens are
+//! dropped without a revocation: revoking them may end the grant that both secrets came from.
 //!
-//! New tokens without an access token that can be used are new tokens like others: the old access token stays beside the new refresh
-//! token, and the refresh counts as failed.
+//! If the answer has a new refresh token without a usable access token, the old access token stays beside the new
+//! refresh token, and the refresh counts as failed.
 //!
 //! | outcome | in the store | written |
 //! |---|---|---|
@@ -30,24 +31,27 @@ use super::held::{Attempts, Claim, Held, RevocationProgress, SecretVersion, Stat
 use crate::time::Timestamp;
 use crate::vault::{Credential, RefreshPolicy, Refreshed, TokenSet, UpstreamAct, UpstreamError, UpstreamReason};
 
-/// A refresh that somebody has set out on.
+/// An attempt to refresh a credential.
 pub(crate) struct Attempt {
     /// The credential as it was claimed.
     pub(crate) from: Held,
+    /// The claim under which the attempt runs.
     pub(crate) claim: Claim,
-    /// What the new secret will be known by.
-    pub(crate) mark: SecretVersion,
+    /// The version of the new secret.
+    pub(crate) version: SecretVersion,
 }
 
-/// What it has come to.
+/// The outcome of an attempt.
 pub(crate) enum Outcome {
-    /// New tokens, and since when their access token is here; and why it is still the old one.
+    /// New tokens, when their access token was obtained, and the failure if that token is still the old one.
     Refreshed(TokenSet, Timestamp, Option<Failure>),
+    /// The service no longer accepts the refresh token.
     InvalidGrant,
+    /// The refresh failed for another reason.
     Failed(Failure),
 }
 
-/// Why a service did not do what it was asked, and for how long it asks to be left alone.
+/// Why a service did not carry out a request, and how long it asks the client to wait.
 #[derive(Clone, Copy)]
 pub(crate) struct Failure {
     pub(crate) reason: UpstreamReason,
@@ -66,10 +70,11 @@ impl From<UpstreamReason> for Failure {
     }
 }
 
-/// What to write, and what to report once it is written.
+/// What to write, and what to report after the write.
 pub(crate) struct Settlement {
+    /// What to write, if anything.
     pub(crate) write: Option<Held>,
-    /// Not in the place of what is there, but in a record of its own.
+    /// Whether to write to a record of its own, and leave the one in the store as it is.
     pub(crate) aside: bool,
     pub(crate) act: UpstreamAct,
     pub(crate) reason: Option<UpstreamReason>,
@@ -86,8 +91,8 @@ impl Settlement {
 }
 
 impl Outcome {
-    /// What the provider's answer to a refresh of `old` comes to, which it was asked for at `asked_at`: lifetimes count from then
-    /// on. `obtained_at` is when `old` was.
+    /// The outcome of a refresh of `old`, from the provider's answer. `old` was obtained at `obtained_at`. The request
+    /// was sent at `asked_at`, from which lifetimes count.
     pub(crate) fn of(
         answer: Result<Refreshed, UpstreamError>,
         old: &TokenSet,
@@ -108,7 +113,7 @@ impl Outcome {
     }
 }
 
-/// What becomes of `current` now that `attempt` has come to `outcome`.
+/// Decides what to write, given the `current` record and the `outcome` of `attempt`.
 pub(crate) fn settle(
     current: Option<Held>,
     attempt: &Attempt,
@@ -150,9 +155,9 @@ fn settle_success(
     let to_revoke = State::Revoking(RevocationProgress::begin(now));
     let next = |state| Held {
         account: from.account.clone(),
-        owner: from.owner.clone(),
+        bound_to: from.bound_to.clone(),
         generation: from.generation.saturating_add(1),
-        mark: attempt.mark,
+        version: attempt.version,
         obtained_at,
         state,
         credential: Credential::OAuth(tokens.copy()),
@@ -161,12 +166,12 @@ fn settle_success(
         return Settlement { aside: true, ..Settlement::new(UpstreamAct::Refresh, Some(next(to_revoke))) };
     };
     let state = match current.state {
-        // A write that the store did not confirm.
-        _ if current.mark == attempt.mark => return Settlement::new(UpstreamAct::Refresh, None),
-        _ if current.mark != from.mark && current.generation <= from.generation => {
+        // An earlier write, which the store did not confirm, has succeeded.
+        _ if current.version == attempt.version => return Settlement::new(UpstreamAct::Refresh, None),
+        _ if current.version != from.version && current.generation <= from.generation => {
             return Settlement { aside: true, ..Settlement::new(UpstreamAct::Revoke, Some(next(to_revoke))) };
         }
-        _ if current.mark != from.mark => return Settlement::new(UpstreamAct::Superseded, None),
+        _ if current.version != from.version => return Settlement::new(UpstreamAct::Superseded, None),
         State::Active(Attempts { fence, .. }) => State::Active(Attempts { fence, ..attempts }),
         State::NeedsAuthorization { .. } => State::Active(attempts),
         State::Revoking(RevocationProgress { since, .. }) => State::Revoking(RevocationProgress::begin(since)),
@@ -183,17 +188,17 @@ fn settle_failure(
 ) -> Settlement {
     let reason = failure.reason;
     let nothing = Settlement::new(UpstreamAct::RefreshFailed, None).because(reason);
-    let Some(current) = current.filter(|current| current.mark == attempt.from.mark) else { return nothing };
+    let Some(current) = current.filter(|current| current.version == attempt.from.version) else { return nothing };
     let attempts = match current.state {
         State::Active(attempts) if attempts.claim == Some(attempt.claim) => attempts,
-        State::Revoking(withdrawal) if withdrawal.refresh == Some(attempt.claim) => {
-            let answer_lost = withdrawal.answer_lost || reason == UpstreamReason::Uncertain;
+        State::Revoking(progress) if progress.refresh == Some(attempt.claim) => {
+            let answer_lost = progress.answer_lost || reason == UpstreamReason::Uncertain;
             let retry_at = match reason {
                 UpstreamReason::InvalidGrant => now,
                 _ => failure.retry_at(1, attempt, policy, now),
             };
-            let withdrawal = RevocationProgress { asked_at: now, retry_at, refresh: None, answer_lost, ..withdrawal };
-            let next = Held { state: State::Revoking(withdrawal), ..current };
+            let progress = RevocationProgress { asked_at: now, retry_at, refresh: None, answer_lost, ..progress };
+            let next = Held { state: State::Revoking(progress), ..current };
             return Settlement::new(UpstreamAct::RefreshFailed, Some(next)).because(reason);
         }
         _ => return nothing,
@@ -205,7 +210,7 @@ fn settle_failure(
         return Settlement::new(UpstreamAct::NeedsAuthorization, Some(next)).because(reason);
     }
     let next = attempts.failed(failure, attempt, policy, now);
-    // Once, when the limit is passed.
+    // Reported once, when the limit is passed.
     let gives_up = |at| policy.gives_up(next.refused_since, at);
     let is_given_up = gives_up(now) && !gives_up(attempts.failed_at);
     let next = Held { state: State::Active(next), ..current };
@@ -216,15 +221,15 @@ fn settle_failure(
 }
 
 impl Failure {
-    /// When to try again after so many failures.
+    /// When to try again after `failures` failures.
     fn retry_at(self, failures: u32, attempt: &Attempt, policy: &RefreshPolicy, now: Timestamp) -> Timestamp {
-        let [jitter, ..] = attempt.mark.0;
+        let [jitter, ..] = attempt.version.0;
         now.saturating_add(policy.pause(failures, self.retry_after, jitter))
     }
 }
 
 impl Attempts {
-    /// After one more failure, which was `attempt` and is known at `now`.
+    /// The attempts after `attempt` has failed with `failure`, known at `now`.
     fn failed(self, failure: Failure, attempt: &Attempt, policy: &RefreshPolicy, now: Timestamp) -> Self {
         let failures = self.failures.saturating_add(1);
         Self {
@@ -255,13 +260,13 @@ mod tests {
     const NEW: SecretVersion = SecretVersion([2; 16]);
     const OTHER: SecretVersion = SecretVersion([3; 16]);
 
-    fn held(mark: SecretVersion, state: State) -> Held {
+    fn held(version: SecretVersion, state: State) -> Held {
         let tokens = TokenSet::new(SecretText::new("old"), Scope::default());
         Held {
             account: Account::new("user", "service"),
-            owner: BoundTo::subject(),
+            bound_to: BoundTo::subject(),
             generation: 4,
-            mark,
+            version,
             obtained_at: Timestamp::from_unix(100),
             state,
             credential: Credential::OAuth(tokens.refresh_token(SecretText::new("r"))),
@@ -283,7 +288,7 @@ mod tests {
     const OVER: State = State::NeedsAuthorization { since: NOW, answer_lost: false };
 
     fn settled(current: Option<Held>, outcome: &Outcome) -> Settlement {
-        let attempt = Attempt { from: held(OLD, active(Some(OURS))), claim: OURS, mark: NEW };
+        let attempt = Attempt { from: held(OLD, active(Some(OURS))), claim: OURS, version: NEW };
         settle(current, &attempt, outcome, &RefreshPolicy::standard(), NOW)
     }
 
@@ -305,7 +310,7 @@ mod tests {
                 State::NeedsAuthorization { .. } => fresh(0),
                 State::Revoking(_) => to_revoke,
             };
-            assert_eq!((written.state, written.generation, written.mark), (expected, 5, NEW));
+            assert_eq!((written.state, written.generation, written.version), (expected, 5, NEW));
             assert_eq!((written.obtained_at, settled.act), (ASKED, UpstreamAct::Refresh));
             let Credential::OAuth(tokens) = written.credential else { panic!("tokens") };
             assert_eq!(tokens.access_token.expose(), "new");
@@ -314,9 +319,9 @@ mod tests {
             let superseded = settled(Some(Held { generation: 5, ..held(OTHER, state) }), &outcome);
             assert!(superseded.write.is_none() && superseded.act == UpstreamAct::Superseded);
             for generation in [1, 4] {
-                let begun_anew = settled(Some(Held { generation, ..held(OTHER, state) }), &outcome);
-                assert_eq!((begun_anew.aside, begun_anew.act), (true, UpstreamAct::Revoke));
-                assert_eq!(begun_anew.write.map(|aside| (aside.state, aside.mark)), Some((to_revoke, NEW)));
+                let restarted = settled(Some(Held { generation, ..held(OTHER, state) }), &outcome);
+                assert_eq!((restarted.aside, restarted.act), (true, UpstreamAct::Revoke));
+                assert_eq!(restarted.write.map(|aside| (aside.state, aside.version)), Some((to_revoke, NEW)));
             }
             let written_before = settled(Some(held(NEW, state)), &outcome);
             assert!(written_before.write.is_none() && written_before.act == UpstreamAct::Refresh);
@@ -324,11 +329,11 @@ mod tests {
         let revived = settled(None, &outcome);
         assert!(revived.aside);
         let revived = revived.write.expect("they work at the service, so they are to be revoked");
-        assert_eq!((revived.state, revived.mark), (to_revoke, NEW));
+        assert_eq!((revived.state, revived.version), (to_revoke, NEW));
     }
 
     #[test]
-    fn a_failure_is_written_by_whoever_holds_the_claim_and_by_nobody_else() {
+    fn settle_writes_a_failure_only_under_its_own_claim() {
         let failed = |reason: UpstreamReason| Outcome::Failed(reason.into());
         for outcome in [Outcome::InvalidGrant, failed(UpstreamReason::Unavailable), failed(UpstreamReason::Uncertain)] {
             let ours = [active(Some(OURS)), REVOKING];
@@ -339,7 +344,7 @@ mod tests {
                 assert!(settled.write.is_none() && settled.act == UpstreamAct::RefreshFailed);
             }
             let written = settled(Some(held(OLD, active(Some(OURS)))), &outcome).write.expect("it is written");
-            assert_eq!((written.generation, written.mark), (4, OLD));
+            assert_eq!((written.generation, written.version), (4, OLD));
             let answer_lost = matches!(outcome, Outcome::Failed(Failure { reason: UpstreamReason::Uncertain, .. }));
             let expected = match outcome {
                 Outcome::InvalidGrant => OVER,
@@ -351,10 +356,10 @@ mod tests {
             };
             assert_eq!(written.state, expected);
             let written = settled(Some(held(OLD, REVOKING)), &outcome).write.expect("it is written");
-            let State::Revoking(withdrawal) = written.state else { panic!("still being revoked") };
-            assert_eq!((withdrawal.refresh, withdrawal.answer_lost), (None, answer_lost));
+            let State::Revoking(progress) = written.state else { panic!("still being revoked") };
+            assert_eq!((progress.refresh, progress.answer_lost), (None, answer_lost));
             let pause = if matches!(outcome, Outcome::InvalidGrant) { 0 } else { 1 };
-            assert_eq!((withdrawal.attempts, withdrawal.retry_at.since(NOW).as_secs()), (3, pause));
+            assert_eq!((progress.attempts, progress.retry_at.since(NOW).as_secs()), (3, pause));
         }
     }
     #[test]
@@ -367,7 +372,7 @@ mod tests {
         let written = settled.write.expect("it is written");
         let retry_at = NOW.saturating_add(Duration::from_secs(4));
         let failed = Attempts { fence: 8, failures: 3, failed_at: NOW, retry_at, ..Attempts::default() };
-        assert_eq!((written.mark, written.obtained_at, written.state), (NEW, obtained, State::Active(failed)));
+        assert_eq!((written.version, written.obtained_at, written.state), (NEW, obtained, State::Active(failed)));
         let Credential::OAuth(tokens) = written.credential else { panic!("tokens") };
         assert_eq!((tokens.access_token.expose(), tokens.refresh_token.unwrap().expose()), ("old", "next"));
     }
@@ -376,7 +381,7 @@ mod tests {
     fn refusals_are_reported_once_when_the_limit_is_passed() {
         let policy = RefreshPolicy::standard();
         let limit = policy.refusal_limit.as_secs();
-        let attempt = Attempt { from: held(OLD, active(Some(OURS))), claim: OURS, mark: NEW };
+        let attempt = Attempt { from: held(OLD, active(Some(OURS))), claim: OURS, version: NEW };
         let mut current = held(OLD, active(Some(OURS)));
         let mut fail = |reason: UpstreamReason, seconds| {
             let now = NOW.saturating_add(Duration::from_secs(seconds));

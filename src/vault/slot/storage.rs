@@ -18,47 +18,48 @@ use crate::time::Timestamp;
 use crate::vault::keys::Envelope;
 use crate::vault::{Account, WrapError};
 
-const FOR_EVER: Timestamp = Timestamp::from_unix(i64::MAX as u64);
+const NEVER_EXPIRES: Timestamp = Timestamp::from_unix(i64::MAX as u64);
 
-/// How long it is kept in the store that a credential is gone. Once its record is deleted, the versions begin anew, and a write
-/// that was meant for an earlier record could hit a later one with the same version. No operation takes nearly as long: the
-/// longest tries for five minutes.
-const GONE_FOR: Duration = Duration::from_secs(60 * 60);
+/// For how long the store keeps a record whose credential is gone, as a tombstone.
+///
+/// After the record is deleted, versions start again, and a write that was meant for the earlier record could match a
+/// later one of the same version. No operation takes nearly that long: the longest retries for five minutes.
+const TOMBSTONE_LIFETIME: Duration = Duration::from_secs(60 * 60);
 
-/// Where a record is, or would be, and what a write of it needs.
+/// The place of a record in the store, and what a write to it needs.
 pub(crate) struct Place {
     pub(crate) key: RecordKey,
-    /// The version that a write has to replace; 0 if there is none.
+    /// The version that a write replaces; 0 if there is no record.
     version: u64,
-    /// The data key that it goes on with; without one the write makes a new one.
+    /// The data key of the record. If it is `None`, the write creates a new one.
     envelope: Option<Arc<Envelope>>,
 }
 
 impl Place {
-    /// Where there is nothing yet.
+    /// The place of a record that does not exist.
     pub(crate) fn empty(key: RecordKey) -> Self {
         Self { key, version: 0, envelope: None }
     }
 
-    /// Whether there has never been anything, as far as the store remembers.
+    /// Whether the store has no record here, not even a tombstone.
     pub(crate) fn is_new(&self) -> bool {
         self.version == 0
     }
 
-    /// The same place, for another credential: it gets a data key of its own.
+    /// The same place with a new data key, for another credential.
     pub(crate) fn with_new_key(self) -> Self {
         Self { envelope: None, ..self }
     }
 }
 
 impl<S: TokenStore> CredentialVault<S> {
-    /// What `account` has, and where.
+    /// Finds the credential of `account` and its place.
     pub(crate) async fn find(&self, account: &Account) -> Result<(Place, Option<Held>), VaultError> {
         let (place, held) = self.load(self.root().await?.locate(account)).await?;
         if held.as_ref().is_none_or(|held| held.account == *account) { Ok((place, held)) } else { Err(corrupt()) }
     }
 
-    /// What is in the record under `key`: nothing if there is no such record, or its credential is gone.
+    /// Loads the record under `key`. Returns no credential if there is no record or its credential is gone.
     pub(crate) async fn load(&self, key: RecordKey) -> Result<(Place, Option<Held>), VaultError> {
         match self.noted(self.store.get(key).await)? {
             None => Ok((Place::empty(key), None)),
@@ -67,18 +68,19 @@ impl<S: TokenStore> CredentialVault<S> {
         }
     }
 
-    /// The answer of the store, of which it is noted that there was one, or none.
+    /// Records whether the store answered, and returns its answer.
     pub(crate) fn noted<T>(&self, answer: Result<T, StoreError>) -> Result<T, StoreError> {
         self.reach.note(answer, self.now())
     }
 
-    /// What is in `record`.
+    /// Opens `record`.
     pub(crate) async fn open(&self, record: &Record) -> Result<(Place, Option<Held>), VaultError> {
         let (envelope, content) = self.unseal(record).await?;
         let place = Place { key: record.key, version: record.version, envelope: Some(envelope) };
         Ok((place, content::decode(&content)?))
     }
 
+    /// Unwraps the data key of `record` and decrypts its content.
     async fn unseal(&self, record: &Record) -> Result<(Arc<Envelope>, Zeroizing<Vec<u8>>), VaultError> {
         let (key_id, bytes) = record::wrapped(record)?;
         let envelope = self.keys.open(key_id, bytes, &context(record.key), self.now()).await;
@@ -90,17 +92,17 @@ impl<S: TokenStore> CredentialVault<S> {
         Ok((envelope, content))
     }
 
-    /// Write `held`, or that it is gone, where `place` says.
+    /// Writes `held` to `place`; `None` writes a tombstone.
     pub(crate) async fn write(&self, place: &Place, held: Option<&Held>) -> Result<Commit, VaultError> {
         let (indexes, expires_at) = match held {
-            Some(held) => (self.root().await?.indexes(held), FOR_EVER),
-            None => (Vec::new(), self.now().saturating_add(GONE_FOR)),
+            Some(held) => (self.root().await?.indexes(held), NEVER_EXPIRES),
+            None => (Vec::new(), self.now().saturating_add(TOMBSTONE_LIFETIME)),
         };
         let content = content::encode(held)?;
         self.commit(place, indexes, expires_at, &content).await
     }
 
-    /// The same; and if the store does not say whether it did, look.
+    /// Writes like [`write`](Self::write). If the store does not confirm the write, reads the record to find out.
     pub(crate) async fn write_or_look(&self, place: &Place, held: Option<&Held>) -> Result<Commit, VaultError> {
         match self.write(place, held).await {
             Err(error) if error.kind() == VaultErrorKind::StoreUncertain => {
@@ -113,6 +115,7 @@ impl<S: TokenStore> CredentialVault<S> {
         }
     }
 
+    /// Seals `content` and commits it to the store.
     async fn commit(
         &self,
         place: &Place,
@@ -129,9 +132,10 @@ impl<S: TokenStore> CredentialVault<S> {
         Ok(self.noted(self.store.commit(record).await)?)
     }
 
-    /// Every record listed under `index`, by its key, and what kept one from being read.
+    /// All credentials listed under `index`, by record key, and the last error of a record that does not open.
     ///
-    /// Index keys derive from the [`Root`], which no change of wrapping keys alters, so a rewrap moves no record out of the listing.
+    /// Index keys derive from the [`Root`], which a rotation of wrapping keys does not change, so a rewrap moves no
+    /// record out of the listing.
     pub(crate) async fn listed(
         &self,
         index: IndexKey,
@@ -139,7 +143,7 @@ impl<S: TokenStore> CredentialVault<S> {
         let (mut all, mut fault, mut after) = (BTreeMap::new(), None, None);
         loop {
             let page = self.noted(self.store.list(Select::Index(index), after, PAGE).await)?;
-            // The seal vouches for the index keys of a record; the store's word alone would not do.
+            // The seal authenticates the index keys of a record. The store's listing alone is not trusted.
             for record in page.records.iter().filter(|record| record.indexes.contains(&index)) {
                 match self.open(record).await {
                     Ok((place, held)) => all.extend(held.map(|held| (place.key, held))),
@@ -154,7 +158,7 @@ impl<S: TokenStore> CredentialVault<S> {
         }
     }
 
-    /// The root, read once; made by the first vault that finds none.
+    /// Returns the root, which is read once. The first vault that finds none creates it.
     pub(crate) async fn root(&self) -> Result<&Root, VaultError> {
         if let Some(root) = self.root.get() {
             return Ok(root);
@@ -167,7 +171,7 @@ impl<S: TokenStore> CredentialVault<S> {
         Err(VaultError::new(VaultErrorKind::Contention))
     }
 
-    /// `None` if another vault was faster.
+    /// Reads or creates the root. `None` if another vault was faster.
     async fn find_or_make_root(&self) -> Result<Option<Root>, VaultError> {
         let place = Root::place();
         if let Some(record) = self.noted(self.store.get(place).await)? {
@@ -179,7 +183,7 @@ impl<S: TokenStore> CredentialVault<S> {
             return Ok(Some(Root::derive(secret)));
         }
         let secret = Zeroizing::new(self.random::<{ Root::LEN }>()?);
-        let made = self.commit(&Place::empty(place), Vec::new(), FOR_EVER, secret.as_ref()).await?;
+        let made = self.commit(&Place::empty(place), Vec::new(), NEVER_EXPIRES, secret.as_ref()).await?;
         Ok((made == Commit::Applied).then(|| Root::derive(&secret)))
     }
 }

@@ -1,4 +1,4 @@
-//! The upkeep of the vault: new wrappings after a key rotation, revocations to be retried, records to be purged.
+//! The upkeep of the vault: rewrapping after a key rotation, retries of revocations, the purge.
 
 use std::future::Future;
 use std::time::Duration;
@@ -13,15 +13,16 @@ use crate::store::{Commit, Record, Select, TokenStore};
 use crate::vault::{UpstreamAct, WrappedKey};
 
 impl<S: TokenStore + 'static> CredentialVault<S> {
-    /// Wrap every data key with the primary key that is still wrapped with another. Returns how many were. The credentials
-    /// themselves are not decrypted, nor sealed anew: nonce and ciphertext of a record stay as they are.
+    /// Wraps each data key that is wrapped with another key with the primary key. Returns how many were rewrapped.
+    /// Credentials are not decrypted or sealed again: nonce and ciphertext of a record stay as they are.
     ///
-    /// It may run while leases are served, and again after it was cut off. Once it has come to its end, the old wrapping key can
-    /// go. A record that does not open does not hold up the others; it is what the error is about in the end.
+    /// It may run while leases are served, and may be repeated after it was cut off. After it returns without an error,
+    /// the old wrapping key can be removed.
     ///
     /// # Errors
     ///
-    /// A fault of store or keys.
+    /// A fault of the store or the keys. A record that does not open does not stop the others; its error is returned at
+    /// the end.
     pub async fn rewrap(&self) -> Result<usize, VaultError> {
         let primary = self.keys.primary().await?;
         let (mut count, mut after, mut fault) = (0, None, None);
@@ -62,7 +63,7 @@ impl<S: TokenStore + 'static> CredentialVault<S> {
         Err(VaultError::new(VaultErrorKind::Contention))
     }
 
-    /// Delete from the store what has expired, of the vault and of everything else. Returns how many records were deleted.
+    /// Deletes expired records from the store, those of the vault and all others. Returns how many were deleted.
     ///
     /// # Errors
     ///
@@ -71,9 +72,10 @@ impl<S: TokenStore + 'static> CredentialVault<S> {
         Ok(purge_all(&*self.store, &*self.clock).await?)
     }
 
-    /// [Retry revocations](Self::retry_revocations), [rewrap](Self::rewrap) and [purge](Self::purge), now and then for ever.
+    /// [Retries revocations](Self::retry_revocations), [rewraps](Self::rewrap) and [purges](Self::purge) at this
+    /// interval, without end.
     ///
-    /// What fails is reported to the audit as [`Action::Fail`], and the next run tries again.
+    /// A failure is reported to the audit as [`Action::Fail`], and the next run tries again.
     pub async fn upkeep_every(&self, interval: Duration) {
         loop {
             self.or_report(self.retry_revocations()).await;

@@ -195,7 +195,7 @@ fn what_is_bound_to_a_session_or_a_client_is_leased_to_no_other() {
     let (session, other) = (user(), user());
     world.put_for(BoundTo::subject().session(session.family()));
     let listed = world.sim.run(world.vault.list("user-1")).unwrap();
-    assert_eq!((listed[0].owner.client_id(), listed[0].owner.session_id()), (None, Some(session.family())));
+    assert_eq!((listed[0].bound_to.client_id(), listed[0].bound_to.session_id()), (None, Some(session.family())));
     let lease = |claims| world.sim.run(world.vault.lease(claims, &need())).map(|lease| secret(&lease));
     assert_eq!(lease(&session).unwrap(), access_token(0));
     assert!(matches!(lease(&other), Err(LeaseError::OtherSession)));
@@ -229,7 +229,7 @@ fn a_listing_shows_everything_of_one_user_but_the_secrets() {
     let tokens = &listed[1];
     assert_eq!((tokens.kind, tokens.state, tokens.generation), (CredentialKind::OAuth, CredentialState::Active, 1));
     assert_eq!(tokens.expires_at, Some(world.sim.now().saturating_add(Duration::from_secs(1_000))));
-    assert_eq!((tokens.owner.client_id(), tokens.owner.session_id()), (Some("client-1"), None));
+    assert_eq!((tokens.bound_to.client_id(), tokens.bound_to.session_id()), (Some("client-1"), None));
     assert!(!format!("{listed:?}").contains(&access_token(0)) && !format!("{listed:?}").contains(&refresh_token(0)));
     assert_eq!(world.sim.run(world.vault.list("user-3")).unwrap(), []);
 }

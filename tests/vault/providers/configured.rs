@@ -100,7 +100,7 @@ fn a_configuration_that_is_wrong_is_refused_without_its_secrets() {
         (r#"{ "quirks": { "odd": 1 } }"#, "unknown field `odd`"),
         (r#"{ "quirks": { "body": "xml" } }"#, "unknown variant `xml`"),
         (r#"{ "token_endpoint": "http://as.example" }"#, "must be https"),
-        (r#"{ "authentication": { "basic": 424242 } }"#, "a secret must be a text"),
+        (r#"{ "authentication": { "basic": 424242 } }"#, "a secret must be a string"),
         (r#"{ "client_id": "client" }"#, "missing field"),
     ] {
         let error = serde_json::from_str::<Service>(json).unwrap_err().to_string();

@@ -1,7 +1,7 @@
-//! The members of an answer, JSON or a form.
+//! The members of an answer, in JSON or as a form.
 //!
-//! A refresh may have spent the old refresh token, so the new one is worth more than the rest of the answer: no odd member
-//! beside it, no broken end and no wrong label on the answer is a reason to lose it.
+//! A refresh may have spent the old refresh token, so the new one must not be lost. No malformed member beside it, no
+//! truncated end and no wrong content type discards it.
 
 use std::fmt;
 use std::time::Duration;
@@ -16,14 +16,14 @@ use super::quirks::Quirks;
 use crate::grant::Scope;
 use crate::vault::{Refreshed, SecretText, UpstreamError};
 
-/// What is read of an answer (RFC 6749 §5.1, §5.2; RFC 7662 §2.2). `null` is the same as absent, everywhere.
+/// The members of an answer (RFC 6749 §5.1, §5.2; RFC 7662 §2.2). `null` is the same as absent.
 #[derive(Default)]
 pub(in crate::vault) struct Fields {
-    /// Whether the answer came to its end.
+    /// Whether the answer is complete.
     complete: bool,
     ok: Value,
     error: Value,
-    /// What some services call the error's code.
+    /// The name that some services use for the error code.
     code: Value,
     revoked: Value,
     active: Value,
@@ -31,22 +31,22 @@ pub(in crate::vault) struct Fields {
     refresh_token: Token,
     token_type: Value,
     expires_in: Value,
-    /// GitHub's name, and Google's.
+    /// The name that GitHub and Google use.
     refresh_token_expires_in: Value,
-    /// Keycloak's name.
+    /// The name that Keycloak uses.
     refresh_expires_in: Value,
     scope: Value,
-    /// The same members, in the member where this service has its tokens.
+    /// The members of the object in which this service puts its tokens.
     nested: Option<Box<Fields>>,
 }
 
-/// A member that should be a token.
+/// A member that holds a token.
 #[derive(Default)]
 enum Token {
     #[default]
     Absent,
     Text(SecretText),
-    /// Not a text, or there twice and not the same.
+    /// The member is not a string, or occurs twice with different values.
     Unreadable,
 }
 
@@ -62,6 +62,7 @@ impl Token {
         if text.is_empty() { Self::Absent } else { Self::Text(SecretText::new(text)) }
     }
 
+    /// Adds another occurrence of the member.
     fn add(&mut self, other: Self) {
         let both = (std::mem::take(self), other);
         *self = match both {
@@ -80,9 +81,11 @@ impl Token {
 }
 
 impl Fields {
-    /// The members of `body`; `None` if it has none. `nested` is the member where this service has its tokens.
+    /// Parses the members of `body`; `None` if it has none. `nested` is the member in which this service puts its
+    /// tokens.
     ///
-    /// It is JSON if it begins like an object and a form if it looks like one, however it is labelled.
+    /// A body that begins with `{` is JSON. A body with `=` and the characters of a form is a form. The content type is
+    /// ignored.
     pub(in crate::vault) fn read(body: &[u8], nested: Option<&str>) -> Option<Self> {
         let repaired;
         let text = match std::str::from_utf8(body) {
@@ -103,7 +106,7 @@ impl Fields {
         }
     }
 
-    /// What can be read of an object: everything before the place where it breaks off, and nothing of what follows its end.
+    /// Parses an object up to the point where it breaks off, and ignores what follows its end.
     fn from_json(text: &str, nested: Option<&str>) -> Self {
         let mut fields = Self::default();
         let mut json = serde_json::Deserializer::from_str(text);
@@ -130,7 +133,7 @@ impl Fields {
             _ if Some(name) == nested && json.starts_with('{') => {
                 self.nested = Some(Box::new(Self::from_json(json, None)));
             }
-            // A number that is too large for any type is read as the text that it is.
+            // A number that is too large for each type is kept as a string.
             _ => self.set(name, serde_json::from_str(json).unwrap_or_else(|_| json.into())),
         }
     }
@@ -157,40 +160,40 @@ impl Fields {
         !matches!(self.error, Value::Null | Value::Bool(false)) && self.error != ""
     }
 
-    /// The code of the error: `error`, what is in it, or else `code`.
+    /// Returns the error code: `error`, a member of it, or else `code`.
     pub(in crate::vault) fn error_code(&self) -> Option<&str> {
         let inside = |name| self.error.get(name).and_then(Value::as_str);
         let error = self.error.as_str().filter(|code| !code.is_empty());
         error.or_else(|| inside("code")).or_else(|| inside("type")).or_else(|| self.code.as_str())
     }
 
-    /// Whether it says `"ok": true`, as Slack does.
+    /// Whether the answer has `"ok": true`, which Slack uses.
     pub(in crate::vault) fn says_ok(&self) -> bool {
         self.ok == true
     }
 
-    /// Whether it says `"ok": false`.
+    /// Whether the answer has `"ok": false`.
     fn denies_ok(&self) -> bool {
         self.ok == false
     }
 
-    /// Whether the token is active (RFC 7662 §2.2).
+    /// Returns `active` (RFC 7662 §2.2).
     pub(in crate::vault) fn active(&self) -> Option<bool> {
         self.active.as_bool()
     }
 
-    /// Whether the answer to a revocation says that nothing was revoked, as Slack's can.
+    /// Whether the answer says that nothing was revoked, as Slack's can.
     pub(in crate::vault) fn denies_revocation(&self) -> bool {
         self.revoked == false
     }
 
-    /// Whether there are tokens, so that the refresh was carried out even if the answer names an error.
+    /// Whether there are tokens. The refresh was then carried out, even if the answer names an error.
     pub(in crate::vault) fn has_tokens(&self) -> bool {
         let has = |fields: &Self| [&fields.access_token, &fields.refresh_token].into_iter().any(Token::is_text);
         !self.denies_ok() && (has(self) || self.nested.as_deref().is_some_and(has))
     }
 
-    /// The tokens. A new refresh token is kept even if the access token beside it is of no use.
+    /// Returns the tokens. A new refresh token is kept even if the access token beside it cannot be used.
     pub(in crate::vault) fn tokens(mut self, quirks: &Quirks) -> Result<Refreshed, UpstreamError> {
         if let Some(nested) = self.nested.take_if(|nested| nested.has_tokens()) {
             self = *nested;
@@ -203,14 +206,14 @@ impl Fields {
         let access_token = match self.access_token {
             Token::Text(_) if !expected => Err("the token is of another type than expected"),
             Token::Text(token) if is_printable(&token) => Ok(token),
-            Token::Text(_) => Err("the access token has characters that no token has"),
+            Token::Text(_) => Err("the access token must be printable ASCII"),
             Token::Absent if self.complete => Err("the answer has no access token"),
             Token::Absent | Token::Unreadable => Err("the answer cannot be read"),
         };
         let refresh_token = self.refresh_token.into_text();
         let (access_token, refresh_token) = match (access_token, refresh_token) {
             (Err(why), None) => return Err(UpstreamError::uncertain(why)),
-            // A refresh token may have been where the answer broke off: to ask again may bring it.
+            // The answer may have broken off before a refresh token. Another request may return it.
             (Ok(_), None) if !self.complete => return Err(UpstreamError::uncertain("the answer cannot be read")),
             (access_token, refresh_token) => (access_token.ok(), refresh_token),
         };
@@ -231,7 +234,7 @@ impl Token {
     }
 }
 
-/// Fills `fields` member by member, so that what was read stays if the object breaks off.
+/// Fills `fields` member by member, so that what was parsed stays if the object breaks off.
 struct Members<'f> {
     fields: &'f mut Fields,
     nested: Option<&'f str>,
@@ -253,14 +256,15 @@ impl<'de> Visitor<'de> for Members<'_> {
     }
 }
 
-/// `1*VSCHAR` (RFC 6749 §A.12): nothing that would end a header or a line. A refresh token goes into bodies alone, and may be any
-/// text.
+/// Whether an access token is printable ASCII (`VSCHAR`, RFC 6749 §A.12), so that it cannot end a header or a line. A
+/// refresh token is sent only in bodies and may be any text.
 fn is_printable(token: &SecretText) -> bool {
     token.expose().bytes().all(|byte| matches!(byte, b' '..=b'~'))
 }
 
-/// Whole seconds: a number, or text that is one. What is negative or cannot be read is zero, so that the token is used once and
-/// not for ever; what is huge is as long as can be. `null` and the empty text say nothing.
+/// Parses a lifetime in whole seconds: a number, or a string that contains one. A negative or unreadable one is zero,
+/// so that the token is used once and not without end. A huge one is the longest possible. `null` and the empty string
+/// give `None`.
 fn lifetime(value: &Value) -> Option<Duration> {
     let seconds = match value {
         Value::Null => return None,
@@ -272,8 +276,8 @@ fn lifetime(value: &Value) -> Option<Duration> {
     Some(Duration::from_secs(seconds as u64))
 }
 
-/// A scope: text with its separators, or a list of texts, which some services send. One that is empty or no scope at all says
-/// nothing: a refresh grants no more than before (RFC 6749 §6).
+/// Parses a scope: a string with the service's separators, or a list of strings, which some services send. An empty or
+/// malformed scope gives `None`: a refresh grants no more than before (RFC 6749 §6).
 fn scope(value: &Value, separator: char) -> Option<Scope> {
     let text = match value {
         Value::String(text) => text.replace(separator, " "),

@@ -1,4 +1,4 @@
-//! The one thing that the application brings: how to send a request.
+//! The HTTP client, which the application provides.
 
 use std::future::Future;
 
@@ -7,18 +7,19 @@ use http::{Request, Response};
 use crate::store::BoxFuture;
 use crate::vault::UpstreamError;
 
-/// Sends a request and reads the answer. Any `Fn(Request<Vec<u8>>) -> impl Future` is one.
+/// Sends a request and reads the answer. A closure `Fn(Request<Vec<u8>>) -> impl Future` implements it.
 ///
-/// What it has to do, for nothing else can:
+/// An implementation must:
 ///
-/// * **Tell apart** what certainly was not sent ([`UpstreamError::unavailable`]: no connection) from what may have been carried
-///   out ([`UpstreamError::uncertain`]: everything after that).
-/// * **Limit the time**, and **bound the answer**: no token response is longer than a few kilobytes.
-/// * **Follow no redirect**: the request carries a refresh token and a client secret. A 3xx is passed on, and refused.
+/// * **Tell apart** a request that was certainly not sent ([`UpstreamError::unavailable`]: no connection) from one that
+///   may have been carried out ([`UpstreamError::uncertain`]: all later failures).
+/// * **Limit the time and the size of the answer.** No token response is longer than a few kilobytes.
+/// * **Follow no redirect.** The request carries a refresh token and a client secret. Return a 3xx as it is; the
+///   provider refuses it.
 /// * **Log neither headers nor bodies.** The `Authorization` header is marked as sensitive.
 ///
-/// The request is the application's once it has been handed over, and so is whatever copies its HTTP client makes of the body:
-/// they are not zeroized.
+/// The provider does not zeroize the request after it was handed over, nor the copies that the HTTP client makes of its
+/// body.
 ///
 /// With [reqwest](https://docs.rs/reqwest):
 ///
@@ -38,7 +39,7 @@ use crate::vault::UpstreamError;
 ///     while let Some(chunk) = answer.chunk().await.map_err(UpstreamError::uncertain)? {
 ///         response.body_mut().extend_from_slice(&chunk);
 ///         if response.body().len() > 65_536 {
-///             return Err(UpstreamError::uncertain("the answer is too long"));
+///             return Err(UpstreamError::uncertain("the answer must be at most 65536 bytes"));
 ///         }
 ///     }
 ///     Ok(response)
@@ -55,12 +56,12 @@ use crate::vault::UpstreamError;
 /// # Ok(()) }
 /// ```
 pub trait HttpClient: Send + Sync {
-    /// Send `request` and read the whole answer, whatever its status.
+    /// Sends `request` and reads the complete answer, with any status.
     ///
     /// # Errors
     ///
-    /// [`UpstreamError::Unavailable`] if certainly nothing was sent, [`UpstreamError::Uncertain`] otherwise. Neither may carry
-    /// anything of the request but its address.
+    /// [`UpstreamError::Unavailable`] if the request was certainly not sent, otherwise [`UpstreamError::Uncertain`].
+    /// Neither may contain anything of the request except its address.
     fn send(&self, request: Request<Vec<u8>>) -> BoxFuture<'_, Result<Response<Vec<u8>>, UpstreamError>>;
 }
 

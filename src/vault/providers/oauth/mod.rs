@@ -1,4 +1,5 @@
-//! A ready provider: OAuth refresh, revocation and introspection over the `http` types, for services that are described by data.
+//! A provider for OAuth services: refresh, revocation and introspection over the types of the `http` crate. What a
+//! service does differently is data.
 
 mod fields;
 mod http_client;
@@ -23,47 +24,50 @@ use crate::vault::{
     Credential, CredentialStatus, Refreshed, Revocation, SecretText, TokenSet, UpstreamError, UpstreamProvider,
 };
 
-/// An authorization server that is asked with the application's HTTP client: refresh (RFC 6749 §6), revocation (RFC 7009),
-/// introspection (RFC 7662).
+/// A provider for an authorization server, over the application's HTTP client: refresh (RFC 6749 §6), revocation (RFC
+/// 7009) and introspection (RFC 7662).
 ///
-/// # What becomes of an answer
+/// # How answers map to errors
 ///
 /// | answer | [`UpstreamError`] |
 /// |---|---|
-/// | `invalid_grant`, or what the service says instead: [`Meaning`] | `InvalidGrant` |
+/// | `invalid_grant`, or a code of the service with that [`Meaning`] | `InvalidGrant` |
 /// | `invalid_client` and the like; 3xx, which is never followed | `Configuration`, with the error code or `http_302` |
 /// | 408, 425, 429, 503, 403 with `Retry-After` | `Unavailable`, with the time to wait |
-/// | every other 5xx: it may have rotated before it failed, or a gateway has lost its answer | `Uncertain` |
+/// | each other 5xx: the service may have rotated before it failed, or a gateway has lost its answer | `Uncertain` |
 /// | 2xx without a token that can be used: empty, truncated, HTML, another token type | `Uncertain` |
-/// | every other 4xx | `Refused`, with the error code or `http_404` |
+/// | each other 4xx | `Refused`, with the error code or `http_404` |
 ///
-/// No odd member beside it costs a new refresh token. If the access token is missing or of no use, the answer is
-/// [`Refreshed::rotated`]. Labels do not matter: an answer is read as JSON or as a form by how it begins, with a byte-order mark,
-/// in another character set, or followed by something else. A member that is there twice counts as it was given last; a token
-/// that is there twice and not the same is none. An answer without `token_type` is of the type that is expected.
+/// A new refresh token is kept even if other members of the answer are malformed. If the access token is missing or
+/// cannot be used, the answer is [`Refreshed::rotated`]. The content type is ignored: an answer is read as JSON or as a
+/// form according to its first bytes, even with a byte-order mark, in another character set, or followed by other data.
+/// If a member occurs twice, the last one counts; a token that occurs twice with different values counts as missing. An
+/// answer without `token_type` has the expected type.
 ///
-/// A lifetime is a number or text that is one, fractions cut off. A negative or unreadable one is zero, a huge one as long as can
-/// be, an absent one says nothing. An unreadable lifetime of a refresh token says nothing either. An empty or unreadable scope is
-/// the scope from before. `null` is absent.
+/// A lifetime is a number, or a string that contains one, without its fraction. A negative or unreadable lifetime
+/// counts as zero, a huge one as the longest possible, an absent one as unknown. An unreadable lifetime of a refresh
+/// token counts as unknown too. An empty or unreadable scope counts as unchanged. `null` counts as absent.
 ///
 /// # Security
 ///
-/// * No token and no client secret is in a URL, an error or a `Debug` output. An error code that does not look like one, or that
-///   repeats a part of what was sent, is replaced by the status.
-/// * Endpoints are `https` or on a loopback host.
-/// * What is built here is zeroized, and so is the answer once it has been read. Copies remain where the `http` types and the HTTP
-///   client make them: the `Authorization` header, the request's body, and what JSON needed to undo an escape in a token.
+/// * No token and no client secret is in a URL, an error or a `Debug` output. An error code with unusual characters, or
+///   one that repeats part of the request, is replaced by the status.
+/// * Endpoints are `https`, or on a loopback host.
+/// * The request that is built here is zeroized, and so is the answer after it was read. Copies remain where the `http`
+///   types and the HTTP client make them: the `Authorization` header, the request's body, and what the JSON parser
+///   needs to undo an escape in a token.
 pub struct OAuthProvider<C> {
     service: Service,
     client: C,
 }
 
 impl<C: HttpClient> OAuthProvider<C> {
-    /// Ask `service` with `client`.
+    /// Creates a provider for `service` that sends requests with `client`.
     pub fn new(service: Service, client: C) -> Self {
         Self { service, client }
     }
 
+    /// Sends `request`, whose secrets include `token`, and reads the answer.
     async fn ask(
         &self,
         request: Request<Vec<u8>>,
@@ -74,6 +78,7 @@ impl<C: HttpClient> OAuthProvider<C> {
         Reply::read(self.client.send(request).await?, quirks).success(quirks, purpose, [token.expose(), secret])
     }
 
+    /// Sends a request about the token of `tokens` that the endpoint takes.
     async fn ask_about(
         &self,
         at: &(Endpoint, TokenRequest),
@@ -98,15 +103,17 @@ impl<C: HttpClient> UpstreamProvider for OAuthProvider<C> {
         })
     }
 
-    /// The refresh token is presented where the service takes it. GitHub, Slack and Notion take an access token: if they do not know it,
-    /// and there is a refresh token that may live, the answer is [`Revocation::NeedsRefresh`].
+    /// Presents the refresh token where the service accepts it. GitHub, Slack and Notion accept an access token. If
+    /// they do not know it, and there is a refresh token that may be valid, the result is [`Revocation::NeedsRefresh`].
     fn revoke<'a>(&'a self, credential: &'a Credential) -> BoxFuture<'a, Result<Revocation, UpstreamError>> {
         Box::pin(async move {
             let (Credential::OAuth(tokens), Some(at)) = (credential, &self.service.revocation) else {
                 return Ok(Revocation::Unsupported);
             };
             match self.ask_about(at, Purpose::Revoke, tokens).await {
-                Ok(Some(fields)) if fields.denies_revocation() => Err(UpstreamError::uncertain("nothing was revoked")),
+                Ok(Some(fields)) if fields.denies_revocation() => {
+                    Err(UpstreamError::uncertain("the service answered that it revoked nothing"))
+                }
                 Ok(_) => Ok(Revocation::Done),
                 Err(Refusal { meaning: Meaning::TokenInvalid, .. }) => Ok(Revocation::Done),
                 Err(Refusal { meaning: Meaning::Unsupported, .. }) => Ok(Revocation::Unsupported),
@@ -124,8 +131,8 @@ impl<C: HttpClient> UpstreamProvider for OAuthProvider<C> {
             let (Credential::OAuth(tokens), Some(at)) = (credential, &self.service.introspection) else {
                 return Ok(CredentialStatus::Unknown);
             };
-            let told = match self.ask_about(at, Purpose::Introspect, tokens).await {
-                // A service that has no `active` answers for a live token alone.
+            let is_active = match self.ask_about(at, Purpose::Introspect, tokens).await {
+                // A service without an `active` member answers with a success only for a live token.
                 Ok(_) if matches!(at.1, TokenRequest::Bearer | TokenRequest::GitHub) => Some(true),
                 Ok(fields) => fields.and_then(|fields| fields.active()),
                 Err(Refusal { meaning: Meaning::TokenInvalid, .. }) => Some(false),
@@ -136,7 +143,7 @@ impl<C: HttpClient> UpstreamProvider for OAuthProvider<C> {
                 Err(Refusal { meaning: Meaning::AccessTokenUnknown, .. }) => Some(false),
                 Err(refusal) => return Err(refusal.error),
             };
-            let active = told.ok_or_else(|| UpstreamError::uncertain("the answer cannot be read"))?;
+            let active = is_active.ok_or_else(|| UpstreamError::uncertain("the answer cannot be read"))?;
             Ok(if active { CredentialStatus::Active } else { CredentialStatus::Inactive })
         })
     }

@@ -1,12 +1,12 @@
-//! Where services depart from the specifications, as data.
+//! How services deviate from the specifications, as data.
 
 use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
-/// How a service departs from RFC 6749, 7009 and 7662; the default is one that does not.
+/// How a service deviates from RFC 6749, RFC 7009 and RFC 7662. The default does not deviate.
 ///
-/// All of it is plain data: a preset whose fields are changed, or read from the application's configuration with serde.
+/// All of it is plain data: change the fields of a preset, or read it from the application's configuration with serde.
 ///
 /// ```
 /// use mcp_token_lifecycle::vault::{Meaning, Quirks};
@@ -24,31 +24,33 @@ use serde::Deserialize;
 #[serde(default, deny_unknown_fields)]
 #[non_exhaustive]
 pub struct Quirks {
-    /// How the parameters of a request are written.
+    /// How the parameters of a request are encoded.
     pub body: RequestBody,
-    /// Headers that every request carries besides the usual ones.
+    /// Additional headers of each request.
     pub headers: BTreeMap<String, String>,
-    /// Whether a refresh names the scope that was granted (RFC 6749 §6 leaves it out for "the same as before").
+    /// Whether a refresh names the scope that was granted. RFC 6749 §6 leaves it out for an unchanged scope.
     pub sends_scope: bool,
-    /// Scope tokens that a refresh names besides, separated by spaces. Only with [`sends_scope`](Self::sends_scope).
+    /// Additional scope tokens that a refresh names, separated by spaces. Used only with
+    /// [`sends_scope`](Self::sends_scope).
     pub added_scope: String,
-    /// Parameters of a refresh besides the usual ones. One of the same name takes the place of a usual one.
+    /// Additional parameters of a refresh. One with the name of a standard parameter replaces it.
     pub refresh_parameters: BTreeMap<String, String>,
-    /// The same for a revocation or an introspection.
+    /// Additional parameters of a revocation or an introspection. One with the name of a standard parameter replaces
+    /// it.
     pub token_parameters: BTreeMap<String, String>,
-    /// The values of `token_type` that are taken, in any case (RFC 6749 §7.1). A token of another type must not be
-    /// sent as a bearer token. An answer without `token_type` is taken.
+    /// The accepted values of `token_type`, case-insensitive (RFC 6749 §7.1). A token of another type must not be sent
+    /// as a bearer token. An answer without `token_type` is accepted.
     pub token_types: Vec<String>,
-    /// What separates scope tokens in an answer, besides the space.
+    /// A separator of scope tokens in answers, in addition to the space.
     pub scope_separator: char,
-    /// Whether every answer says `ok`, and only `"ok": true` is a success.
+    /// Whether each answer has a member `ok`, and only `"ok": true` is a success.
     pub says_ok: bool,
-    /// The member that holds the tokens if there are any in it; otherwise they are at the top.
+    /// The member that holds the tokens, if they are not at the top level.
     pub tokens_in: Option<String>,
-    /// What the error codes of a refresh mean, before [`Meaning`]'s own list. An answer with a status of 300 to 499 and no
-    /// readable code has the code `http_404` and the like.
+    /// What the error codes of a refresh mean. These come before the list of [`Meaning`]. An answer with a status from
+    /// 300 to 499 and no readable code has a code such as `http_404`.
     pub refresh_codes: BTreeMap<String, Meaning>,
-    /// The same for a revocation or an introspection.
+    /// What the error codes of a revocation or an introspection mean. These come before the list of [`Meaning`].
     pub token_codes: BTreeMap<String, Meaning>,
 }
 
@@ -72,13 +74,15 @@ impl Default for Quirks {
 }
 
 impl Quirks {
-    /// GitHub: errors with status 200 and codes of its own, scopes with commas. "Refreshing user access tokens"
-    /// (docs.github.com/en/apps/creating-github-apps/authenticating-with-a-github-app/refreshing-user-access-tokens),
-    /// "Troubleshooting OAuth app access token request errors". A token that is unknown, expired for instance, is a 404: "Check a
+    /// GitHub: errors with status 200 and its own codes, scopes separated by commas.
+    ///
+    /// Sources: "Refreshing user access tokens"
+    /// (docs.github.com/en/apps/creating-github-apps/authenticating-with-a-github-app/refreshing-user-access-tokens)
+    /// and "Troubleshooting OAuth app access token request errors". An unknown or expired token is a 404: "Check a
     /// token" (docs.github.com/en/rest/apps/oauth-applications).
     ///
-    /// So is a wrong address, which therefore passes for the revocation of a token without a refresh token. With addresses of your
-    /// own, revoke one by way of trial and see that it is dead.
+    /// A wrong address is a 404 too, and counts as the revocation of a token that has no refresh token. If you change
+    /// the addresses, revoke a test token and check that it no longer works.
     pub fn github() -> Self {
         Self {
             scope_separator: ',',
@@ -91,9 +95,11 @@ impl Quirks {
         }
     }
 
-    /// Slack, user tokens: errors with status 200 and `"ok": false`, token types of its own, scopes with commas, the user's
-    /// tokens in `authed_user` where there are a bot's too. "oauth.v2.access" and "Using token rotation" (docs.slack.dev), and its
-    /// list of errors, of which some say that "some aspect of the operation succeeded before the error was raised".
+    /// Slack user tokens: errors with status 200 and `"ok": false`, its own token types, scopes separated by commas,
+    /// and the user's tokens in `authed_user` if the answer also has a bot's.
+    ///
+    /// Sources: "oauth.v2.access" and "Using token rotation" (docs.slack.dev), and its list of errors. Some of these
+    /// say that "some aspect of the operation succeeded before the error was raised".
     pub fn slack_user() -> Self {
         let passing = [
             ("ratelimited", Meaning::Unavailable),
@@ -130,21 +136,25 @@ impl Quirks {
         }
     }
 
-    /// Slack, bot tokens.
+    /// Slack bot tokens; otherwise as [`slack_user`](Self::slack_user).
     pub fn slack_bot() -> Self {
         Self { token_types: vec!["bot".to_owned()], tokens_in: None, ..Self::slack_user() }
     }
 
-    /// Google: `deleted_client`, of "Using OAuth 2.0 for Web Server Applications", besides the codes of the specifications.
+    /// Google: the code `deleted_client` in addition to the codes of the specifications ("Using OAuth 2.0 for Web
+    /// Server Applications").
     pub fn google() -> Self {
         Self { refresh_codes: codes([("deleted_client", Meaning::Configuration)]), ..Self::default() }
     }
 
-    /// Microsoft Entra: a refresh names its scope, and `offline_access` for a new refresh token. `interaction_required` and
-    /// `consent_required` need the user; `unauthorized_client` means that the application was taken out of the user's tenant,
-    /// which an authorization undoes. "OAuth 2.0 authorization code flow", refresh and error codes
-    /// (learn.microsoft.com/entra/identity-platform/v2-oauth2-auth-code-flow); that a refresh without a scope is refused:
-    /// AADSTS90009 and AADSTS90023 (learn.microsoft.com/answers/questions/192699 and 1822191); `bad_token`:
+    /// Microsoft Entra: a refresh names its scope, and `offline_access` to get a new refresh token.
+    ///
+    /// `interaction_required` and `consent_required` need the user. `unauthorized_client` means that the application
+    /// was removed from the user's tenant; a new authorization adds it again.
+    ///
+    /// Sources: "OAuth 2.0 authorization code flow", refresh and error codes
+    /// (learn.microsoft.com/entra/identity-platform/v2-oauth2-auth-code-flow). A refresh without a scope is refused:
+    /// AADSTS90009 and AADSTS90023 (learn.microsoft.com/answers/questions/192699 and 1822191). `bad_token`:
     /// `InteractionRequiredAuthErrorCodes` of the Microsoft Authentication Library.
     pub fn entra() -> Self {
         Self {
@@ -158,9 +168,11 @@ impl Quirks {
         }
     }
 
-    /// Atlassian: JSON, and a 403 for a dead refresh token: `invalid_grant` ("Implementing the Refresh Token Flow",
-    /// developer.atlassian.com/cloud/oauth/getting-started/refresh-tokens) or `unauthorized_client` with "refresh_token is invalid"
-    /// (github.com/raycast/extensions/issues/11836). An answer has no `token_type`.
+    /// Atlassian: JSON bodies, and a 403 for a refresh token that is no longer valid. Answers have no `token_type`.
+    ///
+    /// Sources: `invalid_grant` in "Implementing the Refresh Token Flow"
+    /// (developer.atlassian.com/cloud/oauth/getting-started/refresh-tokens); `unauthorized_client` with "refresh_token
+    /// is invalid" (github.com/raycast/extensions/issues/11836).
     pub fn atlassian() -> Self {
         Self {
             body: RequestBody::Json,
@@ -169,9 +181,10 @@ impl Quirks {
         }
     }
 
-    /// Linear: a revocation of a token that is dead is a 400 or a 401. "OAuth 2.0 authentication"
-    /// (linear.app/developers/oauth-2-0-authentication), by which applications from before December 2023 get their scope as a
-    /// list.
+    /// Linear: the revocation of an invalid token is a 400 or a 401.
+    ///
+    /// Source: "OAuth 2.0 authentication" (linear.app/developers/oauth-2-0-authentication). According to it,
+    /// applications from before December 2023 get their scope as a list.
     pub fn linear() -> Self {
         Self {
             token_codes: codes([("http_400", Meaning::TokenInvalid), ("http_401", Meaning::TokenInvalid)]),
@@ -179,8 +192,10 @@ impl Quirks {
         }
     }
 
-    /// Notion: JSON, and a header with the version of the API. "Refresh a token", "Revoke token"
-    /// (developers.notion.com/reference/refresh-a-token, /revoke-token); `conflict_error`: "Status codes".
+    /// Notion: JSON bodies, and a header with the version of the API.
+    ///
+    /// Sources: "Refresh a token" and "Revoke token" (developers.notion.com/reference/refresh-a-token, /revoke-token);
+    /// `conflict_error`: "Status codes".
     pub fn notion() -> Self {
         Self {
             body: RequestBody::Json,
@@ -191,9 +206,11 @@ impl Quirks {
         }
     }
 
-    /// Salesforce: `inactive_user` and `inactive_org` for a user or an organization that is locked, and `rate_limit_exceeded`
-    /// ("Digging Deeper into OAuth 2.0 in Salesforce"); otherwise `invalid_grant` ("OAuth 2.0 Authorization Errors",
-    /// help.salesforce.com). An answer has no `expires_in`: the organization decides how long a session lives.
+    /// Salesforce: `inactive_user` and `inactive_org` for a locked user or organization, and `rate_limit_exceeded`.
+    /// Answers have no `expires_in`: the organization decides how long a session lives.
+    ///
+    /// Sources: "Digging Deeper into OAuth 2.0 in Salesforce"; `invalid_grant` in "OAuth 2.0 Authorization Errors"
+    /// (help.salesforce.com).
     pub fn salesforce() -> Self {
         Self {
             refresh_codes: codes([
@@ -207,12 +224,12 @@ impl Quirks {
         }
     }
 
-    /// What `code` means in the answer to a refresh, if it is known.
+    /// Returns what `code` means in the answer to a refresh, if it is known.
     pub(in crate::vault) fn at_refresh(&self, code: &str) -> Option<Meaning> {
         meaning(&self.refresh_codes, AT_REFRESH, code)
     }
 
-    /// What `code` means in the answer to a revocation or an introspection, if it is known.
+    /// Returns what `code` means in the answer to a revocation or an introspection, if it is known.
     pub(in crate::vault) fn about_a_token(&self, code: &str) -> Option<Meaning> {
         meaning(&self.token_codes, ABOUT_A_TOKEN, code)
     }
@@ -222,27 +239,27 @@ fn codes<const N: usize>(known: [(&str, Meaning); N]) -> BTreeMap<String, Meanin
     known.into_iter().map(|(code, meaning)| (code.to_owned(), meaning)).collect()
 }
 
-/// The meaning of `code` in any case; the service's own list comes first.
+/// Returns the meaning of `code`, case-insensitive. The service's own list comes first.
 fn meaning(own: &BTreeMap<String, Meaning>, standard: &[(&str, Meaning)], code: &str) -> Option<Meaning> {
     let own = own.iter().map(|(known, meaning)| (known.as_str(), *meaning));
     own.chain(standard.iter().copied()).find(|(known, _)| known.eq_ignore_ascii_case(code)).map(|(_, meaning)| meaning)
 }
 
-/// How the parameters of a request are written.
+/// How the parameters of a request are encoded.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum RequestBody {
-    /// `application/x-www-form-urlencoded`, as the specifications have it.
+    /// `application/x-www-form-urlencoded`, as the specifications require.
     #[default]
     Form,
-    /// `application/json`: one object of texts.
+    /// `application/json`: one object of strings.
     Json,
 }
 
-/// What an error code means. In a configuration the names are `invalid_grant`, `access_token_unknown` and so on.
+/// What an error code means. In a configuration the names are in snake case, such as `invalid_grant`.
 ///
-/// These are known without being listed in [`Quirks`]:
+/// These are known without an entry in [`Quirks`]:
 ///
 /// | meaning | at a refresh | at a revocation or an introspection |
 /// |---|---|---|
@@ -256,28 +273,29 @@ pub enum RequestBody {
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Meaning {
-    /// The service refuses, and it is not known whether that passes: the meaning of every code that is in no list. If a refresh
-    /// gets nothing else for the time of the policy's
+    /// The service refuses, and it is not known whether that passes. This is the meaning of each code that is in no
+    /// list. If refreshes only get such refusals for the policy's
     /// [`refusal_limit`](crate::vault::RefreshPolicyBuilder::refusal_limit), the user is asked to authorize again.
     Refused,
-    /// The grant is dead, and the user has to authorize again.
+    /// The grant has ended, and the user has to authorize again.
     InvalidGrant,
-    /// The service refuses this client, or the request as it is made: the operator has to act, and the grant may well be alive.
+    /// The service refuses this client or this kind of request. The operator has to act; the grant may still be valid.
     Configuration,
-    /// The token that was asked about is dead, and so is everything from the same grant.
+    /// The token in the request is invalid, and so are all others of the same grant.
     TokenInvalid,
-    /// The access token that was asked about is dead, or only expired: a refresh token may still be alive.
+    /// The access token in the request is invalid or expired. A refresh token may still be valid.
     AccessTokenUnknown,
     /// Tokens of this kind cannot be revoked (RFC 7009 §2.2.1).
     Unsupported,
-    /// Certainly nothing has changed: later.
+    /// The service did not carry out the request, which can be repeated later.
     Unavailable,
-    /// It may have been carried out.
+    /// The service may have carried out the request.
     Uncertain,
 }
 
-/// RFC 6749 §5.2 and two codes of §4.1.2.1 that token endpoints use too; OpenID Connect Core §3.1.2.6, for services that send the
-/// user back to the authorization endpoint; RFC 8628 §3.5; and the names that services give a dead refresh token.
+/// Codes from RFC 6749 §5.2; two codes of §4.1.2.1 that token endpoints use too; OpenID Connect Core §3.1.2.6, for
+/// services that send the user back to the authorization endpoint; RFC 8628 §3.5; and the names that services use for
+/// an invalid refresh token.
 const AT_REFRESH: &[(&str, Meaning)] = &[
     ("invalid_grant", Meaning::InvalidGrant),
     ("invalid_token", Meaning::InvalidGrant),
@@ -297,7 +315,8 @@ const AT_REFRESH: &[(&str, Meaning)] = &[
     ("server_error", Meaning::Uncertain),
 ];
 
-/// RFC 6749 §5.2, RFC 7009 §2.2.1, RFC 6750 §3.1 (what Google answers to the revocation of a revoked token).
+/// Codes from RFC 6749 §5.2, RFC 7009 §2.2.1 and RFC 6750 §3.1; Google answers with the last to the revocation of a
+/// revoked token.
 const ABOUT_A_TOKEN: &[(&str, Meaning)] = &[
     ("invalid_token", Meaning::TokenInvalid),
     ("unsupported_token_type", Meaning::Unsupported),

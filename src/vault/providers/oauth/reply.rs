@@ -1,4 +1,4 @@
-//! What a service has answered, and what that means.
+//! The answer of a service, and what it means.
 
 use http::header::RETRY_AFTER;
 use http::{HeaderMap, Response, StatusCode};
@@ -10,20 +10,20 @@ use super::request::Purpose;
 use super::retry_after::retry_after;
 use crate::vault::UpstreamError;
 
-/// An answer. Its body was zeroized as soon as it had been read.
+/// The answer of a service. Its body was zeroized after it was read.
 pub(in crate::vault) struct Reply {
     status: StatusCode,
     headers: HeaderMap,
     fields: Option<Fields>,
 }
 
-/// Anything but a success.
+/// An answer that is not a success.
 pub(in crate::vault) struct Refusal {
     pub(in crate::vault) meaning: Meaning,
     pub(in crate::vault) error: UpstreamError,
 }
 
-/// What went wrong before there was an answer.
+/// A failure before there was an answer.
 impl From<UpstreamError> for Refusal {
     fn from(error: UpstreamError) -> Self {
         Self { meaning: Meaning::Refused, error }
@@ -31,14 +31,15 @@ impl From<UpstreamError> for Refusal {
 }
 
 impl Reply {
-    /// Read `response`, whose body is zeroized.
+    /// Reads `response` and zeroizes its body.
     pub(in crate::vault) fn read(response: Response<Vec<u8>>, quirks: &Quirks) -> Self {
         let (parts, body) = response.into_parts();
         let body = Zeroizing::new(body);
         Self { status: parts.status, headers: parts.headers, fields: Fields::read(&body, quirks.tokens_in.as_deref()) }
     }
 
-    /// The members of a success, if they can be read. `sent` are the secrets of the request, which no error repeats.
+    /// Returns the members of a success, if they can be parsed. `sent` are the secrets of the request, which no error
+    /// repeats.
     pub(in crate::vault) fn success(
         self,
         quirks: &Quirks,
@@ -64,7 +65,7 @@ impl Reply {
         Err(Refusal { meaning, error })
     }
 
-    /// A refresh that brings tokens is a success, even if the answer names an error beside them.
+    /// Whether the answer is a success. A refresh that returns tokens is one, even if the answer also names an error.
     fn is_success(&self, quirks: &Quirks, purpose: Purpose) -> bool {
         let fields = self.fields.as_ref();
         self.status.is_success()
@@ -75,7 +76,8 @@ impl Reply {
             }
     }
 
-    /// The error code, if it is known, or looks like one and is no part of what was sent; otherwise the status.
+    /// Returns the error code if it is known, or if it has the characters of a code and repeats nothing of what was
+    /// sent. Otherwise returns the status.
     fn code(&self, meaning_of: impl Fn(&str) -> Option<Meaning>, sent: [&str; 2]) -> String {
         let plain = |code: &str| code.len() <= 64 && code.bytes().all(|b| b.is_ascii_alphabetic() || b == b'_');
         let echo = |code: &str| sent.iter().any(|s| !s.is_empty() && (s.contains(code) || code.contains(s)));
@@ -86,13 +88,13 @@ impl Reply {
         }
     }
 
-    /// What an answer means that is no success, whose code means `known`.
+    /// Returns what an answer means that is not a success and whose code means `known`.
     ///
-    /// * 408, 425, 429, 503, and 403 with `Retry-After` (which is how GitHub limits rates): not carried out.
-    /// * Every other 5xx may have been. A 500 can come after the new refresh token was stored, and 502 and 504 are a gateway's,
-    ///   which has lost the answer of the service behind it.
-    /// * 3xx is never followed. The endpoint has moved, and the operator has to say where to.
-    /// * A 2xx that names no error, and is no success for want of `ok`, may have been carried out.
+    /// * 408, 425, 429, 503, and 403 with `Retry-After` (GitHub's rate limit): the request was not carried out.
+    /// * Each other 5xx: it may have been carried out. A 500 can come after the new refresh token was stored. A 502 or
+    ///   504 comes from a gateway that has lost the answer of the service.
+    /// * 3xx is never followed. The endpoint has moved, and the operator has to configure the new address.
+    /// * A 2xx that names no error and is not a success because `ok` is missing: it may have been carried out.
     fn meaning(&self, known: Option<Meaning>) -> Meaning {
         match self.status.as_u16() {
             408 | 425 | 429 | 503 => Meaning::Unavailable,

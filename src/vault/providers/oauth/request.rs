@@ -1,4 +1,5 @@
-//! The requests. Every secret is in the body or in a header that is marked as sensitive, none in a URL.
+//! The requests to a service. Each secret is in the body or in a header that is marked as sensitive, and none is in a
+//! URL.
 
 use std::collections::BTreeMap;
 
@@ -14,7 +15,7 @@ use super::service::{ClientAuthentication, Endpoint, Service, TokenRequest};
 use crate::grant::Scope;
 use crate::vault::{SecretText, TokenSet, UpstreamError};
 
-/// What a request is for.
+/// The purpose of a request.
 #[derive(Clone, Copy)]
 pub(in crate::vault) enum Purpose {
     Refresh,
@@ -24,7 +25,7 @@ pub(in crate::vault) enum Purpose {
 
 type Made = Result<Request<Vec<u8>>, UpstreamError>;
 
-/// Ask for new tokens (RFC 6749 §6), for the scope that was granted.
+/// Builds a request for new tokens (RFC 6749 §6), for the scope that was granted.
 pub(in crate::vault) fn refresh(service: &Service, tokens: &TokenSet, refresh_token: &SecretText) -> Made {
     let quirks = &service.quirks;
     let scope = if quirks.sends_scope { asked_scope(&tokens.scope, &quirks.added_scope) } else { String::new() };
@@ -37,13 +38,13 @@ pub(in crate::vault) fn refresh(service: &Service, tokens: &TokenSet, refresh_to
     parameters.send(request, quirks.body)
 }
 
-/// The scope that was granted, and what is asked for besides.
+/// Joins the scope that was granted and the additional scope tokens.
 fn asked_scope(granted: &Scope, added: &str) -> String {
     let added = added.split_ascii_whitespace().filter(|token| !granted.contains(token));
     granted.iter().chain(added).collect::<Vec<_>>().join(" ")
 }
 
-/// Ask about a token: the one that [`TokenRequest::presents`].
+/// Builds a request about the token that [`TokenRequest::presents`] selects.
 pub(in crate::vault) fn about(
     service: &Service,
     (endpoint, how): &(Endpoint, TokenRequest),
@@ -82,7 +83,8 @@ pub(in crate::vault) fn about(
 }
 
 impl TokenRequest {
-    /// The token that goes into the request: the refresh token where one is taken, for it is what keeps the grant alive.
+    /// Returns the token to present: the refresh token where the service accepts one, because with it the grant
+    /// continues.
     pub(in crate::vault) fn presents(self, tokens: &TokenSet) -> &SecretText {
         match self {
             Self::Standard | Self::TokenAlone => tokens.refresh_token.as_ref().unwrap_or(&tokens.access_token),
@@ -91,15 +93,16 @@ impl TokenRequest {
     }
 }
 
+/// A request to `endpoint` with the headers that all requests have.
 fn to(service: &Service, endpoint: &Endpoint, method: Method) -> Builder {
-    // GitHub's API answers nobody without a name.
+    // GitHub's API refuses requests without a user agent.
     const AGENT: &str = concat!(env!("CARGO_PKG_NAME"), "/", env!("CARGO_PKG_VERSION"));
     let request = Request::builder().method(method).uri(endpoint.uri());
     let request = request.header(ACCEPT, "application/json").header(USER_AGENT, AGENT);
     service.quirks.headers.iter().fold(request, |request, (name, value)| request.header(name, value))
 }
 
-/// Names and values, each name once.
+/// The parameters of a request: names and values, each name once.
 struct Parameters<'a>(Vec<(&'a str, &'a str)>);
 
 impl<'a> Parameters<'a> {
@@ -114,7 +117,7 @@ impl<'a> Parameters<'a> {
         others.iter().for_each(|(name, value)| self.set(name, value));
     }
 
-    /// Say who the client is, here or in a header of `request`.
+    /// Adds the client's credentials, to the parameters or to a header of `request`.
     fn authenticate(&mut self, service: &'a Service, request: Builder) -> Result<Builder, UpstreamError> {
         match &service.authentication {
             ClientAuthentication::Basic(_) => return Ok(request.header(AUTHORIZATION, basic(service)?)),
@@ -128,7 +131,7 @@ impl<'a> Parameters<'a> {
 
     fn send(&self, request: Builder, body: RequestBody) -> Made {
         let (content_type, body) = match body {
-            // Clients leave the length of an empty body out, and some servers insist on it (RFC 9110 §8.6).
+            // HTTP clients leave out the length of an empty body, and some servers require it (RFC 9110 §8.6).
             _ if self.0.is_empty() => return finish(request.header(CONTENT_LENGTH, 0), Vec::new()),
             RequestBody::Form => ("application/x-www-form-urlencoded", self.form()),
             RequestBody::Json => ("application/json", self.json()?),
@@ -150,13 +153,14 @@ impl<'a> Parameters<'a> {
         Ok(body)
     }
 
-    /// Enough for a body in which a byte takes `most`, so that it is never moved: what would be left behind is not zeroized.
+    /// A capacity for a body in which a byte takes `most` bytes, so that the buffer never moves and leaves an
+    /// unzeroized copy behind.
     fn room(&self, most: usize) -> usize {
         2 + self.0.iter().map(|(name, value)| most * (name.len() + value.len()) + 6).sum::<usize>()
     }
 }
 
-/// Client id and secret, each form-encoded first (RFC 6749 §2.3.1).
+/// The `Basic` header: client id and secret, each form-encoded first (RFC 6749 §2.3.1).
 fn basic(service: &Service) -> Result<HeaderValue, UpstreamError> {
     let (id, secret) = (service.client_id.as_bytes(), service.authentication.secret().as_bytes());
     let mut pair = Zeroizing::new(String::with_capacity(3 * (id.len() + secret.len()) + 1));
@@ -164,6 +168,7 @@ fn basic(service: &Service) -> Result<HeaderValue, UpstreamError> {
     sensitive("Basic ", &Zeroizing::new(Base64::encode_string(pair.as_bytes())))
 }
 
+/// A header value that is marked as sensitive.
 fn sensitive(scheme: &str, text: &str) -> Result<HeaderValue, UpstreamError> {
     let line = Zeroizing::new([scheme, text].concat());
     let mut value = HeaderValue::from_str(&line).map_err(|_| unsendable())?;
@@ -175,7 +180,7 @@ fn finish(request: Builder, body: Vec<u8>) -> Made {
     request.body(body).map_err(|_| unsendable())
 }
 
-/// Only for what the application put in: a token that fits into no header.
+/// The error for a request that cannot be built, because a value of the application does not fit into a header.
 fn unsendable() -> UpstreamError {
     UpstreamError::refused("unsendable")
 }

@@ -8,8 +8,8 @@ use time::{Date, Month, Time, UtcDateTime};
 
 use crate::time::Timestamp;
 
-/// How long to wait: seconds, or a date as seen from the answer's own `Date`, for there is no clock here. A date without that
-/// other one says nothing.
+/// How long to wait: a number of seconds, or a date relative to the `Date` of the same answer, because a provider has
+/// no clock. A date without `Date` is ignored.
 pub(in crate::vault) fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     let text = |name: HeaderName| headers.get(name)?.to_str().ok();
     let after = text(RETRY_AFTER)?;
@@ -19,7 +19,7 @@ pub(in crate::vault) fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     }
 }
 
-/// `Sun, 06 Nov 1994 08:49:37 GMT`, the form that RFC 9110 §5.6.7 has senders use.
+/// Parses `Sun, 06 Nov 1994 08:49:37 GMT`, the form that senders must use (RFC 9110 §5.6.7).
 fn http_date(text: &str) -> Option<Timestamp> {
     const MONTHS: [&str; 12] = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
     let mut parts = text.split(' ');

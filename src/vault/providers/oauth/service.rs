@@ -1,4 +1,4 @@
-//! A service: where its endpoints are, how the client authenticates there, and what is odd about it.
+//! An authorization server: its endpoints, how the client authenticates, and how it deviates from the specifications.
 
 use http::Uri;
 use serde::Deserialize;
@@ -7,9 +7,11 @@ use super::quirks::Quirks;
 use crate::net::address;
 use crate::vault::SecretText;
 
-/// An authorization server, as data. There is a preset for GitHub, Slack, Google, Microsoft Entra, Atlassian, Linear, Notion and
-/// Salesforce, each from the documentation that is named there. The fields of a preset can be changed, for a GitHub of one's own
-/// for instance:
+/// An authorization server, as data.
+///
+/// There are presets for GitHub, Slack, Google, Microsoft Entra, Atlassian, Linear, Notion and Salesforce. Each names
+/// the documentation that it follows. The fields of a preset can be changed, for example for a GitHub Enterprise
+/// server:
 ///
 /// ```
 /// use mcp_token_lifecycle::vault::{Endpoint, SecretText, Service};
@@ -20,7 +22,7 @@ use crate::vault::SecretText;
 /// # Ok::<(), mcp_token_lifecycle::vault::EndpointError>(())
 /// ```
 ///
-/// A service that has no preset can be read from the application's configuration:
+/// Another service can be read from the application's configuration:
 ///
 /// ```
 /// use mcp_token_lifecycle::vault::Service;
@@ -40,25 +42,25 @@ use crate::vault::SecretText;
 #[serde(deny_unknown_fields)]
 #[non_exhaustive]
 pub struct Service {
-    /// The client id.
+    /// The client id of this application at the service.
     pub client_id: String,
     /// How the client authenticates.
     pub authentication: ClientAuthentication,
-    /// Where tokens are refreshed (RFC 6749 §3.2).
+    /// The token endpoint, which refreshes tokens (RFC 6749 §3.2).
     pub token_endpoint: Endpoint,
-    /// Where tokens are revoked (RFC 7009 §2), if anywhere.
+    /// The revocation endpoint (RFC 7009 §2), if the service has one, and the kind of request that it takes.
     #[serde(default)]
     pub revocation: Option<(Endpoint, TokenRequest)>,
-    /// Where tokens are introspected (RFC 7662 §2), if anywhere.
+    /// The introspection endpoint (RFC 7662 §2), if the service has one, and the kind of request that it takes.
     #[serde(default)]
     pub introspection: Option<(Endpoint, TokenRequest)>,
-    /// How it departs from the specifications.
+    /// How the service deviates from the specifications.
     #[serde(default)]
     pub quirks: Quirks,
 }
 
 impl Service {
-    /// A service that keeps to the specifications, with neither revocation nor introspection.
+    /// Creates a service that follows the specifications, without revocation and introspection.
     pub fn new(client_id: impl Into<String>, authentication: ClientAuthentication, token_endpoint: Endpoint) -> Self {
         Self {
             client_id: client_id.into(),
@@ -70,20 +72,22 @@ impl Service {
         }
     }
 
-    /// The same with a revocation endpoint (RFC 7009).
+    /// Sets a revocation endpoint that follows RFC 7009.
     #[must_use]
     pub fn revoked_at(self, endpoint: Endpoint) -> Self {
         Self { revocation: Some((endpoint, TokenRequest::Standard)), ..self }
     }
 
-    /// The same with an introspection endpoint (RFC 7662).
+    /// Sets an introspection endpoint that follows RFC 7662.
     #[must_use]
     pub fn introspected_at(self, endpoint: Endpoint) -> Self {
         Self { introspection: Some((endpoint, TokenRequest::Standard)), ..self }
     }
 
-    /// GitHub, with [`Quirks::github`]. Refresh tokens rotate. A revocation takes back the user's whole authorization of the app,
-    /// because GitHub has nothing else that ends a refresh token: "Delete an app authorization"
+    /// GitHub, with [`Quirks::github`].
+    ///
+    /// Refresh tokens rotate. A revocation removes the user's whole authorization of the app, because GitHub has no
+    /// other way to end a refresh token: "Delete an app authorization"
     /// (docs.github.com/en/rest/apps/oauth-applications).
     ///
     /// # Errors
@@ -101,12 +105,14 @@ impl Service {
         })
     }
 
-    /// Slack, for user tokens, with [`Quirks::slack_user`]; for bot tokens set [`Quirks::slack_bot`]. Refresh tokens rotate. A
-    /// revocation ends the access token ("auth.revoke", docs.slack.dev); Slack does not say what becomes of the refresh token.
+    /// Slack user tokens, with [`Quirks::slack_user`]. For bot tokens set [`Quirks::slack_bot`].
+    ///
+    /// Refresh tokens rotate. A revocation ends the access token ("auth.revoke", docs.slack.dev). Slack does not
+    /// document what it does to the refresh token.
     ///
     /// # Errors
     ///
-    /// None, as it is.
+    /// None at present.
     pub fn slack(client_id: impl Into<String>, secret: SecretText) -> Result<Self, EndpointError> {
         let token_endpoint = Endpoint::parse("https://slack.com/api/oauth.v2.access")?;
         Ok(Self {
@@ -117,13 +123,15 @@ impl Service {
         })
     }
 
-    /// Google: a refresh answers without a refresh token, and the old one stays. "Using OAuth 2.0 for Web Server Applications"
-    /// (developers.google.com/identity/protocols/oauth2/web-server), whose revocation takes the token alone. The documentation
-    /// shows it in the URL; here it is in the body.
+    /// Google, with [`Quirks::google`].
+    ///
+    /// A refresh returns no refresh token, and the old one stays: "Using OAuth 2.0 for Web Server Applications"
+    /// (developers.google.com/identity/protocols/oauth2/web-server). A revocation takes the token alone. The
+    /// documentation shows the token in the URL; this preset sends it in the body.
     ///
     /// # Errors
     ///
-    /// None, as it is.
+    /// None at present.
     pub fn google(client_id: impl Into<String>, secret: SecretText) -> Result<Self, EndpointError> {
         let token_endpoint = Endpoint::parse("https://oauth2.googleapis.com/token")?;
         Ok(Self {
@@ -133,10 +141,13 @@ impl Service {
         })
     }
 
-    /// Microsoft Entra, with [`Quirks::entra`]. `tenant` is `common`, `organizations`, `consumers`, or the id or a domain of a
-    /// tenant. A refresh names the scope that was granted, so put tokens of one resource into the vault with the scope of that
-    /// resource. An answer has a new refresh token, and the old one stays alive for its time. There is no revocation endpoint:
-    /// the user or an administrator takes the consent back (myapps.microsoft.com, or the Microsoft Graph).
+    /// Microsoft Entra, with [`Quirks::entra`]. `tenant` is `common`, `organizations`, `consumers`, or the id or a
+    /// domain of a tenant.
+    ///
+    /// A refresh names the scope that was granted, so put tokens for one resource into the vault with the scope of that
+    /// resource. An answer has a new refresh token, and the old one stays valid until it expires. There is no
+    /// revocation endpoint: the user or an administrator withdraws the consent (myapps.microsoft.com, or the Microsoft
+    /// Graph).
     ///
     /// # Errors
     ///
@@ -148,24 +159,28 @@ impl Service {
         Ok(Self { quirks: Quirks::entra(), ..service })
     }
 
-    /// Atlassian (Jira, Confluence), with [`Quirks::atlassian`]: OAuth 2.0 (3LO). Refresh tokens rotate, and a spent one is dead.
-    /// There is no revocation endpoint in the documentation: the user ends the grant in the account's settings.
+    /// Atlassian (Jira, Confluence), with [`Quirks::atlassian`]: OAuth 2.0 (3LO).
+    ///
+    /// Refresh tokens rotate, and a spent one is invalid. The documentation names no revocation endpoint: the user ends
+    /// the grant in the account settings.
     ///
     /// # Errors
     ///
-    /// None, as it is.
+    /// None at present.
     pub fn atlassian(client_id: impl Into<String>, secret: SecretText) -> Result<Self, EndpointError> {
         let token_endpoint = Endpoint::parse("https://auth.atlassian.com/oauth/token")?;
         let service = Self::new(client_id, ClientAuthentication::Body(secret), token_endpoint);
         Ok(Self { quirks: Quirks::atlassian(), ..service })
     }
 
-    /// Linear, with [`Quirks::linear`]. Refresh tokens rotate; a spent one gets the same successor for 30 minutes. A revocation
-    /// takes the token alone.
+    /// Linear, with [`Quirks::linear`].
+    ///
+    /// Refresh tokens rotate. For 30 minutes a spent refresh token gets the same successor. A revocation takes the
+    /// token alone.
     ///
     /// # Errors
     ///
-    /// None, as it is.
+    /// None at present.
     pub fn linear(client_id: impl Into<String>, secret: SecretText) -> Result<Self, EndpointError> {
         let token_endpoint = Endpoint::parse("https://api.linear.app/oauth/token")?;
         Ok(Self {
@@ -175,12 +190,15 @@ impl Service {
         })
     }
 
-    /// Notion, with [`Quirks::notion`]. Refresh tokens rotate, and an answer does not say how long its access token lives: the
-    /// vault refreshes when a lease comes back refused. Revocation and introspection take the access token.
+    /// Notion, with [`Quirks::notion`].
+    ///
+    /// Refresh tokens rotate. An answer does not say how long its access token lives, so the vault refreshes when
+    /// [`lease_after`](crate::vault::CredentialVault::lease_after) reports a refused one. Revocation and introspection
+    /// take the access token.
     ///
     /// # Errors
     ///
-    /// None, as it is.
+    /// None at present.
     pub fn notion(client_id: impl Into<String>, secret: SecretText) -> Result<Self, EndpointError> {
         let at = |path| Endpoint::parse(&format!("https://api.notion.com/v1/oauth/{path}"));
         Ok(Self {
@@ -191,14 +209,17 @@ impl Service {
         })
     }
 
-    /// Salesforce, with [`Quirks::salesforce`]. `host` is `login.salesforce.com`, `test.salesforce.com`, or the My Domain of the
-    /// organization. A refresh token stays, unless rotation is switched on for the application: "OAuth 2.0 Refresh Token Flow for
-    /// Renewed Sessions" (help.salesforce.com). A revocation takes the token alone, and with the refresh token ends its access
-    /// tokens too: "Revoking OAuth Tokens" (developer.salesforce.com/docs/platform/mobile-sdk/guide/oauth-revoking-tokens.html).
+    /// Salesforce, with [`Quirks::salesforce`]. `host` is `login.salesforce.com`, `test.salesforce.com`, or the My
+    /// Domain of the organization.
+    ///
+    /// A refresh token stays, unless rotation is enabled for the application: "OAuth 2.0 Refresh Token Flow for Renewed
+    /// Sessions" (help.salesforce.com). A revocation takes the token alone; with the refresh token it ends its access
+    /// tokens too: "Revoking OAuth Tokens"
+    /// (developer.salesforce.com/docs/platform/mobile-sdk/guide/oauth-revoking-tokens.html).
     ///
     /// # Errors
     ///
-    /// [`EndpointError`] if the host is none.
+    /// [`EndpointError`] if `host` is not a host name.
     pub fn salesforce(host: &str, client_id: impl Into<String>, secret: SecretText) -> Result<Self, EndpointError> {
         let at = |path| Endpoint::parse(&format!("https://{}/services/oauth2/{path}", segment(host)?));
         Ok(Self {
@@ -209,23 +230,23 @@ impl Service {
     }
 }
 
-/// What becomes one part of an address: nothing that would begin another part.
+/// Checks that `text` can be one part of a URL and does not begin another.
 fn segment(text: &str) -> Result<&str, EndpointError> {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_');
     let good = text.bytes().all(plain) && text.bytes().any(|byte| byte != b'.');
     if good { Ok(text) } else { Err(EndpointError::of(text)) }
 }
 
-/// How the client proves who it is (RFC 6749 §2.3.1; the names of RFC 8414 §2 and RFC 7591 §2).
+/// How the client authenticates (RFC 6749 §2.3.1; the names are those of RFC 8414 §2 and RFC 7591 §2).
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum ClientAuthentication {
-    /// `client_secret_basic`: both parts form-encoded first, as RFC 6749 §2.3.1 has it.
+    /// `client_secret_basic`: client id and secret in a `Basic` header, each form-encoded first (RFC 6749 §2.3.1).
     Basic(SecretText),
-    /// `client_secret_post`.
+    /// `client_secret_post`: client id and secret in the body.
     Body(SecretText),
-    /// `none`: a public client, which names itself in the body.
+    /// `none`: a public client, which sends its client id in the body.
     None,
 }
 
@@ -238,36 +259,37 @@ impl ClientAuthentication {
     }
 }
 
-/// How a request about a token is made, be it for its revocation or for its introspection. Never with the token in the URL.
+/// The kind of request that revokes or introspects a token. The token is never in the URL.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum TokenRequest {
-    /// `POST` with the refresh token, or else the access token, and a hint, from an authenticated client (RFC 7009 §2.1, RFC 7662
-    /// §2.1).
+    /// `POST` with the refresh token, or else the access token, and a hint, from an authenticated client (RFC 7009
+    /// §2.1, RFC 7662 §2.1).
     Standard,
-    /// The same, but with the token alone, from a client without a name: Google, Linear, Salesforce.
+    /// `POST` with the refresh token, or else the access token, and nothing else, without client authentication:
+    /// Google, Linear, Salesforce.
     TokenAlone,
     /// `POST` with the access token and no hint, from an authenticated client: Notion.
     AccessToken,
-    /// `POST` with the access token as bearer token and nothing else: Slack.
+    /// `POST` with the access token as a bearer token and nothing else: Slack.
     Bearer,
     /// `DELETE` to revoke, `POST` to introspect, with the access token in a JSON body and the client in a `Basic` header: GitHub.
     #[serde(rename = "github")]
     GitHub,
 }
 
-/// The address of an endpoint: `https`, or `http` on a loopback host.
+/// The URL of an endpoint: `https`, or `http` on a loopback host.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "String")]
 pub struct Endpoint(Uri);
 
 impl Endpoint {
-    /// Parse an absolute URL without a fragment and without user information.
+    /// Parses an absolute URL without a fragment and without user information.
     ///
     /// # Errors
     ///
-    /// [`EndpointError`] for anything else.
+    /// [`EndpointError`] for any other text.
     pub fn parse(url: &str) -> Result<Self, EndpointError> {
         address::parse(url).map(Self).ok_or_else(|| EndpointError::of(url))
     }
@@ -285,8 +307,9 @@ impl TryFrom<String> for Endpoint {
     }
 }
 
-/// An address to which no token goes: not absolute, or neither `https` nor on a loopback host; or a client id, a tenant or a host
-/// that is no part of an address.
+/// A URL that is refused as an endpoint, or a client id, tenant or host that does not fit into one.
+///
+/// The text contains the URL without user information, query and fragment.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("an endpoint must be https, or http on a loopback host, without user information or fragment, got {shown:?}")]
 #[non_exhaustive]
@@ -295,13 +318,13 @@ pub struct EndpointError {
 }
 
 impl EndpointError {
-    /// Of `url` without what may be secret: user information, query, fragment.
+    /// Creates the error from `url`, without the parts that may be secret: user information, query, fragment.
     fn of(url: &str) -> Self {
         const LONGEST: usize = 200;
         let (public, rest) = url.split_at(url.find(['?', '#']).unwrap_or(url.len()));
         let scheme = public.find("://").map_or("", |at| &public[..at + 3]);
         let shown = match public.rsplit_once('@') {
-            // A password may have such a mark in it, and then that is not where it ends.
+            // A password may contain `@`, so the user information may end further on.
             _ if rest.contains('@') => format!("{scheme}.."),
             Some((_, address)) => format!("{scheme}..@{address}"),
             None => public.to_owned(),
