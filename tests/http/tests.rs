@@ -8,6 +8,7 @@ mod support;
 mod audit;
 mod authorize;
 mod bearer;
+mod check;
 mod clients;
 mod cors;
 mod documents;
