@@ -1,4 +1,4 @@
-//! Server-side faults, and nothing else: what a client did wrong is an answer, not an error.
+//! Faults of the server. A refused request is not an error but an answer: see [`Answer`](crate::Answer).
 
 use std::error::Error as StdError;
 use std::fmt;
@@ -6,9 +6,12 @@ use std::fmt;
 use crate::crypto::random::EntropyError;
 use crate::keys::KeyId;
 use crate::store::StoreError;
+use crate::time::CLOCK_TOLERANCE;
 
-/// Why the server could not carry out a request. Answer 503 with [`ErrorResponse::unavailable`]: the request has not been
-/// refused, and the client loses nothing by trying again with the same token.
+/// Why the server could not carry out a request.
+///
+/// Answer the client with 503 and [`ErrorResponse::unavailable`]. The request was not refused: the client may try again
+/// with the same token.
 ///
 /// [`ErrorResponse::unavailable`]: crate::ErrorResponse::unavailable
 #[derive(Debug)]
@@ -17,34 +20,34 @@ pub struct Error {
     source: Option<Box<dyn StdError + Send + Sync>>,
 }
 
-/// What kind of fault it is.
+/// The kinds of server fault.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ErrorKind {
-    /// The store did not answer; nothing was written.
+    /// The store did not answer, and nothing was written.
     StoreUnavailable,
-    /// The store did not confirm a write, which may have happened. A retry finds out.
+    /// The store did not confirm a write, which may have happened. A retry with the same token finds out.
     StoreUncertain,
-    /// There is no randomness.
+    /// The random source failed.
     Entropy,
-    /// A record does not open: it was altered, or swapped with another.
+    /// A record did not authenticate or could not be decoded: it was altered, or exchanged with another record.
     CorruptRecord,
-    /// A record or the token to derive was made with a key that is not in the keyring, or another server seals records with such a
-    /// key.
+    /// A key is missing from the keyring: a record is sealed with it, the current token of a family is made with it, or
+    /// another server seals records with it.
     UnknownKey(KeyId),
-    /// The clock of this server is further behind the one that a record was written by than
-    /// [`CLOCK_TOLERANCE`](crate::CLOCK_TOLERANCE). Nothing was decided.
+    /// A record was written by a clock that is ahead of this server's clock by more than
+    /// [`CLOCK_TOLERANCE`](crate::CLOCK_TOLERANCE). No decision was made.
     ClockSkew,
-    /// Too many others wrote the same record at the same time.
+    /// A write met too many conflicts with concurrent writes to the same record.
     Contention,
-    /// The application's [`GrantCheck`](crate::GrantCheck) failed.
+    /// The application's [`GrantCheck`](crate::GrantCheck) returned an error.
     GrantCheck,
-    /// What the user agreed to makes no grant, such as one that is too long for a token.
+    /// The grant that the user consented to is not valid, for instance because it is too large for a token.
     Grant,
 }
 
 impl ErrorKind {
-    /// A stable name for logs and metrics.
+    /// Returns a stable name for logs and metrics.
     pub fn as_str(&self) -> &'static str {
         match self {
             Self::StoreUnavailable => "store_unavailable",
@@ -74,12 +77,12 @@ impl Error {
         Self { kind: ErrorKind::Grant, source: Some(Box::new(source)) }
     }
 
-    /// What kind of fault it is.
+    /// Returns the kind of fault.
     pub fn kind(&self) -> ErrorKind {
         self.kind
     }
 
-    /// Whether other records may well be fine.
+    /// Whether the fault concerns one record, so that other records may still be usable.
     pub(crate) fn is_about_one_record(&self) -> bool {
         matches!(self.kind, ErrorKind::CorruptRecord | ErrorKind::UnknownKey(_))
     }
@@ -91,12 +94,16 @@ impl fmt::Display for Error {
             ErrorKind::StoreUnavailable => f.write_str("the token store is unavailable"),
             ErrorKind::StoreUncertain => f.write_str("the token store did not confirm a write"),
             ErrorKind::Entropy => f.write_str("the random source failed"),
-            ErrorKind::CorruptRecord => f.write_str("a token record does not open"),
+            ErrorKind::CorruptRecord => f.write_str("a token record is corrupt"),
             ErrorKind::UnknownKey(id) => write!(f, "key {id} is not in the keyring"),
-            ErrorKind::ClockSkew => f.write_str("the clock is behind the one that a token record was written by"),
-            ErrorKind::Contention => f.write_str("too many concurrent writes of one token family"),
-            ErrorKind::GrantCheck => f.write_str("the grant could not be checked"),
-            ErrorKind::Grant => f.write_str("what the user agreed to makes no grant"),
+            ErrorKind::ClockSkew => write!(
+                f,
+                "the clock of this server is more than {} s behind the clock that wrote a token record",
+                CLOCK_TOLERANCE.as_secs()
+            ),
+            ErrorKind::Contention => f.write_str("too many concurrent writes to one record"),
+            ErrorKind::GrantCheck => f.write_str("the grant check failed"),
+            ErrorKind::Grant => f.write_str("the grant that the user consented to is not valid"),
         }
     }
 }

@@ -1,11 +1,11 @@
-//! The per-request path: is this access token good here and now?
+//! The per-request path: offline verification of access tokens.
 
 use crate::grant::{AccessClaims, Binding, Resource, Scope};
 use crate::keys::{AccessKeys, Keyring};
 use crate::time::Timestamp;
 use crate::token::access;
 
-/// What an access token must be good for.
+/// The resource, scope and binding that an access token must satisfy.
 #[derive(Clone, Copy, Debug)]
 #[must_use]
 pub struct Expectation<'a> {
@@ -15,53 +15,56 @@ pub struct Expectation<'a> {
 }
 
 impl<'a> Expectation<'a> {
-    /// A token for `resource`, this server's own URI. A token for any other is refused: the MCP specification forbids to
-    /// accept or pass on tokens that were issued for somebody else.
+    /// Requires a token for `resource`, the URI of this server.
+    ///
+    /// A token for another resource is refused: the MCP specification forbids a server to accept or pass on tokens that
+    /// were issued for another server.
     pub fn resource(resource: &'a Resource) -> Self {
         Self { resource, scope: None, binding: None }
     }
 
-    /// With at least this scope.
+    /// Requires at least this scope.
     pub fn scope(self, scope: &'a Scope) -> Self {
         Self { scope: Some(scope), ..self }
     }
 
-    /// The request proves to be bound to this. A token without a binding does not ask for it.
+    /// States the binding that the request has proved. A token without a binding is accepted with or without it.
     pub fn binding(self, binding: impl Into<Option<&'a Binding>>) -> Self {
         Self { binding: binding.into(), ..self }
     }
 }
 
-/// Why an access token was refused. None says anything of what was in it.
+/// Why an access token was refused. No variant reveals the token's content.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum VerifyError {
-    /// Not an access token of this deployment. 401 `invalid_token`.
+    /// The text is not an access token of this deployment. Answer 401 `invalid_token`.
     #[error("the access token is not valid")]
     Invalid,
-    /// Past its expiry. 401 `invalid_token`.
+    /// The token has expired. Answer 401 `invalid_token`.
     #[error("the access token has expired")]
     Expired,
-    /// For another resource. 401 `invalid_token`.
+    /// The token is for another resource. Answer 401 `invalid_token`.
     #[error("the access token is for another resource")]
     Audience,
-    /// Presented without the key it is bound to. 401 `invalid_token`.
-    #[error("the access token is bound to something else")]
+    /// The token is bound to a key or fingerprint that the request did not prove. Answer 401 `invalid_token`.
+    #[error("the access token has a binding that the request does not prove")]
     Binding,
-    /// Without a scope that is needed. 403 `insufficient_scope`.
-    #[error("the access token does not have the scope")]
+    /// The token lacks a required scope. Answer 403 `insufficient_scope`.
+    #[error("the access token lacks a required scope")]
     Scope,
-    /// By the offline check: the token is good only with a live check, because its policy has a
-    /// [lost-response window](crate::RotationPolicyBuilder::lost_response_window). 401 `invalid_token`.
-    #[error("the access token needs a live check")]
+    /// The token was verified offline and is valid only with a live check, because its policy has a [lost-response
+    /// window](crate::RotationPolicyBuilder::lost_response_window). Answer 401 `invalid_token`.
+    #[error("the access token requires a live check")]
     LiveCheckRequired,
-    /// By the live check: its family is revoked, has ended, is gone, or contradicts the token. 401 `invalid_token`.
+    /// The live check refused the token: its family is revoked, has ended, was purged, or contradicts the token, or the
+    /// policy does not accept the token any more. Answer 401 `invalid_token`.
     #[error("the access token has been revoked")]
     Revoked,
 }
 
 impl VerifyError {
-    /// The value of `error` in the `WWW-Authenticate` challenge (RFC 6750 §3.1).
+    /// Returns the value of `error` in the `WWW-Authenticate` challenge (RFC 6750 §3.1).
     pub fn as_str(&self) -> &'static str {
         match self {
             Self::Scope => "insufficient_scope",
@@ -69,7 +72,7 @@ impl VerifyError {
         }
     }
 
-    /// The HTTP status to answer with.
+    /// Returns the HTTP status to answer with.
     pub fn status(&self) -> u16 {
         match self {
             Self::Scope => 403,
@@ -78,10 +81,10 @@ impl VerifyError {
     }
 }
 
-/// Verifies access tokens offline: no store, no I/O, and no allocation but for the claims it returns.
+/// Verifies access tokens offline, without a store or I/O. It allocates only the claims that it returns.
 ///
-/// A revocation is not seen before the token expires; where that is too late use
-/// [`TokenIssuer::verify_live`](crate::TokenIssuer::verify_live).
+/// Offline verification does not see a revocation: a revoked family's access token stays valid until it expires. Where
+/// that is too late, use [`TokenIssuer::verify_live`](crate::TokenIssuer::verify_live).
 ///
 /// ```
 /// use mcp_token_lifecycle::{AccessVerifier, Expectation, KeyId, Keyring, MasterKey, Resource, Timestamp, VerifyError};
@@ -100,22 +103,25 @@ pub struct AccessVerifier {
 }
 
 impl AccessVerifier {
-    /// A verifier with these keys, for instance those of one resource that [`AccessKeys::parse`] read.
+    /// Creates a verifier from access keys, for instance those of one resource that [`AccessKeys::parse`] read.
     pub fn new(keys: AccessKeys) -> Self {
         Self { keys }
     }
 
-    /// Verify authenticity, expiry, audience, binding and scope, in this order, and that the token needs no live check.
+    /// Verifies authenticity, expiry, audience, binding and scope, in this order, and that the token does not require a
+    /// live check.
     ///
     /// # Errors
     ///
-    /// The first of them that does not hold.
+    /// The [`VerifyError`] of the first check that fails: [`Invalid`](VerifyError::Invalid),
+    /// [`Expired`](VerifyError::Expired), [`Audience`](VerifyError::Audience), [`Binding`](VerifyError::Binding),
+    /// [`Scope`](VerifyError::Scope) or [`LiveCheckRequired`](VerifyError::LiveCheckRequired).
     pub fn verify(&self, token: &str, expect: &Expectation<'_>, now: Timestamp) -> Result<AccessClaims, VerifyError> {
         let claims = self.verify_before_live(token, expect, now)?;
         if claims.live_only { Err(VerifyError::LiveCheckRequired) } else { Ok(claims) }
     }
 
-    /// What [`verify`](Self::verify) does, for a caller that makes the live check.
+    /// Does what [`verify`](Self::verify) does, for a caller that makes the live check.
     pub(crate) fn verify_before_live(
         &self,
         token: &str,
@@ -145,7 +151,7 @@ impl AccessVerifier {
         &self.keys
     }
 
-    /// The claims of an authentic token, whatever has become of it.
+    /// Returns the claims of an authentic token, even if it has expired or is for another resource.
     pub(crate) fn open(&self, token: &str) -> Option<AccessClaims> {
         access::open(token, &self.keys, |claims| claims.to_owned()).flatten()
     }

@@ -125,7 +125,7 @@ fn a_key_file_with_a_bad_entry_is_named_with_it() {
             "entry 2 must be an id up to 4294967295, a colon and Base64; it is not shown, since it may be a key",
         ),
         ("7:AAAA".into(), "key 7 must have 32 bytes, got 3"),
-        (format!("{0}\n{0}", line(1, 1)), "key id 1 must be there once, got it twice"),
+        (format!("{0}\n{0}", line(1, 1)), "key id 1 must be unique, got it twice"),
         (format!("{}\n{}", line(1, 1), line(2, 1)), "keys 1 and 2 must differ, got the same bytes"),
     ] {
         std::fs::write(&path, text).unwrap();

@@ -219,12 +219,12 @@ fn several_uses_of_a_reusable_token_in_one_second_cost_one_write() {
 fn of_the_lifetimes_of_client_and_scopes_the_shortest_wins() {
     let policies = PolicySet::new(policy(|p| p))
         .with_client("agent", RotationPolicy::background_agent().to_builder().jitter_percent(0).build().unwrap())
-        .with_scope("mcp:write", ScopeLimit::access(seconds(15 * MINUTE)).and_idle(seconds(DAY)))
+        .with_scope("mcp:write", ScopeLimit::access(seconds(15 * MINUTE)).with_idle(seconds(DAY)))
         .with_scope(
             "mcp:wide",
-            ScopeLimit::access(seconds(DAY)).and_idle(seconds(99 * DAY)).and_absolute(seconds(99 * DAY)),
+            ScopeLimit::access(seconds(DAY)).with_idle(seconds(99 * DAY)).with_absolute(seconds(99 * DAY)),
         )
-        .with_scope("mcp:admin", ScopeLimit::access(seconds(HOUR)).and_absolute(seconds(2 * DAY)));
+        .with_scope("mcp:admin", ScopeLimit::access(seconds(HOUR)).with_absolute(seconds(2 * DAY)));
     let bench = bench(policies).without_jitter();
     let issue = |client, scopes| {
         let grant = Grant::new("user-1", client, scope(scopes), resource()).unwrap();
@@ -263,7 +263,7 @@ fn a_scope_may_limit_access_tokens_to_less_than_what_is_worth_issuing_at_a_famil
 
 #[test]
 fn no_access_token_outlives_the_refresh_token_that_came_with_it() {
-    let limit = ScopeLimit::default().and_idle(seconds(600));
+    let limit = ScopeLimit::default().with_idle(seconds(600));
     let policies = PolicySet::new(policy(|p| p.reuse_leeway(seconds(60)))).with_scope("mcp:write", limit);
     let (bench, client) = (bench(policies).without_jitter(), client());
     let first = bench.login();
@@ -279,7 +279,7 @@ fn no_access_token_outlives_the_refresh_token_that_came_with_it() {
 
 #[test]
 fn a_scopes_absolute_limit_ends_the_family() {
-    let limit = ScopeLimit::access(seconds(300)).and_absolute(seconds(HOUR));
+    let limit = ScopeLimit::access(seconds(300)).with_absolute(seconds(HOUR));
     let bench = bench(PolicySet::new(RotationPolicy::standard()).with_scope("mcp:write", limit)).without_jitter();
     let first = bench.login();
     bench.pass(HOUR - 10);

@@ -1,11 +1,11 @@
-//! What was done.
+//! The actions that an audit event reports.
 
 use super::reason::RevocationReason;
 #[cfg(feature = "vault")]
 use super::vault::UpstreamAct;
 use crate::policy::OnReuse;
 
-/// What was done.
+/// The action that an audit event reports.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Action {
@@ -17,46 +17,51 @@ pub enum Action {
     Redeem,
     /// A refresh token was rotated.
     Rotate,
-    /// A refresh token was used and kept: the policy does not rotate it, or it was rotated three times within the leeway.
+    /// A refresh token was used and kept, because the policy does not rotate it or because it was rotated three times
+    /// within the leeway.
     Keep,
-    /// A spent token was answered with the current one: a lost response, or parallel requests.
+    /// A spent token was answered with the current one, because a response was lost or requests were made in parallel.
     Retry,
-    /// A token ahead of the store was believed, and rotated.
+    /// A token ahead of the store was accepted and rotated.
     FastForward,
-    /// A request was refused; nothing has changed.
+    /// A request was refused, and nothing was changed.
     Deny,
-    /// An access token was refused that is sealed with a genuine key and contradicts the record of its family. Only a holder of
-    /// that key who is no issuer can have made it: find out which server the key leaked from, and rotate it.
+    /// An access token that contradicts the record of its family was refused, although it is sealed with a genuine key.
+    ///
+    /// Only a holder of that key other than an issuer can have made the token. Find out which server leaked the key,
+    /// and rotate the key.
     Forgery,
-    /// A spent token was presented, and this is what followed.
+    /// A spent token was presented, and the given consequence followed.
     Reuse(OnReuse),
     /// A family was revoked.
     Revoke(RevocationReason),
     /// Expired records were deleted.
     #[non_exhaustive]
     Purge {
-        /// How many.
+        /// The number of records.
         count: usize,
     },
     /// Records were moved to the primary key.
     #[non_exhaustive]
     Rekey {
-        /// How many.
+        /// The number of records.
         count: usize,
     },
-    /// A maintenance run failed and will be tried again. With a family, a subject or a client: what is bound to it at other
-    /// services could not be revoked and is not tried again.
+    /// A maintenance run failed and will be retried.
+    ///
+    /// If the event has a family, a subject or a client: the credentials for other services that are bound to it could
+    /// not be revoked, and that is not retried.
     Fail,
-    /// A request could not be answered because of a fault of the server, and the client got a 503 or `server_error`; or an open stream
-    /// could not be checked.
+    /// A request was answered with 503 or `server_error` because of a fault of the server, or an open stream could not
+    /// be checked.
     Fault,
-    /// The vault did something with a credential at another service.
+    /// The vault acted on a credential for another service.
     #[cfg(feature = "vault")]
     Upstream(UpstreamAct),
 }
 
 impl Action {
-    /// A stable name for logs and metrics.
+    /// Returns a stable name for logs and metrics.
     pub fn as_str(&self) -> &'static str {
         match self {
             Self::Authorize => "authorize",

@@ -8,32 +8,34 @@ use std::fmt;
 pub enum ErrorCode {
     /// A parameter is missing or malformed.
     InvalidRequest,
-    /// The client is unknown or failed to authenticate. The application answers with it, before it asks the issuer.
+    /// The client is unknown or failed to authenticate. The application answers with this code before it calls the
+    /// issuer.
     InvalidClient,
-    /// The code or refresh token is not good, for whatever reason.
+    /// The code or refresh token is not valid. The reason goes only to the audit log.
     InvalidGrant,
-    /// The `grant_type` is none of this server's. The application answers with it, before it asks the issuer.
+    /// The server does not support the `grant_type`. The application answers with this code before it calls the issuer.
     UnsupportedGrantType,
     /// The scope exceeds what was granted. The token is not consumed.
     InvalidScope,
     /// The resource was not granted. The token is not consumed.
     InvalidTarget,
-    /// A fault of the server: try again with the same token.
+    /// The server has a fault: the client should retry with the same token.
     TemporarilyUnavailable,
-    /// The user, or the server in their name, did not agree. At the authorization endpoint.
+    /// The user, or the server on behalf of the user, did not consent. Used by the authorization endpoint.
     AccessDenied,
-    /// The `response_type` is not `code`. At the authorization endpoint.
+    /// The `response_type` is not `code`. Used by the authorization endpoint.
     UnsupportedResponseType,
-    /// The server cannot make what was agreed to. At the authorization endpoint, where there is no status to say so.
+    /// The server could not issue what the user consented to. Used by the authorization endpoint, which redirects and
+    /// so cannot answer with a status of 5xx.
     ServerError,
-    /// A redirect URI that may not be registered. At the registration endpoint.
+    /// A redirect URI must not be registered. Used by the registration endpoint.
     InvalidRedirectUri,
-    /// Another thing that a client said of itself and that is not good. At the registration endpoint.
+    /// Other metadata of a client that registers is not valid. Used by the registration endpoint.
     InvalidClientMetadata,
 }
 
 impl ErrorCode {
-    /// The value of `error`.
+    /// Returns the value of `error`.
     pub fn as_str(&self) -> &'static str {
         match self {
             Self::InvalidRequest => "invalid_request",
@@ -51,7 +53,7 @@ impl ErrorCode {
         }
     }
 
-    /// The HTTP status to answer with.
+    /// Returns the HTTP status to answer with.
     pub fn status(&self) -> u16 {
         match self {
             Self::InvalidClient => 401,

@@ -1,4 +1,4 @@
-//! What happened, for whoever watches over it: family, client, reason and time, never a token.
+//! Audit events: what happened, to which family and client, when and why. An event never contains a token.
 
 use std::sync::Arc;
 
@@ -7,7 +7,7 @@ use super::reason::Reason;
 use crate::id::FamilyId;
 use crate::time::Timestamp;
 
-/// Where a request was refused.
+/// The endpoint that refused a request or could not answer it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum HttpEndpoint {
@@ -26,7 +26,7 @@ pub enum HttpEndpoint {
 }
 
 impl HttpEndpoint {
-    /// A stable name for logs and metrics.
+    /// Returns a stable name for logs and metrics.
     pub fn as_str(&self) -> &'static str {
         match self {
             Self::Authorize => "authorize",
@@ -39,32 +39,35 @@ impl HttpEndpoint {
     }
 }
 
-/// One act, on one family, on one credential, or on the store as a whole.
+/// One action on a family, on a credential or on the store as a whole.
 ///
-/// It carries no token and nothing that a token could be made from. The subject and the name of an account are in it for those who
-/// investigate; they are personal data, and the `tracing` feature leaves them out.
+/// # Security
+///
+/// An event contains no token and nothing that a token could be derived from. It contains the subject and the name of
+/// an account for investigations. Both are personal data, and the `tracing` feature leaves them out.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct AuditEvent {
-    /// When.
+    /// When the action was decided.
     pub at: Timestamp,
-    /// What.
+    /// The action.
     pub action: Action,
-    /// Why, where the action alone does not say.
+    /// The reason, where the action alone does not tell it.
     pub reason: Option<Reason>,
-    /// Where, if an endpoint of the feature `http` refused the request by itself, or could not answer it.
+    /// The endpoint of the feature `http` that refused the request by itself, or could not answer it.
     pub endpoint: Option<HttpEndpoint>,
-    /// On which family; of a credential: the session that it is bound to.
+    /// The family, or the family that the credential is bound to.
     pub family: Option<FamilyId>,
-    /// The generation that the family, or the credential, has after it; of a refused access token, its own.
+    /// The generation of the family or the credential after the action; for a refused access token, the generation of
+    /// the token.
     pub generation: Option<u64>,
-    /// The client that the family was granted to, or that made the request if no family was found.
+    /// The client that the family was granted to, or the client that made the request if no family was found.
     pub client_id: Option<Arc<str>>,
-    /// The subject of the family, or of the credential.
+    /// The subject of the family or of the credential.
     pub subject: Option<Arc<str>>,
     /// The service that the credential is for.
     pub service: Option<Arc<str>>,
-    /// The name of the account there, if the credential has one. Like the subject it may be personal data.
+    /// The name of the account at the service, if the credential has one. It may be personal data.
     pub account: Option<Arc<str>>,
 }
 

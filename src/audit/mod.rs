@@ -1,4 +1,4 @@
-//! The audit trail: what happened, why, and to which family. It never carries a token.
+//! The audit trail: what happened, why, and to which family. It never contains a token.
 
 mod action;
 mod error_code;

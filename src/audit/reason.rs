@@ -1,4 +1,4 @@
-//! Why something happened: the fine-grained reasons, which no client sees.
+//! The fine-grained reasons of audit events, which no client receives.
 
 use serde::{Deserialize, Serialize};
 
@@ -7,106 +7,108 @@ use super::UpstreamReason;
 use super::error_code::ErrorCode;
 use crate::error::ErrorKind;
 
-/// The fine-grained reason of an act. It goes into the audit event and nowhere else: on the wire most of these are the one
-/// `invalid_grant`.
+/// The fine-grained reason of an action. Clients receive only a coarse code, mostly `invalid_grant`; the reason goes to
+/// the audit event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Reason {
-    /// Not a token of this kind, or not of this deployment.
+    /// The text is not a token of this kind, or not of this deployment.
     Malformed,
-    /// The right form and guard, and a wrong MAC.
+    /// The token has the right form and guard, but a wrong MAC.
     Forged,
-    /// No such family, or one that was purged.
+    /// The family does not exist, or its record was purged.
     UnknownFamily,
-    /// Presented by another client than it was issued to.
+    /// The token was presented by another client than the one it was issued to.
     WrongClient,
-    /// Presented without the key or fingerprint that the family is bound to.
+    /// The request does not prove the key or fingerprint that the family is bound to.
     WrongBinding,
-    /// The code verifier does not match the challenge.
+    /// The code verifier does not match the code challenge.
     WrongVerifier,
     /// The redirect URI is not the one of the authorization request.
     WrongRedirect,
-    /// The family was revoked before.
+    /// The family had been revoked before.
     Revoked(RevocationReason),
-    /// The code's lifetime is over.
+    /// The lifetime of the code has ended.
     CodeExpired,
-    /// The token was not used for too long.
+    /// The token was not used for longer than the idle lifetime.
     IdleExpired,
-    /// The family's absolute lifetime is over, or so nearly over that no access token would be of use.
+    /// The absolute lifetime of the family has ended, or is so close to its end that no access token is issued.
     AbsoluteExpired,
     /// The access token has expired.
     AccessExpired,
-    /// An access token whose time of issue is in the future, by this server's clock.
+    /// The access token was issued in the future, by this server's clock.
     IssuedInFuture,
-    /// An access token of a policy with a lost-response window, at a resource that does not make the live check.
+    /// The access token belongs to a policy with a lost-response window, and the resource does not make a live check.
     LiveCheckRequired,
-    /// The previous token, after the leeway.
+    /// The previous token was presented after its leeway.
     SpentToken,
-    /// A token from before the previous one, after its leeway.
+    /// A token from before the previous one was presented after its leeway.
     SpentAncestor,
-    /// A spent token, more often than the policy's retry limit.
+    /// Spent tokens were presented more often than the policy's retry limit allows.
     RetryLimit,
-    /// The previous token, after the leeway, while its successor was never seen.
+    /// The previous token was presented after its leeway, but nothing shows that the client received its successor.
     LostResponse,
-    /// A spent token whose own idle lifetime is over.
+    /// A spent token was presented whose own idle lifetime has ended.
     StaleToken,
-    /// A genuine token that the store does not know of yet: the store is older than the token.
+    /// A genuine token is newer than the record in the store.
     AheadOfStore,
-    /// An access token from before the last rotation, which the policy does not accept.
+    /// The access token is from before the last rotation, and the policy does not accept it any more.
     Superseded,
-    /// An access token that lives longer than the policy in force allows: the policy has been shortened since.
+    /// The lifetime of the access token exceeds the policy in force, which was shortened since.
     LifetimeBeyondPolicy,
     /// This claim of an authentic access token contradicts the record of its family.
     Forgery(Claim),
-    /// More scope than was granted.
+    /// The requested scope exceeds the grant.
     ScopeExceeded,
-    /// A resource that was not granted.
+    /// The requested resource was not granted.
     ResourceNotGranted,
-    /// The application's check withdrew the grant.
+    /// The application's grant check withdrew the grant.
     GrantWithdrawn,
-    /// 2⁶⁴ rotations.
+    /// The family has rotated 2⁶⁴ − 1 times, so its counter cannot rise.
     Exhausted,
-    /// The request did not come over TLS. A token or a secret that was in it may have been read on the way.
+    /// The request did not use TLS. A token or a secret in it may have been read on the way.
     Insecure,
-    /// The request is not understood: a parameter is missing, malformed or there twice, the content is of another type or too long.
+    /// The request is malformed: a parameter is missing, malformed or repeated, or the body is of the wrong type or too
+    /// long.
     BadRequest,
-    /// There is no such client.
+    /// The client does not exist.
     UnknownClient,
-    /// The client did not prove who it is: its secret is wrong or missing, or it has none and presented one.
+    /// The client failed to authenticate: its secret is wrong or missing, or it presented a secret although it has
+    /// none.
     WrongSecret,
     /// The client may not use this endpoint.
     NotAllowed,
-    /// A grant type that there is not.
+    /// The grant type is not supported.
     UnsupportedGrantType,
-    /// A response type that there is not.
+    /// The response type is not supported.
     UnsupportedResponseType,
-    /// Scope that the resource does not have.
+    /// The resource does not have the requested scope.
     UnsupportedScope,
-    /// A resource that this server issues no tokens for.
+    /// The server issues no tokens for the requested resource.
     UnknownResource,
-    /// The user did not agree.
+    /// The user did not consent.
     ConsentDenied,
-    /// What a client that registers says of itself is not good.
+    /// The metadata of a client that registers is not valid.
     ClientMetadata,
-    /// The application does not register such a client.
+    /// The application refused to register the client.
     RegistrationRefused,
-    /// More than one `Authorization` header, or a token in a query besides the one in the header.
+    /// The request has several `Authorization` headers, or a token in its query besides the one in the header.
     MisplacedToken,
-    /// A genuine access token for another resource.
+    /// A genuine access token is for another resource.
     WrongAudience,
-    /// The access token does not have a scope that is needed.
+    /// The access token lacks a required scope.
     MissingScope,
-    /// The id of an MCP session that another subject or client has opened, or a process that has ended.
+    /// The MCP session was opened by another subject or client, or by a process that has ended.
     WrongSession,
-    /// A fault of the server of this kind.
+    /// The server had a fault of this kind.
     Fault(ErrorKind),
-    /// Something about a credential at another service.
+    /// The vault gave a reason that concerns a credential for another service.
     #[cfg(feature = "vault")]
     Upstream(UpstreamReason),
 }
 
 impl Reason {
-    /// A stable name for logs and metrics.
+    /// Returns a stable name for logs and metrics.
     pub fn as_str(&self) -> &'static str {
         match self {
             Self::Malformed => "malformed",
@@ -169,7 +171,7 @@ impl Reason {
         }
     }
 
-    /// The coarse code that a client gets to see (RFC 6749 §5.2, RFC 8707 §2).
+    /// Returns the coarse code that a client receives (RFC 6749 §5.2, RFC 8707 §2).
     pub fn code(&self) -> ErrorCode {
         match self {
             Self::ScopeExceeded => ErrorCode::InvalidScope,
@@ -184,11 +186,11 @@ impl Reason {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[non_exhaustive]
 pub enum RevocationReason {
-    /// A spent token was presented: someone holds a copy.
+    /// A spent token was presented, so two parties hold copies of the refresh token.
     Reuse,
     /// The client revoked a token (RFC 7009).
     Token,
-    /// This one session was ended, by the user or an administrator.
+    /// The user or an administrator ended this one session.
     Session,
     /// Every family of the subject was revoked.
     Subject,
@@ -196,24 +198,24 @@ pub enum RevocationReason {
     Client,
 }
 
-/// The claim of an access token that the record of its family contradicts.
+/// The claim of an access token that contradicts the record of its family.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Claim {
-    /// Another subject.
+    /// The subject is another one.
     Subject,
-    /// Another client.
+    /// The client is another one.
     Client,
-    /// A scope that was not granted.
+    /// A scope was not granted.
     Scope,
-    /// A resource that was not granted.
+    /// A resource was not granted.
     Audience,
-    /// Another binding than the family's, or none.
+    /// The binding is not the family's, or is missing.
     Binding,
-    /// Other claims of the application's own.
+    /// The application's own claims differ.
     Application,
-    /// A generation that has no access token.
+    /// The generation is one that never has an access token.
     Generation,
-    /// Times that no policy allows, or that are outside the life of the family.
+    /// The times exceed every policy, or are outside the lifetime of the family.
     Lifetime,
 }

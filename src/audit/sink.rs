@@ -1,14 +1,14 @@
-//! Where audit events go.
+//! The receiver of audit events.
 
 use super::event::AuditEvent;
 
-/// Where audit events go.
+/// Receives audit events.
 ///
-/// An event is handed over right after its act was committed, so of two requests that race the later act may be told first. If
-/// the request is cancelled in between, the act is not told; what it did to the family shows in the reason of the next event.
-/// The call must not block for long: hand the event to a queue.
+/// The issuer calls the sink right after it has committed an action. So of two requests that race, the later action may
+/// be reported first. If a request is cancelled between commit and report, its action is not reported; the reason of
+/// the family's next event shows what happened. The call must not block for long: pass the event to a queue.
 pub trait AuditSink: Send + Sync {
-    /// Take note of `event`.
+    /// Records `event`.
     fn record(&self, event: &AuditEvent);
 }
 
@@ -18,7 +18,7 @@ impl<F: Fn(&AuditEvent) + Send + Sync> AuditSink for F {
     }
 }
 
-/// A sink that forgets: the default.
+/// A sink that drops every event. It is the default.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct NoAudit;
 

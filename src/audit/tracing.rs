@@ -5,8 +5,10 @@ use super::event::{AuditEvent, HttpEndpoint};
 use super::reason::Reason;
 use super::sink::AuditSink;
 
-/// Writes every event as a structured `tracing` event with the target `mcp_token_lifecycle::audit`: reuse, forgery and faults at
-/// level `WARN`, everything else at `INFO`.
+/// Writes each event as a structured `tracing` event with the target `mcp_token_lifecycle::audit`.
+///
+/// Reuse, forgery and faults have level `WARN`, all other events `INFO`. Subject and account are left out, because they
+/// are personal data.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct TracingAudit;
 

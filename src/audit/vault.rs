@@ -1,8 +1,8 @@
-//! What the vault did, and why, for whoever watches over it.
+//! The actions of the vault, and their reasons.
 
 use crate::time::Timestamp;
 
-/// An act of the vault. A lease is no event of its own; a refusal is.
+/// An action of the vault. A lease causes no event; a refused lease does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum UpstreamAct {
@@ -16,34 +16,39 @@ pub enum UpstreamAct {
     Overdue,
     /// New tokens were obtained and stored.
     Refresh,
-    /// A refresh failed and will be tried again.
+    /// A refresh failed and will be retried.
     RefreshFailed,
-    /// The service does not honour the refresh token any more, or a secret without one: the user has to authorize anew.
+    /// The service does not accept the refresh token any more, or refused a secret that has none: the user must
+    /// authorize again.
     NeedsAuthorization,
-    /// New tokens came when another credential had taken their place: they were dropped.
+    /// New tokens were dropped, because another credential had taken their place when they arrived.
     Superseded,
-    /// New tokens could not be stored. If the service has replaced the refresh token, the user has to authorize anew.
+    /// New tokens could not be stored. If the service has replaced the refresh token, the user must authorize again.
     Lost,
-    /// A credential is leased to nobody from now on, and its service is to be told.
+    /// A credential is not leased from now on, and its revocation at the service is due.
     Revoke,
-    /// The service could not be told and will be told again.
+    /// The revocation at the service failed and will be retried.
     RevokeFailed,
-    /// The service was told, or has no way to be told; the secret is deleted. As `answer_lost`, it may have exchanged it before for
-    /// another of which nobody knows; whether that has ended too is up to the service.
+    /// The service revoked the credential, or offers no revocation; the secret was deleted.
+    ///
+    /// With the reason `answer_lost`, the service may have replaced the refresh token before with one that the vault
+    /// never received. Whether that one has ended too depends on the service.
     Revoked,
-    /// The credential has expired, or the time to retry is over, before the service could be told; or, as `answer_lost`, what it
-    /// was exchanged for is not known, and may live on. The secret is deleted.
+    /// The secret was deleted without a revocation at the service, because the credential has expired or the time for
+    /// retries is over.
+    ///
+    /// With the reason `answer_lost`, tokens that the vault never received may still be valid.
     Abandoned,
     /// Data keys were wrapped with the primary key.
     #[non_exhaustive]
     Rewrap {
-        /// How many.
+        /// The number of data keys.
         count: usize,
     },
 }
 
 impl UpstreamAct {
-    /// A stable name for logs and metrics.
+    /// Returns a stable name for logs and metrics.
     pub fn as_str(&self) -> &'static str {
         match self {
             Self::Put => "upstream_put",
@@ -64,53 +69,54 @@ impl UpstreamAct {
     }
 }
 
-/// Why the vault refused, or why a service did not do what it was asked.
+/// Why the vault refused a lease, or why a service did not carry out a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum UpstreamReason {
-    /// There is no such credential.
+    /// The credential does not exist.
     NotFound,
-    /// The access token that it was to be leased for has expired.
+    /// The access token that the credential was requested with has expired.
     AccessExpired,
-    /// It is bound to another session.
+    /// The credential is bound to another session.
     OtherSession,
-    /// It is bound to another client.
+    /// The credential is bound to another client.
     OtherClient,
-    /// It is revoked.
+    /// The credential is revoked.
     Revoked,
-    /// The user has to authorize anew.
+    /// The user must authorize again.
     NeedsAuthorization,
-    /// It allows less than is needed.
+    /// The credential allows less than is needed.
     InsufficientScope,
-    /// It allows more than is needed.
+    /// The credential allows more than is needed.
     BroaderThanNeeded,
-    /// The service does not honour the refresh token.
+    /// The service does not accept the refresh token.
     InvalidGrant,
-    /// The answer to an earlier refresh was lost or is still to come: the service may have replaced the refresh token then.
+    /// The answer to an earlier refresh was lost or has not arrived: the service may have replaced the refresh token.
     AnswerLost,
-    /// The service has refused the secret in a request, and there is nothing to refresh it with.
+    /// The service refused the secret in a request, and the vault has no refresh token for it.
     SecretRefused,
-    /// The service refused this client: the operator has to act.
+    /// The service refused this client: the operator must act.
     Configuration,
-    /// The service refused for a reason that is not known.
+    /// The service refused for an unknown reason.
     Refused,
-    /// The service has replaced the refresh token, and gave no access token that can be used.
+    /// The service has replaced the refresh token, but sent no usable access token.
     UnusableToken,
     /// The service is unavailable.
     Unavailable,
     /// The answer of the service was lost.
     Uncertain,
-    /// A refresh is under way, and what it brings is to be revoked too.
+    /// A refresh is in progress, and the tokens that it returns must be revoked too.
     Refreshing,
-    /// No provider was given for the service.
+    /// The vault has no provider for the service.
     NoProvider,
-    /// The vault itself is at fault: store, keys or randomness.
+    /// The vault has a fault: store, keys or randomness.
     Fault,
 }
 
 impl UpstreamReason {
-    /// Since when a service has refused for a reason that is not known, if it has answered so at `now`, or has not answered. What
-    /// the operator has to act on is a reason that is known.
+    /// Returns since when the service has refused for an unknown reason, if this is the reason of an attempt at `now`.
+    /// An attempt that got no answer does not change it; a configuration error, which the operator must solve, resets
+    /// it.
     pub(crate) fn refused_since(self, before: Option<Timestamp>, now: Timestamp) -> Option<Timestamp> {
         match self {
             Self::Refused => before.or(Some(now)),
@@ -119,7 +125,7 @@ impl UpstreamReason {
         }
     }
 
-    /// A stable name for logs and metrics.
+    /// Returns a stable name for logs and metrics.
     pub fn as_str(&self) -> &'static str {
         match self {
             Self::NotFound => "not_found",

@@ -1,9 +1,10 @@
-//! Base64url without padding, in two ways.
+//! Base64url without padding, in constant time or fast.
 //!
-//! Refresh tokens and authorization codes live long and are spelled rarely: they go through `base64ct`, whose time does not
-//! depend on what it spells. Access tokens are spelled and read at every request and live for minutes. They go through the
-//! vector code of `base64`, more than ten times as fast; on a processor without vectors that is a table, and what the
-//! cache could tell about its use is ciphertext. Both refuse padding, foreign characters and stray trailing bits.
+//! Refresh tokens and authorization codes are valid for long and are encoded rarely. They use `base64ct`, whose time
+//! does not depend on the data. Access tokens are encoded and decoded at every request and are valid for minutes. They
+//! use the vector code of `base64`, which is more than ten times as fast. On a processor without vectors `base64` uses
+//! a table; the cache could reveal only ciphertext there. Both refuse padding, foreign characters and non-zero trailing
+//! bits.
 
 use std::sync::LazyLock;
 
@@ -19,12 +20,12 @@ static FAST: LazyLock<base64::engine::Simd> = LazyLock::new(|| base64::engine::S
 static FAST: LazyLock<base64::engine::GeneralPurpose> =
     LazyLock::new(|| base64::engine::GeneralPurpose::new(&base64::alphabet::URL_SAFE, NO_PAD));
 
-/// `prefix` and the spelling of `bytes`, in one buffer that is zeroized on drop. In constant time.
+/// Encodes `bytes` behind `prefix` in constant time, in one buffer that is zeroized on drop.
 pub(crate) fn encode(prefix: &str, bytes: &[u8]) -> Option<Zeroizing<String>> {
     spell(prefix, bytes, |chars| Base64UrlUnpadded::encode(bytes, chars).is_ok())
 }
 
-/// The same, fast.
+/// Does the same as [`encode`], fast and not in constant time.
 pub(crate) fn encode_fast(prefix: &str, bytes: &[u8]) -> Option<Zeroizing<String>> {
     spell(prefix, bytes, |chars| FAST.encode_slice(bytes, chars).is_ok())
 }
@@ -37,13 +38,13 @@ fn spell(prefix: &str, bytes: &[u8], write: impl FnOnce(&mut [u8]) -> bool) -> O
     String::from_utf8(text).ok().map(Zeroizing::new)
 }
 
-/// Read `chars` into `bytes`, all of which they must fill. In constant time.
+/// Decodes `chars` into `bytes` in constant time. Returns `None` unless they fill `bytes` exactly.
 pub(crate) fn decode(chars: &str, bytes: &mut [u8]) -> Option<()> {
     let expected = bytes.len();
     (Base64UrlUnpadded::decode(chars, bytes).ok()?.len() == expected).then_some(())
 }
 
-/// Read `chars` into the beginning of `buffer`, fast.
+/// Decodes `chars` into the beginning of `buffer`, fast and not in constant time.
 pub(crate) fn decode_fast<'a>(chars: &str, buffer: &'a mut [u8]) -> Option<&'a mut [u8]> {
     let length = FAST.decode_slice(chars, buffer).ok()?;
     buffer.get_mut(..length)
@@ -53,7 +54,7 @@ pub(crate) fn decode_fast<'a>(chars: &str, buffer: &'a mut [u8]) -> Option<&'a m
 mod tests {
     use super::*;
 
-    /// Every length up to beyond what the vectors take at once, and every byte in every place of the last characters.
+    /// Covers every length beyond one vector, and every ASCII byte in each of the last four characters.
     #[test]
     fn both_ways_agree() {
         for length in 0..300 {

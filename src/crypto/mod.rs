@@ -1,10 +1,10 @@
-//! The three primitives behind one internal face each: a MAC, an AEAD and a key derivation.
+//! The three primitives, each behind one internal interface: a MAC, an AEAD and a key derivation.
 //!
-//! Nothing else in the crate names the crates they come from. The AEAD is there twice, in pure Rust and on ring, which the
-//! feature `ring` chooses between: the same bytes, whichever it is.
+//! No other module names the crates that implement them. The AEAD has two implementations, in pure Rust and on ring;
+//! the feature `ring` selects one. Both produce the same bytes.
 
 pub(crate) mod base64url;
-// The tests hold both to the same bytes, so they build both.
+// The tests compare both implementations, so they build both.
 #[cfg(any(test, not(feature = "ring")))]
 mod pure;
 pub(crate) mod random;
@@ -26,23 +26,24 @@ pub(crate) use self::pure::Aead;
 #[cfg(feature = "ring")]
 pub(crate) use self::with_ring::Aead;
 
-/// Length of a nonce: enough to be random.
+/// The length of a nonce in bytes, large enough for random nonces.
 pub(crate) const NONCE: usize = 24;
-/// Length of the tag behind a ciphertext.
+/// The length in bytes of the tag that follows a ciphertext.
 pub(crate) const TAG: usize = 16;
 
-/// HMAC-SHA256 with the key schedule done once.
+/// HMAC-SHA256 whose key schedule is computed once.
 pub(crate) struct Mac(Hmac<Sha256>);
 
 impl Mac {
     pub(crate) fn new(key: &[u8; 32]) -> Self {
-        // One block of 64 bytes; a shorter key is padded with zeros (RFC 2104 §2).
+        // HMAC pads a key that is shorter than the block of 64 bytes with zeros (RFC 2104 §2).
         let mut block = Zeroizing::new([0; 64]);
         block[..32].copy_from_slice(key);
         Self(<Hmac<Sha256> as KeyInit>::new((&*block).into()))
     }
 
-    /// The tag over the concatenation of `parts`; the caller keeps that unambiguous by fixed lengths.
+    /// Returns the tag over the concatenation of `parts`. The caller must use fixed lengths or separators, so that
+    /// different parts never concatenate to the same bytes.
     pub(crate) fn tag<'p>(&self, parts: impl IntoIterator<Item = &'p [u8]>) -> [u8; 32] {
         let mut mac = self.0.clone();
         parts.into_iter().for_each(|part| mac.update(part));
@@ -50,7 +51,7 @@ impl Mac {
     }
 }
 
-/// A subkey of `master` for the purpose `label` alone (HKDF-SHA256, RFC 5869).
+/// Derives the subkey of `master` for the single purpose `label` (HKDF-SHA256, RFC 5869).
 pub(crate) fn subkey(master: &[u8; 32], label: &str) -> Zeroizing<[u8; 32]> {
     let mut subkey = Zeroizing::new([0; 32]);
     let hkdf = Hkdf::<Sha256>::new(Some(b"mcp-token-lifecycle v1"), master);
@@ -63,7 +64,7 @@ pub(crate) fn sha256(bytes: &[u8]) -> [u8; 32] {
     Sha256::digest(bytes).into()
 }
 
-/// Equality in a time that depends on the lengths alone.
+/// Compares in a time that depends only on the lengths.
 pub(crate) fn equal(a: &[u8], b: &[u8]) -> bool {
     a.ct_eq(b).into()
 }

@@ -1,6 +1,6 @@
-//! `Debug` for what must not be shown.
+//! `Debug` for types that hold secrets.
 
-/// Shows the name of the type and nothing of what is in it.
+/// Implements `Debug` so that it shows the name of the type and none of its content.
 macro_rules! redacted {
     ($($name:ident $(<$lifetime:lifetime>)?),+) => {
         $(impl std::fmt::Debug for $name $(<$lifetime>)? {

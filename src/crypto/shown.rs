@@ -1,10 +1,10 @@
-//! How an error shows the value of a setting.
+//! How an error shows the value of a setting without revealing a secret.
 
 use std::fs::Metadata;
 use std::path::Path;
 
-/// The first characters of `value` in quotes, with everything escaped that cannot be seen; and nothing of a value that looks like a
-/// token or a key, which got into the wrong setting.
+/// Quotes the first characters of `value` and escapes everything that is not visible. A value that looks like a token
+/// or a key is not shown, because it may have got into the wrong setting.
 pub(crate) fn shown(value: &str) -> String {
     const MAX: usize = 100;
     if looks_secret(value) {
@@ -16,27 +16,27 @@ pub(crate) fn shown(value: &str) -> String {
     }
 }
 
-/// Whether a value has the prefix of a token or a client secret in it, or the end of a key in Base64.
+/// Whether a value contains the prefix of a token or a client secret, or ends like a key in Base64.
 fn looks_secret(value: &str) -> bool {
     const PREFIXES: [&str; 4] = ["mcpac_", "mcpat_", "mcprt_", "mcpcs_"];
     PREFIXES.iter().any(|prefix| value.contains(prefix)) || value.len() >= 24 && value.trim_end().ends_with('=')
 }
 
-/// The same for the path of a file, without quotes.
+/// Does the same for the path of a file, without quotes.
 pub(crate) fn shown_path(path: &Path) -> String {
     let text = path.display().to_string();
     if looks_secret(&text) { shown(&text) } else { text }
 }
 
-/// The same for a URL, without its user information and its query, either of which may hold a password.
+/// Does the same for a URL, without its user information and its query, either of which may contain a password.
 pub(crate) fn shown_url(url: &str) -> String {
     let Some((scheme, rest)) = url.split_once("://") else {
-        // It may be anything: a password in the wrong place, too.
+        // The text may be a password that got into the wrong setting.
         return format!("{} bytes without a scheme", url.len());
     };
     let end = rest.find(['?', '#']).unwrap_or(rest.len());
     if rest[end..].contains('@') {
-        // A password may have such a mark in it, and then that is not where it ends.
+        // A password may contain this mark, and then the mark does not end the address.
         return shown(&format!("{scheme}://.."));
     }
     let (address, query) = (&rest[..end], rest.get(end..=end).map(|mark| format!("{mark}..")).unwrap_or_default());
@@ -44,7 +44,7 @@ pub(crate) fn shown_url(url: &str) -> String {
     shown(&format!("{scheme}://{user}{address}{query}"))
 }
 
-/// The permission bits of a file, where there are such.
+/// Returns the permission bits of a file on Unix, and `None` on other systems.
 #[cfg_attr(not(unix), allow(unused_variables))]
 pub(crate) fn mode(file: &Metadata) -> Option<u32> {
     #[cfg(unix)]
@@ -53,7 +53,7 @@ pub(crate) fn mode(file: &Metadata) -> Option<u32> {
     None
 }
 
-/// The same for a file that may not open.
+/// Returns the same for a file that may not open.
 pub(crate) fn mode_of(path: &Path) -> Option<u32> {
     std::fs::metadata(path).ok().as_ref().and_then(mode)
 }

@@ -1,8 +1,9 @@
-//! XChaCha20-Poly1305 on ring, which has ChaCha20-Poly1305 with nonces of 12 bytes.
+//! XChaCha20-Poly1305 on ring, which provides ChaCha20-Poly1305 with nonces of 12 bytes.
 //!
-//! `XChaCha20(key, nonce) = ChaCha20(HChaCha20(key, nonce[..16]), 0000 ‖ nonce[16..])` (draft-irtf-cfrg-xchacha-03 §2.3). The
-//! key kept here and the subkey of each call are zeroized; the copy of the subkey inside ring's key object is not, because
-//! ring does not zeroize: it stays on the stack until that is overwritten, and it opens what one nonce has sealed.
+//! `XChaCha20(key, nonce) = ChaCha20(HChaCha20(key, nonce[..16]), 0000 ‖ nonce[16..])` (draft-irtf-cfrg-xchacha-03
+//! §2.3). The key kept here and the subkey of each call are zeroized. The copy of the subkey inside ring's key object
+//! is not, because ring does not zeroize: it stays on the stack until that is overwritten, and it opens only what was
+//! sealed with that one nonce.
 
 use chacha20::{R20, hchacha};
 use ring::aead::{self, Aad, CHACHA20_POLY1305, LessSafeKey, UnboundKey};
@@ -17,7 +18,8 @@ impl Aead {
         Self(Zeroizing::new(*key))
     }
 
-    /// Encrypt `buffer[from..]` in place and append the tag. `None` if it is absurdly long.
+    /// Encrypts `buffer[from..]` in place and appends the tag. Returns `None` if `from` is out of range or the text is
+    /// too long for the cipher.
     pub(crate) fn seal(&self, nonce: &[u8; NONCE], ad: &[u8], buffer: &mut Vec<u8>, from: usize) -> Option<()> {
         let (key, nonce) = self.for_nonce(nonce)?;
         let tag = key.seal_in_place_separate_tag(nonce, Aad::from(ad), buffer.get_mut(from..)?).ok()?;
@@ -25,14 +27,15 @@ impl Aead {
         Some(())
     }
 
-    /// Decrypt `sealed` (ciphertext and tag) in place. `None`, and the plaintext is not released, unless it is authentic.
+    /// Decrypts `sealed` (ciphertext and tag) in place. Returns `None` unless it is authentic; the plaintext is then
+    /// not released.
     pub(crate) fn open<'a>(&self, nonce: &[u8; NONCE], ad: &[u8], sealed: &'a mut [u8]) -> Option<&'a mut [u8]> {
         let (key, nonce) = self.for_nonce(nonce)?;
         let (ciphertext, tag) = sealed.split_last_chunk_mut::<TAG>()?;
         key.open_in_place_separate_tag(nonce, Aad::from(ad), (*tag).into(), ciphertext, 0..).ok()
     }
 
-    // Inlined, because ring's key object is large and some builds would move it about.
+    // Inlined, because ring's key object is large and some builds would move it.
     #[inline(always)]
     fn for_nonce(&self, nonce: &[u8; NONCE]) -> Option<(LessSafeKey, aead::Nonce)> {
         let (first, last) = nonce.split_first_chunk::<16>()?;

@@ -9,16 +9,16 @@ use crate::time::Timestamp;
 /// The circumstances under which a decision is made.
 #[derive(Clone, Copy, Debug)]
 pub struct Context<'a> {
-    /// The policies in force now.
+    /// The policies in force.
     pub policies: &'a PolicySet,
-    /// The key that a new token is made with.
+    /// The id of the primary key, which new tokens are made with.
     pub key_id: KeyId,
     /// The issuer that decides.
     pub issuer: IssuerId,
-    /// The time.
+    /// The current time; the issuer takes the latest time of the record if that is later.
     pub now: Timestamp,
-    /// When this issuer could not reach its store.
+    /// The recent periods in which this issuer could not reach its store.
     pub outages: Outages,
-    /// The generation of the family that this issuer may have committed and has never answered.
+    /// The generation of the family that this issuer may have committed without answering the client.
     pub unanswered: Option<u64>,
 }

@@ -1,4 +1,4 @@
-//! Whether a token is live, as the store has it now.
+//! The live check and introspection: whether a token is live, by the record of its family.
 
 use super::context::Context;
 use super::outcome::Decision;
@@ -10,10 +10,11 @@ use crate::policy::{OnAhead, OnSuperseded, RotationPolicy};
 use crate::time::CLOCK_TOLERANCE;
 use crate::token::VerifiedToken;
 
-/// The claim of an authentic access token that its family's record contradicts, if there is one.
+/// Returns the claim of an authentic access token that contradicts the record of its family, if there is one.
 ///
-/// The issuer takes every claim from the record, so such a token was not made by an issuer: someone else has the access key.
-/// Times are compared with what any policy could have allowed, because the policy may have changed since.
+/// An issuer takes every claim from the record. So no issuer made a token that contradicts it: another party has the
+/// access key. The times are compared with what any policy could have allowed, because the policy may have changed
+/// since.
 pub fn contradiction(family: &TokenFamily, claims: &AccessClaims) -> Option<Claim> {
     let grant = &family.grant;
     let is_granted = |resource| grant.resources().contains(resource);
@@ -25,7 +26,7 @@ pub fn contradiction(family: &TokenFamily, claims: &AccessClaims) -> Option<Clai
         (claims.client_id() != grant.client_id(), Claim::Client),
         (!grant.scope().includes(&claims.scope), Claim::Scope),
         (!claims.audience().iter().all(is_granted), Claim::Audience),
-        // Before its redemption a family may not know yet what it will be bound to.
+        // Before its redemption a family may not have a binding yet.
         (claims.binding != family.binding && family.generation > 0, Claim::Binding),
         (claims.claims != grant.claims, Claim::Application),
         (claims.generation == 0, Claim::Generation),
@@ -34,11 +35,11 @@ pub fn contradiction(family: &TokenFamily, claims: &AccessClaims) -> Option<Clai
     contradictions.into_iter().find(|(contradicts, _)| *contradicts).map(|(_, claim)| claim)
 }
 
-/// Decide whether the access token with these authentic `claims` is live: whether its family lives, and its claims agree with
-/// the record.
+/// Decides whether the access token with these authentic `claims` is live: its family is active, and its claims agree
+/// with the record.
 ///
-/// Where the policy has a lost-response window, the first sight of a generation's access token is written down, since it
-/// shows that the response arrived.
+/// If the policy has a lost-response window, the first check of a generation's access token is written to the record,
+/// because it shows that the client received the response.
 pub fn live(family: &TokenFamily, claims: &AccessClaims, cx: &Context<'_>) -> Decision<bool> {
     if let Some(claim) = contradiction(family, claims) {
         return Decision::forged(false, family, claim, cx.now);
@@ -50,7 +51,7 @@ pub fn live(family: &TokenFamily, claims: &AccessClaims, cx: &Context<'_>) -> De
     let reason = match family.ended(&lifetimes, cx.now) {
         Some(reason) => Some(reason),
         None if cx.now >= claims.expires_at => Some(Reason::AccessExpired),
-        // A clock that was set back shows it as well as a forger.
+        // A clock that was set back causes this too, so it is not reported as forgery.
         None if claims.issued_at > cx.now.saturating_add(CLOCK_TOLERANCE) => Some(Reason::IssuedInFuture),
         None if claims.expires_at.since(claims.issued_at) > longest => Some(Reason::LifetimeBeyondPolicy),
         None if claimed > current && (policy.on_ahead == OnAhead::Reject || current == 0) => Some(Reason::AheadOfStore),
@@ -65,8 +66,11 @@ pub fn live(family: &TokenFamily, claims: &AccessClaims, cx: &Context<'_>) -> De
     Decision { write, verdict: true, event: None }
 }
 
-/// Decide whether the refresh token `token` is live: it could be exchanged now. That is the current one of a family that is
-/// neither revoked nor expired, and a spent one within its leeway: to say more would show a thief that the victim has rotated.
+/// Decides whether the refresh token `token` is live, which means that it could be exchanged now.
+///
+/// It is live if the family is neither revoked nor expired and the token is the current one, or a spent one within its
+/// leeway. A spent token must look live within its leeway: otherwise the answer would show a thief that the victim has
+/// rotated.
 pub fn introspect_refresh(family: &TokenFamily, token: &VerifiedToken, cx: &Context<'_>) -> Decision<bool> {
     let windows @ Windows { lifetimes, .. } = Windows::new(family, cx);
     let reason = match family.ended(&lifetimes, cx.now) {

@@ -1,4 +1,4 @@
-//! What tokens are made of: the outcome of every decision that grants something.
+//! The tokens that a decision issues.
 
 use std::time::Duration;
 
@@ -7,7 +7,7 @@ use crate::family::TokenFamily;
 use crate::grant::{AccessClaims, Audience, Resource, Scope, SubjectAndClient};
 use crate::time::Timestamp;
 
-/// The first tokens of a family that begins without a code.
+/// Returns the first tokens of a family that begins without a code.
 pub fn issue(family: &TokenFamily, cx: &Context<'_>) -> Issue {
     Issue::new(family.clone(), family.grant.scope(), family.grant.resources.clone(), cx)
 }
@@ -16,40 +16,41 @@ pub fn issue(family: &TokenFamily, cx: &Context<'_>) -> Issue {
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct Issue {
-    /// The family as it is after the write; its current refresh token is the one to hand out.
+    /// The family after the write. Its current refresh token is the one to return.
     pub family: TokenFamily,
     /// The scope of the access token.
     pub scope: Scope,
     pub(crate) audience: Audience,
-    /// The longest the access token may live.
+    /// The longest lifetime of the access token, before the jitter.
     pub lifetime: Duration,
-    /// By how much at most its life is to be shortened, at random.
+    /// By how much, at most, that lifetime is shortened at random.
     pub jitter_span: Duration,
-    /// Whether the access token is good only with a live check.
+    /// Whether the access token is valid only with a live check.
     pub live_only: bool,
-    /// How long the refresh token lives unused.
+    /// How long the refresh token stays valid without use.
     pub idle: Duration,
-    /// How long the family lives.
+    /// How long the family has until its absolute end.
     pub absolute: Duration,
-    /// Whether the same was issued before.
+    /// Whether this repeats an answer that was given before.
     pub retry: bool,
 }
 
 impl Issue {
-    /// What is to be issued for `family` as it is after the write.
+    /// Returns what to issue for `family`, which is the family after the write.
     pub(super) fn new(family: TokenFamily, scope: &Scope, audience: Audience, cx: &Context<'_>) -> Self {
         let lifetimes = cx.policies.lifetimes(&family.grant);
         let policy = cx.policies.policy(family.grant.client_id());
         let absolute = family.absolute_end(&lifetimes).since(cx.now);
         let idle = family.idle_end(&lifetimes).since(cx.now).min(absolute);
-        // Once the refresh token is dead the record may be purged, and then a live check would find nothing.
+        // After its idle end the record may be purged, and then a live check would not find it.
         let lifetime = cx.policies.access_lifetime(family.grant.client_id(), scope).min(idle);
         Self {
             scope: scope.clone(),
             audience,
             lifetime,
             jitter_span: policy.jitter_span(lifetime),
-            // The lost-response window closes when the successor is seen, so it must not be used unseen.
+            // The lost-response window closes when the successor is seen. So the successor must not be used without the
+            // issuer seeing it.
             live_only: policy.lost_response_window.is_some(),
             idle,
             absolute,
@@ -58,14 +59,14 @@ impl Issue {
         }
     }
 
-    /// The audience of the access token.
+    /// Returns the audience of the access token.
     pub fn audience(&self) -> &[Resource] {
         self.audience.as_slice()
     }
 
-    /// The claims of the access token, shortened by a uniformly random `jitter`.
+    /// Returns the claims of the access token. Its lifetime is shortened by `jitter`, which must be uniformly random.
     pub fn claims(&self, now: Timestamp, jitter: u32) -> AccessClaims {
-        // Uniform over the whole seconds from 0 to the span.
+        // The result is uniform over the whole seconds from 0 to the span.
         let cut = ((u128::from(self.jitter_span.as_secs()) + 1) * u128::from(jitter)) >> u32::BITS;
         let lifetime = self.lifetime.saturating_sub(Duration::from_secs(u64::try_from(cut).unwrap_or_default()));
         let grant = &self.family.grant;

@@ -1,9 +1,13 @@
-//! The decisions: pure functions from what is and what is asked to what is to be written, answered and reported.
+//! The decisions: pure functions from a family, a request, the policies and the time to a write, an answer and an audit
+//! event.
 //!
-//! No clock, no randomness, no I/O: state, request, policies and time come in as values. The order of the checks is the
-//! security argument. Format, guard and MAC come before ([`Presented`](crate::Presented), [`VerifiedToken`](crate::VerifiedToken));
-//! then client, then binding; up to there nothing is written, and every refusal looks the same from outside. Only then
-//! the family's status, its end, and the generation decide.
+//! They use no clock, no randomness and no I/O. The order of the checks is the security argument:
+//!
+//! 1. Format, guard and MAC are checked first ([`Presented`](crate::Presented),
+//!    [`VerifiedToken`](crate::VerifiedToken)).
+//! 2. Then the client, then the binding. Up to here nothing is written, and every refusal gives the client the same
+//!    answer.
+//! 3. Only then do the family's status, its end and the generation decide:
 //!
 //! | presented *g*, current *G* | condition | act |
 //! |---|---|---|
@@ -12,16 +16,16 @@
 //! | *g* = *G* | the policy rotates, and the token of *G* − 3 is still in its leeway | `Keep` |
 //! | *g* = *G* | otherwise | `Keep`: the same token, made with the primary key |
 //! | *g* < *G* | within the leeway of *g*, retry limit not reached | `Retry`: the current token |
-//! | *g* = *G* − 1 | this issuer never answered the rotation, which is less than a minute old | `Retry` |
+//! | *g* = *G* − 1 | this issuer never answered the rotation, which is less than an hour old | `Retry` |
 //! | *g* = *G* − 1 | within the lost-response window, successor never seen | `Retry` |
 //! | *g* < *G* otherwise | the token's own idle life not over | `Reuse` |
 //! | *g* < *G* otherwise | the token's own idle life over | `Deny` |
 //! | *g* > *G* | genuine, ahead of the store | `Deny`, or `FastForward` |
 //! | any | the family is revoked or expired | `Deny` |
 //!
-//! The leeway of a token runs from when that token was spent. A record remembers this of the last three, so a fourth rotation
-//! within one leeway does not take place: no burst of an honest client's requests meets a token that was forgotten. A code has
-//! no leeway, unless the policy gives it one.
+//! The leeway of a token begins when that token was spent. The record contains this time for the last three spent
+//! tokens. A fourth rotation within one leeway does not take place, so no parallel request of an honest client presents
+//! a token whose time was dropped from the record. A code has no leeway, unless the policy gives it one.
 
 mod context;
 mod event;

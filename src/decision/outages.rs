@@ -1,22 +1,22 @@
-//! When an issuer could not reach its store.
+//! The recent store outages of an issuer.
 
 use std::time::Duration;
 
 use crate::time::Timestamp;
 
-/// How many outages are remembered; windows are short, so that older ones rarely matter.
+/// The number of outages that are remembered. Windows are short, so older outages rarely matter.
 const REMEMBERED: usize = 4;
 
-/// The last times in which the issuer could not reach its store, newest first and apart from each other.
+/// The most recent periods in which the issuer could not reach its store, newest first, without overlap.
 ///
-/// A client that meets an outage cannot retry in time, so that time counts against no window.
+/// A client cannot retry during an outage, so that time counts against no window.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Outages {
     spans: [(Timestamp, Timestamp); REMEMBERED],
 }
 
 impl Outages {
-    /// These outages and one more, as far as it is later than the newest of them.
+    /// Adds an outage, as far as it is later than the newest one.
     #[must_use]
     pub fn with(mut self, from: Timestamp, to: Timestamp) -> Self {
         let [(_, newest_end), ..] = self.spans;
@@ -28,7 +28,7 @@ impl Outages {
         self
     }
 
-    /// How much of the time from `from` to `to` they take up.
+    /// Returns how much of the time between `from` and `to` was an outage.
     pub fn within(&self, from: Timestamp, to: Timestamp) -> Duration {
         self.spans.iter().map(|(began, ended)| to.min(*ended).since(from.max(*began))).sum()
     }

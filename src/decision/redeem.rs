@@ -1,4 +1,5 @@
-//! An authorization code is presented at the token endpoint (OAuth 2.1 §4.1.3): rotation 0 → 1.
+//! The redemption of an authorization code at the token endpoint (OAuth 2.1 §4.1.3): the rotation from generation 0 to
+//! 1.
 
 use super::context::Context;
 use super::outcome::Decision;
@@ -14,17 +15,17 @@ use crate::token::VerifiedToken;
 pub struct Redemption<'a> {
     /// The PKCE code verifier (RFC 7636 §4.5).
     pub code_verifier: &'a str,
-    /// The redirect URI, if the client sent it again: it must be that of the authorization request.
+    /// The redirect URI, if the client sent one. It must be the one of the authorization request.
     pub redirect_uri: Option<&'a str>,
 }
 
 redacted!(Redemption<'_>);
 
-/// Decide on the redemption of `code`, which was authenticated against `family`.
+/// Decides on the redemption of `code`, which was authenticated against `family`.
 ///
-/// Verifier and redirect URI count as part of the binding: without them a request neither spends a code nor ends a session by
-/// replaying one here. With them a second redemption is reuse and ends what the first led to (OAuth 2.1 §4.1.3), unless the
-/// policy has a retry window for codes.
+/// The code verifier and the redirect URI count as part of the binding. A request with a wrong one neither spends the
+/// code nor ends a session by presenting a code that was redeemed. A second redemption with the right ones is reuse and
+/// revokes the tokens that the first one led to (OAuth 2.1 §4.1.3), unless the policy has a retry window for codes.
 pub fn redeem(
     family: &TokenFamily,
     code: &VerifiedToken,

@@ -1,24 +1,24 @@
-//! Who asks, and for what.
+//! The request that a decision answers: its client, binding, scope and resources.
 
 use crate::audit::Reason;
 use crate::family::TokenFamily;
 use crate::grant::{Binding, Client, Resource, Scope};
 
-/// Who asks, and for what.
+/// The request that a decision answers.
 #[derive(Clone, Copy, Debug)]
 pub struct RequestContext<'a> {
     /// The client, which the application has identified and authenticated.
     pub client: &'a Client,
-    /// What the request proves to be bound to.
+    /// The binding that the request proves.
     pub binding: Option<&'a Binding>,
-    /// A narrower scope for the access token; `None` for all that was granted.
+    /// A narrower scope for the access token; `None` requests everything that was granted.
     pub scope: Option<&'a Scope>,
-    /// The resources for the access token; none for all that were granted.
+    /// The resources for the access token; an empty slice requests all that were granted.
     pub resources: &'a [Resource],
 }
 
 impl RequestContext<'_> {
-    /// Whether the token may be looked at any further. Nothing is written where this refuses.
+    /// Checks the client and the binding. A refusal here must not lead to a write.
     pub(super) fn may_present(&self, family: &TokenFamily) -> Result<(), Reason> {
         if self.client.id() != family.grant.client_id() {
             Err(Reason::WrongClient)

@@ -1,4 +1,4 @@
-//! A family is revoked: by one of its tokens (RFC 7009), by session, by subject, by client, or for reuse.
+//! The revocation of a family: by one of its tokens (RFC 7009), by session, subject or client, or after reuse.
 
 use super::context::Context;
 use super::outcome::Decision;
@@ -6,7 +6,7 @@ use crate::audit::{Action, AuditEvent, Reason, RevocationReason};
 use crate::family::{Status, TokenFamily};
 use crate::grant::{Binding, Client, ClientKind};
 
-/// Revoke `family` for `reason`. One that is revoked already stays as it is.
+/// Revokes `family` for `reason`. A family that is revoked already is left unchanged, and a denial is reported.
 pub fn revoke(family: &TokenFamily, reason: RevocationReason, cx: &Context<'_>) -> Decision<()> {
     if let Status::Revoked { reason, .. } = family.status {
         return Decision::refuse((), family, Reason::Revoked(reason), cx.now);
@@ -16,11 +16,11 @@ pub fn revoke(family: &TokenFamily, reason: RevocationReason, cx: &Context<'_>) 
     Decision { write: Some(revoked), verdict: (), event: Some(event) }
 }
 
-/// Revoke `family` because `client` presented one of its genuine tokens, of whatever generation and age.
+/// Revokes `family` because `client` presented one of its genuine tokens, of any generation and age.
 ///
-/// A family with a sender constraint is revoked only with the proof, since a copied token alone must not change anything; or
-/// by a confidential client, which has proved that it is the one (RFC 7009 §2.1).
-/// A fingerprint is not asked for: whoever logs out from another network still logs out.
+/// A public client must prove the sender constraint of a family that has one, because a copied token alone must not
+/// change anything. A confidential client has proved its identity and need not (RFC 7009 §2.1). A fingerprint is not
+/// required: a user who logs out from another network is still logged out.
 pub fn revoke_by_token(
     family: &TokenFamily,
     client: &Client,

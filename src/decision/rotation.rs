@@ -11,7 +11,7 @@ use crate::policy::{Lifetimes, OnAhead, OnReuse, RotationPolicy};
 use crate::token::VerifiedToken;
 use std::cmp::Ordering;
 
-/// One presentation of one token, with everything that bears on it.
+/// The presentation of one token, with everything that the decision depends on.
 pub(super) struct Presentation<'a> {
     pub(super) family: &'a TokenFamily,
     pub(super) token: &'a VerifiedToken,
@@ -33,14 +33,14 @@ impl<'a> Presentation<'a> {
         Self { family, token, ask, cx, policy, lifetimes, windows }
     }
 
-    /// The decision, if `may_present` says that client and binding are right.
+    /// Decides, if `may_present` says that client and binding are right.
     pub(super) fn decide(&self, may_present: Result<(), Reason>) -> Decision {
         let decision = may_present.and_then(|()| match self.family.ended(&self.lifetimes, self.cx.now) {
             Some(reason) => Err(reason),
             None if self.token.is_current(self.family) => self.current(),
             None => match self.token.generation().cmp(&self.family.generation) {
                 Ordering::Less => self.spent(),
-                // Of the same generation and yet another token: from a future that the store has forgotten.
+                // A different token of the same generation comes from a state that the store has lost.
                 Ordering::Equal | Ordering::Greater => self.ahead(),
             },
         });
@@ -51,7 +51,7 @@ impl<'a> Presentation<'a> {
         Decision::refuse(Verdict::Deny(reason.code()), self.family, reason, self.cx.now)
     }
 
-    /// g = G.
+    /// Decides on the current token: g = G.
     fn current(&self) -> Result<Decision, Reason> {
         if self.family.generation == 0 {
             if !self.windows.code_is_alive() {
@@ -66,21 +66,23 @@ impl<'a> Presentation<'a> {
             return self.issue(Action::Rotate, None, Some(self.rotated(self.family)?));
         }
         let kept = self.kept();
-        // Several uses in one second need one write.
+        // Several uses within one second need one write.
         let changed =
             kept.used_at != self.family.used_at || !self.family.confirmed || kept.key_id != self.family.key_id;
         self.issue(Action::Keep, None, changed.then_some(kept))
     }
 
-    /// The family after another use of its current token. A token that is kept for good must not keep its key from being
-    /// dropped, so it is made with the primary key from now on; made with the one before, it is still the current token. Key
-    /// ids rise, so issuers with different primary keys, as during a roll-out, do not change it to and fro.
+    /// Returns the family after another use of its current token.
+    ///
+    /// The token is made with the primary key from now on: otherwise a token that never rotates would prevent its key
+    /// from being dropped. The token made with the key before is still the current token. Because key ids rise, issuers
+    /// with different primary keys, as during a roll-out, do not change the key back and forth.
     fn kept(&self) -> TokenFamily {
         let key_id = self.cx.key_id.max(self.family.key_id);
         TokenFamily { used_at: self.cx.now, confirmed: true, key_id, ..self.family.clone() }
     }
 
-    /// g < G.
+    /// Decides on a spent token: g < G.
     fn spent(&self) -> Result<Decision, Reason> {
         let generation = self.token.generation();
         let is_open = self.windows.is_open(generation);
@@ -117,12 +119,12 @@ impl<'a> Presentation<'a> {
         Decision { write, verdict, event: Some(event) }
     }
 
-    /// g > G.
+    /// Decides on a token that is ahead of the store: g > G, or g = G with another time of issue.
     fn ahead(&self) -> Result<Decision, Reason> {
         let idle_end = self.token.issued_at().saturating_add(self.lifetimes.idle);
         match self.policy.on_ahead {
             OnAhead::Reject => Err(Reason::AheadOfStore),
-            // Before its redemption a family does not know what it was bound to then.
+            // Before its redemption a family does not contain the binding that it got in the lost state.
             OnAhead::FastForward if self.family.generation == 0 => Err(Reason::AheadOfStore),
             OnAhead::FastForward if self.cx.now >= idle_end => Err(Reason::IdleExpired),
             OnAhead::FastForward => {
@@ -135,7 +137,7 @@ impl<'a> Presentation<'a> {
         }
     }
 
-    /// `family` one generation on.
+    /// Returns `family` with its generation raised by one.
     fn rotated(&self, family: &TokenFamily) -> Result<TokenFamily, Reason> {
         let Context { now, key_id, .. } = *self.cx;
         let generation = family.generation.checked_add(1).ok_or(Reason::Exhausted)?;
@@ -149,13 +151,14 @@ impl<'a> Presentation<'a> {
             key_id,
             // The first request that proves a key binds the family to it (RFC 9449 §5).
             binding: family.binding.or(if generation == 1 { self.ask.binding.copied() } else { None }),
-            // Kept as long as the code could come back: without the verifier it must not do anything then either.
+            // Kept as long as the code could be presented again: without the code verifier such a request must have no
+            // effect either.
             code: family.code.filter(|_| self.windows.code_is_alive()),
             ..family.clone()
         })
     }
 
-    /// Issue tokens, with `write` as the next state if there is one. A refusal here consumes nothing.
+    /// Issues tokens, with `write` as the next state if there is one. A refusal here consumes nothing.
     fn issue(&self, action: Action, reason: Option<Reason>, write: Option<TokenFamily>) -> Result<Decision, Reason> {
         let grant = &self.family.grant;
         let scope = match self.ask.scope {

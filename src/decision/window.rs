@@ -1,4 +1,4 @@
-//! For how long a spent token is still answered.
+//! The windows in which a spent token is still answered.
 
 use std::time::Duration;
 
@@ -8,11 +8,12 @@ use crate::id::IssuerId;
 use crate::policy::{Leeway, Lifetimes, RotationPolicy};
 use crate::time::{CLOCK_TOLERANCE, Timestamp};
 
-/// How long after its commit a rotation that this issuer never answered may be asked for again, under every policy. The first
-/// answer ends it, so of two holders of the spent token the second is found.
+/// How long after its commit a rotation that this issuer never answered may be requested again, under every policy. The
+/// first answer ends this window, so of two holders of the spent token the second is detected.
 const UNANSWERED: Duration = Duration::from_secs(60 * 60);
 
-/// The windows of one family, as of now. Time in which this issuer could not reach its store counts against none of them.
+/// The windows of one family at the current time. Time in which this issuer could not reach its store counts against
+/// none of them.
 #[derive(Clone, Copy)]
 pub(super) struct Windows<'a> {
     pub(super) family: &'a TokenFamily,
@@ -27,7 +28,7 @@ impl<'a> Windows<'a> {
         Self { family, policy, lifetimes: cx.policies.lifetimes(&family.grant), cx }
     }
 
-    /// How long it is since `then`, outages left out.
+    /// Returns the time since `then` without outages.
     pub(super) fn elapsed(&self, then: Timestamp) -> Duration {
         self.cx.now.since(then).saturating_sub(self.cx.outages.within(then, self.cx.now))
     }
@@ -37,7 +38,7 @@ impl<'a> Windows<'a> {
         is_within(self.elapsed(self.family.created_at), self.lifetimes.code)
     }
 
-    /// Whether the spent token of `generation` is within the window that every spent token has.
+    /// Whether the spent token of `generation` is within its leeway, or its rotation was never answered.
     pub(super) fn is_open(&self, generation: u64) -> bool {
         let is_unanswered = self.cx.unanswered == Some(self.family.generation)
             && generation.checked_add(1) == Some(self.family.generation)
@@ -49,8 +50,10 @@ impl<'a> Windows<'a> {
             })
     }
 
-    /// Whether no issuer answers the spent token of `generation` any more. What shows a client that its token is spent waits
-    /// for that: before, it would show a thief of that token that the victim has rotated, and that the leeway is open.
+    /// Whether no issuer answers the spent token of `generation` any more.
+    ///
+    /// Answers that show a client that its token is spent wait for this. Earlier they would show a thief of the token
+    /// that the victim has rotated, and that the leeway is open.
     pub(super) fn is_over(&self, generation: u64) -> bool {
         let is_open_elsewhere = self.is_within_leeway(generation, |leeway, _| leeway.across_issuers);
         !is_open_elsewhere && !self.is_open(generation) && !self.is_lost(generation)
@@ -65,13 +68,14 @@ impl<'a> Windows<'a> {
         self.exists(generation) && is_within(self.elapsed(spent.at), window)
     }
 
-    /// Whether there can be a token of `generation`: a code only if the family began with one, and as long as that lives.
+    /// Whether a token of `generation` can exist: a code exists only if the family began with one, and until the code
+    /// expires.
     fn exists(&self, generation: u64) -> bool {
         generation > 0 || self.family.code.is_some() && self.code_is_alive()
     }
 
-    /// Whether the spent token of `generation` is within the lost-response window: nothing has shown that its successor,
-    /// the current token, ever arrived.
+    /// Whether the spent token of `generation` is within the lost-response window: nothing has shown that the client
+    /// received its successor, the current token.
     pub(super) fn is_lost(&self, generation: u64) -> bool {
         let is_previous = generation > 0 && generation.checked_add(1) == Some(self.family.generation);
         let elapsed = self.family.spent(generation).map(|spent| self.elapsed(spent.at));
@@ -80,14 +84,14 @@ impl<'a> Windows<'a> {
             && self.policy.lost_response_window.zip(elapsed).is_some_and(|(window, elapsed)| is_within(elapsed, window))
     }
 
-    /// Whether one more rotation would forget when a token was spent that is still in its leeway.
+    /// Whether one more rotation would drop the time at which a token was spent that is still in its leeway.
     pub(super) fn is_crowded(&self) -> bool {
         let oldest = self.family.generation.checked_sub(self.family.issued.len() as u64);
         oldest.is_some_and(|generation| self.is_open(generation))
     }
 
-    /// The leeway of a token that was spent at `then`. Every access token that came with it was issued before and so lived for
-    /// at least as long as one issued then; the scope of none could exceed the grant's.
+    /// Returns the leeway of a token that was spent at `then`. Every access token that was issued with it was issued
+    /// before `then`, and so had at least the lifetime of one issued at `then`; its scope could not exceed the grant's.
     fn leeway(&self, then: Timestamp) -> Leeway {
         let until_end = self.family.absolute_end(&self.lifetimes).since(then);
         let retries = self.policy.reuse_leeway.saturating_add(CLOCK_TOLERANCE);
@@ -96,7 +100,7 @@ impl<'a> Windows<'a> {
     }
 }
 
-/// In whole seconds: a fraction lengthens no window.
+/// Compares whole seconds, so that a fraction does not lengthen a window.
 fn is_within(elapsed: Duration, window: Duration) -> bool {
     elapsed.as_secs() < window.as_secs()
 }

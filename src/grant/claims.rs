@@ -1,4 +1,4 @@
-//! What an access token says.
+//! The claims of an access token.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -9,7 +9,7 @@ use super::scope::Scope;
 use crate::id::FamilyId;
 use crate::time::Timestamp;
 
-/// What an access token says, once it has been verified.
+/// The claims of an access token that has been verified.
 #[derive(Clone, PartialEq, Eq)]
 pub struct AccessClaims {
     pub(crate) family: FamilyId,
@@ -20,58 +20,58 @@ pub struct AccessClaims {
     pub(crate) issued_at: Timestamp,
     pub(crate) expires_at: Timestamp,
     pub(crate) binding: Option<Binding>,
-    /// Whether an offline check must refuse it.
+    /// Whether an offline check must refuse the token.
     pub(crate) live_only: bool,
     pub(crate) claims: BTreeMap<String, String>,
 }
 
 impl AccessClaims {
-    /// The family it belongs to.
+    /// Returns the family that the token belongs to.
     pub fn family(&self) -> FamilyId {
         self.family
     }
 
-    /// The generation it was issued with.
+    /// Returns the generation of the family at which the token was issued.
     pub fn generation(&self) -> u64 {
         self.generation
     }
 
-    /// The user (`sub`).
+    /// Returns the user (`sub`).
     pub fn subject(&self) -> &str {
         self.names.subject()
     }
 
-    /// The client that acts for the user.
+    /// Returns the client that acts for the user.
     pub fn client_id(&self) -> &str {
         self.names.client_id()
     }
 
-    /// What it allows.
+    /// Returns the scope that the token allows.
     pub fn scope(&self) -> &Scope {
         &self.scope
     }
 
-    /// Where it may be used (`aud`).
+    /// Returns the resources where the token may be used (`aud`).
     pub fn audience(&self) -> &[Resource] {
         self.audience.as_slice()
     }
 
-    /// When it was issued (`iat`).
+    /// Returns when the token was issued (`iat`).
     pub fn issued_at(&self) -> Timestamp {
         self.issued_at
     }
 
-    /// When it expires (`exp`).
+    /// Returns when the token expires (`exp`).
     pub fn expires_at(&self) -> Timestamp {
         self.expires_at
     }
 
-    /// What its holder must prove (`cnf`).
+    /// Returns the binding that a holder of the token must prove, if there is one (`cnf`).
     pub fn binding(&self) -> Option<&Binding> {
         self.binding.as_ref()
     }
 
-    /// The application's own claims, from [`Grant::with_claim`](crate::Grant::with_claim).
+    /// Returns the application's own claims, from [`Grant::with_claim`](crate::Grant::with_claim).
     pub fn claims(&self) -> &BTreeMap<String, String> {
         &self.claims
     }
@@ -97,10 +97,10 @@ impl fmt::Debug for AccessClaims {
     }
 }
 
-/// Subject and client id in one allocation: these claims are made for every request.
+/// Subject and client id in one allocation, because claims are built for each request.
 #[derive(Clone, PartialEq, Eq)]
 pub(crate) struct SubjectAndClient {
-    /// The client id follows on the subject.
+    /// The subject, followed by the client id.
     both: Box<str>,
     subject_len: usize,
 }
@@ -110,7 +110,8 @@ impl SubjectAndClient {
         Self { both: [subject, client_id].concat().into(), subject_len: subject.len() }
     }
 
-    /// The subject is the first `subject_len` bytes. `None` if they end within a character, or there are fewer.
+    /// Takes the first `subject_len` bytes as the subject. Returns `None` if they end within a character, or if there
+    /// are fewer.
     pub(crate) fn split(both: &str, subject_len: usize) -> Option<Self> {
         both.is_char_boundary(subject_len).then(|| Self { both: both.into(), subject_len })
     }

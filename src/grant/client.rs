@@ -1,4 +1,4 @@
-//! Who makes a request: the client, and the key or session it proves to be bound to.
+//! The client that makes a request, and the key or fingerprint that the request is bound to.
 
 use std::fmt;
 use std::sync::Arc;
@@ -7,7 +7,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::crypto::equal;
 
-/// A client that the application has identified and, if it is confidential, authenticated. Making one is that statement.
+/// A client that the application has identified and, if it is confidential, authenticated.
+///
+/// The issuer relies on that and does not check it again.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Client {
     id: Arc<str>,
@@ -18,24 +20,25 @@ pub struct Client {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[allow(clippy::exhaustive_enums, reason = "OAuth knows these two")]
 pub enum ClientKind {
-    /// It cannot: its id is a claim, not a proof. Its refresh tokens always rotate.
+    /// The client cannot keep a secret: its id is a claim, not a proof. The tokens of such a client rotate, unless its
+    /// family is sender-constrained and the policy says otherwise.
     Public,
-    /// It can, and it has just proved it.
+    /// The client can keep a secret and has just proved its identity with it.
     Confidential,
 }
 
 impl Client {
-    /// A public client, known by its id alone.
+    /// Creates a public client, which is known by its id alone.
     pub fn public(id: impl Into<Arc<str>>) -> Self {
         Self { id: id.into(), kind: ClientKind::Public }
     }
 
-    /// A confidential client whose secret, assertion or certificate the application has just checked.
+    /// Creates a confidential client whose secret, assertion or certificate the application has just checked.
     pub fn confidential(id: impl Into<Arc<str>>) -> Self {
         Self { id: id.into(), kind: ClientKind::Confidential }
     }
 
-    /// The client id.
+    /// Returns the client id.
     pub fn id(&self) -> &str {
         &self.id
     }
@@ -44,30 +47,32 @@ impl Client {
         Arc::clone(&self.id)
     }
 
-    /// Public or confidential.
+    /// Returns whether the client is public or confidential.
     pub fn kind(&self) -> ClientKind {
         self.kind
     }
 }
 
-/// What a family is tied to: an opaque 32-byte thumbprint that the application computes anew for every request.
+/// What a family is bound to: an opaque 32-byte thumbprint that the application computes for each request.
 ///
-/// A family with a binding accepts only requests with the same one. Compared in constant time.
+/// A family with a binding accepts only requests with the same binding. Bindings are compared in constant time.
 // Tokens and records name the variants by position: only ever append.
 #[derive(Clone, Copy, Serialize, Deserialize)]
 #[non_exhaustive]
 pub enum Binding {
-    /// SHA-256 thumbprint of the key of a verified DPoP proof (RFC 9449 §6.1, `jkt`).
+    /// The SHA-256 thumbprint of the key of a verified DPoP proof (RFC 9449 §6.1, `jkt`).
     DpopKey([u8; 32]),
-    /// SHA-256 of the client's certificate (RFC 8705 §3.1, `x5t#S256`).
+    /// The SHA-256 thumbprint of the client's certificate (RFC 8705 §3.1, `x5t#S256`).
     Certificate([u8; 32]),
-    /// A keyed hash over what the session should keep: a network, a user agent, a device. It is a tripwire, not a proof of
-    /// possession, so it neither replaces rotation nor hinders a revocation.
+    /// A keyed hash over properties that should stay the same during the session: a network, a user agent, a device.
+    ///
+    /// It is a tripwire and not a proof of possession. So it does not replace rotation, and a revocation does not
+    /// require it.
     Fingerprint([u8; 32]),
 }
 
 impl Binding {
-    /// Whether whoever presents it has proved possession of a key: a sender constraint (RFC 9700 §2.2.1).
+    /// Whether a request with this binding has proved possession of a key: a sender constraint (RFC 9700 §2.2.1).
     pub fn is_sender_constraint(&self) -> bool {
         !matches!(self, Self::Fingerprint(_))
     }

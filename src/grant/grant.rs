@@ -1,4 +1,4 @@
-//! What the user consented to: subject, client, scope, resources.
+//! The grant: the subject, client, scope and resources that the user consented to.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -6,13 +6,13 @@ use std::sync::Arc;
 use super::resource::{Audience, Resource, ResourceError};
 use super::scope::{Scope, ScopeError};
 
-/// The members of an introspection response (RFC 7662 §2.2) that are not the application's.
+/// The members of an introspection response (RFC 7662 §2.2) that an application must not set.
 #[rustfmt::skip]
 const RESERVED: [&str; 13] = [
     "active", "scope", "client_id", "username", "token_type", "exp", "iat", "nbf", "sub", "aud", "iss", "jti", "cnf",
 ];
 
-/// What the user consented to. Every token of a family stands for its grant and never for more.
+/// What the user consented to. No token of a family allows more than the family's grant.
 ///
 /// ```
 /// use mcp_token_lifecycle::{Grant, Resource, Scope};
@@ -37,15 +37,16 @@ pub struct Grant {
 }
 
 impl Grant {
-    /// The most bytes that subject, client id, scope, resources and claims may have together.
+    /// The largest size in bytes of subject, client id, scope, resources and claims together.
     pub const MAX_BYTES: usize = 2048;
 
-    /// A grant by `subject` to `client_id`, of `scope` at `resource`.
+    /// Creates a grant by the user `subject` to the client `client_id`, of `scope` at `resource`.
     ///
     /// # Errors
     ///
-    /// [`GrantError::Empty`] for an empty subject or client id, [`GrantError::Control`] for control characters in them,
-    /// [`GrantError::TooLong`] if it all adds up to more than [`Grant::MAX_BYTES`].
+    /// * [`GrantError::Empty`] if the subject or the client id is empty.
+    /// * [`GrantError::Control`] if either contains control characters.
+    /// * [`GrantError::TooLong`] if all parts together exceed [`Grant::MAX_BYTES`].
     pub fn new(
         subject: impl Into<Arc<str>>,
         client_id: impl Into<Arc<str>>,
@@ -64,14 +65,14 @@ impl Grant {
         Self { subject, client_id, scope, resources: Audience::One(resource), claims: BTreeMap::new() }.within_limit()
     }
 
-    /// The same grant, for one more resource.
+    /// Adds a resource to the grant; one that the grant has already changes nothing.
     ///
-    /// A token for several resources at once is not opened with the [keys of one](crate::AccessKeys::for_resource); a client asks for
-    /// a token for one of them with [`RefreshRequest::resource`](crate::RefreshRequest::resource).
+    /// The [keys of one resource](crate::AccessKeys::for_resource) do not open a token for several resources. A client
+    /// asks for a token for one of them with [`RefreshRequest::resource`](crate::RefreshRequest::resource).
     ///
     /// # Errors
     ///
-    /// [`GrantError::TooLong`].
+    /// [`GrantError::TooLong`] if all parts together exceed [`Grant::MAX_BYTES`].
     pub fn with_resource(mut self, resource: Resource) -> Result<Self, GrantError> {
         if !self.resources().contains(&resource) {
             self.resources = Audience::from(&*[self.resources(), &[resource]].concat());
@@ -79,12 +80,14 @@ impl Grant {
         self.within_limit()
     }
 
-    /// The same grant with a claim of the application's own, such as a tenant or `auth_time`. It stays with the family
-    /// through every rotation and is in every [`AccessClaims`](crate::AccessClaims).
+    /// Adds a claim of the application's own, such as a tenant or `auth_time`; a claim of the same name is replaced.
+    ///
+    /// The claim stays with the family through every rotation and is in every [`AccessClaims`](crate::AccessClaims).
     ///
     /// # Errors
     ///
-    /// [`GrantError::TooLong`]; [`GrantError::ReservedClaim`] for a name that introspection uses (RFC 7662 §2.2).
+    /// * [`GrantError::ReservedClaim`] if introspection uses the name (RFC 7662 §2.2).
+    /// * [`GrantError::TooLong`] if all parts together exceed [`Grant::MAX_BYTES`].
     pub fn with_claim(mut self, name: impl Into<String>, value: impl Into<String>) -> Result<Self, GrantError> {
         let name = name.into();
         if RESERVED.contains(&name.as_str()) {
@@ -101,27 +104,27 @@ impl Grant {
         if bytes > Self::MAX_BYTES { Err(GrantError::TooLong { bytes }) } else { Ok(self) }
     }
 
-    /// The user: an identifier that is never reassigned.
+    /// Returns the user's identifier. An application must never assign it to another user.
     pub fn subject(&self) -> &str {
         &self.subject
     }
 
-    /// The client that acts for the user.
+    /// Returns the id of the client that acts for the user.
     pub fn client_id(&self) -> &str {
         &self.client_id
     }
 
-    /// The most a token of this grant may do.
+    /// Returns the largest scope that a token of this grant may have.
     pub fn scope(&self) -> &Scope {
         &self.scope
     }
 
-    /// Where tokens of this grant may be used; at least one resource.
+    /// Returns the resources where tokens of this grant may be used; there is at least one.
     pub fn resources(&self) -> &[Resource] {
         self.resources.as_slice()
     }
 
-    /// The application's own claims.
+    /// Returns the application's own claims.
     pub fn claims(&self) -> &BTreeMap<String, String> {
         &self.claims
     }
@@ -131,37 +134,37 @@ impl Grant {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum GrantError {
-    /// The scope is not one.
+    /// The scope is malformed.
     #[error(transparent)]
     Scope(#[from] ScopeError),
-    /// The resource is not one.
+    /// The resource is malformed.
     #[error(transparent)]
     Resource(#[from] ResourceError),
-    /// No subject or no client id.
+    /// The subject or the client id is empty.
     #[error("the {part} must not be empty")]
     Empty {
-        /// Which of the two.
+        /// The part that is empty: `subject` or `client id`.
         part: &'static str,
     },
-    /// A control character in the subject or the client id.
+    /// The subject or the client id contains a control character.
     #[error("the {part} must not have control characters")]
     Control {
-        /// Which of the two.
+        /// The part that contains it: `subject` or `client id`.
         part: &'static str,
     },
-    /// A claim with a name that has a meaning of its own.
+    /// The name of a claim is reserved for introspection (RFC 7662 §2.2).
     #[error("a claim must not have the reserved name {name}")]
     ReservedClaim {
-        /// The name.
+        /// The reserved name.
         name: String,
     },
-    /// More than a token can carry.
+    /// The grant is larger than a token can carry.
     #[error(
         "subject, client id, scope, resources and claims must have at most {} bytes together, got {bytes}",
         Grant::MAX_BYTES
     )]
     TooLong {
-        /// Its size.
+        /// The size of the grant in bytes.
         bytes: usize,
     },
 }

@@ -1,4 +1,4 @@
-//! What the user consented to, for which client, and where it may be used.
+//! What the user consented to: the scope, the resources, the client and the grant as a whole.
 
 mod claims;
 mod client;

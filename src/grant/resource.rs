@@ -1,4 +1,4 @@
-//! Where a token may be used.
+//! Protected resources: where a token may be used.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -8,11 +8,11 @@ use std::sync::Arc;
 use crate::crypto::shown::shown_url;
 use crate::net::uri;
 
-/// The URI of a protected resource (RFC 8707 §2): what a client asks for, and the audience of what it gets.
+/// The URI of a protected resource (RFC 8707 §2), which a client requests and which becomes the audience of its token.
 ///
-/// Equivalent URIs are the same resource (RFC 3986 §6.2.2, §6.2.3): the case of scheme and host, a default port, an empty path,
-/// dot segments, and percent-encoding that is not needed make no difference. Everything else does, such as a `/` at the end of a
-/// path.
+/// Equivalent URIs are the same resource (RFC 3986 §6.2.2, §6.2.3). These make no difference: the case of scheme and
+/// host, a default port, an empty path, dot segments, and unneeded percent-encoding. Everything else makes a
+/// difference, such as a `/` at the end of a path.
 ///
 /// ```
 /// use mcp_token_lifecycle::Resource;
@@ -26,21 +26,21 @@ use crate::net::uri;
 pub struct Resource(Arc<str>);
 
 impl Resource {
-    /// Parse an absolute URI without a fragment, such as `https://mcp.example.com/mcp`.
+    /// Parses and normalizes an absolute URI, such as `https://mcp.example.com/mcp`.
     ///
     /// # Errors
     ///
-    /// [`ResourceError`].
+    /// [`ResourceError`] if the URI is not absolute, has no host, or has a fragment or user information.
     pub fn parse(uri: &str) -> Result<Self, ResourceError> {
         uri::normalize(uri).map(|uri| Self(uri.into())).ok_or_else(|| ResourceError { uri: shown_url(uri) })
     }
 
-    /// The URI.
+    /// Returns the normalized URI.
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
-    /// Text that an earlier [`Resource::parse`] made.
+    /// Takes text that an earlier [`Resource::parse`] produced.
     pub(crate) fn from_canonical(text: &str) -> Self {
         Self(text.into())
     }
@@ -52,8 +52,9 @@ impl fmt::Display for Resource {
     }
 }
 
-/// Nearly always one resource, and then without an allocation of its own. `Many` has two or more: or what is equal would
-/// differ.
+/// The resources of a token. Nearly always there is one, and then it takes no allocation of its own.
+///
+/// `Many` must hold two or more, so that equal audiences compare equal.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub(crate) enum Audience {
     One(Resource),
@@ -61,7 +62,7 @@ pub(crate) enum Audience {
 }
 
 impl Audience {
-    /// Resources separated by spaces, of which a URI has none.
+    /// Splits resources that are separated by spaces, which a URI cannot contain.
     pub(crate) fn split(text: &str) -> Self {
         match text.contains(' ') {
             false => Self::One(Resource::from_canonical(text)),
@@ -69,7 +70,7 @@ impl Audience {
         }
     }
 
-    /// What [`split`](Self::split) takes apart.
+    /// Joins the resources with spaces, as [`split`](Self::split) expects them.
     pub(crate) fn join(&self) -> Cow<'_, str> {
         match self {
             Self::One(resource) => resource.as_str().into(),
@@ -108,7 +109,7 @@ impl FromStr for Resource {
     }
 }
 
-/// Not an absolute URI, or one with a fragment or user information.
+/// A resource is not an absolute URI, or has a fragment or user information.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("a resource must be an absolute URI without fragment and user information, got {uri}")]
 #[non_exhaustive]

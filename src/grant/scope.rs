@@ -1,19 +1,19 @@
-//! What a token allows.
+//! Scopes: what a token allows.
 
 use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
 
-/// A set of scope tokens (RFC 6749 §3.3), kept sorted and without repetition.
+/// A set of scope tokens (RFC 6749 §3.3), sorted and without repetition.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Scope(Arc<str>);
 
 impl Scope {
-    /// Parse a space-separated list; its order and repetitions do not matter. The empty string is the empty scope.
+    /// Parses a space-separated list. Order and repetition do not matter; the empty string is the empty scope.
     ///
     /// # Errors
     ///
-    /// [`ScopeError`] for a character outside `%x21 / %x23-5B / %x5D-7E`.
+    /// [`ScopeError`] if a character is outside `%x21 / %x23-5B / %x5D-7E` (RFC 6749 §3.3).
     pub fn parse(text: &str) -> Result<Self, ScopeError> {
         let allowed = |character: &char| matches!(character, ' ' | '!' | '#'..='[' | ']'..='~');
         if let Some(character) = text.chars().find(|character| !allowed(character)) {
@@ -25,27 +25,27 @@ impl Scope {
         Ok(Self(tokens.join(" ").into()))
     }
 
-    /// The tokens, separated by single spaces.
+    /// Returns the scope tokens, separated by single spaces.
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
-    /// The tokens one by one, in order.
+    /// Iterates over the scope tokens in ascending order.
     pub fn iter(&self) -> impl Iterator<Item = &str> {
         self.0.split(' ').filter(|token| !token.is_empty())
     }
 
-    /// Whether `token` is among them.
+    /// Whether the scope contains `token`.
     pub fn contains(&self, token: &str) -> bool {
         self.iter().any(|t| t == token)
     }
 
-    /// Whether every token of `other` is among them.
+    /// Whether the scope contains every token of `other`.
     pub fn includes(&self, other: &Scope) -> bool {
         self == other || other.iter().all(|token| self.contains(token))
     }
 
-    /// Text that an earlier [`Scope::parse`] made.
+    /// Takes text that an earlier [`Scope::parse`] produced.
     pub(crate) fn from_canonical(text: &str) -> Self {
         Self(text.into())
     }
@@ -65,11 +65,11 @@ impl FromStr for Scope {
     }
 }
 
-/// A scope with a character that RFC 6749 §3.3 does not allow.
+/// A scope contains a character that RFC 6749 §3.3 does not allow.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("a scope must be printable ASCII without quotation marks and backslashes, got {character:?}")]
 #[non_exhaustive]
 pub struct ScopeError {
-    /// The first such character. The scope itself may come from a client and is not repeated.
+    /// The first such character. The scope is not shown, because it may come from a client.
     pub character: char,
 }

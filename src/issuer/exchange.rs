@@ -1,4 +1,4 @@
-//! Load, decide, commit, respond: the only asynchronous code of the core.
+//! Token requests: load, decide, commit, respond.
 
 use super::grant_check::GrantStatus;
 use super::request::{AuthorizeRequest, RedeemRequest, RefreshRequest, RequestedAccess};
@@ -18,7 +18,11 @@ use crate::time::Timestamp;
 use crate::token::{AccessToken, AuthorizationCode, Presented, RefreshToken, VerifiedToken, access};
 
 impl<S: TokenStore> TokenIssuer<S> {
-    /// Begin a family with an authorization code, once the user has consented.
+    /// Begins a family with an authorization code, once the user has consented.
+    ///
+    /// # Errors
+    ///
+    /// [`Error`] if the server has a fault. No code was returned then, so the user must be asked again.
     pub async fn authorize(&self, request: AuthorizeRequest<'_>) -> Result<AuthorizationCode, Error> {
         let AuthorizeRequest { grant, challenge, redirect_uri, binding } = request;
         let cx = self.context();
@@ -30,7 +34,11 @@ impl<S: TokenStore> TokenIssuer<S> {
         Ok(code)
     }
 
-    /// Begin a family with tokens at once, for an application that has its own way to log in.
+    /// Begins a family with tokens at once, for an application that has its own way to log in.
+    ///
+    /// # Errors
+    ///
+    /// [`Error`] if the server has a fault. No tokens were returned then.
     pub async fn issue(&self, grant: Grant, binding: Option<Binding>) -> Result<TokenResponse, Error> {
         let cx = self.context();
         let family = self.begin(grant, None, binding, &cx)?;
@@ -41,40 +49,50 @@ impl<S: TokenStore> TokenIssuer<S> {
         Ok(response)
     }
 
-    /// Redeem an authorization code for the first tokens of its family.
+    /// Redeems an authorization code for the first tokens of its family.
+    ///
+    /// # Errors
+    ///
+    /// [`Error`] if the server has a fault; the client may retry with the same code. A refusal is not an error but
+    /// [`Answer::Deny`].
     pub async fn redeem(&self, request: &RedeemRequest<'_>) -> Result<Answer, Error> {
         let RedeemRequest { client, code, redirect_uri, code_verifier, scope, resources, binding } = request;
-        let wants = match RequestedAccess::parse(*scope, resources) {
-            Ok(wants) => wants,
+        let requested = match RequestedAccess::parse(*scope, resources) {
+            Ok(requested) => requested,
             Err(reason) => return Ok(self.refuse(reason, client, None)),
         };
         let proof = Redemption { code_verifier, redirect_uri: *redirect_uri };
-        let ask = wants.ask(client, binding.as_ref());
+        let ask = requested.request_context(client, binding.as_ref());
         let presented = Presented::code(code, &self.keyring);
         self.exchange(presented.as_ref(), &ask, &|family, token, cx| decision::redeem(family, token, &proof, &ask, cx))
             .await
     }
 
-    /// Rotate a refresh token.
+    /// Refreshes: exchanges a refresh token for a new access token and, where the policy rotates, a new refresh token.
+    ///
+    /// # Errors
+    ///
+    /// [`Error`] if the server has a fault; the client may retry with the same token. A refusal is not an error but
+    /// [`Answer::Deny`].
     pub async fn refresh(&self, request: &RefreshRequest<'_>) -> Result<Answer, Error> {
         let RefreshRequest { client, refresh_token, scope, resources, binding } = request;
-        let wants = match RequestedAccess::parse(*scope, resources) {
-            Ok(wants) => wants,
+        let requested = match RequestedAccess::parse(*scope, resources) {
+            Ok(requested) => requested,
             Err(reason) => return Ok(self.refuse(reason, client, None)),
         };
-        let ask = wants.ask(client, binding.as_ref());
+        let ask = requested.request_context(client, binding.as_ref());
         let presented = Presented::refresh_token(refresh_token, &self.keyring);
         self.exchange(presented.as_ref(), &ask, &|family, token, cx| decision::refresh(family, token, &ask, cx)).await
     }
 
-    /// Load, authenticate, decide, commit, respond; again from the start if the commit met a conflict.
+    /// Loads, authenticates, decides, commits and responds; starts again if the commit met a conflict.
     ///
-    /// What was presented is borrowed: moved into this future it would leave a copy of the MAC behind.
+    /// The presented token is borrowed: moving it into this future would leave a copy of its MAC behind.
     async fn exchange(
         &self,
         presented: Option<&Presented>,
         ask: &RequestContext<'_>,
-        // One future for both: they are long.
+        // A trait object, so that both callers share one future, which is large.
         decide: &(dyn Fn(&TokenFamily, &VerifiedToken, &Context<'_>) -> Decision + Sync),
     ) -> Result<Answer, Error> {
         let Some(presented) = presented else { return Ok(self.refuse(Reason::Malformed, ask.client, None)) };
@@ -94,7 +112,7 @@ impl<S: TokenStore> TokenIssuer<S> {
         Err(Error::new(ErrorKind::Contention))
     }
 
-    /// `None` if the write met a conflict.
+    /// Carries out `decision`. Returns `None` if the write met a conflict.
     async fn carry_out(
         &self,
         found: Found,
@@ -111,11 +129,11 @@ impl<S: TokenStore> TokenIssuer<S> {
                     self.report(event.because(Reason::GrantWithdrawn));
                     return Ok(Some(Answer::Deny(ErrorResponse::new(Reason::GrantWithdrawn.code()))));
                 }
-                // Everything that can fail comes before the commit, so that a failure consumes nothing.
+                // Everything that can fail comes before the commit, so a failure consumes nothing.
                 Answer::Issue(self.respond(issue, cx.now, &draw)?)
             }
             Verdict::RevokeSubject(code) => {
-                // The other families first: should this be cut off, the spent token still sets it off again.
+                // The other families come first: if this is interrupted, presenting the spent token again repeats it.
                 match self.revoke_others(&found.family).await {
                     Err(error) if error.is_about_one_record() => fault = Some(error),
                     revoked => revoked?,
@@ -131,7 +149,7 @@ impl<S: TokenStore> TokenIssuer<S> {
                 let is_new = issues && next.generation > found.family.generation;
                 let owed = is_new.then(|| self.watch.expect_answer(id, next.generation));
                 let commit = self.write(&next, Some(found), &draw).await;
-                // An uncertain write leaves a note: it may have happened, and its answer is not given.
+                // An uncertain write leaves the note: the write may have happened, and its answer is not given.
                 if !matches!(&commit, Err(error) if error.kind() == ErrorKind::StoreUncertain) {
                     owed.into_iter().for_each(Unanswered::settle);
                 }
@@ -142,7 +160,7 @@ impl<S: TokenStore> TokenIssuer<S> {
                     self.watch.answered(id);
                 }
             }
-            // A revocation may have come since the record was read: while the grant was checked, for instance.
+            // A revocation may have been written since the record was read, for instance while the grant was checked.
             None if issues && !self.is_unchanged(&found).await? => return Ok(None),
             None if issues => self.watch.answered(found.family.id),
             None => {}
@@ -151,7 +169,7 @@ impl<S: TokenStore> TokenIssuer<S> {
         fault.map_or(Ok(Some(answer)), Err)
     }
 
-    /// Whether the record is still the one that was found.
+    /// Whether the record is still the version that was found.
     async fn is_unchanged(&self, found: &Found) -> Result<bool, Error> {
         let now = self.get(found.family.id.record_key()).await?;
         Ok(now.is_some_and(|record| record.version == found.version))
@@ -164,7 +182,7 @@ impl<S: TokenStore> TokenIssuer<S> {
         }
     }
 
-    /// The response that hands out what was decided.
+    /// Returns the response with the tokens that were decided on.
     fn respond(&self, issue: Issue, now: Timestamp, draw: &Randomness) -> Result<TokenResponse, Error> {
         let claims = issue.claims(now, draw.jitter);
         let (keys, id) = (self.verifier.keys(), self.keyring.primary_id());

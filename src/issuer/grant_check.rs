@@ -1,4 +1,4 @@
-//! The application's own say in whether a grant is still good.
+//! The application's check of a grant before tokens are issued.
 
 use std::error::Error as StdError;
 
@@ -6,15 +6,17 @@ use crate::family::TokenFamily;
 use crate::grant::Client;
 use crate::store::BoxFuture;
 
-/// The application's last word before a redemption or a refresh is granted: is the grant still good? It may ask a user
-/// database.
+/// The application's check, before a redemption or a refresh is answered, of whether the grant is still valid. It may
+/// ask a user database.
 ///
-/// It is asked after everything else has been checked and before anything is written: a refusal consumes nothing, and neither
-/// does a failure.
+/// The issuer calls it after all other checks and before anything is written. So neither a refusal nor an error
+/// consumes the token.
 pub trait GrantCheck: Send + Sync {
-    /// Whether `client` still may act on the family's grant.
+    /// Checks whether `client` may still act on the family's grant.
     ///
-    /// An error means that it could not be found out: the client is told to try again.
+    /// # Errors
+    ///
+    /// An error means that the check could not find out. The client gets 503 and may retry with the same token.
     fn check<'a>(
         &'a self,
         family: &'a TokenFamily,
@@ -22,12 +24,12 @@ pub trait GrantCheck: Send + Sync {
     ) -> BoxFuture<'a, Result<GrantStatus, Box<dyn StdError + Send + Sync>>>;
 }
 
-/// What a [`GrantCheck`] found.
+/// The result of a [`GrantCheck`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum GrantStatus {
-    /// The grant is good.
+    /// The grant is valid.
     Good,
-    /// The user is disabled, the consent withdrawn, the client no longer allowed.
+    /// The grant is withdrawn: the user is disabled, the consent was withdrawn, or the client is not allowed any more.
     Withdrawn,
 }

@@ -1,4 +1,4 @@
-//! Whether a token is live as the store has it now: the live check and introspection.
+//! The live check and introspection of the issuer.
 
 use super::response::IntrospectionResponse;
 use super::token_issuer::{MAX_ATTEMPTS, TokenIssuer};
@@ -15,27 +15,28 @@ use crate::token::Presented;
 use crate::verifier::{Expectation, VerifyError};
 
 impl<S: TokenStore> TokenIssuer<S> {
-    /// Verify an access token offline, at the time of the issuer's clock; see [`AccessVerifier::verify`].
+    /// Verifies an access token offline, at the time of the issuer's clock; see [`AccessVerifier::verify`].
     ///
     /// # Errors
     ///
-    /// The refusal.
+    /// The [`VerifyError`] of the first check that fails.
     ///
     /// [`AccessVerifier::verify`]: crate::AccessVerifier::verify
     pub fn verify(&self, token: &str, expect: &Expectation<'_>) -> Result<AccessClaims, VerifyError> {
         self.verifier.verify(token, expect, self.clock.now())
     }
 
-    /// Verify an access token, that its family still lives, and that its claims agree with the family's record: one read of the
-    /// store.
+    /// Verifies an access token, and that its family is active and agrees with its claims. It reads the store once.
     ///
-    /// A token that was minted with a leaked access key must agree with a living family in subject, client, scope, resources,
-    /// binding, lifetime and the application's claims. Where it does not, it is refused as [`VerifyError::Revoked`], and the audit
-    /// gets an event with [`Action::Forgery`].
+    /// # Security
+    ///
+    /// A token that was minted with a leaked access key must agree with an active family in subject, client, scope,
+    /// resources, binding, lifetime and the application's claims. Otherwise it is refused with
+    /// [`VerifyError::Revoked`], and the audit log gets an event with [`Action::Forgery`].
     ///
     /// # Errors
     ///
-    /// The outer result is a fault of the server, the inner one the refusal.
+    /// The outer error is a fault of the server, the inner one a refusal of the token.
     pub async fn verify_live(
         &self,
         token: &str,
@@ -48,9 +49,15 @@ impl<S: TokenStore> TokenIssuer<S> {
         Ok(if self.is_live(&claims).await? { Ok(claims) } else { Err(VerifyError::Revoked) })
     }
 
-    /// Introspect an access or refresh token (RFC 7662).
+    /// Introspects an access or refresh token (RFC 7662).
     ///
-    /// The application authorises the caller first (§2.1) and, if the caller is a resource server, looks at `aud`.
+    /// The application must authorize the caller first (§2.1). If the caller is a resource server, the application must
+    /// also check that `aud` is that server.
+    ///
+    /// # Errors
+    ///
+    /// [`Error`] if the server has a fault. A token that is not active is not an error but
+    /// [`IntrospectionResponse::Inactive`].
     pub async fn introspect(&self, token: &str) -> Result<IntrospectionResponse, Error> {
         if let Some(claims) = self.verifier.open(token) {
             let live = self.is_live(&claims).await?;
@@ -72,7 +79,7 @@ impl<S: TokenStore> TokenIssuer<S> {
         if !verdict {
             return Ok(IntrospectionResponse::Inactive);
         }
-        // Of a spent token within its leeway the same as before it was spent.
+        // For a spent token within its leeway this is the same as before it was spent.
         let idle_end = match genuine.is_current(&family) {
             true => family.idle_end(&lifetimes),
             false => genuine.issued_at().saturating_add(lifetimes.idle),
@@ -86,19 +93,19 @@ impl<S: TokenStore> TokenIssuer<S> {
         })
     }
 
-    /// Whether the access token with these claims, which was live when something was opened with it, still is, by the family as it
-    /// has just been read.
+    /// Whether the access token with these claims, which was live when a stream or session was opened with it, is still
+    /// live. `family` is the record as it was just read.
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::ClockSkew`]: by a clock that is far behind the record's, nothing can be said.
+    /// [`ErrorKind::ClockSkew`] if this server's clock is too far behind the clock that wrote the record.
     #[cfg(feature = "http")]
     pub(crate) fn is_still_live(&self, family: Option<&TokenFamily>, claims: &AccessClaims) -> Result<bool, Error> {
         let Some(family) = family else {
             let _inactive = self.inactive(Reason::UnknownFamily, Some(claims.family));
             return Ok(false);
         };
-        // That the response arrived was written down when the token was first seen.
+        // That the client received the response was written when the token was first seen.
         let Decision { write: _, verdict, event } = decision::live(family, claims, &self.context_for(family)?);
         event.into_iter().for_each(|event| self.report(event));
         Ok(verdict)

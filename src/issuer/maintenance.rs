@@ -1,4 +1,4 @@
-//! The upkeep of the store: purging what has expired, moving records to a new key.
+//! Maintenance of the store: purging expired records, and moving records to a new key.
 
 use super::token_issuer::{MAX_ATTEMPTS, PAGE, TokenIssuer};
 use crate::audit::{Action, AuditEvent};
@@ -11,7 +11,7 @@ use crate::time::Clock;
 use std::future::Future;
 use std::time::Duration;
 
-/// Delete what has expired, page by page.
+/// Deletes all expired records, page by page.
 pub(crate) async fn purge_all<S: TokenStore>(store: &S, clock: &dyn Clock) -> Result<usize, StoreError> {
     let mut count = 0;
     loop {
@@ -24,16 +24,21 @@ pub(crate) async fn purge_all<S: TokenStore>(store: &S, clock: &dyn Clock) -> Re
 }
 
 impl<S: TokenStore> TokenIssuer<S> {
-    /// Delete what has expired. Returns how many records were deleted.
+    /// Deletes all expired records and returns their number.
+    ///
+    /// # Errors
+    ///
+    /// [`Error`] if the store fails. Records that were deleted before stay deleted.
     pub async fn purge(&self) -> Result<usize, Error> {
         let count = purge_all(&self.store, &*self.clock).await?;
         self.report(AuditEvent::new(self.clock.now(), Action::Purge { count }));
         Ok(count)
     }
 
-    /// Purge now and then for ever, on whatever runtime `sleep` belongs to: `issuer.purge_every(hour, tokio::time::sleep)`.
+    /// Purges at once and then after each `interval`, without end, on the runtime that `sleep` belongs to:
+    /// `issuer.purge_every(hour, tokio::time::sleep)`.
     ///
-    /// A run that fails is reported to the audit as [`Action::Fail`], and the next one tries again.
+    /// A run that fails is reported to the audit log as [`Action::Fail`], and the next run tries again.
     pub async fn purge_every<F: Future<Output = ()>>(&self, interval: Duration, sleep: impl Fn(Duration) -> F) {
         loop {
             if self.purge().await.is_err() {
@@ -43,18 +48,23 @@ impl<S: TokenStore> TokenIssuer<S> {
         }
     }
 
-    /// Seal every record with the primary key that is still sealed with an older one. Returns how many were.
+    /// Seals every record that is sealed with an older key with the primary key, and returns the number of records.
     ///
-    /// Run it once the new key is the primary on every server: a server with an older primary still inserts records under that.
-    /// It may run while requests are served, and again after it was cut off. Tokens in the hands of clients are not touched:
-    /// keep the retired key until the last of them has been rotated or has expired. A record under a newer key than the primary
-    /// stays as it is. A record that does not open does not hold up the others; the error in the end is about it.
+    /// Run it once the new key is the primary on every server: a server with an older primary still inserts records
+    /// under that key. It may run while requests are served, and may be interrupted and run again. Tokens that clients
+    /// hold do not change: keep the retired key until the last of them has been rotated or has expired. A record under
+    /// a newer key than the primary is left unchanged.
+    ///
+    /// # Errors
+    ///
+    /// [`Error`] if the store fails. A record that cannot be opened does not stop the others; the last such error is
+    /// returned after all records were tried.
     pub async fn rekey(&self) -> Result<usize, Error> {
         let (mut count, mut after, mut fault) = (0, None, None);
         loop {
             let page = self.store.list(Select::All, after, PAGE).await?;
             for record in page.records {
-                // The vault wraps its data keys anew by itself.
+                // The vault wraps its data keys again by itself.
                 if !sealed::is_upstream(&record) && sealed::key_id(&record) != Some(self.keyring.primary_id()) {
                     match self.rekey_record(record).await {
                         Ok(moved) => count += usize::from(moved),

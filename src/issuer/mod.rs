@@ -1,4 +1,4 @@
-//! The issuer: request, load, decide, commit, respond.
+//! The issuer: it takes a request, loads the family, decides, commits and responds.
 
 mod exchange;
 mod grant_check;

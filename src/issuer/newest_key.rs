@@ -1,6 +1,6 @@
 //! A note in the store of the newest key that any server seals records with.
 //!
-//! A server that does not have that key cannot compute its index keys, so it cannot list what is under it. The note shows such
+//! A server without that key cannot compute its index keys, so it cannot list the records under it. The note shows such
 //! a server that its listing is incomplete.
 
 use std::sync::atomic::Ordering;
@@ -15,7 +15,7 @@ use crate::time::Timestamp;
 
 const NEVER: Timestamp = Timestamp::from_unix(i64::MAX as u64);
 
-/// The same for every server, with any keys.
+/// Returns the key of the note's record, which is the same for each server and keyring.
 fn place() -> RecordKey {
     let mut key = [0; 16];
     key.copy_from_slice(&sha256(b"mcp-token-lifecycle newest key")[..16]);
@@ -23,8 +23,11 @@ fn place() -> RecordKey {
 }
 
 impl<S: TokenStore> TokenIssuer<S> {
-    /// Note that the primary key is in use, before the first record is sealed with it: one read for each issuer, and one write for
-    /// each key. Where there is one key alone there is no rotation that another server could have missed, and no note.
+    /// Notes that the primary key is in use, before the first record is sealed with it. This costs one read for each
+    /// issuer and one write for each key.
+    ///
+    /// If the keyring has one key, there has been no rotation that another server could have missed, and no note is
+    /// written.
     pub(crate) async fn note_primary_key(&self) -> Result<(), Error> {
         let primary = self.keyring.primary();
         if self.has_noted_key.load(Ordering::Acquire) || self.keyring.iter().count() == 1 {
@@ -47,8 +50,8 @@ impl<S: TokenStore> TokenIssuer<S> {
         Err(Error::new(ErrorKind::Contention))
     }
 
-    /// The newest key in use, if this server does not have it and it is newer than all that this server has. An older one that is
-    /// missing here was dropped.
+    /// Returns an error with the newest key in use, if this server does not have it and it is newer than all keys of
+    /// this server. A missing key that is older was dropped.
     pub(crate) async fn missing_key(&self) -> Result<Option<Error>, Error> {
         let noted = self.get(place()).await?.as_ref().and_then(sealed::key_id);
         let newer = noted.filter(|id| self.keyring.iter().all(|keys| keys.id < *id));

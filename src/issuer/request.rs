@@ -1,4 +1,4 @@
-//! What a client asks, as the strings it sent and the facts the application has checked.
+//! Requests: the strings that a client sent, and the facts that the application has checked.
 
 use std::fmt;
 
@@ -18,15 +18,19 @@ pub struct AuthorizeRequest<'a> {
 }
 
 impl<'a> AuthorizeRequest<'a> {
-    /// A code for `grant`, to be redeemed by whoever can answer `challenge` and names the same `redirect_uri`.
+    /// Creates a request for a code for `grant`. A client redeems the code with the verifier of `challenge` and the
+    /// same `redirect_uri`.
     ///
-    /// The redirect URI must be one that is registered for the client: the application has checked that, by exact
-    /// comparison (OAuth 2.1 §2.3.1).
+    /// # Security
+    ///
+    /// The application must have checked that the redirect URI is registered for the client, by exact comparison (OAuth
+    /// 2.1 §2.3.1).
     pub fn new(grant: Grant, challenge: CodeChallenge, redirect_uri: &'a str) -> Self {
         Self { grant, challenge, redirect_uri, binding: None }
     }
 
-    /// Only the holder of this key may redeem the code (RFC 9449 §10, `dpop_jkt`), or only a session with this fingerprint.
+    /// Binds the code: only the holder of this key (RFC 9449 §10, `dpop_jkt`), or a session with this fingerprint, can
+    /// redeem it.
     pub fn binding(self, binding: Binding) -> Self {
         Self { binding: Some(binding), ..self }
     }
@@ -46,35 +50,37 @@ macro_rules! token_request {
         }
 
         impl<'a> $name<'a> {
-            /// A request by `client`, which the application has identified and authenticated, with the parameters as sent.
+            /// Creates a request by `client`, which the application has identified and authenticated, with the
+            /// parameters as sent.
             pub fn new(client: &'a Client, $($field: $param),+) -> Self {
                 Self { client, $($field: $field.into(),)+ scope: None, resources: Vec::new(), binding: None }
             }
 
-            /// A narrower scope for the access token. The grant, and so the next refresh, stays as wide as it was
-            /// (RFC 6749 §6).
+            /// Requests a narrower scope for the access token. The grant does not change, so the next refresh may
+            /// request the whole scope again (RFC 6749 §6).
             pub fn scope(self, scope: impl Into<Option<&'a str>>) -> Self {
                 Self { scope: scope.into(), ..self }
             }
 
-            /// A resource for the access token, out of those granted (RFC 8707 §2.2). Call it again for each one more.
+            /// Requests a resource for the access token, out of those granted (RFC 8707 §2.2). Each call adds one
+            /// resource.
             pub fn resource(self, uri: &'a str) -> Self {
                 self.resources([uri])
             }
 
-            /// Several of them.
+            /// Requests several resources for the access token, in addition to those requested before.
             pub fn resources(mut self, uris: impl IntoIterator<Item = &'a str>) -> Self {
                 self.resources.extend(uris);
                 self
             }
 
-            /// What the request proves to be bound to.
+            /// States the binding that the request has proved.
             pub fn binding(self, binding: impl Into<Option<Binding>>) -> Self {
                 Self { binding: binding.into(), ..self }
             }
         }
 
-        /// Shows the client and leaves out every parameter.
+        /// Shows the client and leaves out all parameters.
         impl fmt::Debug for $name<'_> {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 f.debug_struct(stringify!($name)).field("client", self.client).finish_non_exhaustive()
@@ -86,8 +92,9 @@ macro_rules! token_request {
 token_request! {
     /// A token request with `grant_type=authorization_code` (OAuth 2.1 §4.1.3).
     ///
-    /// A `redirect_uri` that the client sent must be that of the authorization request, byte for byte. OAuth 2.0 clients send
-    /// one; OAuth 2.1 leaves it out of the token request, since the code verifier ties the code to the client already.
+    /// A `redirect_uri` that the client sent must be that of the authorization request, byte for byte. OAuth 2.0
+    /// clients send one. OAuth 2.1 leaves it out of the token request, because the code verifier binds the code to the
+    /// client already.
     RedeemRequest {
         code: &'a str as &'a str,
         redirect_uri: Option<&'a str> as impl Into<Option<&'a str>>,
@@ -100,7 +107,7 @@ token_request! {
     RefreshRequest { refresh_token: &'a str as &'a str }
 }
 
-/// Scope and resources as asked for, parsed.
+/// The requested scope and resources, parsed.
 pub(crate) struct RequestedAccess {
     scope: Option<Scope>,
     resources: Vec<Resource>,
@@ -112,7 +119,7 @@ impl RequestedAccess {
         let mut wanted = Vec::new();
         for uri in resources {
             let resource = Resource::parse(uri).map_err(|_| Reason::ResourceNotGranted)?;
-            // Named twice it is wanted once: an audience does not grow with repetitions.
+            // A repeated resource counts once, so that repetitions do not make an audience larger.
             if !wanted.contains(&resource) {
                 wanted.push(resource);
             }
@@ -120,7 +127,11 @@ impl RequestedAccess {
         Ok(Self { scope, resources: wanted })
     }
 
-    pub(crate) fn ask<'a>(&'a self, client: &'a Client, binding: Option<&'a Binding>) -> RequestContext<'a> {
+    pub(crate) fn request_context<'a>(
+        &'a self,
+        client: &'a Client,
+        binding: Option<&'a Binding>,
+    ) -> RequestContext<'a> {
         RequestContext { client, binding, scope: self.scope.as_ref(), resources: &self.resources }
     }
 }

@@ -1,4 +1,4 @@
-//! What goes over the wire, as values that serialize to the JSON of the RFCs. Absent members are absent, never `null`.
+//! Responses, as values that serialize to the JSON of the RFCs. Members without a value are left out and never `null`.
 
 use crate::audit::ErrorCode;
 use crate::grant::{AccessClaims, Binding, Scope};
@@ -8,23 +8,24 @@ use std::collections::BTreeMap;
 use base64ct::{Base64UrlUnpadded, Encoding};
 use serde::ser::{Serialize, SerializeMap, Serializer};
 
-/// What the issuer answers to a client. Deny is an ordinary answer; a fault of the server is an [`Error`](crate::Error).
+/// The issuer's answer to a token request. A denial is an ordinary answer; a fault of the server is an
+/// [`Error`](crate::Error).
 #[derive(Debug)]
 #[must_use = "an answer may be a denial"]
 #[allow(clippy::exhaustive_enums, reason = "a token request is granted or denied")]
 pub enum Answer {
-    /// 200, with `Cache-Control: no-store`.
+    /// Tokens are issued. Answer 200 with `Cache-Control: no-store`.
     Issue(TokenResponse),
-    /// 400, or 401 for `invalid_client`.
+    /// The request is refused. Answer 400, or 401 for `invalid_client`.
     Deny(ErrorResponse),
 }
 
 impl Answer {
-    /// The tokens, or the refusal as an error.
+    /// Returns the tokens, or the refusal as an error.
     ///
     /// # Errors
     ///
-    /// The refusal.
+    /// The [`ErrorResponse`] of a refusal.
     pub fn into_result(self) -> Result<TokenResponse, ErrorResponse> {
         match self {
             Self::Issue(tokens) => Ok(tokens),
@@ -33,7 +34,11 @@ impl Answer {
     }
 }
 
-/// A successful token response (RFC 6749 §5.1). It serializes with the tokens in it: for the client and nobody else.
+/// A successful token response (RFC 6749 §5.1).
+///
+/// # Security
+///
+/// Its serialization contains the tokens. Send it to the client and write it nowhere else.
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct TokenResponse {
@@ -41,18 +46,18 @@ pub struct TokenResponse {
     pub access_token: AccessToken,
     /// `Bearer`, or `DPoP` for a family bound to a DPoP key.
     pub token_type: TokenType,
-    /// Lifetime of the access token in seconds.
+    /// The lifetime of the access token in seconds.
     pub expires_in: u64,
-    /// The refresh token to use from now on.
+    /// The refresh token that the client must use from now on.
     pub refresh_token: RefreshToken,
     /// The scope of the access token.
     pub scope: Scope,
-    /// Seconds until the refresh token dies if it is not used (draft-ietf-oauth-refresh-token-expiration).
+    /// Seconds until the refresh token expires if it is not used (draft-ietf-oauth-refresh-token-expiration).
     pub refresh_token_timeout: u64,
-    /// Seconds until the family ends, whatever happens (same draft).
+    /// Seconds until the family ends at the latest (same draft).
     pub authorization_expires_in: u64,
-    /// Whether this is a repeated answer to a request that was answered before, so that the application leaves out what it
-    /// does once per refresh. Not on the wire.
+    /// Whether this repeats an answer to an earlier request, so that the application can leave out side effects that
+    /// belong to a refresh. It is not serialized.
     pub retry: bool,
 }
 
@@ -70,13 +75,13 @@ impl Serialize for TokenResponse {
     }
 }
 
-/// How an access token is presented.
+/// How a client presents an access token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum TokenType {
-    /// RFC 6750.
+    /// In the `Bearer` scheme (RFC 6750).
     Bearer,
-    /// RFC 9449.
+    /// In the `DPoP` scheme, with a proof of the key (RFC 9449).
     Dpop,
 }
 
@@ -85,7 +90,7 @@ impl TokenType {
         if matches!(binding, Some(Binding::DpopKey(_))) { Self::Dpop } else { Self::Bearer }
     }
 
-    /// The value of `token_type`.
+    /// Returns the value of `token_type`.
     pub fn as_str(&self) -> &'static str {
         match self {
             Self::Bearer => "Bearer",
@@ -94,27 +99,29 @@ impl TokenType {
     }
 }
 
-/// An error response (RFC 6749 §5.2). It says the code and nothing that would tell an unknown token from a spent one.
+/// An error response (RFC 6749 §5.2). It contains only the code, so that it does not distinguish an unknown token from
+/// a spent one.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{error}")]
 #[non_exhaustive]
 pub struct ErrorResponse {
-    /// The code.
+    /// The error code.
     pub error: ErrorCode,
 }
 
 impl ErrorResponse {
-    /// A response with this code.
+    /// Creates a response with this code.
     pub fn new(error: ErrorCode) -> Self {
         Self { error }
     }
 
-    /// For every [`Error`](crate::Error): 503 `temporarily_unavailable`. A 500 sends many clients to the login page.
+    /// Returns the response for each [`Error`](crate::Error): 503 `temporarily_unavailable`. After a 500 many clients
+    /// send the user to the login page.
     pub fn unavailable() -> Self {
         Self::new(ErrorCode::TemporarilyUnavailable)
     }
 
-    /// The HTTP status to answer with.
+    /// Returns the HTTP status to answer with.
     pub fn status(&self) -> u16 {
         self.error.status()
     }
@@ -128,16 +135,16 @@ impl Serialize for ErrorResponse {
     }
 }
 
-/// An introspection response (RFC 7662 §2.2). For an inactive token it says that and nothing else.
+/// An introspection response (RFC 7662 §2.2). For a token that is not active it contains only that.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 #[allow(clippy::large_enum_variant, reason = "made once and serialized")]
 pub enum IntrospectionResponse {
-    /// Unknown, expired, spent or revoked.
+    /// The token is unknown, expired, spent or revoked.
     Inactive,
-    /// A live access token.
+    /// The token is a live access token.
     Access(AccessClaims),
-    /// A live refresh token.
+    /// The token is a live refresh token.
     #[non_exhaustive]
     Refresh {
         /// The user.
@@ -146,9 +153,9 @@ pub enum IntrospectionResponse {
         client_id: String,
         /// The granted scope.
         scope: Scope,
-        /// When it dies if it is not used, in seconds since the epoch.
+        /// When the token expires if it is not used, in seconds since the Unix epoch.
         expires_at: u64,
-        /// When it was issued, in seconds since the epoch.
+        /// When the token was issued, in seconds since the Unix epoch.
         issued_at: u64,
     },
 }
@@ -196,7 +203,7 @@ impl Serialize for IntrospectionResponse {
     }
 }
 
-/// The confirmation method of a sender constraint (RFC 9449 §6.1, RFC 8705 §3.1).
+/// Returns the confirmation method of a sender constraint (RFC 9449 §6.1, RFC 8705 §3.1).
 fn confirmation(binding: &Binding) -> Option<(&'static str, String)> {
     match binding {
         Binding::DpopKey(bytes) => Some(("jkt", Base64UrlUnpadded::encode_string(bytes))),

@@ -1,4 +1,4 @@
-//! The issuer's other half: revocation, by token, by session, by subject, by client.
+//! Revocation by token, session, subject and client, and the list of a subject's sessions.
 
 use std::collections::BTreeMap;
 
@@ -14,10 +14,15 @@ use crate::store::{Commit, Select, TokenStore};
 use crate::token::Presented;
 
 impl<S: TokenStore> TokenIssuer<S> {
-    /// Revoke the family of `token`, whatever kind of token it is and however old, if it is genuine and was issued to
-    /// `client` (RFC 7009).
+    /// Revokes the family of `token` if the token is genuine and was issued to `client` (RFC 7009).
     ///
-    /// The answer to the client is 200 in every case (§2.2), so nothing is returned: what happened is in the audit.
+    /// It takes access tokens, refresh tokens and codes of any age. `binding` is what the request proves: a public
+    /// client must prove the key of a sender-constrained family. After `Ok`, answer the client with 200 in every case
+    /// (§2.2). So the result does not tell what happened; the audit event does.
+    ///
+    /// # Errors
+    ///
+    /// [`Error`] if the server has a fault. The family may not be revoked then: answer 503, and the client retries.
     pub async fn revoke(&self, client: &Client, token: &str, binding: Option<&Binding>) -> Result<(), Error> {
         let presented = Presented::any(token, &self.keyring);
         let access = if presented.is_none() { self.verifier.open(token) } else { None };
@@ -44,8 +49,12 @@ impl<S: TokenStore> TokenIssuer<S> {
         Ok(())
     }
 
-    /// End one session of `subject`, as on a "your sessions" page. Answers whether there is such a family of this subject;
-    /// one of another subject is left alone.
+    /// Revokes one family of `subject`, as on a "your sessions" page. Returns whether `subject` has such a family; a
+    /// family of another subject is left unchanged.
+    ///
+    /// # Errors
+    ///
+    /// [`Error`] if the server has a fault. The family may not be revoked then.
     pub async fn revoke_family(&self, subject: &str, id: FamilyId) -> Result<bool, Error> {
         self.transition(id, |family| {
             let owned = family.grant().subject() == subject;
@@ -54,36 +63,46 @@ impl<S: TokenStore> TokenIssuer<S> {
         .await
     }
 
-    /// Revoke every family of `subject`. Returns how many were alive.
+    /// Revokes every family of `subject`, and returns how many were active.
     ///
-    /// When this returns `Ok`, every family of `subject` whose first write was acknowledged before the call is revoked, even if
-    /// other servers refresh, rotate keys or move records to another key meanwhile. A family that begins during the call, such as
-    /// a login under way, may escape as if it had begun afterwards: lock the user out first.
+    /// When this returns `Ok`, every family of `subject` whose first write was acknowledged before the call is revoked,
+    /// even if other servers refresh, rotate keys or move records to another key meanwhile. A family that begins during
+    /// the call, such as a login in progress, may stay active, as if it had begun afterwards: lock the user out first.
     ///
-    /// [`ErrorKind::UnknownKey`] says that another server seals records with a newer key than this one has: what could be listed
-    /// has been revoked, and the rest is not even visible here. Call it on a server that has the key. A server whose keyring has
-    /// one key alone leaves no trace of that key, so never let two servers of one store have keyrings without a key in common.
+    /// # Errors
+    ///
+    /// * [`ErrorKind::UnknownKey`] if another server seals records with a newer key than this server has. The families
+    ///   that could be listed are revoked; the others are not visible here. Call it on a server that has the key.
+    /// * Any other [`Error`] if the server has a fault. Some families may not be revoked then: call it again.
+    ///
+    /// A server whose keyring has only one key leaves no note of that key. So never let two servers of one store have
+    /// keyrings without a common key.
     pub async fn revoke_subject(&self, subject: &str) -> Result<usize, Error> {
         self.revoke_listed(SUBJECT_INDEX, subject, RevocationReason::Subject, None).await
     }
 
-    /// Revoke every family of the client `client_id`. Returns how many were alive; it guarantees what
+    /// Revokes every family of the client `client_id`, and returns how many were active. It guarantees what
     /// [`revoke_subject`](Self::revoke_subject) does.
+    ///
+    /// # Errors
+    ///
+    /// As [`revoke_subject`](Self::revoke_subject).
     pub async fn revoke_client(&self, client_id: &str) -> Result<usize, Error> {
         self.revoke_listed(CLIENT_INDEX, client_id, RevocationReason::Client, None).await
     }
 
-    /// After reuse: every other family of the subject of `family`.
+    /// Revokes every other family of the subject of `family`, after reuse.
     pub(crate) async fn revoke_others(&self, family: &TokenFamily) -> Result<(), Error> {
         let subject = family.grant.subject();
         self.revoke_listed(SUBJECT_INDEX, subject, RevocationReason::Reuse, Some(family.id)).await.map(drop)
     }
 
-    /// Revoke what [`list`](Self::list) finds, until it finds nothing that is alive. One pass suffices for every family that was
-    /// there when it began, because none of them is missed and none becomes active again; the next pass is for those that began
-    /// meanwhile.
+    /// Revokes what [`list`](Self::list) finds, until it finds no active family.
     ///
-    /// A failure on one family does not stop the others. Such a failure is returned in the end even if no later pass meets it
+    /// One pass suffices for each family that existed when it began, because the listing misses none of them and none
+    /// becomes active again. The next pass is for families that began meanwhile.
+    ///
+    /// A failure on one family does not stop the others. Such a failure is returned even if no later pass meets it
     /// again, because the family may have moved to a key that this server does not have.
     async fn revoke_listed(
         &self,
@@ -111,7 +130,11 @@ impl<S: TokenStore> TokenIssuer<S> {
         Err(Error::new(ErrorKind::Contention))
     }
 
-    /// The families of `subject` that are alive, the newest first.
+    /// Returns the active families of `subject`, newest first.
+    ///
+    /// # Errors
+    ///
+    /// [`Error`] if the store fails or a record cannot be opened.
     pub async fn list_families(&self, subject: &str) -> Result<Vec<TokenFamily>, Error> {
         let now = self.clock.now();
         let (families, fault) = self.list(SUBJECT_INDEX, subject).await?;
@@ -121,22 +144,24 @@ impl<S: TokenStore> TokenIssuer<S> {
         fault.map_or(Ok(families), Err)
     }
 
-    /// All families listed under `value`, by id, and what kept one from being read.
+    /// Lists all families under `value`, by id, with the last error that kept a family from being read.
     ///
-    /// A family is listed under an index key of the key that its record is sealed with, and a write may move it to another key.
-    /// The listing still finds every family that was there when it began, or says that it may have missed one:
+    /// A family is listed under an index key that is computed with the key that its record is sealed with, and a write
+    /// may move it to another key. The listing still finds every family that existed when it began, or reports that it
+    /// may have missed one:
     ///
     /// 1. A family moves to a higher key id or stays: every write takes its key from
     ///    [`Keyring::for_next_version`](crate::Keyring), and so does the re-key.
     /// 2. The keys are listed by rising id.
-    /// 3. When the listing under key *k* ends, each such family has been found or is under a key above *k*. By induction: before
-    ///    the listing under *k* begins, one that has not been found is at *k* or above. If it stays at *k* until the listing
-    ///    ends, the contract of [`TokenStore::list`] says that it is found. Otherwise it is above *k* at some moment, and
-    ///    by 1 it remains so.
-    /// 4. In the end each has been found or is under a newer key than this server has. The server that moved it there had noted
-    ///    that key in the store before, so the look after the last page finds the note, and the listing has a fault.
+    /// 3. When the listing under key *k* ends, each such family has been found or is under a key above *k*. By
+    ///    induction: before the listing under *k* begins, a family that has not been found is at *k* or above. If it
+    ///    stays at *k* until the listing ends, the contract of [`TokenStore::list`] guarantees that it is found.
+    ///    Otherwise it is above *k* at some moment, and by 1 it remains so.
+    /// 4. After the last key each family has been found or is under a newer key than this server has. The server that
+    ///    moved it there had noted that key in the store before. So the read of the note after the last page finds that
+    ///    key, and the listing returns an error.
     ///
-    /// The pages do not matter for this: what step 3 asks of a listing, it asks of all its pages together.
+    /// The pages do not matter for this: what step 3 requires of a listing, it requires of all its pages together.
     async fn list(&self, index: &str, value: &str) -> Result<(BTreeMap<FamilyId, TokenFamily>, Option<Error>), Error> {
         let (mut families, mut fault) = (BTreeMap::new(), None);
         for keys in self.keyring.oldest_first() {
@@ -144,7 +169,7 @@ impl<S: TokenStore> TokenIssuer<S> {
             let mut after = None;
             loop {
                 let page = self.store.list(Select::Index(index), after, PAGE).await?;
-                // The seal vouches for the index keys of a record; the store's word alone would not do.
+                // The seal authenticates the index keys of a record; the store's claim alone is not enough.
                 for record in page.records.into_iter().filter(|record| record.indexes.contains(&index)) {
                     match record::open(record, &self.keyring) {
                         Ok(Found { family, .. }) => drop(families.insert(family.id, family)),
@@ -161,8 +186,8 @@ impl<S: TokenStore> TokenIssuer<S> {
         Ok((families, fault.or(missing)))
     }
 
-    /// Load the family, decide, commit, report, until there is no conflict. `false` if there is no such family or `decide`
-    /// does not want it.
+    /// Loads the family, decides, commits and reports, until there is no conflict. Returns `false` if the family does
+    /// not exist or `decide` returns `None`.
     async fn transition(
         &self,
         id: FamilyId,

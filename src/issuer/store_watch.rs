@@ -1,4 +1,4 @@
-//! What an issuer knows of its own failures: when it could not reach its store, and which rotations it never answered.
+//! What an issuer knows about its own failures: its recent store outages, and the rotations that it never answered.
 
 use crate::decision::Outages;
 use crate::error::Error;
@@ -11,31 +11,31 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-/// How many unanswered rotations are remembered.
+/// The number of unanswered rotations that are remembered.
 const MAX_NOTES: usize = 1024;
 
-/// An outage ends with the next success, and this long after the last failure at the latest: an issuer without requests does
-/// not know when its store came back.
+/// An outage ends with the next success, but at most this long after the last failure: an issuer without requests does
+/// not know when its store became reachable again.
 const SILENCE: Duration = Duration::from_secs(60);
 
-/// A store operation that was given up after this long counts as one that failed. A shorter one does not, or a client could
-/// make an outage by closing its connection.
+/// A store operation that is dropped after at least this time counts as failed. One that is dropped earlier does not:
+/// otherwise a client could fake an outage by closing its connection.
 const HANGING: Duration = Duration::from_secs(2);
 
-/// Watches the operations on the store.
+/// Observes the operations on the store.
 #[derive(Default)]
 pub(crate) struct StoreWatch {
-    /// When the last operation began that has succeeded, in seconds since the epoch.
+    /// When the last successful operation began, in seconds since the Unix epoch.
     last_success: AtomicU64,
     is_failing: AtomicBool,
-    /// Whether there ever was an outage. Nearly always there was none, and then no decision takes the lock for it.
+    /// Whether an outage has been recorded. Nearly always none has, and then no decision takes the lock.
     has_failed: AtomicBool,
     state: Mutex<State>,
 }
 
 #[derive(Default)]
 struct State {
-    /// From when to when operations have failed since the last success.
+    /// The begin and the end of the failures since the last success.
     failing: Option<(Timestamp, Timestamp)>,
     outages: Outages,
     owed: HashMap<FamilyId, Owed>,
@@ -47,14 +47,14 @@ struct State {
 struct Owed {
     /// The generation that is being committed.
     generation: u64,
-    /// How many requests are about to give it.
+    /// How many requests are about to give the answer.
     pending: usize,
-    /// Whether one of them ended without: perhaps it was committed, and no client has it.
+    /// Whether one of them ended without an answer: the generation may have been committed, and no client has it.
     is_note: bool,
 }
 
 impl StoreWatch {
-    /// Carry out `operation` and note whether the store answered.
+    /// Carries out `operation` and records whether the store answered.
     pub(crate) async fn observe<T>(
         &self,
         clock: &dyn Clock,
@@ -91,17 +91,18 @@ impl StoreWatch {
         }
     }
 
-    /// The outages so far.
+    /// Returns the recent outages.
     pub(crate) fn outages(&self) -> Outages {
         if self.has_failed.load(Ordering::Acquire) { self.state().outages } else { Outages::default() }
     }
 
-    /// The generation of `family` that was perhaps committed and never answered.
+    /// Returns the generation of `family` that may have been committed and was never answered.
     pub(crate) fn unanswered(&self, family: FamilyId) -> Option<u64> {
         self.state().owed.get(&family).filter(|owed| owed.is_note).map(|owed| owed.generation)
     }
 
-    /// A commit of `generation` sets out. Unless it is settled, there will be a note that no client has that generation.
+    /// Records that a commit of `generation` begins. Unless the result is settled, a note remains that no client has
+    /// that generation.
     pub(crate) fn expect_answer(&self, family: FamilyId, generation: u64) -> Unanswered<'_> {
         let mut state = self.state();
         match state.owed.get_mut(&family).filter(|owed| owed.generation == generation) {
@@ -114,7 +115,7 @@ impl StoreWatch {
         Unanswered { watch: self, family, generation, is_settled: false }
     }
 
-    /// The client of `family` gets an answer.
+    /// Records that the client of `family` gets an answer.
     pub(crate) fn answered(&self, family: FamilyId) {
         self.state().forget(family);
     }
@@ -130,7 +131,8 @@ impl State {
         self.notes -= usize::from(forgotten.is_some_and(|owed| owed.is_note));
     }
 
-    /// A request is over that was about to give the answer of `generation`; another may have given it before.
+    /// Records that a request ended that was about to give the answer of `generation`. Another request may have given
+    /// it before.
     fn settle(&mut self, family: FamilyId, generation: u64, is_settled: bool) {
         let Some(owed) = self.owed.get_mut(&family).filter(|owed| owed.generation == generation) else { return };
         owed.pending -= 1;
@@ -147,7 +149,7 @@ impl State {
     }
 }
 
-/// An operation under way; one that is dropped after a while is one to which the store did not answer.
+/// An operation in progress. If it is dropped after [`HANGING`], the store counts as not having answered.
 struct Pending<'a> {
     watch: &'a StoreWatch,
     clock: &'a dyn Clock,
@@ -167,7 +169,7 @@ impl Drop for Pending<'_> {
     }
 }
 
-/// An answer that is owed.
+/// An answer that is owed to a client.
 pub(crate) struct Unanswered<'a> {
     watch: &'a StoreWatch,
     family: FamilyId,
@@ -176,7 +178,7 @@ pub(crate) struct Unanswered<'a> {
 }
 
 impl Unanswered<'_> {
-    /// The commit is known to have happened and is answered now, or not to have happened.
+    /// Records that the commit happened and is answered now, or that it did not happen.
     pub(crate) fn settle(mut self) {
         self.is_settled = true;
     }

@@ -1,4 +1,4 @@
-//! The issuer: what it is made of, and how it loads, seals and writes.
+//! The issuer itself: its parts, and how it loads, seals and writes records.
 
 use super::grant_check::GrantCheck;
 use super::response::{Answer, ErrorResponse};
@@ -24,22 +24,26 @@ use std::sync::Arc;
 use std::sync::OnceLock;
 use std::sync::atomic::AtomicBool;
 use zeroize::Zeroizing;
-/// How often a write is decided anew after it met a conflict. Each conflict means that somebody else's write went through.
+/// How often a write is tried when it meets conflicts. Each conflict means that another write succeeded.
 pub(crate) const MAX_ATTEMPTS: usize = 128;
 
-/// Records a page: enough to make round trips rare, little enough to hold.
+/// The number of records in a page: enough to make round trips rare, and few enough to hold in memory.
 pub(crate) const PAGE: usize = 256;
 
-/// Issues, rotates, revokes and introspects tokens on a store of the application's choice.
+/// Issues, rotates, revokes and introspects tokens on a store that the application chooses.
 ///
-/// It holds no state but its configuration and what it knows of its own failures: any number of issuers, in any number of processes, may share one store.
-/// Every method may be cancelled at any point by dropping its future: the store then has the whole change or none of it, and a
-/// retry with the same token gets the same answer, or completes the revocation. Without a leeway
-/// ([`strict`](crate::RotationPolicy::strict)) a retry that comes after the change counts as reuse.
+/// It holds no state but its configuration and what it knows about its own failures. So any number of issuers, in any
+/// number of processes, may share one store.
+///
+/// # Cancellation
+///
+/// Dropping the future of any method at any point leaves the whole change in the store, or none of it. A retry with the
+/// same token gets the same answer, or completes the revocation. Without a leeway
+/// ([`strict`](crate::RotationPolicy::strict)) a retry after the change counts as reuse.
 ///
 /// # Errors
 ///
-/// Each method fails with an [`Error`] where the server is at fault, which is to be answered with 503.
+/// A method returns an [`Error`] if the server has a fault; answer the client with 503.
 pub struct TokenIssuer<S> {
     pub(crate) store: S,
     pub(crate) keyring: Keyring,
@@ -51,13 +55,13 @@ pub struct TokenIssuer<S> {
     pub(crate) watch: StoreWatch,
     id: OnceLock<IssuerId>,
     pub(super) grant_check: Option<Arc<dyn GrantCheck>>,
-    /// Whether the store is known to have the note of the primary key.
+    /// Whether the store is known to contain the note of the primary key.
     pub(crate) has_noted_key: AtomicBool,
 }
 
 impl<S: TokenStore> TokenIssuer<S> {
-    /// An issuer with the [standard](crate::RotationPolicy::standard) policy, the system's clock and random source, and no
-    /// audit; each can be replaced.
+    /// Creates an issuer with the [standard](crate::RotationPolicy::standard) policy, the system's clock and random
+    /// source, and no audit sink. The `with_…` methods replace each of them.
     pub fn new(store: S, keyring: Keyring) -> Self {
         Self {
             store,
@@ -74,13 +78,13 @@ impl<S: TokenStore> TokenIssuer<S> {
         }
     }
 
-    /// With these policies.
+    /// Sets the policies.
     #[must_use]
     pub fn with_policies(self, policies: impl Into<PolicySet>) -> Self {
         Self { policies: policies.into(), ..self }
     }
 
-    /// With this clock.
+    /// Sets the clock.
     #[must_use]
     pub fn with_clock(self, clock: impl Clock + 'static) -> Self {
         Self { clock: Arc::new(clock), ..self }
@@ -97,30 +101,30 @@ impl<S: TokenStore> TokenIssuer<S> {
         Self { rng: RandomSource::new(rng), ..self }
     }
 
-    /// With audit events going to `sink`.
+    /// Sets the sink that receives the audit events.
     #[must_use]
     pub fn with_audit(self, sink: impl AuditSink + 'static) -> Self {
         Self { audit: Arc::new(sink), ..self }
     }
 
-    /// With a check of the grant before every redemption and refresh.
+    /// Sets a check of the grant before each redemption and refresh.
     #[must_use]
     pub fn with_grant_check(self, check: impl GrantCheck + 'static) -> Self {
         Self { grant_check: Some(Arc::new(check)), ..self }
     }
 
-    /// The verifier for the per-request path.
+    /// Returns the verifier for the per-request path.
     pub fn verifier(&self) -> &AccessVerifier {
         &self.verifier
     }
 
-    /// The store.
+    /// Returns the store.
     pub fn store(&self) -> &S {
         &self.store
     }
 }
 
-/// What is shared with the management side.
+/// Functions that all parts of the issuer share.
 impl<S: TokenStore> TokenIssuer<S> {
     pub(crate) fn context(&self) -> Context<'_> {
         Context {
@@ -133,11 +137,11 @@ impl<S: TokenStore> TokenIssuer<S> {
         }
     }
 
-    /// The context of a decision on `family`, in whose time nothing goes back.
+    /// Returns the context of a decision on `family`. Its time is never earlier than the latest time in the record.
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::ClockSkew`]: a clock that is far behind the record's would keep windows open that are over.
+    /// [`ErrorKind::ClockSkew`] if the clock is too far behind the record: windows that have ended would stay open.
     pub(crate) fn context_for(&self, family: &TokenFamily) -> Result<Context<'_>, Error> {
         let (cx, latest) = (self.context(), family.latest());
         if latest > cx.now.saturating_add(CLOCK_TOLERANCE) {
@@ -147,7 +151,7 @@ impl<S: TokenStore> TokenIssuer<S> {
     }
 
     fn id(&self) -> IssuerId {
-        // Without randomness nothing is issued, so nothing bears the number zero.
+        // Without randomness no token is issued, so no token has the issuer number zero.
         let drawn = || Some(IssuerId(u32::from_le_bytes(*self.draw().ok()?.access_nonce.first_chunk()?)));
         let known = self.id.get().copied();
         known.or_else(|| drawn().map(|id| *self.id.get_or_init(|| id))).unwrap_or_default()
@@ -157,14 +161,15 @@ impl<S: TokenStore> TokenIssuer<S> {
         self.audit.record(&event);
     }
 
-    /// Refuse a request without a decision; `family` is the one that the token claims to belong to.
+    /// Refuses a request without a decision; `family` is the one that the token claims to belong to.
     pub(crate) fn refuse(&self, reason: Reason, client: &Client, family: Option<FamilyId>) -> Answer {
         let event = AuditEvent::new(self.clock.now(), Action::Deny).because(reason);
         self.report(AuditEvent { client_id: Some(client.shared_id()), family, ..event });
         Answer::Deny(ErrorResponse::new(reason.code()))
     }
 
-    /// The record under `key`. Its seal vouches for the key that it carries, and not that it is the one that was asked for.
+    /// Reads the record under `key`. Its seal authenticates the key that it contains, so that key must be compared with
+    /// the requested one.
     pub(crate) async fn get(&self, key: RecordKey) -> Result<Option<Record>, Error> {
         let found = self.watch.observe(&*self.clock, self.store.get(key)).await?;
         if found.as_ref().is_none_or(|record| record.key == key) { Ok(found) } else { Err(corrupt()) }
@@ -177,12 +182,12 @@ impl<S: TokenStore> TokenIssuer<S> {
     pub(super) async fn insert(&self, family: &TokenFamily, draw: &Randomness) -> Result<(), Error> {
         match self.write(family, None, draw).await? {
             Commit::Applied => Ok(()),
-            // Two families with one random id: the random source repeats itself.
+            // Two families have the same random id, so the random source repeats itself.
             Commit::Conflict => Err(Error::new(ErrorKind::Entropy)),
         }
     }
 
-    /// Write `next` in the place of what was found, or where there is nothing yet.
+    /// Writes `next` as the next version of `found`, or as a new record if there is none.
     pub(crate) async fn write(
         &self,
         next: &TokenFamily,
@@ -195,7 +200,7 @@ impl<S: TokenStore> TokenIssuer<S> {
             self.note_primary_key().await?;
         }
         let version = found.as_ref().map_or(0, |found| found.version).saturating_add(1);
-        // Subject and client of a family never change, so neither do its index keys, unless the key does.
+        // The subject and client of a family never change. So its index keys change only if the key of the record does.
         let kept = found.filter(|found| found.sealed_with == keys.id).map(|found| found.indexes);
         let indexes = kept.unwrap_or_else(|| record::indexes(next, keys));
         let expires_at = next.purge_at(&self.policies.lifetimes(&next.grant));

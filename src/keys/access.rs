@@ -1,4 +1,4 @@
-//! The keys of access tokens: one for each audience, and what they derive from.
+//! The keys of access tokens: one for each audience, derived from one subkey of each master key.
 
 use std::fmt;
 use std::sync::OnceLock;
@@ -12,21 +12,28 @@ use super::id::KeyId;
 use crate::crypto::{Aead, Mac, sha256};
 use crate::grant::Resource;
 
-/// For so many resources the keys are kept once they have been derived. A server protects one, or a few.
+/// The number of resources whose derived keys are kept. A server protects one resource, or a few.
 const KEPT: usize = 16;
 
-/// The keys that access tokens are sealed with, of every resource or of certain ones.
+/// The keys that access tokens are sealed with, either for each resource or for certain resources.
 ///
-/// [`Keyring::access_keys`](crate::Keyring::access_keys) has those of every resource. Give a resource server those of
-/// [its own resource](Self::for_resource) alone: it can then verify the tokens for that resource offline. It can also mint such
-/// tokens, because the cipher is symmetric, and they pass only where verification is offline
-/// ([`TokenIssuer::verify_live`](crate::TokenIssuer::verify_live) compares a token with the record). It can open and mint no token
-/// for another resource, mint no refresh token, open no record and compute no index key.
+/// [`Keyring::access_keys`](crate::Keyring::access_keys) returns the keys for each resource. Give a resource server
+/// only the keys of [its own resource](Self::for_resource).
 ///
-/// A token for several resources at once is sealed with a key that belongs to none of them: a server that could verify it for one of the
-/// resources could mint it for the others. Only the keys of every resource open it, and so a server of one resource refuses it.
-/// A client that uses several such servers asks for one token for each, with
+/// # Security
+///
+/// With the keys of one resource, a server verifies the tokens for that resource offline. The cipher is symmetric, so
+/// the server can also mint such tokens. They pass only where verification is offline:
+/// [`TokenIssuer::verify_live`](crate::TokenIssuer::verify_live) compares a token with the record of its family. The
+/// keys of one resource open and mint no token for another resource. They mint no refresh token, open no record and
+/// compute no index key.
+///
+/// A token for several resources is sealed with a key that belongs to the set and to none of its resources: a server
+/// that could verify it for one resource could mint it for the others. Only the keys for each resource open it, so a
+/// server of one resource refuses it. A client that uses several such servers requests one token for each with
 /// [`RefreshRequest::resource`](crate::RefreshRequest::resource) (RFC 8707 §2.2).
+///
+/// # Example
 ///
 /// ```
 /// use mcp_token_lifecycle::{AccessKeys, AccessVerifier, KeyId, Keyring, MasterKey, Resource};
@@ -39,7 +46,8 @@ const KEPT: usize = 16;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub struct AccessKeys {
-    /// What the key of every audience derives from; of each master key one. Empty if only certain resources are here.
+    /// The subkeys that the key of every audience derives from, one for each master key. Empty if these are the keys of
+    /// certain resources.
     roots: Vec<AccessRoot>,
     /// The keys of certain resources.
     exported: Vec<AudienceKeys>,
@@ -68,14 +76,14 @@ pub(crate) struct AccessKey {
     pub(crate) aead: Aead,
 }
 
-/// Which audience a token is for: a hash of it, which the token shows so that its key can be derived.
+/// A hash of the audience of a token. The token contains it in the clear, so that its key can be derived.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) struct AudienceTag([u8; Self::LEN]);
 
 impl AudienceTag {
     pub(crate) const LEN: usize = 16;
 
-    /// The tag of an audience of these resources, separated by spaces.
+    /// Computes the tag of an audience: resources separated by spaces.
     pub(crate) fn of(audience: &str) -> Self {
         let mut tag = [0; Self::LEN];
         tag.copy_from_slice(&sha256(audience.as_bytes())[..Self::LEN]);
@@ -101,12 +109,13 @@ impl AccessRoot {
         Self::new(self.id, self.bytes.clone())
     }
 
-    /// What [`distinct`] compares.
+    /// Returns the id and bytes that [`distinct`] compares.
     pub(crate) fn named(&self) -> (KeyId, &Zeroizing<[u8; 32]>) {
         (self.id, &self.bytes)
     }
 
-    /// The one block of HKDF-Expand (RFC 5869 §2.3); the subkey is a pseudorandom key already.
+    /// Computes the one block of HKDF-Expand (RFC 5869 §2.3). The extract step is not needed, because the subkey is a
+    /// pseudorandom key already.
     fn derive(&self, tag: AudienceTag) -> AccessKey {
         AccessKey::new(self.id, Zeroizing::new(self.mac.tag([&b"audience"[..], tag.as_bytes(), &[1]])))
     }
@@ -134,19 +143,23 @@ impl AccessKeys {
         Self { roots, exported, kept: std::array::from_fn(|_| OnceLock::new()) }
     }
 
-    /// The keys of `resource` alone. If these are the keys of other resources alone, there are none, and they verify nothing.
+    /// Returns the keys of `resource` alone.
+    ///
+    /// If these are keys of other resources only, the result has no key and verifies no token.
     pub fn for_resource(&self, resource: &Resource) -> Self {
         let (audience, tag) = (resource.as_str(), AudienceTag::of(resource.as_str()));
         let exported = self.exported.iter().filter(|keys| keys.tag == tag).flat_map(|keys| &keys.keys);
         let exported = exported.map(|key| AccessKey::new(key.id, key.bytes.clone()));
-        // From an iterator of unknown length it would grow, which leaves copies of keys behind.
+        // The vector must not grow, because growing leaves copies of keys behind; an iterator of unknown length would
+        // make it grow.
         let mut keys =
             Vec::with_capacity(self.roots.len() + self.exported.iter().map(|keys| keys.keys.len()).sum::<usize>());
         keys.extend(self.roots.iter().map(|root| root.derive(tag)).chain(exported));
         Self::of(Vec::new(), vec![AudienceKeys { audience: audience.into(), tag, keys }])
     }
 
-    /// Hand `with` the key of `tag` that goes by `id`, and its audience if that is known. `None` if there is no such key.
+    /// Calls `with` with the key of `tag` and id `id`, and with the audience if that is known. Returns `None` if there
+    /// is no such key.
     pub(crate) fn find<T>(
         &self,
         id: KeyId,
@@ -159,7 +172,8 @@ impl AccessKeys {
         }
     }
 
-    /// Hand `with` the tag of `audience` and its key that goes by `id`. `None` if there is no such key.
+    /// Calls `with` with the key of `audience` and id `id`, and with the tag of `audience`. Returns `None` if there is
+    /// no such key.
     pub(crate) fn find_for<T>(
         &self,
         id: KeyId,
@@ -174,7 +188,8 @@ impl AccessKeys {
         with(&self.root(id)?.derive(tag), tag)
     }
 
-    /// Keep the keys of `audience`, if there is room, and it is one resource: of sets there are many, and a client chooses them.
+    /// Keeps the keys of `audience` if there is room and it is a single resource. There are many sets of resources, and
+    /// a client chooses among them, so keys of sets are not kept.
     pub(crate) fn keep(&self, audience: &str, tag: AudienceTag) {
         if self.roots.is_empty() || audience.contains(' ') {
             return;
@@ -183,7 +198,8 @@ impl AccessKeys {
             let keys = self.roots.iter().map(|root| root.derive(tag)).collect();
             Box::new(AudienceKeys { audience: audience.into(), tag, keys })
         };
-        // One that is taken meanwhile, perhaps by the same audience, is good enough: the next token tries again.
+        // Another thread may take a slot meanwhile, perhaps for the same audience. Then nothing is kept, and the next
+        // token tries again.
         let _ = self.kept.iter().map(|slot| slot.get_or_init(derived)).find(|kept| kept.tag == tag);
     }
 
@@ -195,13 +211,17 @@ impl AccessKeys {
         self.roots.iter().find(|root| root.id == id)
     }
 
-    /// As text, for a resource server: entries `id:base64@resource`, one a line; the keys of every resource without `@resource`.
+    /// Writes the keys as text for a resource server: entries `id:base64@resource`, one a line, without `@resource` for
+    /// the keys of every resource.
+    ///
+    /// The text is secret. It is zeroized on drop.
     pub fn export(&self) -> Zeroizing<String> {
         let roots = self.roots.iter().map(|root| (root.id, &root.bytes, ""));
         let of_audience = |known: &'_ AudienceKeys| known.audience.len() * known.keys.len();
         let exported =
             self.exported.iter().flat_map(|of| of.keys.iter().map(|key| (key.id, &key.bytes, &*of.audience)));
-        // Ten digits, 44 characters of Base64, and three: it never grows, since that would leave copies of the keys behind.
+        // An entry has up to ten digits, 44 characters of Base64 and three separators. The text must not grow, because
+        // growing leaves copies of keys behind.
         let keys = self.roots.len() + self.exported.iter().map(|known| known.keys.len()).sum::<usize>();
         let capacity = keys * 57 + self.exported.iter().map(of_audience).sum::<usize>();
         let mut text = Zeroizing::new(String::with_capacity(capacity));
@@ -213,14 +233,15 @@ impl AccessKeys {
         text
     }
 
-    /// What [`AccessKeys::export`] wrote. The exports for several resources, one after the other, are the keys of all of them.
+    /// Parses what [`AccessKeys::export`] wrote. Exports for several resources may be concatenated; the result has the
+    /// keys of all of them.
     ///
     /// # Errors
     ///
-    /// As [`Keyring::parse`](crate::Keyring::parse); [`KeyringError::Malformed`] also for a resource that is none, and for an
-    /// entry without a resource among others with one.
+    /// As [`Keyring::parse`](crate::Keyring::parse). Also [`KeyringError::Malformed`] if a resource is malformed, or if
+    /// entries with and without a resource are mixed.
     pub fn parse(text: &str) -> Result<Self, KeyringError> {
-        // They never grow either.
+        // These vectors must not grow either.
         let most = text.len() / 44;
         let (mut roots, mut exported) = (Vec::<AccessRoot>::with_capacity(most), Vec::<AudienceKeys>::new());
         for (at, entry) in raw_entries(text).enumerate() {

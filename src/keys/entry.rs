@@ -8,12 +8,14 @@ use super::id::KeyId;
 use super::master::MasterKey;
 use crate::crypto::equal;
 
-/// The entries of a keyring text, in order; one by one, because a list of them would leave copies of the keys behind.
+/// Parses the entries of a keyring text in order. It yields one at a time, because a list of them would leave copies of
+/// the keys behind.
 pub(crate) fn entries(text: &str) -> impl Iterator<Item = Result<(KeyId, MasterKey), KeyringError>> {
     raw_entries(text).enumerate().map(|(at, entry)| parse_entry(entry, at + 1))
 }
 
-/// The entries as they are written. One that names a resource has a line of its own, because a URI may have commas.
+/// Splits the text into entries without parsing them. An entry that names a resource takes a whole line, because a URI
+/// may contain commas.
 pub(crate) fn raw_entries(text: &str) -> impl Iterator<Item = &str> {
     let lines = text.lines().map(|line| line.split('#').next().unwrap_or_default());
     let entries = lines.flat_map(|line| line.split(if line.contains('@') { '\n' } else { ',' }));
@@ -29,7 +31,7 @@ pub(crate) fn parse_entry(entry: &str, number: usize) -> Result<(KeyId, MasterKe
     MasterKey::from_slice(&key).map(|key| (id, key)).map_err(too_long_or_short)
 }
 
-/// Check that `new` brings in neither an id nor a key that is there already.
+/// Checks that neither the id nor the bytes of `new` are among `keys`.
 pub(crate) fn distinct<'a>(
     keys: impl Iterator<Item = (KeyId, &'a Zeroizing<[u8; 32]>)>,
     (new_id, new): (KeyId, &Zeroizing<[u8; 32]>),

@@ -1,21 +1,22 @@
-//! The numbers that keys go by.
+//! The ids of keys.
 
 use std::fmt;
 
-/// The number that a key goes by in tokens and records. It is public.
+/// The id of a key in tokens and records. It is public.
 ///
-/// Ids rise: each new key has a higher id than all before it. Records move from a lower id to a higher one and never back, so a
-/// revocation that lists them from the lowest to the highest misses none, with any primary keys of the servers.
+/// Ids must rise: each new key must have a higher id than all keys before it. A record moves from a lower id to a
+/// higher one and never back. So a revocation that lists records from the lowest id to the highest misses none, even if
+/// servers have different primary keys.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct KeyId(u32);
 
 impl KeyId {
-    /// The key id `id`. A date such as `20261121` rises by itself.
+    /// Creates the key id `id`. A date such as `20261121` makes ids that rise.
     pub const fn new(id: u32) -> Self {
         Self(id)
     }
 
-    /// The number.
+    /// Returns the id as a number.
     pub const fn get(self) -> u32 {
         self.0
     }

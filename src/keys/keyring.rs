@@ -1,4 +1,4 @@
-//! Master keys, their identifiers, and the subkeys derived from them.
+//! The keyring: the master keys of a deployment, by id.
 
 use std::fmt;
 
@@ -9,16 +9,22 @@ use super::id::KeyId;
 use super::master::MasterKey;
 use super::subkeys::KeySet;
 
-/// The keys of one deployment: a primary, with which everything new is made, and retired ones that still open what is old.
+/// The keys of a deployment: a primary key that makes everything new, and retired keys that still open what is old.
 ///
-/// To rotate: add the new key, with a higher [`KeyId`] than any before it, as retired on every server, so that all can read it;
-/// then, on every server, make it the primary and the old one retired; then let
-/// [`TokenIssuer::rekey`](crate::TokenIssuer::rekey) move the idle records over. Tokens move over as they are used. Drop the old
-/// key once no client can hold a token made with it, which is an idle lifetime later. From that moment every sealed byte left
-/// over from it, in free pages or in backups, is unreadable for good.
+/// # Rotating the primary key
 ///
-/// A server whose primary key is not the newest leaves a record that is sealed with a newer key under that key. To go back on a
-/// rotation, add one more key with a higher id.
+/// 1. Add the new key as a retired key on every server, so that all servers can open what it seals. Its [`KeyId`] must
+///    be higher than that of any key before it.
+/// 2. On every server, make the new key the primary and the old one retired.
+/// 3. Let [`TokenIssuer::rekey`](crate::TokenIssuer::rekey) move the idle records to the new key. Tokens move as they
+///    are used.
+/// 4. Drop the old key once no client can hold a token that was made with it, which is an idle lifetime later. From
+///    then on, bytes sealed with it, in free pages or in backups, cannot be decrypted.
+///
+/// A server whose primary key is not the newest leaves a record that is sealed with a newer key under that key. To undo
+/// a rotation, add one more key with a higher id.
+///
+/// # Example
 ///
 /// ```
 /// use mcp_token_lifecycle::{KeyId, Keyring, MasterKey};
@@ -29,7 +35,7 @@ use super::subkeys::KeySet;
 /// assert_eq!(keyring.primary_id(), KeyId::new(2));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-// In boxes: a keyring that is moved, or grows, leaves no copies of the keys behind.
+// The key sets are boxed, so that a keyring that moves or grows leaves no copies of the keys behind.
 pub struct Keyring {
     primary: Box<KeySet>,
     #[allow(clippy::vec_box, reason = "see above")]
@@ -37,16 +43,17 @@ pub struct Keyring {
 }
 
 impl Keyring {
-    /// A keyring of one key.
+    /// Creates a keyring with one key, the primary.
     pub fn new(id: KeyId, key: MasterKey) -> Self {
         Self { primary: KeySet::derive(id, &key), retired: Vec::new() }
     }
 
-    /// Add a retired key.
+    /// Adds a retired key.
     ///
     /// # Errors
     ///
-    /// [`KeyringError::DuplicateId`], [`KeyringError::DuplicateKey`].
+    /// * [`KeyringError::DuplicateId`] if the keyring has a key with this id.
+    /// * [`KeyringError::DuplicateKey`] if the keyring has this key under another id.
     pub fn with_retired(mut self, id: KeyId, key: MasterKey) -> Result<Self, KeyringError> {
         let keys = KeySet::derive(id, &key);
         distinct(self.iter().map(|keys| keys.access.named()), keys.access.named())?;
@@ -54,13 +61,14 @@ impl Keyring {
         Ok(self)
     }
 
-    /// The id of the primary key.
+    /// Returns the id of the primary key.
     pub fn primary_id(&self) -> KeyId {
         self.primary.id
     }
 
-    /// The part of the keyring that verifies access tokens, for every resource. Give a resource server those of its own resource
-    /// alone: [`AccessKeys::for_resource`].
+    /// Returns the keys that seal and verify access tokens, for each resource.
+    ///
+    /// Give a resource server only the keys of its own resource: see [`AccessKeys::for_resource`].
     pub fn access_keys(&self) -> AccessKeys {
         AccessKeys::new(self.iter().map(|keys| keys.access.copy()).collect())
     }
@@ -73,20 +81,20 @@ impl Keyring {
         self.iter().find(|keys| keys.id == id)
     }
 
-    /// The key for the next version of a record that is sealed with `current`: the primary, or `current` where that is newer.
-    /// No record moves to a lower id.
+    /// Returns the key for the next version of a record that is sealed with `current`: the primary, or `current` if
+    /// that is newer. So no record moves to a lower id.
     pub(crate) fn for_next_version(&self, current: KeyId) -> &KeySet {
         self.get(current).filter(|keys| keys.id > self.primary.id).unwrap_or(&self.primary)
     }
 
-    /// The keys by rising id: the order for a listing that must not miss a record that moves meanwhile.
+    /// Returns the keys by rising id: the order for a listing that must not miss a record that moves meanwhile.
     pub(crate) fn oldest_first(&self) -> Vec<&KeySet> {
         let mut keys: Vec<_> = self.iter().collect();
         keys.sort_unstable_by_key(|keys| keys.id);
         keys
     }
 
-    /// The primary first, then the retired.
+    /// Iterates over the primary first, then the retired keys.
     pub(crate) fn iter(&self) -> impl Iterator<Item = &KeySet> {
         std::iter::once(&self.primary).chain(&self.retired).map(|keys| &**keys)
     }

@@ -1,4 +1,4 @@
-//! Master keys, and where they are loaded from: bytes, text, a file, the environment.
+//! Master keys: the secrets that every other key derives from.
 
 use base64ct::{Base64, Encoding};
 use zeroize::Zeroizing;
@@ -7,20 +7,20 @@ use super::error::KeyringError;
 use crate::crypto::random::{EntropyError, RandomSource};
 use crate::crypto::redacted::redacted;
 
-/// 32 random bytes from which every key in use is derived. Zeroized on drop.
+/// A secret of 32 random bytes that all other keys derive from. It is zeroized on drop.
 pub struct MasterKey(Zeroizing<[u8; 32]>);
 
 impl MasterKey {
-    /// The key with these bytes, which must be uniformly random: not a password.
+    /// Creates the key from its bytes, which must be uniformly random and not a password.
     pub fn from_bytes(bytes: [u8; 32]) -> Self {
         Self(Zeroizing::new(bytes))
     }
 
-    /// The key with these bytes.
+    /// Creates the key from a slice of 32 bytes, which must be uniformly random and not a password.
     ///
     /// # Errors
     ///
-    /// [`KeyringError::Length`] unless there are 32.
+    /// [`KeyringError::Length`] if the slice does not have 32 bytes.
     pub fn from_slice(bytes: &[u8]) -> Result<Self, KeyringError> {
         let bytes = bytes.try_into().map_err(|_| KeyringError::Length { key: None, found: bytes.len() })?;
         Ok(Self(Zeroizing::new(bytes)))
@@ -39,7 +39,9 @@ impl MasterKey {
         &self.0
     }
 
-    /// The key in Base64, as [`Keyring::parse`] reads it: for whoever has to store it, and for nobody else.
+    /// Returns the key in Base64, as [`Keyring::parse`](crate::Keyring::parse) reads it after an id and a colon.
+    ///
+    /// The text is secret: write it only to the place that stores the key.
     pub fn to_base64(&self) -> Zeroizing<String> {
         Zeroizing::new(Base64::encode_string(self.0.as_ref()))
     }

@@ -1,4 +1,4 @@
-//! Keys: master keys, the keyring of a deployment, the keys of access tokens.
+//! Keys: master keys, the keyring of a deployment, and the keys of access tokens.
 
 pub(crate) mod access;
 pub(crate) mod entry;

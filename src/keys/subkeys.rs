@@ -1,4 +1,4 @@
-//! What is derived from one master key.
+//! The subkeys that derive from one master key.
 
 use super::access::AccessRoot;
 use super::id::KeyId;
@@ -6,18 +6,18 @@ use super::master::MasterKey;
 use crate::crypto::{Aead, Mac, subkey};
 use crate::id::IndexKey;
 
-/// Everything that is derived from one master key. Each subkey has one purpose and reveals nothing about the others.
+/// All subkeys of one master key. Each has one purpose and reveals nothing about the others.
 pub(crate) struct KeySet {
     pub(crate) id: KeyId,
-    /// MAC of refresh tokens and authorization codes.
+    /// The MAC of refresh tokens and authorization codes.
     pub(crate) refresh: Mac,
-    /// The short MAC that turns garbage away before the store is asked.
+    /// The short MAC that refuses malformed tokens before the store is asked.
     pub(crate) guard: Mac,
-    /// What the keys of access tokens derive from, one for each audience.
+    /// The subkey that the keys of access tokens derive from, one for each audience.
     pub(super) access: AccessRoot,
-    /// Sealing of records.
+    /// Seals records.
     pub(crate) record: Aead,
-    /// Blind index keys.
+    /// Computes blind index keys.
     index: Mac,
 }
 
@@ -34,7 +34,7 @@ impl KeySet {
         })
     }
 
-    /// The blind index key of `value` in the index `name`: 128 bits of a keyed hash.
+    /// Computes the blind index key of `value` in the index `name`: 128 bits of a keyed hash.
     pub(crate) fn index(&self, name: &str, value: &str) -> IndexKey {
         let tag = self.index.tag([name.as_bytes(), &[0], value.as_bytes()]);
         let mut key = [0; 16];

@@ -13,13 +13,17 @@ use super::keyring::Keyring;
 use crate::crypto::shown::{mode, mode_of, shown_path};
 
 impl Keyring {
-    /// A keyring from text: entries `id:base64`, one a line or separated by commas, the primary first; `#` begins a comment.
+    /// Parses a keyring: entries `id:base64`, one a line or separated by commas, the primary first. `#` begins a
+    /// comment.
     ///
-    /// `openssl rand -base64 32` makes such a key.
+    /// `openssl rand -base64 32` generates such a key.
     ///
     /// # Errors
     ///
-    /// [`KeyringError`] says which entry is malformed, short, or a duplicate, or that there is none.
+    /// * [`KeyringError::NoKey`] if there is no entry.
+    /// * [`KeyringError::Malformed`] if an entry is not `id:base64`.
+    /// * [`KeyringError::Length`] if a key does not have 32 bytes.
+    /// * [`KeyringError::DuplicateId`] or [`KeyringError::DuplicateKey`] if an id or a key occurs twice.
     pub fn parse(text: &str) -> Result<Self, KeyringError> {
         let mut entries = entries(text);
         let (id, key) = entries.next().ok_or(KeyringError::NoKey)??;
@@ -29,17 +33,19 @@ impl Keyring {
         })
     }
 
-    /// A keyring from a file in the format of [`Keyring::parse`].
+    /// Reads a keyring from a file in the format of [`Keyring::parse`].
     ///
     /// # Errors
     ///
-    /// [`KeyringError::Io`], [`KeyringError::InFile`] with what [`Keyring::parse`] says; and on Unix [`KeyringError::Permissions`] if
-    /// anyone but the owner may read or write the file. On other systems the permissions are not looked at.
+    /// * [`KeyringError::Io`] if the file cannot be read.
+    /// * [`KeyringError::Permissions`] if, on Unix, users other than the owner may access the file. On other systems
+    ///   the permissions are not checked.
+    /// * [`KeyringError::InFile`] with the error of [`Keyring::parse`].
     pub fn from_file(path: impl AsRef<Path>) -> Result<Self, KeyringError> {
         let path = path.as_ref();
         let failed = |source| KeyringError::Io { path: shown_path(path), mode: mode_of(path), source };
         let file = File::open(path).map_err(failed)?;
-        // Of the open file, not of the path, which may by now be another.
+        // The mode is that of the open file. The path may name another file by now.
         let mode = mode(&file.metadata().map_err(failed)?);
         if let Some(mode) = mode.filter(|mode| mode & 0o077 != 0) {
             return Err(KeyringError::Permissions { path: shown_path(path), mode });
@@ -48,14 +54,17 @@ impl Keyring {
         Self::parse(&text).map_err(|error| KeyringError::InFile { path: shown_path(path), error: Box::new(error) })
     }
 
-    /// A keyring from an environment variable in the format of [`Keyring::parse`].
+    /// Reads a keyring from an environment variable in the format of [`Keyring::parse`].
+    ///
+    /// # Security
     ///
     /// The variable stays in the environment of the process, where child processes and crash dumps can find it.
     ///
     /// # Errors
     ///
-    /// [`KeyringError::InVariable`] with what [`Keyring::parse`] says; [`KeyringError::NoVariable`] if it is not set;
-    /// [`KeyringError::NotUnicode`].
+    /// * [`KeyringError::NoVariable`] if the variable is not set.
+    /// * [`KeyringError::NotUnicode`] if its value is not Unicode.
+    /// * [`KeyringError::InVariable`] with the error of [`Keyring::parse`].
     pub fn from_env(name: &str) -> Result<Self, KeyringError> {
         let text = std::env::var(name).map(Zeroizing::new).map_err(|error| match error {
             VarError::NotPresent => KeyringError::NoVariable(name.to_owned()),

@@ -1,4 +1,4 @@
-//! Which addresses are good enough: `https`, or plain `http` on this very machine.
+//! Which addresses are accepted: `https`, or plain `http` on a loopback host.
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 
@@ -6,14 +6,14 @@ use http::Uri;
 
 use super::uri::is_plain;
 
-/// Whether `host` is this machine (RFC 8252 §7.3, §8.3).
+/// Whether `host` is a loopback host (RFC 8252 §7.3, §8.3).
 pub(crate) fn is_loopback(host: &str) -> bool {
     host.eq_ignore_ascii_case("localhost")
         || host.parse::<Ipv4Addr>().is_ok_and(|ip| ip.is_loopback())
         || host.trim_matches(['[', ']']).parse::<Ipv6Addr>().is_ok_and(|ip| ip.is_loopback())
 }
 
-/// An absolute URL with a host and without fragment or user information, `https` or on a loopback host.
+/// Parses an absolute URL that has a host, no fragment and no user information, and is `https` or on a loopback host.
 pub(crate) fn parse(text: &str) -> Option<Uri> {
     let uri: Uri = text.parse().ok().filter(|_| is_plain(text))?;
     let host = uri.host().filter(|host| is_host(host))?;
@@ -27,8 +27,8 @@ pub(crate) fn parse(text: &str) -> Option<Uri> {
     (good && (port.is_empty() || port.strip_prefix(':').is_some_and(is_number))).then_some(uri)
 }
 
-/// A name or an address, and none of the other characters that RFC 3986 §3.2.2 allows: an origin has its place in policies,
-/// where a semicolon or an asterisk means something.
+/// Whether `host` is a name or an address without the other characters that RFC 3986 §3.2.2 allows. An origin appears
+/// in security policies, where a semicolon or an asterisk has a meaning.
 fn is_host(host: &str) -> bool {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_');
     match host.strip_prefix('[').and_then(|host| host.strip_suffix(']')) {

@@ -1,4 +1,4 @@
-//! Which addresses and URLs are good.
+//! Rules for addresses and URIs.
 
 #[cfg(any(feature = "http", feature = "vault"))]
 pub(crate) mod address;

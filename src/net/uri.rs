@@ -1,10 +1,10 @@
-//! One spelling for URIs that are equivalent, so that they compare equal byte for byte (RFC 3986 §6.2.2, §6.2.3).
+//! Normalization of URIs, so that equivalent URIs are equal byte for byte (RFC 3986 §6.2.2, §6.2.3).
 
 use std::net::Ipv6Addr;
 
-/// Spells `uri` in the one way: scheme and host in lower case, no default port, no empty path, no dot segments, and
-/// percent-encoding in capitals and only where it is needed. `None` unless `uri` is absolute and has a host, no user information
-/// and no fragment.
+/// Normalizes `uri`: scheme and host in lower case, no default port, no empty path, no dot segments, and
+/// percent-encoding in capitals and only where it is needed. Returns `None` unless `uri` is absolute and has a host, no
+/// user information and no fragment.
 pub(crate) fn normalize(uri: &str) -> Option<String> {
     let (scheme, rest) = uri.split_once("://")?;
     let (authority, rest) = rest.split_at(rest.find(['/', '?']).unwrap_or(rest.len()));
@@ -19,7 +19,7 @@ pub(crate) fn normalize(uri: &str) -> Option<String> {
     Some(format!("{scheme}://{authority}{path}{}", normalize_percent(query)))
 }
 
-/// Spells a path in the one way: percent-encoding as in [`normalize`], and no dot segments (RFC 3986 §5.2.4).
+/// Normalizes a path: percent-encoding as in [`normalize`], and no dot segments (RFC 3986 §5.2.4).
 pub(crate) fn normalize_path(path: &str) -> String {
     let path = normalize_percent(path);
     let Some(segments) = path.strip_prefix('/') else { return path };
@@ -31,7 +31,7 @@ pub(crate) fn normalize_path(path: &str) -> String {
             ".." => drop(kept.pop()),
             segment => kept.push(segment),
         }
-        // A dot segment at the end names a folder: the slash before it stays.
+        // A dot segment at the end names a folder, so the slash before it stays.
         if segments.peek().is_none() && matches!(segment, "." | "..") {
             kept.push("");
         }
@@ -45,7 +45,7 @@ pub(crate) fn is_scheme(text: &str) -> bool {
         && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'-' | b'.'))
 }
 
-/// Whether all of `text` is printable ASCII that may be in a URI without a fragment.
+/// Whether `text` is printable ASCII of the characters that a URI without a fragment may have.
 pub(crate) fn is_plain(text: &str) -> bool {
     text.bytes().all(|byte| byte.is_ascii_graphic() && !matches!(byte, b'#' | b'"' | b'<' | b'>' | b'\\'))
 }
@@ -57,7 +57,7 @@ fn normalize_authority(scheme: &str, authority: &str) -> Option<String> {
     };
     let host = match host.strip_prefix('[') {
         Some(address) => format!("[{}]", address.strip_suffix(']')?.parse::<Ipv6Addr>().ok()?),
-        // What is left of the percent-encoding goes back into capitals.
+        // The second pass restores the capitals of the percent-encoding that is left.
         None => normalize_percent(&normalize_percent(host).to_ascii_lowercase()),
     };
     let port = match port {
@@ -85,7 +85,7 @@ fn default_port(scheme: &str) -> Option<u16> {
     }
 }
 
-/// Decodes what need not be encoded (RFC 3986 §2.3) and puts the rest into capitals. A `%` that encodes nothing stands for itself.
+/// Decodes what need not be encoded (RFC 3986 §2.3) and capitalizes the rest. A `%` that encodes nothing becomes `%25`.
 fn normalize_percent(text: &str) -> String {
     let mut parts = text.split('%');
     let mut normal = String::with_capacity(text.len());

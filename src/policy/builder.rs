@@ -1,4 +1,4 @@
-//! The builder, which checks a policy once.
+//! The builder of a rotation policy, which checks every bound.
 
 use super::choices::{OnAhead, OnReuse, OnSuperseded, Rotation};
 use super::error::PolicyError;
@@ -11,7 +11,8 @@ use std::time::Duration;
 #[must_use = "a builder does nothing until it is built"]
 pub struct RotationPolicyBuilder {
     policy: RotationPolicy,
-    /// A leeway that comes from a preset is cut to what fits; one that was asked for is refused if it does not fit.
+    /// Whether the caller set the leeway. A leeway from a preset is reduced to the bound; one that the caller set is
+    /// refused if it exceeds the bound.
     leeway_is_chosen: bool,
 }
 
@@ -30,60 +31,74 @@ macro_rules! setters {
 }
 
 setters! {
-    /// Longest lifetime of an access token. The default is 30 minutes.
+    /// Sets the longest lifetime of an access token: 1 second to 24 hours, at most the idle lifetime. The default is 30
+    /// minutes.
     access_lifetime(lifetime: Duration) => lifetimes.access;
-    /// Lifetime of a refresh token that is not used. The default is 14 days.
+    /// Sets how long a refresh token stays valid without use: at most the absolute lifetime. The default is 14 days.
     idle_lifetime(lifetime: Duration) => lifetimes.idle;
-    /// Lifetime of the whole family, never extended. The default is 90 days.
+    /// Sets the lifetime of the whole family, which is never extended. The default is 90 days.
     absolute_lifetime(lifetime: Duration) => lifetimes.absolute;
-    /// Lifetime of an authorization code, at most ten minutes (OAuth 2.1 §4.1.2). The default is one minute.
+    /// Sets the lifetime of an authorization code: 1 second to 10 minutes (OAuth 2.1 §4.1.2). The default is 1 minute.
     code_lifetime(lifetime: Duration) => lifetimes.code;
-    /// When less than this is left of the family, no access token is issued any more. The default is 5 seconds.
+    /// Sets how much of the family's lifetime must be left for an access token to be issued: 1 second to the access
+    /// lifetime. The default is 5 seconds.
     min_access_lifetime(lifetime: Duration) => min_access;
-    /// By how many percent, at least, an access token's life may be shortened at random; 50 at most, 5 by default. The span
-    /// is wider where the leeway asks for it: see [how a thief is found](RotationPolicy#how-a-thief-is-found).
-    jitter_percent(percent: u8) => jitter_percent;
-    /// Whether refresh tokens rotate. The default is [`Rotation::Always`].
-    rotation(rotation: Rotation) => rotation;
-    /// How often, in one generation, spent tokens may be answered with the current one. The default, `None`, counts nothing,
-    /// so that a retry costs no write.
-    retry_limit(limit: Option<u32>) => retry_limit;
-    /// How long after a rotation the spent token is still answered with its successor if nothing shows that the successor
-    /// ever arrived. The default, `None`, is not to.
+    /// Sets by how many percent, at least, the lifetime of an access token may be shortened at random: 0 to 50. The
+    /// default is 5.
     ///
-    /// A live check or an introspection of the successor's access token shows it; both cost one write per rotation then. An
-    /// offline check shows nothing, so it refuses the access tokens of such a policy
-    /// ([`VerifyError::LiveCheckRequired`](crate::VerifyError::LiveCheckRequired)).
+    /// The span is wider where the leeway requires it: see [how a thief is
+    /// detected](RotationPolicy#how-a-thief-is-detected).
+    jitter_percent(percent: u8) => jitter_percent;
+    /// Sets whether refresh tokens rotate. The default is [`Rotation::Always`].
+    rotation(rotation: Rotation) => rotation;
+    /// Sets how often spent tokens may be answered with the current one within one generation: at least 1.
+    ///
+    /// The default, `None`, does not count retries, so a retry costs no write.
+    retry_limit(limit: Option<u32>) => retry_limit;
+    /// Sets for how long after a rotation the spent token is still answered with its successor, as long as nothing
+    /// shows that the client received the successor. It must be at least the reuse leeway and at most the idle
+    /// lifetime. The default, `None`, is no such window.
+    ///
+    /// A live check or an introspection of the successor's access token shows that the client received it; the first
+    /// one costs one write in each generation. An offline check shows nothing, so it refuses the access tokens of such
+    /// a policy ([`VerifyError::LiveCheckRequired`](crate::VerifyError::LiveCheckRequired)).
     lost_response_window(window: Option<Duration>) => lost_response_window;
-    /// How long after its redemption an authorization code is answered again, never beyond its own lifetime. The default is
-    /// zero: a code is used once, and presenting it again revokes what it led to (OAuth 2.1 §4.1.3).
+    /// Sets for how long after its redemption an authorization code is answered again: at most the code lifetime, and
+    /// never beyond the end of that code.
+    ///
+    /// The default is zero: a code can be used once, and presenting it again revokes the tokens that it led to (OAuth
+    /// 2.1 §4.1.3).
     code_retry_window(window: Duration) => code_retry_window;
-    /// What reuse leads to. The default is [`OnReuse::RevokeFamily`].
+    /// Sets what reuse of a spent token leads to. The default is [`OnReuse::RevokeFamily`].
     on_reuse(act: OnReuse) => on_reuse;
-    /// What becomes of a token ahead of the store. The default is [`OnAhead::Reject`].
+    /// Sets what happens to a token that is ahead of the store. The default is [`OnAhead::Reject`].
     on_ahead(act: OnAhead) => on_ahead;
-    /// What a live check says of access tokens whose refresh token is spent. The default is [`OnSuperseded::Accept`].
+    /// Sets how a live check treats access tokens whose refresh token is spent. The default is
+    /// [`OnSuperseded::Accept`].
     on_superseded(act: OnSuperseded) => on_superseded;
 }
 
 impl RotationPolicyBuilder {
-    /// How long a spent refresh token is still answered with the current one, counted from when that token was spent and never
-    /// extended: at most about a twelfth of the access lifetime, because the jitter must outweigh it
-    /// ([how a thief is found](RotationPolicy#how-a-thief-is-found)). Zero means strict single use. By default it is that of
+    /// Sets for how long a spent refresh token is still answered with the current one.
+    ///
+    /// The time counts from when that token was spent and is never extended. It is at most about a twelfth of the
+    /// access lifetime, because the jitter must outweigh it: see [how a thief is
+    /// detected](RotationPolicy#how-a-thief-is-detected). Zero means strict single use. The default is the leeway of
     /// the preset (30 seconds), or a twelfth of the access lifetime if that is less.
     ///
-    /// In the last access lifetime of a family, whose tokens end with it, the leeway shrinks to a twelfth of what is left.
+    /// In the last access lifetime of a family the leeway shrinks to a twelfth of the time that is left, because the
+    /// access tokens end with the family.
     pub const fn reuse_leeway(mut self, leeway: Duration) -> Self {
         self.policy.reuse_leeway = leeway;
         self.leeway_is_chosen = true;
         self
     }
 
-    /// The policy.
+    /// Checks the settings and returns the policy.
     ///
     /// # Errors
     ///
-    /// [`PolicyError`] names the setting, its value and its bound.
+    /// [`PolicyError`] if a setting is out of its bounds; it names the setting, its value and the bound.
     pub fn build(self) -> Result<RotationPolicy, PolicyError> {
         let Lifetimes { access, idle, absolute, code } = self.policy.lifetimes;
         let most_leeway = most_leeway(access / 2);
@@ -132,12 +147,12 @@ fn at_most(setting: &'static str, value: Duration, bound: &'static str, limit: D
 }
 
 impl RotationPolicy {
-    /// A builder that begins with [`RotationPolicy::standard`].
+    /// Returns a builder that begins with [`RotationPolicy::standard`].
     pub const fn builder() -> RotationPolicyBuilder {
         Self::standard().to_builder()
     }
 
-    /// A builder that begins with this policy.
+    /// Returns a builder that begins with this policy.
     pub const fn to_builder(self) -> RotationPolicyBuilder {
         RotationPolicyBuilder { policy: self, leeway_is_chosen: false }
     }

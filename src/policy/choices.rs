@@ -1,14 +1,17 @@
-//! What a policy chooses between.
+//! The choices of a policy: when tokens rotate, and what reuse leads to.
 
-/// When a refresh answers with a new refresh token.
+/// When a refresh returns a new refresh token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Rotation {
-    /// At every refresh.
+    /// Every refresh returns a new refresh token.
     Always,
-    /// Not for confidential clients and sender-constrained families, whose refresh token a thief cannot use; for all others
-    /// at every refresh, because a public client must have the one or the other (RFC 9700 §2.2.2). When the primary key has
-    /// changed, the answer carries the same token made with the new key, and the one made with the old key stays good.
+    /// A refresh keeps the refresh token of confidential clients and sender-constrained families, because a thief
+    /// cannot use it. Every refresh of other clients rotates: a public client needs sender constraint or rotation (RFC
+    /// 9700 §2.2.2).
+    ///
+    /// After a change of the primary key, the response contains the same token made with the new key. The token made
+    /// with the old key stays valid.
     UnlessConstrained,
 }
 
@@ -16,34 +19,39 @@ pub enum Rotation {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum OnReuse {
-    /// Revoke the family: victim and thief both lose it (RFC 9700 §4.14.2).
+    /// The family is revoked: victim and thief both lose it (RFC 9700 §4.14.2).
     RevokeFamily,
-    /// Refuse the request and report it; the family lives on.
+    /// The request is refused and reported; the family stays active.
     RejectOnly,
-    /// Revoke every family of the subject, at every client. In the last minutes of a family, when its leeway has shrunk with what
-    /// is left of it, a request of an honest client that comes late counts as reuse as well.
+    /// Every family of the subject is revoked, at every client.
+    ///
+    /// In the last minutes of a family its leeway shrinks, so a late request of an honest client counts as reuse as
+    /// well.
     RevokeSubject,
 }
 
-/// What to do with a genuine token that is ahead of the store, which happens when the store was restored from a backup.
+/// What to do with a genuine token that is ahead of the store, which happens after the store was restored from a
+/// backup.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum OnAhead {
-    /// Refuse it: the user logs in again.
+    /// The token is refused, and the user must log in again.
     Reject,
-    /// Believe it and go on from there. What was rotated or revoked since the backup is forgotten, so a spent token can come
-    /// back to life: choose it only if that is the lesser evil.
+    /// The token is accepted and rotated.
+    ///
+    /// The store has forgotten the rotations and revocations since the backup, so a spent token can become valid again.
+    /// Choose this only if that is better than making users log in again.
     FastForward,
 }
 
-/// What a live check says of access tokens whose refresh token has been spent.
+/// How a live check treats access tokens whose refresh token has been spent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum OnSuperseded {
-    /// They are good until they expire, so that calls under way are not cut off.
+    /// They are valid until they expire, so calls in progress are not interrupted.
     Accept,
-    /// They are refused once no issuer answers the spent refresh token any more: after the leeway and [`CLOCK_TOLERANCE`], and
-    /// after a lost-response window. Not before: a refusal at the rotation would show a thief of both tokens when the victim has
-    /// rotated, and so when the leeway is open.
+    /// They are refused once no issuer answers the spent refresh token any more: after the leeway,
+    /// [`CLOCK_TOLERANCE`](crate::CLOCK_TOLERANCE) and a lost-response window. An earlier refusal would show a thief of
+    /// both tokens when the victim has rotated, and so when the leeway is open.
     Reject,
 }

@@ -10,11 +10,11 @@ pub enum PolicyError {
     #[error("{setting} must be {bound} {limit:?}, got {value:?}")]
     #[non_exhaustive]
     Duration {
-        /// The setting of [`RotationPolicyBuilder`].
+        /// The setting of [`RotationPolicyBuilder`](crate::RotationPolicyBuilder).
         setting: &'static str,
-        /// What it was set to.
+        /// The refused value.
         value: Duration,
-        /// What kind of bound it breaks.
+        /// The kind of bound that it violates, such as `at most`.
         bound: &'static str,
         /// The bound.
         limit: Duration,
@@ -23,11 +23,11 @@ pub enum PolicyError {
     #[error("{setting} must be {bound} {limit}, got {value}")]
     #[non_exhaustive]
     Number {
-        /// The setting of [`RotationPolicyBuilder`].
+        /// The setting of [`RotationPolicyBuilder`](crate::RotationPolicyBuilder).
         setting: &'static str,
-        /// What it was set to.
+        /// The refused value.
         value: u32,
-        /// What kind of bound it breaks.
+        /// The kind of bound that it violates, such as `at most`.
         bound: &'static str,
         /// The bound.
         limit: u32,
@@ -35,7 +35,7 @@ pub enum PolicyError {
 }
 
 impl PolicyError {
-    /// The name of the setting that was refused.
+    /// Returns the name of the setting that was refused.
     pub fn setting(&self) -> &'static str {
         let (Self::Duration { setting, .. } | Self::Number { setting, .. }) = self;
         setting

@@ -1,20 +1,20 @@
-//! How long codes, tokens and families live, and what a scope may shorten.
+//! The lifetimes of codes, tokens and families, and the limits that a scope sets.
 
 use std::time::Duration;
 
 const SECOND: Duration = Duration::from_secs(1);
 
-/// The four lifetimes, in whole seconds.
+/// The four lifetimes of a policy, in whole seconds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Lifetimes {
-    /// Of an access token.
+    /// The longest lifetime of an access token.
     pub access: Duration,
-    /// Of a refresh token that is not used. Every rotation begins it anew.
+    /// How long a refresh token stays valid without use. Each use of the current token begins it again.
     pub idle: Duration,
-    /// Of the whole family, from login to its end.
+    /// The lifetime of the whole family, from its beginning.
     pub absolute: Duration,
-    /// Of an authorization code.
+    /// The lifetime of an authorization code.
     pub code: Duration,
 }
 
@@ -27,7 +27,7 @@ impl Lifetimes {
     }
 }
 
-/// Shorter lifetimes for grants or tokens that include a certain scope; a limit below one second is one second.
+/// Shorter lifetimes for grants and tokens that include a certain scope. A limit below one second counts as one second.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ScopeLimit {
     access: Option<Duration>,
@@ -36,18 +36,18 @@ pub struct ScopeLimit {
 }
 
 impl ScopeLimit {
-    /// At most this long for an access token with the scope.
+    /// Limits the lifetime of an access token with the scope.
     pub fn access(limit: Duration) -> Self {
         Self { access: Some(limit), ..Self::default() }
     }
 
-    /// At most this idle lifetime for a grant with the scope.
-    pub fn and_idle(self, limit: Duration) -> Self {
+    /// Limits the idle lifetime of a grant with the scope.
+    pub fn with_idle(self, limit: Duration) -> Self {
         Self { idle: Some(limit), ..self }
     }
 
-    /// At most this absolute lifetime for a grant with the scope.
-    pub fn and_absolute(self, limit: Duration) -> Self {
+    /// Limits the absolute lifetime of a grant with the scope.
+    pub fn with_absolute(self, limit: Duration) -> Self {
         Self { absolute: Some(limit), ..self }
     }
 }

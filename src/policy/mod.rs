@@ -1,4 +1,4 @@
-//! How tokens live: lifetimes, rotation, leeway, and what reuse leads to.
+//! Policies: lifetimes, rotation, the reuse leeway, and what reuse leads to.
 
 mod builder;
 mod choices;

@@ -7,10 +7,10 @@ use super::lifetimes::{Lifetimes, ScopeLimit};
 use super::rotation_policy::RotationPolicy;
 use crate::grant::{Grant, Scope};
 
-/// The policies of a deployment: a default, others for certain clients, shorter lifetimes for certain scopes.
+/// The policies of a deployment: a default, policies for certain clients, and shorter lifetimes for certain scopes.
 ///
-/// A client's policy replaces the default; of its lifetimes and those of every [`ScopeLimit`] that applies the shortest
-/// wins. Whatever the set says when a token is presented holds for that token, also if it was issued under another.
+/// The policy of a client replaces the default. Where a [`ScopeLimit`] applies, the shorter lifetime wins. The set in
+/// force when a token is presented applies to that token, even if the token was issued under another set.
 ///
 /// ```
 /// use std::time::Duration;
@@ -18,7 +18,7 @@ use crate::grant::{Grant, Scope};
 ///
 /// let policies = PolicySet::new(RotationPolicy::standard())
 ///     .with_client("nightly-agent", RotationPolicy::background_agent())
-///     .with_scope("admin", ScopeLimit::access(Duration::from_secs(300)).and_idle(Duration::from_secs(3600)));
+///     .with_scope("admin", ScopeLimit::access(Duration::from_secs(300)).with_idle(Duration::from_secs(3600)));
 /// ```
 #[derive(Clone, Debug, Default)]
 pub struct PolicySet {
@@ -28,39 +28,40 @@ pub struct PolicySet {
 }
 
 impl PolicySet {
-    /// One policy for everybody.
+    /// Creates a set with one policy for each client.
     pub fn new(default: RotationPolicy) -> Self {
         Self { default, ..Self::default() }
     }
 
-    /// Another policy for one client.
+    /// Sets another policy for one client.
     pub fn with_client(mut self, client_id: impl Into<String>, policy: RotationPolicy) -> Self {
         self.clients.insert(client_id.into(), policy);
         self
     }
 
-    /// Shorter lifetimes for one scope token.
+    /// Sets shorter lifetimes for one scope token.
     pub fn with_scope(mut self, token: impl Into<String>, limit: ScopeLimit) -> Self {
         self.scopes.insert(token.into(), limit);
         self
     }
 
-    /// The policy for `client_id`.
+    /// Returns the policy for `client_id`.
     pub fn policy(&self, client_id: &str) -> &RotationPolicy {
         self.clients.get(client_id).unwrap_or(&self.default)
     }
 
-    /// The lifetimes of `grant`: those of its client, cut by every scope in it.
+    /// Returns the lifetimes of `grant`: those of its client, limited by every scope in it.
     pub fn lifetimes(&self, grant: &Grant) -> Lifetimes {
         self.limited(grant.client_id(), grant.scope())
     }
 
-    /// How long an access token of `client_id` with `scope` lives, before it is shortened at random.
+    /// Returns the longest lifetime of an access token of `client_id` with `scope`, before the jitter shortens it.
     pub fn access_lifetime(&self, client_id: &str, scope: &Scope) -> Duration {
         self.limited(client_id, scope).access
     }
 
-    /// How long a spent refresh token of `grant` is still answered with the current one, far from the end of its family.
+    /// Returns for how long a spent refresh token of `grant` is still answered with the current one, before the last
+    /// access lifetime of its family.
     pub fn reuse_leeway(&self, grant: &Grant) -> Duration {
         self.policy(grant.client_id()).leeway(self.lifetimes(grant).access).own
     }

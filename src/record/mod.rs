@@ -1,4 +1,4 @@
-//! A family as a sealed record: what the store gets, and how it is opened again.
+//! A family as a sealed record: how it is sealed for the store and opened again.
 
 pub(crate) mod sealed;
 
@@ -18,12 +18,12 @@ use crate::keys::{KeyId, KeySet, Keyring};
 use crate::store::Record;
 use crate::time::Timestamp;
 
-/// The blind index by subject.
+/// The name of the blind index by subject.
 pub(crate) const SUBJECT_INDEX: &str = "subject";
-/// The blind index by client.
+/// The name of the blind index by client.
 pub(crate) const CLIENT_INDEX: &str = "client";
 
-/// Of a fixed width, for the same reason.
+/// When a generation was issued, in a fixed width, so that a record does not grow with its rotations.
 #[derive(Clone, Copy, Serialize, Deserialize)]
 struct StoredIssued {
     #[serde(with = "postcard::fixint::le")]
@@ -32,9 +32,9 @@ struct StoredIssued {
     by: u32,
 }
 
-/// The family as bytes. The generation has a fixed width, so that a record does not grow with its rotations.
+/// The encoding of a family. The generation has a fixed width, so that a record does not grow with its rotations.
 #[derive(Serialize, Deserialize)]
-struct Stored<'a> {
+struct StoredFamily<'a> {
     #[serde(with = "postcard::fixint::le")]
     generation: u64,
     created_at: Timestamp,
@@ -56,7 +56,7 @@ struct Stored<'a> {
     claims: Cow<'a, BTreeMap<String, String>>,
 }
 
-impl<'a> Stored<'a> {
+impl<'a> StoredFamily<'a> {
     fn of(family: &'a TokenFamily) -> Self {
         let grant = &*family.grant;
         Self {
@@ -107,23 +107,23 @@ impl<'a> Stored<'a> {
     }
 }
 
-/// A family as it was found in the store.
+/// A family that was found in the store.
 pub(crate) struct Found {
     pub(crate) family: TokenFamily,
-    /// The version that a write has to replace.
+    /// The version that a write must replace.
     pub(crate) version: u64,
-    /// The key its record is sealed with.
+    /// The key that the record is sealed with.
     pub(crate) sealed_with: KeyId,
-    /// The index keys, made with that key.
+    /// The index keys of the record, computed with that key.
     pub(crate) indexes: Vec<IndexKey>,
 }
 
-/// The index keys of `family`.
+/// Computes the index keys of `family`.
 pub(crate) fn indexes(family: &TokenFamily, keys: &KeySet) -> Vec<IndexKey> {
     vec![keys.index(SUBJECT_INDEX, family.grant.subject()), keys.index(CLIENT_INDEX, family.grant.client_id())]
 }
 
-/// Seal `family` as the given version of its record.
+/// Seals `family` as the given version of its record.
 pub(crate) fn seal(
     family: &TokenFamily,
     version: u64,
@@ -133,26 +133,27 @@ pub(crate) fn seal(
     nonce: &[u8; crypto::NONCE],
 ) -> Result<Record, Error> {
     let record = Record::new(family.id.record_key(), version, expires_at, indexes, Vec::new());
-    sealed::seal(Kind::FAMILY, record, &sealed::encode(&Stored::of(family))?, keys, nonce)
+    sealed::seal(Kind::FAMILY, record, &sealed::encode(&StoredFamily::of(family))?, keys, nonce)
 }
 
-/// Open `record`.
+/// Opens `record`.
 ///
 /// # Errors
 ///
-/// As [`sealed::open`]; [`ErrorKind::CorruptRecord`](crate::ErrorKind::CorruptRecord) if it holds no family.
+/// As [`sealed::open`]; also [`ErrorKind::CorruptRecord`](crate::ErrorKind::CorruptRecord) if the record does not
+/// contain a family.
 pub(crate) fn open(mut record: Record, keyring: &Keyring) -> Result<Found, Error> {
     let opened = sealed::open(&mut record, keyring)?;
     let family = read(&record, &opened)?;
     Ok(Found { family, version: record.version, sealed_with: opened.sealed_with, indexes: record.indexes })
 }
 
-/// The family in a record that was opened.
+/// Decodes the family in a record that was opened.
 pub(crate) fn read(record: &Record, opened: &Opened) -> Result<TokenFamily, Error> {
     if opened.kind != Kind::FAMILY {
         return Err(corrupt());
     }
-    let (stored, rest) = postcard::take_from_bytes::<Stored<'_>>(opened.content()).map_err(|_| corrupt())?;
+    let (stored, rest) = postcard::take_from_bytes::<StoredFamily<'_>>(opened.content()).map_err(|_| corrupt())?;
     let id = FamilyId::from_bytes(*record.key.as_bytes());
     if rest.is_empty() { Ok(stored.into_family(id)) } else { Err(corrupt()) }
 }

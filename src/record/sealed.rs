@@ -1,7 +1,8 @@
-//! A record and what is sealed in it: the one place where the payload of a record is made and opened.
+//! Sealed records: the one place where the payload of a record is sealed and opened.
 //!
-//! `kind ‖ key id ‖ nonce ‖ XChaCha20-Poly1305(content)`. Everything else of the record is associated data, so no record can
-//! be swapped with another, or be given another kind, version, expiry or index unnoticed. One put back whole, as it once was, does open.
+//! `kind ‖ key id ‖ nonce ‖ XChaCha20-Poly1305(content)`. All other parts of the record are associated data. So a store
+//! cannot exchange records, or change the kind, version, expiry or indexes of one, without being detected. A whole
+//! record that is restored to an earlier state does open.
 
 use postcard::ser_flavors::Size;
 use serde::Serialize;
@@ -15,7 +16,7 @@ use crate::store::Record;
 const HEADER: usize = 1 + 4;
 const CONTENT: usize = HEADER + crypto::NONCE;
 
-/// What a record holds, and in which version of its encoding.
+/// The type of a record's content, and the version of its encoding.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Kind(u8);
 
@@ -23,16 +24,16 @@ impl Kind {
     pub(crate) const FAMILY: Self = Self(1);
     #[cfg(feature = "http")]
     pub(crate) const CLIENT: Self = Self(2);
-    /// A credential of the vault. It is sealed in another way, so none of the functions here opens it.
+    /// A credential of the vault. The vault seals it in another way, so no function of this module opens it.
     pub(crate) const UPSTREAM: u8 = 3;
-    /// Nothing: the key that it is sealed with is what it tells.
+    /// No content: only the key id in the header matters.
     pub(crate) const NEWEST_KEY: Self = Self(5);
-    /// In no store: in the file of a client.
+    /// Used in the file of a client, and in no store.
     #[cfg(feature = "client")]
     pub(crate) const TOKEN_MANAGER: Self = Self(4);
 }
 
-/// A record whose seal was found intact.
+/// A record that has been authenticated and decrypted.
 pub(crate) struct Opened {
     pub(crate) kind: Kind,
     pub(crate) sealed_with: KeyId,
@@ -45,13 +46,13 @@ impl Opened {
     }
 }
 
-/// `content` as bytes. Their vector never grows, since that would leave copies of secrets behind.
+/// Encodes `content`. The vector must not grow, because growing leaves copies of secrets behind.
 pub(crate) fn encode(content: &impl Serialize) -> Result<Zeroizing<Vec<u8>>, Error> {
     let length = postcard::serialize_with_flavor(content, Size::default()).map_err(|_| corrupt())?;
     postcard::to_extend(content, Vec::with_capacity(length)).map(Zeroizing::new).map_err(|_| corrupt())
 }
 
-/// Seal `content` into `record`.
+/// Seals `content` into `record`.
 pub(crate) fn seal(
     kind: Kind,
     record: Record,
@@ -61,28 +62,28 @@ pub(crate) fn seal(
 ) -> Result<Record, Error> {
     let mut header = [kind.0; HEADER];
     header[1..].copy_from_slice(&keys.id.to_bytes());
-    // Of exactly the length it will have, because a store in memory keeps it as it is.
+    // The vector has exactly its final length, because a store in memory keeps it as it is.
     let mut payload = Vec::with_capacity(CONTENT + content.len() + crypto::TAG);
     [&header[..], nonce, content].into_iter().for_each(|part| payload.extend_from_slice(part));
     keys.record.seal(nonce, &associated_data(&record, &header), &mut payload, CONTENT).ok_or_else(corrupt)?;
     Ok(Record { payload, ..record })
 }
 
-/// Whether `record` is one of the vault's, which seals and opens them by itself.
+/// Whether `record` belongs to the vault, which seals and opens its records by itself.
 pub(crate) fn is_upstream(record: &Record) -> bool {
     record.payload.first() == Some(&Kind::UPSTREAM)
 }
 
-/// The key that `record` says it is sealed with.
+/// Returns the key that `record` claims to be sealed with.
 pub(crate) fn key_id(record: &Record) -> Option<KeyId> {
     record.payload.get(1..)?.first_chunk().map(|id| KeyId::from_bytes(*id))
 }
 
-/// Open `record`; its payload is taken out of it.
+/// Opens `record` and takes the payload out of it.
 ///
 /// # Errors
 ///
-/// [`ErrorKind::UnknownKey`] if its key is not in the keyring, [`ErrorKind::CorruptRecord`] if it was altered.
+/// [`ErrorKind::UnknownKey`] if the key is not in the keyring, [`ErrorKind::CorruptRecord`] if the record was altered.
 pub(crate) fn open(record: &mut Record, keyring: &Keyring) -> Result<Opened, Error> {
     let mut payload = Zeroizing::new(std::mem::take(&mut record.payload));
     let (header, rest) = payload.split_first_chunk_mut::<HEADER>().ok_or_else(corrupt)?;
@@ -98,7 +99,7 @@ pub(crate) fn corrupt() -> Error {
     Error::new(ErrorKind::CorruptRecord)
 }
 
-/// Everything that the store holds in the clear.
+/// Concatenates every part that the store holds in the clear.
 fn associated_data(record: &Record, header: &[u8; HEADER]) -> Vec<u8> {
     let Record { key, version, expires_at, indexes, payload: _ } = record;
     let mut ad = Vec::with_capacity(HEADER + 16 + 8 + 8 + 16 * Record::MAX_INDEXES);

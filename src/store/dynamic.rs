@@ -1,4 +1,4 @@
-//! The dyn-safe twin of [`TokenStore`], for applications that choose their store at run time.
+//! The dyn-compatible twin of [`TokenStore`], for applications that choose their store at run time.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -11,9 +11,9 @@ use crate::time::Timestamp;
 /// A boxed future that may move between threads.
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
-/// [`TokenStore`] with boxed futures, implemented for every store.
+/// [`TokenStore`] with boxed futures, implemented for all stores.
 ///
-/// `Arc<dyn DynTokenStore>` is a `TokenStore` again.
+/// `Arc<dyn DynTokenStore>` implements [`TokenStore`].
 pub trait DynTokenStore: Send + Sync {
     /// See [`TokenStore::get`].
     fn get_dyn(&self, key: RecordKey) -> BoxFuture<'_, Result<Option<Record>, StoreError>>;
@@ -46,7 +46,8 @@ impl<S: TokenStore> DynTokenStore for S {
     }
 }
 
-// For every lifetime: were it for `'static` alone, the issuer's futures could not be spawned (rust-lang/rust#130113).
+// Implemented with any lifetime: with `'static` alone the issuer's futures could not be spawned
+// (rust-lang/rust#130113).
 impl TokenStore for dyn DynTokenStore + '_ {
     fn get(&self, key: RecordKey) -> impl Future<Output = Result<Option<Record>, StoreError>> + Send {
         self.get_dyn(key)
@@ -98,7 +99,7 @@ mod tests {
     use super::*;
     use crate::{KeyId, Keyring, MasterKey, MemoryStore, TokenIssuer};
 
-    /// It is enough that this compiles.
+    /// The test passes if it compiles.
     #[test]
     fn an_issuer_on_a_store_chosen_at_run_time_can_be_spawned() {
         fn assert_spawnable(_: impl Future<Output: Send> + Send + 'static) {}

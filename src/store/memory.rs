@@ -1,4 +1,4 @@
-//! Records in memory: for tests, and for servers whose sessions may die with the process.
+//! Records in memory: for tests, and for servers whose sessions may end with the process.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeSet, BinaryHeap, HashMap, HashSet, hash_map::Entry};
@@ -10,12 +10,12 @@ use super::contract::{Commit, Cursor, Page, Record, Select, StoreError, TokenSto
 use crate::id::{IndexKey, RecordKey};
 use crate::time::Timestamp;
 
-/// Enough that two threads seldom meet.
+/// Enough shards that two threads seldom need the same lock.
 const SHARDS: usize = 64;
 
-/// A [`TokenStore`] in memory. Its futures are ready at once; nothing outlives the process.
+/// A [`TokenStore`] in memory. Its futures are ready at once, and no record survives the process.
 pub struct MemoryStore {
-    /// By the leading bits of the key, so they are in key order.
+    /// Selected by the leading bits of the key, so the shards are in key order.
     shards: [Mutex<Shard>; SHARDS],
 }
 
@@ -26,12 +26,12 @@ impl Default for MemoryStore {
 }
 
 impl MemoryStore {
-    /// An empty store.
+    /// Creates an empty store.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// How many records there are, expired ones included.
+    /// Returns the number of records, including expired ones.
     pub fn len(&self) -> usize {
         self.shards.iter().map(|shard| lock(shard).records.len()).sum()
     }
@@ -55,7 +55,7 @@ impl TokenStore for MemoryStore {
         Ok(self.shard(record.key).commit(record))
     }
 
-    /// The cursor is the last key seen.
+    /// The cursor is the key of the last record.
     async fn list(&self, select: Select, after: Option<Cursor>, limit: usize) -> Result<Page, StoreError> {
         let (limit, mut page): (_, Vec<Record>) = (limit.max(1), Vec::new());
         let after = after.and_then(|c| c.as_bytes().try_into().ok()).map(RecordKey::from_bytes);
@@ -84,7 +84,7 @@ impl fmt::Debug for MemoryStore {
     }
 }
 
-/// Records whose keys begin alike.
+/// The records whose keys have the same leading bits.
 #[derive(Default)]
 struct Shard {
     records: HashMap<RecordKey, Record>,
@@ -99,7 +99,7 @@ impl Shard {
             return Commit::Conflict;
         }
         match old {
-            // An ordinary rotation.
+            // An ordinary rotation changes neither indexes nor expiry.
             Some(old) if old.indexes == record.indexes && old.expires_at == record.expires_at => *old = record,
             _ => {
                 self.remove(record.key);
@@ -127,7 +127,7 @@ impl Shard {
         }
     }
 
-    /// Fill `page` up to `limit` with what comes behind `after`, in key order.
+    /// Fills `page` up to `limit` with the records after `after`, in key order.
     fn list(&self, select: Select, after: Option<RecordKey>, limit: usize, page: &mut Vec<Record>) {
         let all: &mut dyn Iterator<Item = &RecordKey> = match select {
             Select::Index(index) => &mut self.indexes.get(&index).into_iter().flatten(),
@@ -151,12 +151,12 @@ impl Shard {
     }
 }
 
-/// No operation panics while it holds a lock, so a poisoned one still guards sound data.
+/// No operation panics while it holds a lock, so the data behind a poisoned lock is consistent.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// The number of the shard that `key` belongs to.
+/// Returns the number of the shard that `key` belongs to.
 fn shard_number(key: RecordKey) -> usize {
     usize::from(key.as_bytes()[0]) * SHARDS / 256
 }

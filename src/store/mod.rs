@@ -1,4 +1,4 @@
-//! The storage contract: records under compare-and-swap, and the stores that ship with the crate.
+//! The storage contract, and the stores of this crate.
 
 #[cfg(feature = "conformance")]
 pub mod conformance;

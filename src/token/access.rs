@@ -1,8 +1,9 @@
-//! Access tokens: sealed claims that nobody but a holder of the access key can read.
+//! Access tokens: sealed claims that only a holder of the access key can read.
 //!
-//! `mcpat_ ‖ base64url(version ‖ key id ‖ audience tag ‖ nonce ‖ XChaCha20-Poly1305(claims))`, prefix and header (what is before
-//! the nonce) as associated data. The tag is the first 16 bytes of the SHA-256 of the audience as the claims have it, and the key
-//! belongs to that audience alone: `HMAC-SHA256(access subkey, "audience" ‖ tag ‖ 1)`.
+//! `mcpat_ ‖ base64url(version ‖ key id ‖ audience tag ‖ nonce ‖ XChaCha20-Poly1305(claims))`. The associated data is
+//! the prefix and the header, which is everything before the nonce. The tag is the first 16 bytes of the SHA-256 of the
+//! audience as the claims contain it. The key belongs to that audience alone: `HMAC-SHA256(access subkey, "audience" ‖
+//! tag ‖ 1)`.
 
 use zeroize::Zeroizing;
 
@@ -16,20 +17,24 @@ use crate::time::Timestamp;
 
 const HEADER: usize = 1 + 4 + AudienceTag::LEN;
 const OVERHEAD: usize = HEADER + crypto::NONCE + crypto::TAG;
-/// Claims beyond the strings of the grant: identifiers, numbers, a binding, length prefixes.
+/// The largest encoded claims in bytes: the grant, and 256 bytes for identifiers, numbers, a binding and length
+/// prefixes.
 const MAX_CLAIMS: usize = Grant::MAX_BYTES + 256;
 const MAX_BYTES: usize = OVERHEAD + MAX_CLAIMS;
 const MAX_CHARS: usize = (MAX_BYTES * 4).div_ceil(3);
-/// The flag of a token that is good only with a live check.
+/// The flag of a token that is valid only with a live check.
 const LIVE_ONLY: u8 = 1;
 const USUAL_BYTES: usize = 384;
 const USUAL_CHARS: usize = USUAL_BYTES / 3 * 4;
 
-/// The claims of an authentic token, still in the buffer that it was opened in, so that reading them allocates nothing.
+/// The claims of an authentic token, borrowed from the buffer that it was decrypted in, so that reading them allocates
+/// nothing.
 ///
-/// `family ‖ generation ‖ issued at ‖ expires at ‖ flags ‖ lengths ‖ binding ‖ subject ‖ client id ‖ scope ‖ audience ‖ application's
-/// claims`. Numbers have eight bytes and the four lengths, of the texts in their order, two, big-endian: this is read at every
-/// request. Bit 0 of the flags says that the token is good only with a live check. Binding and application's claims are in postcard, the latter left out if there are none.
+/// `family ‖ generation ‖ issued at ‖ expires at ‖ flags ‖ lengths ‖ binding ‖ subject ‖ client id ‖ scope ‖ audience ‖
+/// application's claims`. Numbers have eight bytes and the four lengths, of the texts in their order, two, all
+/// big-endian: a fixed layout is fast to read at every request. Bit 0 of the flags marks a token that is valid only
+/// with a live check. The binding and the application's claims are in postcard; the latter are left out if there are
+/// none.
 pub(crate) struct OpenClaims<'a> {
     family: FamilyId,
     generation: u64,
@@ -40,7 +45,7 @@ pub(crate) struct OpenClaims<'a> {
     names: &'a str,
     subject_len: usize,
     pub(crate) scope: &'a str,
-    /// Separated by spaces, of which a URI has none.
+    /// Resources separated by spaces, which a URI cannot contain.
     pub(crate) audience: &'a str,
     own: &'a [u8],
 }
@@ -111,8 +116,8 @@ fn associated_data(header: &[u8; HEADER]) -> [u8; ACCESS.len() + HEADER] {
     ad
 }
 
-/// The access token for `claims`, with the key that goes by `id`. `None` if there is no such key, or the claims are larger than
-/// any token may be.
+/// Seals `claims` with the key `id` of their audience. Returns `None` if there is no such key, or if the claims are too
+/// large for a token.
 pub(crate) fn seal(
     claims: &AccessClaims,
     keys: &AccessKeys,
@@ -132,7 +137,7 @@ pub(crate) fn seal(
     })
 }
 
-/// What [`OpenClaims::read`] reads, behind what is in `bytes`.
+/// Appends the claims to `bytes` in the format that [`OpenClaims::read`] reads.
 fn encode(claims: &AccessClaims, audience: &str, mut bytes: Vec<u8>) -> Option<Vec<u8>> {
     let texts = [claims.subject(), claims.client_id(), claims.scope.as_str(), audience];
     let numbers = [claims.generation.to_be_bytes(), claims.issued_at.to_bytes(), claims.expires_at.to_bytes()];
@@ -146,11 +151,12 @@ fn encode(claims: &AccessClaims, audience: &str, mut bytes: Vec<u8>) -> Option<V
     if claims.claims.is_empty() { Some(bytes) } else { postcard::to_extend(&claims.claims, bytes).ok() }
 }
 
-/// Open `token` and hand its claims to `read`. `None` unless it is authentic; nothing is allocated for that.
+/// Opens `token` and passes its claims to `read`. Returns `None` unless the token is authentic. Opening allocates
+/// nothing.
 pub(crate) fn open<T>(token: &str, keys: &AccessKeys, read: impl FnOnce(&OpenClaims<'_>) -> T) -> Option<T> {
     let chars = token.strip_prefix(ACCESS)?;
     match chars.len() {
-        // Nearly all: the larger buffer takes longer to clear than the token to decode.
+        // Nearly all tokens fit into the small buffer. Clearing the large one takes longer than decoding the token.
         length if length <= USUAL_CHARS => open_in(&mut [0; USUAL_BYTES], chars, keys, read),
         length if length <= MAX_CHARS => open_in(&mut [0; MAX_BYTES], chars, keys, read),
         _ => None,
@@ -169,7 +175,7 @@ fn open_in<T>(buffer: &mut [u8], chars: &str, keys: &AccessKeys, read: impl FnOn
     let tag = AudienceTag::from_bytes(*tag.first_chunk()?);
     let (claims, is_new) = keys.find(KeyId::from_bytes(*key_id), tag, |key, audience| {
         let claims = OpenClaims::read(key.aead.open(nonce, &ad, sealed)?)?;
-        // The holder of a key may have sealed what it likes with it, but for this audience alone.
+        // The holder of a key may have sealed any claims with it, but they count only for the audience of the key.
         let is_own = audience.map_or_else(|| AudienceTag::of(claims.audience) == tag, |own| own == claims.audience);
         is_own.then_some((claims, audience.is_none()))
     })?;
@@ -232,7 +238,7 @@ mod tests {
         assert_eq!(read(&[&whole[..], &[0]].concat()), None);
     }
 
-    /// Where the four lengths and the tag of the binding stand.
+    /// The offsets of the four lengths and of the tag of the binding.
     const LENGTHS: usize = 16 + 3 * 8 + 1;
     const BINDING: usize = LENGTHS + 4 * 2;
 
@@ -246,7 +252,7 @@ mod tests {
         };
         let [subject, client] = [SUBJECT, CLIENT].map(|text| text.len() as u16);
         assert_eq!(with_lengths([subject, client, 3, 17]).unwrap().audience()[0].as_str(), "https://a.example");
-        // The second byte of an umlaut begins at the third place of the subject, and at the fourth of the client id.
+        // The second byte of an umlaut is the third byte of the subject, and the fourth of the client id.
         for lengths in [
             [2, client + subject - 2, 3, 17],
             [subject, 3, 3 + client - 3, 17],

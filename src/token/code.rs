@@ -1,4 +1,4 @@
-//! What ties an authorization code to the client that asked for it: PKCE (RFC 7636) and the redirect URI.
+//! What binds an authorization code to the client that requested it: PKCE (RFC 7636) and the redirect URI.
 
 use base64ct::{Base64UrlUnpadded, Encoding};
 
@@ -6,17 +6,17 @@ use crate::crypto::redacted::redacted;
 use crate::crypto::{equal, sha256};
 use crate::family::CodeCheck;
 
-/// A PKCE code challenge of method `S256`, the only one there is here: OAuth 2.1 §4.1.1 and the MCP specification leave no
-/// room for `plain`.
+/// A PKCE code challenge of the method `S256`. OAuth 2.1 §4.1.1 and the MCP specification do not allow `plain`.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct CodeChallenge([u8; 32]);
 
 impl CodeChallenge {
-    /// From the `code_challenge` and `code_challenge_method` of an authorization request.
+    /// Parses the `code_challenge` and `code_challenge_method` of an authorization request.
     ///
     /// # Errors
     ///
-    /// [`ChallengeError`]: answer the authorization request with `invalid_request`.
+    /// [`ChallengeError::Method`] if the method is not `S256`, [`ChallengeError::Malformed`] if the challenge is not
+    /// the base64url of 32 bytes. Answer the authorization request with `invalid_request`.
     pub fn parse(challenge: &str, method: &str) -> Result<Self, ChallengeError> {
         if method != "S256" {
             return Err(ChallengeError::Method);
@@ -28,7 +28,7 @@ impl CodeChallenge {
         }
     }
 
-    /// The challenge that `verifier` answers.
+    /// Computes the challenge that `verifier` answers.
     pub fn of_verifier(verifier: &str) -> Self {
         Self(sha256(verifier.as_bytes()))
     }
@@ -40,11 +40,11 @@ redacted!(CodeChallenge);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ChallengeError {
-    /// A method other than `S256`; one that is missing means `plain` (RFC 7636 §4.3).
-    #[error("the code challenge method must be S256")]
+    /// The method is not `S256`. A missing method means `plain` (RFC 7636 §4.3).
+    #[error("code_challenge_method must be S256")]
     Method,
-    /// Not the base64url of 32 bytes.
-    #[error("the code challenge is malformed")]
+    /// The challenge is not the base64url of 32 bytes without padding.
+    #[error("code_challenge must be 32 bytes in base64url without padding")]
     Malformed,
 }
 
@@ -59,7 +59,7 @@ impl CodeCheck {
         well_formed && equal(&self.challenge, &sha256(verifier.as_bytes()))
     }
 
-    /// Exact, byte for byte (OAuth 2.1 §4.1.3, RFC 9700 §2.1).
+    /// Compares byte for byte, without normalization (OAuth 2.1 §4.1.3, RFC 9700 §2.1).
     pub(crate) fn matches_redirect(&self, redirect_uri: &str) -> bool {
         equal(&self.redirect, &sha256(redirect_uri.as_bytes()))
     }

@@ -1,4 +1,4 @@
-//! The wire formats. Each token is a prefix that secret scanners know, and one base64url word without padding.
+//! The formats of the tokens. Each token is a prefix that secret scanners find, followed by base64url without padding.
 
 pub(crate) mod access;
 pub(crate) mod code;
@@ -12,9 +12,9 @@ pub use self::secret::{AccessToken, AuthorizationCode, RefreshToken};
 /// The first byte of every token.
 pub(crate) const VERSION: u8 = 1;
 
-/// Prefix of an access token.
+/// The prefix of an access token.
 pub(crate) const ACCESS: &str = "mcpat_";
-/// Prefix of a refresh token.
+/// The prefix of a refresh token.
 pub(crate) const REFRESH: &str = "mcprt_";
-/// Prefix of an authorization code.
+/// The prefix of an authorization code.
 pub(crate) const CODE: &str = "mcpac_";

@@ -1,8 +1,9 @@
-//! Refresh tokens, and authorization codes as their generation 0: derived from the family, never stored.
+//! Refresh tokens, and authorization codes as generation 0 of their family: derived from the family, never stored.
 //!
-//! `prefix ‖ base64url(version ‖ key id ‖ family id ‖ generation ‖ masked issued at ‖ guard ‖ MAC)`: 78 bytes, a multiple of
-//! three, so that 104 characters spell it in exactly one way. Guard and mask are parts of one keyed hash over what stands before
-//! them: when a token was issued would show a thief when the access token that came with it expires.
+//! `prefix ‖ base64url(version ‖ key id ‖ family id ‖ generation ‖ masked issued at ‖ guard ‖ MAC)`: 78 bytes, a
+//! multiple of three, so that 104 characters encode them in exactly one way. Guard and mask are parts of one keyed hash
+//! over the fields before the masked time. The time of issue is masked because it would show a thief when the access
+//! token that was issued with it expires.
 
 use std::fmt;
 
@@ -22,11 +23,11 @@ const GUARD: usize = 9;
 const MAC: usize = 32;
 const BYTES: usize = BODY + GUARD + MAC;
 const CHARS: usize = BYTES / 3 * 4;
-/// The first characters that spell body and guard, and the bytes they spell.
+/// The length of the part that contains body and guard, in bytes and in characters.
 const FRONT_BYTES: usize = (BODY + GUARD).next_multiple_of(3);
 const FRONT_CHARS: usize = FRONT_BYTES / 3 * 4;
 
-/// What a token says of itself before anything of it is believed.
+/// The fields that a token claims before it is authenticated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Body {
     key_id: KeyId,
@@ -36,13 +37,13 @@ struct Body {
 }
 
 impl Body {
-    /// What the current token of `family` says.
+    /// Returns the fields of the current token of `family`.
     fn current(family: &TokenFamily) -> Self {
         let TokenFamily { key_id, id, generation, .. } = family;
         Self { key_id: *key_id, family: *id, generation: *generation, issued_at: family.rotated_at() }
     }
 
-    /// The prefix keeps codes and refresh tokens apart.
+    /// Returns the prefix, which differs for codes and refresh tokens.
     fn prefix(&self) -> &'static str {
         if self.generation == 0 { CODE } else { REFRESH }
     }
@@ -70,7 +71,7 @@ impl Body {
         (*version == VERSION).then_some(body)
     }
 
-    /// The guard, and what masks the time of issue.
+    /// Computes the guard, and the mask of the time of issue.
     fn guard(prefix: &str, keys: &KeySet, head: &[u8]) -> ([u8; GUARD], [u8; ISSUED_AT]) {
         let tag = keys.guard.tag([prefix.as_bytes(), head]);
         let (mut guard, mut mask) = ([0; GUARD], [0; ISSUED_AT]);
@@ -84,8 +85,10 @@ impl Body {
     }
 }
 
-/// The text of the current token of `family`: always the same for the same family, so that a retry gets what was lost.
-/// `None` if the key it was made with has been dropped.
+/// Derives the current token of `family`. The same family always gives the same token, so a retry gets the token that
+/// was lost.
+///
+/// Returns `None` if the key that the token was made with is not in the keyring.
 pub(crate) fn derive(family: &TokenFamily, keyring: &Keyring) -> Option<Zeroizing<String>> {
     let body = Body::current(family);
     let keys = keyring.get(body.key_id)?;
@@ -103,24 +106,25 @@ fn apply(mask: &[u8; ISSUED_AT], bytes: &mut [u8]) {
     bytes.iter_mut().zip(mask).for_each(|(byte, mask)| *byte ^= mask);
 }
 
-/// A refresh token or authorization code that has the right form and guard, and is still to be authenticated.
+/// A refresh token or authorization code with the right form and guard, which is not authenticated yet.
 pub struct Presented {
     body: Body,
     mac: Zeroizing<[u8; MAC]>,
 }
 
 impl Presented {
-    /// Parse a refresh token. `None` for anything that this keyring cannot have made; no store was asked for that.
+    /// Parses a refresh token, without asking a store. Returns `None` for a text that this keyring cannot have made.
     pub fn refresh_token(token: &str, keyring: &Keyring) -> Option<Self> {
         Self::any(token, keyring).filter(|presented| presented.body.generation > 0)
     }
 
-    /// Parse an authorization code, likewise.
+    /// Parses an authorization code, without asking a store. Returns `None` for a text that this keyring cannot have
+    /// made.
     pub fn code(token: &str, keyring: &Keyring) -> Option<Self> {
         Self::any(token, keyring).filter(|presented| presented.body.generation == 0)
     }
 
-    /// Parse either.
+    /// Parses a refresh token or an authorization code. Returns `None` for a text that this keyring cannot have made.
     pub fn any(token: &str, keyring: &Keyring) -> Option<Self> {
         let chars = token.strip_prefix(REFRESH).or_else(|| token.strip_prefix(CODE))?;
         if chars.len() != CHARS {
@@ -137,18 +141,18 @@ impl Presented {
         apply(&mask, &mut clear[HEAD..]);
         let body = Body::parse(&clear)?;
         let right = token.starts_with(prefix) && equal(guard, &expected);
-        // What the guard turns away is not even decoded to its end.
+        // The rest is decoded only if the guard is right.
         right.then(|| base64url::decode(back, &mut bytes[FRONT_BYTES..]))??;
         let mac = bytes.last_chunk::<MAC>()?;
         Some(Self { body, mac: Zeroizing::new(*mac) })
     }
 
-    /// The family it claims to belong to: the one to load.
+    /// Returns the family that the token claims to belong to, which is the one to load.
     pub fn family(&self) -> FamilyId {
         self.body.family
     }
 
-    /// Check it against the family that was loaded. `None` if it is forged.
+    /// Authenticates the token against the loaded family. Returns `None` if the token is forged.
     pub fn authenticate(&self, family: &TokenFamily, keyring: &Keyring) -> Option<VerifiedToken> {
         let keys = keyring.get(self.body.key_id)?;
         let mac = self.body.mac(keys, &self.body.to_bytes(), &family.secret);
@@ -162,22 +166,23 @@ impl fmt::Debug for Presented {
     }
 }
 
-/// A token that was made for its family: what the decisions take. Only [`Presented::authenticate`] makes one.
+/// A token that was authenticated against its family, which the decisions require. Only [`Presented::authenticate`]
+/// creates one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct VerifiedToken(Body);
 
 impl VerifiedToken {
-    /// Its generation.
+    /// Returns the generation of the token.
     pub fn generation(&self) -> u64 {
         self.0.generation
     }
 
-    /// When it was issued.
+    /// Returns when the token was issued.
     pub fn issued_at(&self) -> Timestamp {
         self.0.issued_at
     }
 
-    /// Whether it is the current token of `family`, made with whichever key.
+    /// Whether the token is the current token of `family`, made with any of its keys.
     pub(crate) fn is_current(&self, family: &TokenFamily) -> bool {
         let current = Body::current(family);
         self.0 == Body { key_id: self.0.key_id, ..current }

@@ -1,4 +1,4 @@
-//! The tokens as they are handed out: secret strings.
+//! The tokens as the issuer returns them: secret strings.
 
 use zeroize::Zeroizing;
 
@@ -8,7 +8,7 @@ macro_rules! secret_string {
     ($(#[$doc:meta])* $name:ident) => {
         $(#[$doc])*
         ///
-        /// Zeroized on drop, shown as `(..)` by `Debug`; [`expose`](Self::expose) is the only way to the text.
+        /// Zeroized on drop. `Debug` shows `(..)`; only [`expose`](Self::expose) returns the text.
         pub struct $name(Zeroizing<String>);
 
         impl $name {
@@ -16,7 +16,8 @@ macro_rules! secret_string {
                 Self(text)
             }
 
-            /// The text, for the response to the client: never for a log, an error or a URL that is logged.
+            /// Returns the text for the response to the client. Do not write it to a log, an error or a URL that is
+            /// logged.
             pub fn expose(&self) -> &str {
                 &self.0
             }

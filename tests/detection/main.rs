@@ -65,7 +65,7 @@ fn every_scope_limit_finds_a_thief_within_six_rotations() {
 
 #[test]
 fn idle_limit_finds_a_thief_within_six_rotations() {
-    let limit = ScopeLimit::access(seconds(300)).and_idle(seconds(400));
+    let limit = ScopeLimit::access(seconds(300)).with_idle(seconds(400));
     assert_found("idle", &PolicySet::new(RotationPolicy::standard()).with_scope("mcp:write", limit), 500);
 }
 

@@ -105,7 +105,7 @@ impl Rules {
         };
         let policies = PolicySet::new(builder.jitter_percent(0).build().unwrap());
         match self.idle_if_writing {
-            Some(limit) => policies.with_scope("mcp:write", ScopeLimit::default().and_idle(seconds(limit))),
+            Some(limit) => policies.with_scope("mcp:write", ScopeLimit::default().with_idle(seconds(limit))),
             None => policies,
         }
     }

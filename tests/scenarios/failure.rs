@@ -293,7 +293,7 @@ fn s64_a_tightened_policy_holds_for_tokens_that_are_already_out() {
     lenient.pass(3600);
     let old = lenient.refresh(rt(&old)).unwrap();
     lenient.pass(3600);
-    let limit = ScopeLimit::access(seconds(60)).and_absolute(seconds(7200));
+    let limit = ScopeLimit::access(seconds(60)).with_absolute(seconds(7200));
     let limited = PolicySet::new(RotationPolicy::standard()).with_scope("mcp:write", limit);
     let shortened = lenient.twin(store, keyring(), limited);
     lenient.told();

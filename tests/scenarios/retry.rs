@@ -103,7 +103,7 @@ fn s20_the_leeway_does_not_reach_beyond_the_familys_end() {
 
 #[test]
 fn s20_the_leeway_does_not_reach_beyond_the_successors_idle_life() {
-    let limit = ScopeLimit::access(seconds(300)).and_idle(seconds(3600));
+    let limit = ScopeLimit::access(seconds(300)).with_idle(seconds(3600));
     let bench = bench(PolicySet::new(RotationPolicy::shared_credential()).with_scope("mcp:write", limit));
     let first = bench.login();
     let second = bench.refresh(rt(&first)).unwrap();

@@ -1,4 +1,4 @@
-//! A caller that goes away in the middle of a commit.
+//! Checks of a commit whose caller goes away.
 
 use std::future::poll_fn;
 use std::task::Poll;
@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use super::lab::{Checked, Lab, index, next, record, same};
 use crate::store::{Commit, Record, Select};
 
-/// Long enough for a write that was under way when its future was dropped, on a busy machine too.
+/// Long enough for a write that was in progress when its future was dropped, even on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(30);
 
 pub(super) fn dropped_commit(lab: &Lab) -> Checked {
@@ -17,14 +17,14 @@ pub(super) fn dropped_commit(lab: &Lab) -> Checked {
         poll_and_drop(lab, &first, n % 4 + 1)?;
         settle(lab, None, &first)?;
         if lab.get(first.key)?.is_none() {
-            // It may have been under way until now.
+            // The commit may have been in progress until now.
             let _either = lab.commit(&first)?;
         }
         lab.holds(&first)?;
         let second = Record { indexes: vec![index(2)], ..next(&first) };
         poll_and_drop(lab, &second, n % 4 + 1)?;
         settle(lab, Some(&first), &second)?;
-        // Whichever it was, its successor replaces it, and the dropped one does not come back.
+        // The successor replaces either version, and the dropped commit does not take effect later.
         let found = lab.get(first.key)?.ok_or("a dropped commit has removed the record")?;
         let mut third = Record { indexes: vec![index(3)], payload: b"the end".to_vec(), ..next(&found) };
         if lab.commit(&third)? == Commit::Conflict {
@@ -38,7 +38,7 @@ pub(super) fn dropped_commit(lab: &Lab) -> Checked {
     Ok(())
 }
 
-/// Begin to commit `record`, poll that `polls` times, and drop it.
+/// Begins to commit `record`, polls that `polls` times, and drops it.
 fn poll_and_drop(lab: &Lab, record: &Record, polls: u64) -> Checked {
     lab.wait(async {
         let mut commit = lab.commit_future(record);
@@ -52,7 +52,7 @@ fn poll_and_drop(lab: &Lab, record: &Record, polls: u64) -> Checked {
     })
 }
 
-/// Wait until the record and both listings agree that it is `old`, or that it is `new`.
+/// Waits until the record and both listings agree that the record is `old`, or that it is `new`.
 fn settle(lab: &Lab, old: Option<&Record>, new: &Record) -> Checked {
     let begin = Instant::now();
     loop {

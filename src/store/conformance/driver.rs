@@ -1,4 +1,4 @@
-//! Drives a future on the calling thread, for stores that need no runtime.
+//! Polls a future on the calling thread, for stores that need no runtime.
 
 use std::sync::Arc;
 use std::task::{Context, Wake, Waker};

@@ -1,7 +1,8 @@
-//! A fresh store and the means to experiment on it: blocking calls, races, sample records.
+//! A fresh store and the means to test it: blocking calls, races, sample records.
 
 use std::any::Any;
 use std::collections::BTreeMap;
+use std::error::Error as StdError;
 use std::future::Future;
 use std::sync::{Arc, Barrier};
 use std::thread;
@@ -10,7 +11,7 @@ use crate::id::{IndexKey, RecordKey};
 use crate::store::{BoxFuture, Commit, Cursor, DynTokenStore, Page, Record, Select, StoreError};
 use crate::time::Timestamp;
 
-/// `Err` says what went wrong.
+/// The result of a check; `Err` describes the failure.
 pub(super) type Checked<T = ()> = Result<T, String>;
 
 pub(super) type BlockOn = dyn Fn(BoxFuture<'_, ()>) + Send + Sync;
@@ -21,7 +22,7 @@ pub(super) struct Lab {
 }
 
 impl Lab {
-    /// More pages than any listing here needs, even with empty ones among them.
+    /// More pages than any listing of the checks needs, even with empty ones among them.
     pub(super) const MAX_PAGES: usize = 20_000;
 
     pub(super) fn open(
@@ -32,7 +33,7 @@ impl Lab {
         Ok(Self { store, block_on })
     }
 
-    /// Drive a future of the store to its end, on this thread.
+    /// Drives a future of the store to its end, on this thread.
     pub(super) fn wait<T: Send>(&self, future: impl Future<Output = T> + Send) -> Checked<T> {
         drive(&*self.block_on, future)
     }
@@ -40,7 +41,13 @@ impl Lab {
     fn ask<T: Send>(&self, what: &str, future: BoxFuture<'_, Result<T, StoreError>>) -> Checked<T> {
         self.wait(future)?.map_err(|error| match &error {
             StoreError::Unavailable(source) | StoreError::Uncertain(source) => {
-                format!("{what} failed: {error}: {source}")
+                let mut text = format!("{what} failed: {error}");
+                let mut cause: Option<&dyn StdError> = Some(&**source);
+                while let Some(error) = cause {
+                    text.push_str(&format!(": {error}"));
+                    cause = error.source();
+                }
+                text
             }
         })
     }
@@ -67,7 +74,7 @@ impl Lab {
         Ok(page)
     }
 
-    /// A listing from the first page to the last, by key.
+    /// Lists from the first page to the last, by key.
     pub(super) fn list(&self, select: Select, limit: usize) -> Checked<BTreeMap<RecordKey, Record>> {
         let (mut found, mut after) = (BTreeMap::new(), None);
         for _ in 0..Self::MAX_PAGES {
@@ -81,21 +88,21 @@ impl Lab {
         Err(format!("a listing of {select:?} with a limit of {limit} has no end"))
     }
 
-    /// Commit what must be accepted.
+    /// Commits a record that must be accepted.
     pub(super) fn apply(&self, record: &Record) -> Checked {
         let commit = self.commit(record)?;
         ensure!(commit == Commit::Applied, "a conflict for {record:?}, which nothing stands against");
         Ok(())
     }
 
-    /// Commit what must be turned away.
+    /// Commits a record that must meet a conflict.
     pub(super) fn refuse(&self, record: &Record) -> Checked {
         let commit = self.commit(record)?;
         ensure!(commit == Commit::Conflict, "no conflict for {record:?}");
         Ok(())
     }
 
-    /// `record` is there in all its parts.
+    /// Checks that `record` is stored with all its parts.
     pub(super) fn holds(&self, record: &Record) -> Checked {
         match self.get(record.key)? {
             Some(found) => same(&found, record),
@@ -103,14 +110,14 @@ impl Lab {
         }
     }
 
-    /// Nothing is under `key`.
+    /// Checks that there is no record under `key`.
     pub(super) fn lacks(&self, key: RecordKey) -> Checked {
         let found = self.get(key)?;
         ensure!(found.is_none(), "{found:?} is there, and should not be");
         Ok(())
     }
 
-    /// The listing is exactly `records`, in all their parts.
+    /// Checks that the listing is exactly `records`, with all their parts.
     pub(super) fn lists(&self, select: Select, limit: usize, records: &[Record]) -> Checked {
         let mut found = self.list(select, limit)?;
         for record in records {
@@ -126,7 +133,7 @@ impl Lab {
         }
     }
 
-    /// The results of `work` on so many threads that all begin at once.
+    /// Runs `work` on so many threads that all begin at the same time, and returns the results.
     pub(super) fn race<T: Send>(&self, threads: usize, work: impl Fn(usize) -> Checked<T> + Sync) -> Checked<Vec<T>> {
         let barrier = Barrier::new(threads);
         thread::scope(|scope| {
@@ -143,7 +150,7 @@ impl Lab {
         })
     }
 
-    /// The result of `work` on another thread.
+    /// Runs `work` on another thread and returns the result.
     pub(super) fn elsewhere<T: Send>(&self, work: impl Fn() -> Checked<T> + Sync) -> Checked<T> {
         self.race(1, |_| work())?.pop().ok_or_else(|| "no result".to_owned())
     }
@@ -160,7 +167,7 @@ pub(super) fn panic_message(panic: &(dyn Any + Send)) -> String {
     format!("panicked: {}", text.unwrap_or("with a value that is no text"))
 }
 
-/// `found` is `expected` in all its parts.
+/// Checks that `found` equals `expected` in all parts.
 pub(super) fn same(found: &Record, expected: &Record) -> Checked {
     if found == expected {
         return Ok(());
@@ -169,31 +176,31 @@ pub(super) fn same(found: &Record, expected: &Record) -> Checked {
     Err(format!("found {found:?} instead of {expected:?}{inside}"))
 }
 
-/// Far in the future, and as late as a signed 64-bit column can say.
+/// The latest time that a signed 64-bit column can hold.
 pub(super) const FAR: Timestamp = Timestamp::from_unix(i64::MAX as u64);
 
-/// The `n`th key; neighbours in number are far apart in order.
+/// Returns the `n`th key. The keys of neighbouring numbers are far apart in key order.
 pub(super) fn key(n: u64) -> RecordKey {
     RecordKey::from_bytes(spread(n))
 }
 
-/// The `n`th index key.
+/// Returns the `n`th index key.
 pub(super) fn index(n: u64) -> IndexKey {
     IndexKey::from_bytes(spread(!n))
 }
 
 fn spread(n: u64) -> [u8; 16] {
-    // Odd, so that no two numbers meet.
+    // The factor is odd, so no two numbers give the same result.
     let n = n.wrapping_mul(0x9E37_79B9_7F4A_7C15);
     (u128::from(n) << 64 | u128::from(!n)).to_be_bytes()
 }
 
-/// The `n`th record: version 1, under no index, without end.
+/// Returns the `n`th record: version 1, without index keys, with the latest expiry.
 pub(super) fn record(n: u64) -> Record {
     Record::new(key(n), 1, FAR, Vec::new(), format!("record {n}").into_bytes())
 }
 
-/// What comes after `record`: the same with the next version and another payload.
+/// Returns the successor of `record`: the same with the next version and another payload.
 pub(super) fn next(record: &Record) -> Record {
     let version = record.version + 1;
     Record { version, payload: format!("version {version}").into_bytes(), ..record.clone() }

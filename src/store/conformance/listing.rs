@@ -1,4 +1,4 @@
-//! Listings: complete, by pages, under the right index.
+//! Checks of listings: they are complete, in pages, and under the right index.
 
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -11,7 +11,7 @@ use crate::time::Timestamp;
 const LIMITS: [usize; 5] = [1, 2, 7, 40, 1000];
 
 pub(super) fn list_all(lab: &Lab) -> Checked {
-    // With the smallest and the largest key, and a number of records that some limits divide and others do not.
+    // Includes the smallest and the largest key, and a number of records that some limits divide and others do not.
     let edges = [[0; 16], [0xff; 16]].map(|bytes| Record { key: RecordKey::from_bytes(bytes), ..record(0) });
     let records: Vec<Record> = edges.into_iter().chain((1..=38).map(record)).collect();
     records.iter().try_for_each(|record| lab.apply(record))?;
@@ -67,7 +67,8 @@ pub(super) fn list_across_changes(lab: &Lab) -> Checked {
             if after.is_none() {
                 break;
             }
-            // Two go, one changes, and now and then, for a while, one comes.
+            // Between two pages two records are deleted and one is replaced. For a while, every fourth time, one is
+            // inserted.
             lab.purge(turn, 2)?;
             if let Some(record) = steady.get_mut(turn as usize) {
                 *record = next(record);
@@ -107,7 +108,7 @@ pub(super) fn list_during_inserts(lab: &Lab) -> Checked {
         let first = STEADY + INSERTS * thread as u64;
         (first..first + INSERTS).take_while(|_| !done.load(Ordering::Relaxed)).try_for_each(|n| lab.apply(&member(n)))
     })?;
-    // And each that was inserted is there in the end.
+    // Afterwards each inserted record is listed.
     let there = (0..STEADY + INSERTS * WRITERS as u64).map(key);
     let listed = lab.list(Select::All, 50)?;
     for key in there {

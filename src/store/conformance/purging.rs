@@ -1,10 +1,10 @@
-//! Purges: what has expired, all of it, and nothing else.
+//! Checks of purges: they delete all expired records, and no others.
 
 use super::lab::{Checked, FAR, Lab, index, key, next, record};
 use crate::store::{Record, Select};
 use crate::time::Timestamp;
 
-/// The `n`th record, until `expires_at`.
+/// Returns the `n`th record with the expiry `expires_at`.
 fn until(expires_at: u64, n: u64) -> Record {
     Record { expires_at: Timestamp::from_unix(expires_at), ..record(n) }
 }
@@ -59,7 +59,7 @@ pub(super) fn purge_indexes(lab: &Lab) -> Checked {
         lab.lists(Select::Index(index(2)), 10, &[])
     };
     without(lab)?;
-    // An entry left behind would come to light with the next record under that key.
+    // A leftover entry would show with the next record under that key.
     lab.apply(&record(1))?;
     without(lab)
 }

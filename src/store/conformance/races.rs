@@ -1,4 +1,4 @@
-//! Many writers at once, on real threads.
+//! Checks with many concurrent writers on real threads.
 
 use std::cmp::Reverse;
 use std::collections::BTreeSet;
@@ -9,7 +9,7 @@ use super::lab::{Checked, FAR, Lab, index, key, next, record};
 use crate::store::{Commit, Record, Select};
 use crate::time::Timestamp;
 
-/// The one thread whose commit was applied.
+/// Returns the one thread whose commit was applied.
 fn winner(commits: &[Commit]) -> Checked<usize> {
     let mut winners = commits.iter().enumerate().filter(|(_, commit)| **commit == Commit::Applied).map(|(at, _)| at);
     let (first, others) = (winners.next(), winners.count());
@@ -18,7 +18,7 @@ fn winner(commits: &[Commit]) -> Checked<usize> {
     Ok(first)
 }
 
-/// `record` as written by `thread`.
+/// Returns `record` as written by `thread`.
 fn signed(record: Record, thread: usize) -> Record {
     Record { payload: format!("by thread {thread}").into_bytes(), ..record }
 }
@@ -47,17 +47,18 @@ pub(super) fn replace_race(lab: &Lab) -> Checked {
 pub(super) fn increment_race(lab: &Lab) -> Checked {
     const THREADS: usize = 16;
     const INCREMENTS: usize = 20;
-    /// More than all others together can get in the way.
+    /// More conflicts than all other threads together can cause.
     const ATTEMPTS: usize = 2 * THREADS * INCREMENTS;
     let counter = |record: &Record| -> Checked<u64> {
-        let bytes = record.payload.as_slice().try_into().map_err(|_| format!("a payload nobody wrote: {record:?}"))?;
+        let bytes =
+            record.payload.as_slice().try_into().map_err(|_| format!("a payload that no writer wrote: {record:?}"))?;
         Ok(u64::from_be_bytes(bytes))
     };
     lab.apply(&Record { payload: vec![0; 8], ..record(1) })?;
     let increment = || {
         for _ in 0..ATTEMPTS {
             let found = lab.get(key(1))?.ok_or("the counter is gone")?;
-            // A while, so that others come in between.
+            // A pause, so that other threads write in between.
             thread::sleep(Duration::from_micros(100));
             let payload = (counter(&found)? + 1).to_be_bytes().to_vec();
             if lab.commit(&Record { payload, ..next(&found) })? == Commit::Applied {
@@ -80,7 +81,7 @@ pub(super) fn index_race(lab: &Lab) -> Checked {
     for n in 0..30 {
         let first = Record { indexes: vec![index(1000 + n)], ..record(n) };
         lab.apply(&first)?;
-        // Every second one expires at once.
+        // Every second version expires at once.
         let version = |thread: usize| {
             let expires_at = if thread % 2 == 1 { Timestamp::from_unix(NOW) } else { first.expires_at };
             Record { indexes: vec![index(thread as u64), index(50)], expires_at, ..next(&first) }
@@ -111,10 +112,10 @@ pub(super) fn purge_race(lab: &Lab) -> Checked {
         let mut expired: Vec<_> =
             numbers.map(|n| Record { expires_at, indexes: vec![index(1)], ..record(n) }).collect();
         expired.iter().try_for_each(|record| lab.apply(record))?;
-        // A purge is likely to go by rising keys, so that this comes upon it halfway.
+        // A purge is likely to delete by rising keys, so this order meets it halfway.
         expired.sort_by_key(|record| Reverse(record.key));
         let results = lab.race(RENEWERS + PURGERS, |thread| {
-            // The thread that comes last often goes first, so each role is the last in its turn.
+            // The thread that is started last often runs first, so each role is the last in turn.
             let role = (thread + round as usize) % (RENEWERS + PURGERS);
             if role >= RENEWERS {
                 return Ok((Vec::new(), lab.purge(NOW, expired.len())?));

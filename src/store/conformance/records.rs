@@ -1,4 +1,4 @@
-//! One record, one thread: what goes in comes out, and only the next version may follow.
+//! Checks of one record on one thread: it is returned as written, and only the next version replaces it.
 
 use super::lab::{Checked, FAR, Lab, index, key, next, record};
 use crate::id::RecordKey;
@@ -28,7 +28,7 @@ pub(super) fn parts_kept(lab: &Lab) -> Checked {
     for expires_at in expiries.map(Timestamp::from_unix) {
         records.push(Record { expires_at, ..record(records.len() as u64) });
     }
-    // Neither in rising nor in falling order: a store must not sort them.
+    // Neither in rising nor in falling order, because a store must not sort them.
     for count in 0..=Record::MAX_INDEXES {
         let indexes = [3, 1, 4, 2].into_iter().map(index).take(count).collect();
         records.push(Record { indexes, ..record(records.len() as u64) });
@@ -64,7 +64,7 @@ pub(super) fn parts_replaced(lab: &Lab) -> Checked {
 }
 
 pub(super) fn keys_apart(lab: &Lab) -> Checked {
-    // Alike for a store that trims, folds case or cuts short.
+    // Equal for a store that trims, folds case or truncates.
     let keys = [[0; 16], [b' '; 16], [b'a'; 16], [b'A'; 16]].into_iter().flat_map(|bytes| {
         let (mut first, mut last) = (bytes, bytes);
         first[0] = 1;
@@ -109,7 +109,7 @@ pub(super) fn replace_previous_only(lab: &Lab) -> Checked {
     lab.holds(&next(&stored))
 }
 
-/// `stored`, the only record, is as it was, and so is its place under index 1 and not under index 2.
+/// Checks that `stored`, the only record, is unchanged, and is listed under index 1 and not under index 2.
 fn unchanged(lab: &Lab, stored: &Record) -> Checked {
     lab.holds(stored)?;
     lab.lists(Select::Index(index(1)), 10, std::slice::from_ref(stored))?;

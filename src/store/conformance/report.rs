@@ -1,47 +1,47 @@
-//! What came of the checks.
+//! The results of the checks.
 
 use std::fmt;
 use std::time::Duration;
 
-/// What came of one check.
+/// The result of one check.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Outcome {
     /// The name of the check.
     pub name: &'static str,
-    /// The sentence of the contract that it enforces.
+    /// The sentence of the contract that the check enforces.
     pub contract: &'static str,
-    /// What went wrong, if anything did.
+    /// What went wrong, if the check failed.
     pub failure: Option<String>,
-    /// How long it took.
+    /// How long the check took.
     pub took: Duration,
 }
 
-/// What came of all checks; its `Display` is a table.
+/// The results of all checks. Its `Display` is a table.
 #[derive(Clone, Debug, Default)]
 #[non_exhaustive]
 #[must_use = "the store may have failed: see `assert_ok`"]
 pub struct Report {
-    /// The checks in the order in which they ran.
+    /// The results in the order in which the checks ran.
     pub outcomes: Vec<Outcome>,
 }
 
 impl Report {
-    /// Whether every check passed, and there was one.
+    /// Whether at least one check ran and all of them passed.
     pub fn is_ok(&self) -> bool {
         !self.outcomes.is_empty() && self.failures().next().is_none()
     }
 
-    /// The checks that failed.
+    /// Returns the checks that failed.
     pub fn failures(&self) -> impl Iterator<Item = &Outcome> {
         self.outcomes.iter().filter(|outcome| outcome.failure.is_some())
     }
 
-    /// For tests: nothing if every check passed.
+    /// Panics unless every check passed; for use in tests.
     ///
     /// # Panics
     ///
-    /// With the table if a check failed.
+    /// If a check failed, or none ran. The message contains the table.
     #[allow(clippy::panic, reason = "called by tests, which fail by panicking")]
     #[track_caller]
     pub fn assert_ok(&self) {

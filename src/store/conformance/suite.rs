@@ -1,4 +1,4 @@
-//! Runs the checks, each on a fresh store and a thread of its own.
+//! Runs the checks, each on a fresh store and on its own thread.
 
 use std::fmt;
 use std::future::Future;
@@ -14,7 +14,7 @@ use crate::store::{BoxFuture, DynTokenStore, TokenStore};
 
 type Open = dyn Fn() -> BoxFuture<'static, Arc<dyn DynTokenStore>> + Send + Sync;
 
-/// The checks of [this module](super), to be run on one kind of store.
+/// Runs the checks of [this module](super) on one kind of store.
 #[must_use = "nothing happens before `run`"]
 pub struct Suite {
     open: Arc<Open>,
@@ -24,7 +24,8 @@ pub struct Suite {
 }
 
 impl Suite {
-    /// All checks, on stores made by `fresh`. Each has to be empty, and independent of those made before.
+    /// Creates a suite of all checks on stores that `fresh` creates. Each store must be empty, and independent of those
+    /// before it.
     pub fn new<S, F>(fresh: impl Fn() -> F + Send + Sync + 'static) -> Self
     where
         S: TokenStore + 'static,
@@ -42,23 +43,24 @@ impl Suite {
         }
     }
 
-    /// Drive every future with `block_on`, which returns when the future is done. It is called from many threads at once;
-    /// without it each thread polls its own future and parks in between.
+    /// Sets the function that drives every future; it must return when the future is done. It is called from many
+    /// threads at once. By default each thread polls its own future and parks in between.
     pub fn with_block_on(self, block_on: impl Fn(BoxFuture<'_, ()>) + Send + Sync + 'static) -> Self {
         Self { block_on: Arc::new(block_on), ..self }
     }
 
-    /// Give up on a check after this time (two minutes without it). Its threads are left behind.
+    /// Sets how long a check may take; the default is two minutes. The threads of a check that takes longer are
+    /// abandoned.
     pub fn with_time_limit(self, time_limit: Duration) -> Self {
         Self { time_limit, ..self }
     }
 
-    /// Only the checks with these names, to look for a fault. A name that no check has is reported as a failure.
+    /// Runs only the checks with these names. A name that no check has is reported as a failure.
     pub fn only(self, names: impl IntoIterator<Item = &'static str>) -> Self {
         Self { only: Some(names.into_iter().collect()), ..self }
     }
 
-    /// Run the checks one after another. A store that panics or hangs fails the check that it does so in.
+    /// Runs the checks one after another. If a store panics or hangs, the check in which it does so fails.
     pub fn run(&self) -> Report {
         let wanted = |check: &&Check| self.only.as_ref().is_none_or(|names| names.contains(&check.name));
         let mut outcomes: Vec<_> = CHECKS.iter().filter(wanted).map(|check| self.run_check(check)).collect();
@@ -82,10 +84,12 @@ impl Suite {
         let (sender, receiver) = mpsc::channel();
         let work = move || {
             let result = Lab::open(&*open, block_on).and_then(|lab| run(&lab));
-            // Nobody listens any more once the time is up.
+            // The receiver is gone once the time is up.
             sender.send(result).ok();
         };
-        let thread = thread::Builder::new().spawn(work).map_err(|error| format!("no thread to be had: {error}"))?;
+        let thread = thread::Builder::new()
+            .spawn(work)
+            .map_err(|error| format!("the thread of the check could not be started: {error}"))?;
         match receiver.recv_timeout(self.time_limit) {
             Ok(result) => result,
             Err(RecvTimeoutError::Timeout) => Err(format!("not done after {:?}", self.time_limit)),

@@ -1,4 +1,4 @@
-//! What has been acknowledged is there, for everyone.
+//! Checks that every thread sees what has been acknowledged.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -19,7 +19,7 @@ pub(super) fn read_your_writes(lab: &Lab) -> Checked {
         });
         seen.map_err(|error| format!("after the acknowledgement of version {}: {error}", current.version))?;
         current = Record { indexes: vec![index(round % 2)], ..next(&current) };
-        // The next writer is another thread in every second round.
+        // In every second round another thread writes next.
         if round % 2 == 0 {
             lab.apply(&current)?
         } else {
@@ -34,7 +34,7 @@ pub(super) fn read_your_writes(lab: &Lab) -> Checked {
 pub(super) fn never_absent(lab: &Lab) -> Checked {
     const REPLACEMENTS: u64 = 300;
     const READERS: usize = 2;
-    // All that may change from one version to the next does, but for index 0.
+    // Each version changes every part that may change, except index 0.
     let version = |version: u64| {
         let expires_at = Timestamp::from_unix(FAR.as_unix() - version % 2);
         let indexes = vec![index(1 + version % 2), index(0)];

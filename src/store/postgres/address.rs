@@ -1,4 +1,4 @@
-//! The connection string, and what it leaves open.
+//! The connection string, and the defaults for what it leaves open.
 
 use std::time::Duration;
 
@@ -6,10 +6,11 @@ use tokio_postgres::config::{Config, Host, TargetSessionAttrs};
 
 use super::error::{PostgresError, TIMEOUT};
 
-/// How long a connection may be silent before the server is asked for a sign of life, and how long between two such questions.
+/// After how much silence of a connection the server is probed, and how long to wait between two probes.
 const SILENCE: Duration = Duration::from_secs(1);
 
-/// The configuration in `url`, with limits by which a host that is silent is given up: in time for the next one to be tried.
+/// Parses `url`. Where it sets no limits, it adds limits by which a silent host is given up in time for the next host
+/// to be tried.
 pub(super) fn config(url: &str) -> Result<Config, PostgresError> {
     let mut config: Config =
         url.parse().map_err(|error| PostgresError::ConnectionString { option: bad_option(&error) })?;
@@ -30,7 +31,7 @@ pub(super) fn config(url: &str) -> Result<Config, PostgresError> {
     Ok(config)
 }
 
-/// The hosts of `config` and their ports, to be shown.
+/// Returns the hosts of `config` and their ports, for an error text.
 pub(super) fn hosts(config: &Config) -> String {
     let ports = config.get_ports();
     let host = |(at, host): (usize, &Host)| {
@@ -44,7 +45,7 @@ pub(super) fn hosts(config: &Config) -> String {
     config.get_hosts().iter().enumerate().map(host).collect::<Vec<_>>().join(", ")
 }
 
-/// The option whose value the driver does not take. Everything else that it says may be a part of the password.
+/// Returns the option whose value the driver refused. Any other part of the driver's text may contain the password.
 fn bad_option(error: &tokio_postgres::Error) -> Option<&'static str> {
     const OPTIONS: [&str; 13] = [
         "host",

@@ -1,4 +1,4 @@
-//! What the workers share: the table, the sessions, and the jobs that wait.
+//! The parts that the workers share: the table, the sessions, and the waiting jobs.
 
 use super::queue::Queue;
 use super::session::Sessions;
@@ -9,22 +9,22 @@ use crate::store::contract::{Commit, Record, StoreError};
 use futures_channel::oneshot;
 use std::sync::Arc;
 use std::time::Duration;
-/// Where an answer goes. Nobody may be listening any more: what was begun is done all the same.
+/// The channel for an answer. The receiver may be gone; work that has begun is finished all the same.
 pub(super) type Reply<T> = oneshot::Sender<Result<T, StoreError>>;
 
-/// A key that is looked up, and who asked.
+/// A lookup of a key, and the channel for its answer.
 pub(super) struct Read {
     pub(super) key: RecordKey,
     pub(super) reply: Reply<Option<Record>>,
 }
 
-/// A record that is committed, and who asked.
+/// A commit of a record, and the channel for its answer.
 pub(super) struct Write {
     pub(super) record: Record,
     pub(super) reply: Reply<Commit>,
 }
 
-/// What the workers share.
+/// The parts that the workers share.
 pub(super) struct Core {
     pub(super) table: TableName,
     pub(super) statements: Statements,
@@ -35,7 +35,7 @@ pub(super) struct Core {
 }
 
 impl Core {
-    /// For how long a caller waits: for one statement of others and one's own, each with its connection.
+    /// How long a caller waits at most: for one statement of others and for its own, each with its connection.
     pub(super) fn limit(&self) -> Duration {
         self.sessions.timeout() * 4
     }

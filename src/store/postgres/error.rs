@@ -1,4 +1,4 @@
-//! What goes wrong, and whether the write may have happened all the same.
+//! The errors of the store, and whether a write may have happened all the same.
 
 use std::error::Error as StdError;
 use std::sync::Arc;
@@ -7,26 +7,30 @@ use std::time::Duration;
 use deadpool_postgres::PoolError;
 use tokio_postgres::error::{Severity, SqlState};
 
-use crate::store::StoreError;
+use crate::store::{Record, StoreError};
 
-/// How long each of the two, a connection and an answer, may take.
+/// How long a connection may take, and how long an answer may take.
 pub(super) const TIMEOUT: Duration = Duration::from_secs(5);
 
-/// PostgreSQL cuts identifiers at 63 bytes; the longest suffix of an index name needs 11 of them.
+/// The longest identifier in bytes. PostgreSQL truncates identifiers at 63 bytes, and the longest suffix of an index
+/// name takes 11 of them.
 pub(super) const MAX_IDENTIFIER: usize = 52;
+
+/// How many jobs may wait. When more wait, the store returns `Unavailable`, so that the queue stays bounded.
+pub(super) const WAITING: usize = 8192;
 
 /// Why a [`PostgresStore`](super::PostgresStore) could not be set up.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum PostgresError {
-    /// The connection string is malformed. It is not shown, for it may hold a password.
+    /// The connection string is malformed. It is not shown, because it may contain a password.
     #[error(
         "connection string must be postgres://user:password@host:port/database or host=… user=…{}; it is not shown, since it may \
          hold a password",
         option.map_or(String::new(), |option| format!(", and option {option} must have a value that it takes"))
     )]
     ConnectionString {
-        /// The option with a value that it does not take, if that is what is wrong.
+        /// The option whose value is not valid, if that is what is wrong.
         option: Option<&'static str>,
     },
     /// The name of the table is not made of lower-case letters, digits and underscores, or is too long.
@@ -35,33 +39,33 @@ pub enum PostgresError {
          first, got {found}"
     )]
     TableName {
-        /// What it is.
+        /// The refused name.
         found: String,
     },
-    /// There is no connection to be had.
-    #[error("PostgreSQL at {hosts} must take a connection within {} s, and does not", TIMEOUT.as_secs())]
+    /// No connection could be opened in time.
+    #[error("PostgreSQL at {hosts} did not take a connection within {} s", TIMEOUT.as_secs())]
     Connect {
-        /// Hosts and ports.
+        /// The hosts and their ports.
         hosts: String,
-        /// Why not.
+        /// Why the connection failed.
         source: Box<dyn StdError + Send + Sync>,
     },
     /// The table could not be looked up or created.
-    #[error("table {table} could not be created")]
+    #[error("table {table} could not be looked up or created")]
     Schema {
-        /// Its name.
+        /// The name of the table.
         table: String,
-        /// Why not.
+        /// Why this failed.
         source: Box<dyn StdError + Send + Sync>,
     },
-    /// The table is something else than a token store, or one of a layout this version does not know.
+    /// The table is not a token store, or has a layout that this version does not know.
     #[error("table {table} must have the comment {expected:?} of a token store, got {found}")]
     UnknownLayout {
-        /// Its name.
+        /// The name of the table.
         table: String,
         /// The comment of a table in the layout that this version knows.
         expected: String,
-        /// The comment that it has.
+        /// The comment that the table has.
         found: String,
     },
 }
@@ -69,29 +73,33 @@ pub enum PostgresError {
 /// Why an operation failed.
 #[derive(Clone, Debug, thiserror::Error)]
 pub(super) enum Fault {
-    #[error("there was no connection to be had in time")]
+    #[error("no connection became free in time")]
     NoConnection,
-    #[error("there is no connection to be had: {0}")]
+    #[error("no connection could be opened")]
     Connect(#[source] Arc<PoolError>),
-    #[error("there was no answer in time")]
+    #[error("the server did not answer in time")]
     NoAnswer,
-    #[error("the statement failed: {0}")]
+    #[error("the statement failed")]
     Statement(#[source] Arc<tokio_postgres::Error>),
     #[error("a row is malformed")]
     Row,
-    #[error("too many index keys, too large a payload, or too large a number")]
+    #[error(
+        "a record must have at most {} index keys, {} bytes of payload, and no number above i64::MAX",
+        Record::MAX_INDEXES,
+        Record::MAX_PAYLOAD
+    )]
     TooLarge,
-    #[error("too many operations are waiting")]
+    #[error("at most {WAITING} operations may wait, and that many do")]
     Overloaded,
-    #[error("there is no tokio runtime here")]
+    #[error("the store must be called on a tokio runtime")]
     NoRuntime,
-    #[error("the runtime has ended")]
+    #[error("the tokio runtime has ended")]
     Stopped,
-    #[error("expired records are locked by others")]
+    #[error("other transactions keep expired records locked")]
     Locked,
 }
 
-/// Of a value that is not what the column should hold.
+/// The value of a column is not of the expected type.
 impl From<tokio_postgres::Error> for Fault {
     fn from(_: tokio_postgres::Error) -> Self {
         Self::Row
@@ -103,10 +111,10 @@ impl Fault {
         Self::Statement(Arc::new(error))
     }
 
-    /// After a statement that writes.
+    /// Converts the fault of a statement that writes.
     pub(super) fn of_write(self) -> StoreError {
         let uncertain = match &self {
-            // A row that cannot be read is one that was written.
+            // A row of the answer that cannot be read belongs to a write that happened.
             Self::NoAnswer | Self::Stopped | Self::Row => true,
             Self::Statement(error) => !was_rolled_back(error),
             _ => false,
@@ -115,8 +123,8 @@ impl Fault {
     }
 }
 
-/// Whether the server itself said that the statement, a transaction of its own, came to nothing. When it ends the session
-/// as well, the commit may have come before.
+/// Whether the server reported that it rolled back the statement, which is a transaction of its own. If it ended the
+/// session as well, the commit may have happened before.
 fn was_rolled_back(error: &tokio_postgres::Error) -> bool {
     let Some(error) = error.as_db_error() else { return false };
     let in_doubt = error.code().code().starts_with("08")
@@ -125,7 +133,7 @@ fn was_rolled_back(error: &tokio_postgres::Error) -> bool {
     error.parsed_severity() == Some(Severity::Error) && !in_doubt
 }
 
-/// Whether the server rolled the statement back for the sake of another one, so that it may simply be sent again.
+/// Whether the server rolled the statement back because of another one, so that it may be sent again.
 pub(super) fn may_be_sent_again(error: &tokio_postgres::Error) -> bool {
     error
         .code()
@@ -140,7 +148,7 @@ mod tests {
     async fn connect_error_names_hosts_and_time_and_no_password() {
         let url = "postgres://user:secret@127.0.0.1:1,127.0.0.1:2/auth";
         let Err(error) = PostgresStore::connect(url).await else { panic!("there is no server") };
-        let expected = "PostgreSQL at 127.0.0.1:1, 127.0.0.1:2 must take a connection within 5 s, and does not";
+        let expected = "PostgreSQL at 127.0.0.1:1, 127.0.0.1:2 did not take a connection within 5 s";
         assert_eq!(error.to_string(), expected);
         assert!(!format!("{error:?}").contains("secret"), "{error:?}");
     }

@@ -2,14 +2,14 @@
 //!
 //! | file | concept |
 //! |---|---|
-//! | `table` | the table: its name, what it looks like, how it comes to be |
+//! | `table` | the table: its name, its layout, how it is created |
 //! | `statements` | every statement, complete in itself |
-//! | `address` | the connection string, and what it leaves open |
-//! | `session` | one statement on a connection of the pool, within its time |
+//! | `address` | the connection string, and the defaults for what it leaves open |
+//! | `session` | one statement on a connection of the pool, within its time limit |
 //! | `queue` | jobs that wait to share a statement |
 //! | `writer` | many commits, one statement; the purge |
 //! | `reader` | many reads, one statement; the listings |
-//! | `error` | what goes wrong, and whether the write may have happened |
+//! | `error` | the errors, and whether a write may have happened all the same |
 
 use self::core::{Read, Write};
 pub use self::error::PostgresError;
@@ -40,10 +40,10 @@ use deadpool_postgres::{Manager, ManagerConfig, Pool, RecyclingMethod};
 use futures_channel::oneshot;
 use tokio_postgres::NoTls;
 
-/// How many connections [`PostgresStore::connect`] opens at most. Commits and reads share statements and need few.
+/// How many connections [`PostgresStore::connect`] opens at most. Commits and reads share statements, so they need few.
 const CONNECTIONS: usize = 8;
 
-/// A [`TokenStore`] in a PostgreSQL table, for more than one process or machine. PostgreSQL 12 or newer.
+/// A [`TokenStore`] in a PostgreSQL table (version 12 or newer), for more than one process or machine.
 ///
 /// ```no_run
 /// # async fn run() -> Result<(), Box<dyn std::error::Error>> {
@@ -56,57 +56,67 @@ const CONNECTIONS: usize = 8;
 ///
 /// # Durability
 ///
-/// [`Commit::Applied`] is answered after the server has committed, with what durability the server is set to. With
-/// `synchronous_commit` at `on` or higher (the default) it outlives a crash of the server. It outlives the loss of the server
-/// only with a synchronous standby (`synchronous_standby_names`) that is then promoted: an asynchronous one may lack the last
-/// rotations, and a rotation or revocation that is lost brings a spent token back to life.
+/// [`Commit::Applied`] is returned after the server has committed, with the durability that the server is configured
+/// for. With `synchronous_commit` at `on` or higher (the default) the write survives a crash of the server. It survives
+/// the loss of the server only with a synchronous standby (`synchronous_standby_names`) that is then promoted. An
+/// asynchronous standby may lack the last rotations, and a rotation or revocation that is lost makes a spent token
+/// valid again.
 ///
 /// # Concurrency
 ///
-/// A commit is one statement that compares and swaps. Commits that arrive while one is under way share the next, and so do
-/// reads, so throughput grows with the number of callers. A refresh takes two round trips. Half of the connections are for reads
-/// alone, which go on when commits hang. No statement is prepared and no transaction spans two, so PgBouncer may sit in between
-/// in transaction mode. What the server rolled back because of another transaction (SQLSTATE 40001 and 40P01) is sent again.
+/// A commit is one statement that compares and swaps. Commits that arrive while one is in progress share the next
+/// statement, and so do reads, so the throughput grows with the number of callers. A refresh takes two round trips.
+/// Half of the connections are for reads alone, so reads continue when commits hang. No statement is prepared and no
+/// transaction spans two statements, so PgBouncer may be used in transaction mode. A statement that the server rolled
+/// back because of another transaction (SQLSTATE 40001 and 40P01) is sent again.
 ///
 /// # Runtime
 ///
-/// The futures need a tokio runtime with I/O and time enabled; without one they fail. The connections belong to the runtime they
-/// were opened on, and end with it; a caller on another one opens new ones. A commit whose future is dropped is either carried
-/// out as a whole or not at all. When more than 8,192 reads or writes wait, further ones are [`StoreError::Unavailable`].
+/// The futures need a tokio runtime with I/O and time enabled; without one they fail. The connections belong to the
+/// runtime that they were opened on, and end with it; a caller on another runtime opens new ones. A commit whose future
+/// is dropped is carried out as a whole or not at all. When more than 8,192 reads or writes wait, further ones return
+/// [`StoreError::Unavailable`].
 ///
 /// # Failures
 ///
-/// [`StoreError::Unavailable`] when there was no connection, or the server itself said that the statement came to nothing;
-/// [`StoreError::Uncertain`] when the connection broke as the commit was sent or later, or no answer came in time. A connection
-/// that was closed while nobody used it is replaced unseen. A later operation opens another: with several hosts in the
-/// connection string that is one to whichever of them accepts writes.
+/// The store returns [`StoreError::Unavailable`] if there was no connection, or if the server reported that it rolled
+/// back the statement. It returns [`StoreError::Uncertain`] if the connection broke when the commit was sent or later,
+/// or if no answer came in time. A connection that was closed while it was idle is replaced without an error. A later
+/// operation opens a new connection. If the connection string has several hosts, that is a connection to the host that
+/// accepts writes.
 ///
-/// A statement that nobody waits for any more goes on on the server. It keeps its connection until it is done, so the server
-/// never has more sessions than the pool allows, and commits are `Unavailable` when all of theirs hang.
+/// A statement whose caller has gone continues on the server. It keeps its connection until it is done. So the server
+/// never has more sessions than the pool allows, and commits return `Unavailable` while all connections for commits
+/// hang.
 ///
-/// The [time limit](Self::with_timeout) is on this side; for the server's side set `statement_timeout` and `lock_timeout`
-/// for the role, or in the connection string (`options=-c%20statement_timeout%3D5s`). Never cancel a commit on the server
-/// (`pg_cancel_backend`) while it waits for a standby: PostgreSQL then acknowledges it without the standby.
+/// The [time limit](Self::with_timeout) applies on the client side. For the server side set `statement_timeout` and
+/// `lock_timeout` for the role, or in the connection string (`options=-c%20statement_timeout%3D5s`). Never cancel a
+/// commit on the server (`pg_cancel_backend`) while it waits for a standby: PostgreSQL then acknowledges the commit
+/// without the standby.
 ///
 /// # Security
 ///
-/// Keys, index keys, versions and expiries are in the clear: random numbers, keyed hashes, and times. Payloads are whatever was
-/// given, which the issuer seals. No token, subject or client is in a column, a statement or its parameters, so the server's
-/// log may have them all. The role needs `SELECT`, `INSERT`, `UPDATE` and `DELETE` on the one table, and may do without the
-/// right to create it ([`schema_sql`](Self::schema_sql)). [`connect`](Self::connect) speaks plain text, for a server on the
-/// same host or a network that encrypts by itself; for TLS give [`from_pool`](Self::from_pool) a pool with the connector of
-/// your choice.
+/// Keys, index keys, versions and expiries are in the clear: random numbers, keyed hashes, and times. Payloads are
+/// stored as given, and the issuer seals them. No token, subject or client is in a column, a statement or its
+/// parameters, so the log of the server may contain them all. The role needs `SELECT`, `INSERT`, `UPDATE` and `DELETE`
+/// on the one table. It does not need the right to create the table if that is created by hand
+/// ([`schema_sql`](Self::schema_sql)). [`connect`](Self::connect) uses plain text, for a server on the same host or on
+/// a network that encrypts by itself. For TLS give [`from_pool`](Self::from_pool) a pool with a TLS connector.
 #[derive(Clone)]
 pub struct PostgresStore(Arc<Core>);
 
 impl PostgresStore {
-    /// A store on the server of this connection string, `postgres://user:password@host:port,host:port/database` or
-    /// `host=… user=…`, without TLS. Of several hosts the one that accepts writes is used, whatever `target_session_attrs`
-    /// says.
+    /// Connects, without TLS, to the server of a connection string:
+    /// `postgres://user:password@host:port,host:port/database` or `host=… user=…`. Of several hosts it uses the one
+    /// that accepts writes; the setting `target_session_attrs` is ignored.
     ///
-    /// Opens a connection, and fails if there is none to be had within five seconds. Where the string does not say otherwise,
-    /// `connect_timeout` is a share of that for each host, and a host that gives no sign of life for five seconds is given up
-    /// (`tcp_user_timeout`, and keepalives every second).
+    /// Unless the string sets them, `connect_timeout` is a share of five seconds for each host, and a host that gives
+    /// no sign of life for five seconds is given up (`tcp_user_timeout`, and keepalives every second).
+    ///
+    /// # Errors
+    ///
+    /// * [`PostgresError::ConnectionString`] if the string is malformed.
+    /// * [`PostgresError::Connect`] if no connection opens within five seconds.
     pub async fn connect(url: &str) -> Result<Self, PostgresError> {
         let recycling = ManagerConfig { recycling_method: RecyclingMethod::Fast };
         let config = address::config(url)?;
@@ -118,10 +128,12 @@ impl PostgresStore {
         Ok(store)
     }
 
-    /// A store on the connections of `pool`: for TLS, or to share a pool. Give it no fewer than four connections: half of them
-    /// are for reads alone. Where there are several hosts give it `target_session_attrs=read-write`, and a `connect_timeout`
-    /// by which a silent one is given up. With `tcp_user_timeout` and keepalives of a few seconds a connection to a host that
-    /// is gone makes room for another; [`connect`](Self::connect) sets all four.
+    /// Uses the connections of `pool`: for TLS, or to share a pool.
+    ///
+    /// The pool needs at least four connections, because half of them are for reads alone. With several hosts, set
+    /// `target_session_attrs=read-write`, and a `connect_timeout` by which a silent host is given up. With
+    /// `tcp_user_timeout` and keepalives of a few seconds, a connection to a host that is gone is soon replaced.
+    /// [`connect`](Self::connect) sets all four.
     pub fn from_pool(pool: Pool) -> Self {
         Self::new(TableName::default(), Sessions::new(pool, TIMEOUT))
     }
@@ -132,21 +144,32 @@ impl PostgresStore {
         Self(Arc::new(Core { table, statements, sessions, reads, inserts, replacements }))
     }
 
-    /// With the table of this name, `table` or `schema.table`, instead of `mcp_token_records`: lower-case letters, digits and
-    /// underscores, not beginning with a digit, at most 52 each.
+    /// Sets the name of the table instead of `mcp_token_records`: `table` or `schema.table`.
+    ///
+    /// # Errors
+    ///
+    /// [`PostgresError::TableName`] unless each part consists of lower-case letters, digits and underscores, does not
+    /// begin with a digit, and has at most 52 bytes.
     pub fn with_table(self, name: &str) -> Result<Self, PostgresError> {
         Ok(Self::new(TableName::parse(name)?, self.0.sessions.clone()))
     }
 
-    /// With this limit, instead of five seconds, on each of the two: the wait for a connection, and that for an answer. Who has
-    /// to wait for the statement before waits for four times the limit at most.
+    /// Sets the time limit for a connection and, separately, for an answer; the default is five seconds. A caller that
+    /// must also wait for the statement before its own waits for at most four times the limit.
     #[must_use]
     pub fn with_timeout(self, timeout: Duration) -> Self {
         Self::new(self.0.table.clone(), self.0.sessions.clone().with_timeout(timeout))
     }
 
-    /// Create the table and its indexes if they are not there, within the time limit for each of two statements. To be called at
-    /// every start: a table that is there in the current layout costs one read and no rights to create anything.
+    /// Creates the table and its indexes if they are missing, within the time limit for each of two statements.
+    ///
+    /// Call it at every start: for a table of the current layout it costs one read, and needs no right to create
+    /// anything.
+    ///
+    /// # Errors
+    ///
+    /// * [`PostgresError::Schema`] if the table cannot be looked up or created.
+    /// * [`PostgresError::UnknownLayout`] if the table is not a token store of the layout that this version knows.
     pub async fn create_schema(&self) -> Result<(), PostgresError> {
         let Core { table, sessions, .. } = &*self.0;
         let failed = |fault: Fault| PostgresError::Schema { table: table.quoted(), source: fault.into() };
@@ -158,7 +181,7 @@ impl PostgresStore {
         }
     }
 
-    /// The statements that [`create_schema`](Self::create_schema) sends, for those who migrate by hand.
+    /// Returns the statements that [`create_schema`](Self::create_schema) sends, for those who migrate by hand.
     pub fn schema_sql(&self) -> String {
         self.0.table.create()
     }

@@ -1,4 +1,4 @@
-//! Jobs that wait to share a statement: whatever came while the one before was under way.
+//! Jobs that wait to share a statement: all jobs that arrive during one statement go into the next.
 
 use std::collections::VecDeque;
 use std::future::Future;
@@ -10,21 +10,18 @@ use tokio::runtime::Handle;
 use tokio::task::yield_now;
 use tokio::time::timeout_at;
 
-use super::error::Fault;
+use super::error::{Fault, WAITING};
 
-/// How many jobs may wait. Beyond it the store answers `Unavailable` rather than grow.
-const WAITING: usize = 8192;
-
-/// The most jobs in one statement: bounds its parameters and the wait of those behind it.
+/// The most jobs in one statement. It bounds its parameters, and how long the jobs behind it wait.
 const BATCH: usize = 512;
 
-/// The most statements under way. One is best, for then all who wait share the next.
+/// The most statements in progress. One is best, because then all waiting jobs share the next.
 const WORKERS: usize = 4;
 
-/// A statement that takes this long is held up, perhaps by a row that somebody has locked: another may go past it.
+/// A statement that takes this long is held up, perhaps by a locked row: then another statement may start.
 const HELD_UP: Duration = Duration::from_millis(50);
 
-/// The longest that a worker gathers, which keeps a core busy.
+/// How long a worker gathers jobs at most. Gathering keeps a core busy.
 const PATIENCE: Duration = Duration::from_millis(1);
 
 pub(super) struct Queue<J>(Mutex<State<J>>);
@@ -41,9 +38,9 @@ impl<J: Send + 'static> Queue<J> {
         Arc::new(Self(Mutex::new(State { waiting: VecDeque::new(), workers: 0, begun: Instant::now() })))
     }
 
-    /// Let `job` wait for workers, and wait for its `answer` for no longer than `limit`.
+    /// Queues `job` for the workers, and waits for its `answer` for no longer than `limit`.
     ///
-    /// `work` is what a worker does with the jobs that it takes; it says whether they had an answer from the server.
+    /// `work` is what a worker does with the jobs that it takes. It returns whether the server answered.
     pub(super) async fn ask<T, F: Future<Output = bool> + Send>(
         self: &Arc<Self>,
         job: J,
@@ -55,11 +52,12 @@ impl<J: Send + 'static> Queue<J> {
         let (asked, mut patience) = (Instant::now(), HELD_UP);
         self.push(job)?;
         loop {
-            self.employ(&runtime, work.clone());
+            self.start_worker(&runtime, work.clone());
             match timeout_at((asked + patience.min(limit)).into(), &mut answer).await {
                 Ok(answer) => return answer.map_err(|_| Fault::Stopped),
                 Err(_) if patience >= limit => return Err(Fault::NoAnswer),
-                // The workers may be held up, or gone with their runtime, and nobody else come to notice.
+                // The workers may be held up, or may have ended with their runtime, and no other caller may come to
+                // notice it.
                 Err(_) => patience *= 2,
             }
         }
@@ -74,8 +72,8 @@ impl<J: Send + 'static> Queue<J> {
         Ok(())
     }
 
-    /// If something waits and there are workers to be had, one begins to `work` on it; it ends when nothing waits.
-    fn employ<F: Future<Output = bool> + Send>(
+    /// Starts a worker if jobs wait and another worker is allowed. The worker ends when no job waits.
+    fn start_worker<F: Future<Output = bool> + Send>(
         self: &Arc<Self>,
         runtime: &Handle,
         work: impl Fn(Vec<J>) -> F + Send + 'static,
@@ -102,14 +100,14 @@ impl<J: Send + 'static> Queue<J> {
         });
     }
 
-    /// These first, at the next turn.
+    /// Puts `jobs` at the front of the queue.
     pub(super) fn put_back(&self, jobs: Vec<J>) {
         let mut state = self.lock();
         jobs.into_iter().rev().for_each(|job| state.waiting.push_front(job));
     }
 
-    /// Wait until as many wait as were just answered, but not for long: they come back within a moment, and a statement
-    /// without them would make them wait for two.
+    /// Waits for as many jobs as were just answered, but not for long. Their callers return within a moment, and a
+    /// statement without them would make them wait for two statements.
     async fn gather(&self, last_batch_len: usize, patience: Duration) {
         let patient_until = Instant::now() + patience;
         while self.lock().waiting.len() < last_batch_len && Instant::now() < patient_until {
@@ -119,24 +117,26 @@ impl<J: Send + 'static> Queue<J> {
     }
 
     fn lock(&self) -> MutexGuard<'_, State<J>> {
-        // Nothing panics while it holds the lock.
+        // No thread panics while it holds the lock.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// How long to gather after a statement that `took` this long. Who had no answer does not come back at once.
+/// Returns how long to gather after a statement that `took` this long. Callers that got no answer do not return at
+/// once.
 fn patience_after(took: Duration, answered: bool) -> Duration {
     if answered { PATIENCE.min(took / 8) } else { Duration::ZERO }
 }
 
-/// One that works, until nothing waits or its runtime ends.
+/// A worker, which works until no job waits or its runtime ends.
 struct Worker<J: Send + 'static> {
     queue: Arc<Queue<J>>,
     retired: bool,
 }
 
 impl<J: Send + 'static> Worker<J> {
-    /// What waits; `None` is the end, decided under the lock so that the next job finds it out.
+    /// Takes the waiting jobs. `None` ends the worker; this is decided under the lock, so that the next job starts
+    /// another worker.
     fn take(&mut self) -> Option<Vec<J>> {
         let mut state = self.queue.lock();
         let count = state.waiting.len().min(BATCH);
@@ -191,7 +191,7 @@ mod tests {
         Builder::new_multi_thread().worker_threads(1).enable_time().build().unwrap()
     }
 
-    /// So many workers of this runtime have a job that hangs.
+    /// Gives so many workers of this runtime a job that hangs.
     fn hang(queue: &Arc<Queue<Job>>, runtime: &Runtime, workers: usize) {
         for worker in 1..=workers {
             queue.lock().begun -= HELD_UP;
@@ -207,7 +207,7 @@ mod tests {
     }
 
     #[test]
-    fn what_waits_behind_a_job_that_hangs_goes_past_it_although_nobody_else_comes() {
+    fn job_behind_a_hanging_one_overtakes_it_without_another_caller() {
         let (queue, runtime) = (Queue::new(), runtime());
         hang(&queue, &runtime, 1);
         assert!(runtime.block_on(ask(queue, false)).is_ok());

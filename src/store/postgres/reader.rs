@@ -1,4 +1,4 @@
-//! Reading: whatever waits is looked up by one statement, and what a row says.
+//! Reads: one statement looks up all waiting keys. Also how a row is decoded.
 
 use super::core::{Core, Read};
 use super::error::Fault;
@@ -11,12 +11,12 @@ use std::collections::HashMap;
 use tokio_postgres::Row;
 use tokio_postgres::types::Type;
 
-/// The most records in a page: bounds what is held at once.
+/// The most records in a page, which bounds the memory that a page takes.
 const PAGE: usize = 1024;
 
 impl Core {
-    /// Answer `jobs` from one statement: begun after they came, so it sees all that was acknowledged before they did. Says
-    /// whether the server answered.
+    /// Answers `jobs` with one statement. It begins after they arrived, so it sees all that was acknowledged before.
+    /// Returns whether the server answered.
     pub(super) async fn look_up(&self, mut jobs: Vec<Read>) -> bool {
         jobs.retain(|job| !job.reply.is_canceled());
         let found = self.records(&jobs).await;
@@ -45,7 +45,7 @@ impl Core {
         rows.iter().map(|row| record(row).map(|record| (record.key, record))).collect()
     }
 
-    /// The cursor is the last key seen.
+    /// The cursor is the key of the last record.
     pub(super) async fn page(&self, select: Select, after: Option<Cursor>, limit: usize) -> Result<Page, Fault> {
         let limit = limit.clamp(1, PAGE);
         let after = after.as_ref().map_or(&[][..], Cursor::as_bytes);
@@ -65,7 +65,7 @@ impl Core {
     }
 }
 
-/// The record in `row`.
+/// Decodes the record in `row`.
 fn record(row: &Row) -> Result<Record, Fault> {
     let number = |column| u64::try_from(row.try_get::<_, i64>(column)?).map_err(|_| Fault::Row);
     let mut indexes = Vec::new();

@@ -1,4 +1,4 @@
-//! One statement on a connection of the pool, within its time.
+//! One statement on a connection of the pool, within its time limit.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,27 +12,27 @@ use tokio_postgres::{Client, Error, Row};
 
 use super::error::{Fault, may_be_sent_again};
 
-/// How often a statement is sent again that the server rolled back for the sake of another.
+/// How often a statement is sent again if the server rolled it back because of another one.
 const RETRIES: u32 = 8;
 
-/// How long a connection may take to open, whether or not somebody still waits for it.
+/// How long a connection may take to open, even if its caller does not wait for it any more.
 const OPENING: Duration = Duration::from_secs(20);
 
-/// A parameter and its type, which the server is told rather than asked.
+/// A parameter with its type. Giving the type saves asking the server for it.
 pub(super) type Parameter<'a> = (&'a (dyn ToSql + Sync), Type);
 
-/// What a connection is for.
+/// What a connection is used for.
 #[derive(Clone, Copy)]
 pub(super) enum Access {
     Read,
     Write,
 }
 
-/// Where connections come from, and how long one may wait for them and for an answer.
+/// The source of connections, and the time limit for a connection and for an answer.
 #[derive(Clone)]
 pub(super) struct Sessions {
     pool: Pool,
-    /// Half of the connections: the others are for reads, which go on when every write hangs.
+    /// Permits for half of the connections. The other half is for reads, which continue when every write hangs.
     writes: Arc<Semaphore>,
     timeout: Duration,
 }
@@ -47,12 +47,12 @@ impl Sessions {
         Self { timeout, ..self }
     }
 
-    /// How long each of the two may take: a connection, and an answer.
+    /// Returns how long a connection may take, and how long an answer may take.
     pub(super) fn timeout(&self) -> Duration {
         self.timeout
     }
 
-    /// The rows that `statement` gives.
+    /// Returns the rows of `statement`.
     pub(super) async fn query(
         &self,
         access: Access,
@@ -61,10 +61,10 @@ impl Sessions {
     ) -> Result<Vec<Row>, Fault> {
         let mut attempt = 0;
         loop {
-            let mut asked = Asked(None);
-            let client = asked.on(self.open(access).await?);
+            let mut pending = PendingStatement(None);
+            let client = pending.on(self.open(access).await?);
             let answer = timeout(self.timeout, client.query_typed(statement, parameters)).await;
-            match asked.settle(answer) {
+            match pending.settle(answer) {
                 Err(Fault::Statement(error)) if may_be_sent_again(&error) && attempt < RETRIES => {
                     attempt += 1;
                     sleep(Duration::from_millis(2) * attempt).await;
@@ -74,21 +74,21 @@ impl Sessions {
         }
     }
 
-    /// Carry out `script` as one transaction.
+    /// Runs `script` as one transaction.
     pub(super) async fn execute(&self, script: &str) -> Result<(), Fault> {
-        let mut asked = Asked(None);
-        let client = asked.on(self.open(Access::Write).await?);
+        let mut pending = PendingStatement(None);
+        let client = pending.on(self.open(Access::Write).await?);
         let answer = timeout(self.timeout, client.batch_execute(script)).await;
-        asked.settle(answer)
+        pending.settle(answer)
     }
 
-    /// A connection of the pool, or a new one.
+    /// Takes a connection from the pool, which opens one if necessary.
     pub(super) async fn open(&self, access: Access) -> Result<Session, Fault> {
         let until = Instant::now() + self.timeout;
         let right = match access {
             Access::Read => None,
             Access::Write => match timeout_at(until, self.writes.clone().acquire_owned()).await {
-                // It is never closed.
+                // The semaphore is never closed.
                 Ok(permit) => permit.ok(),
                 Err(_) => return Err(Fault::NoConnection),
             },
@@ -98,7 +98,8 @@ impl Sessions {
         match timeout_at(until, &mut opening).await {
             Ok(session) => session.map_err(|error| Fault::Connect(Arc::new(error))),
             Err(_) => {
-                // The first host may be silent, and the next one not yet tried: a later caller finds it connected.
+                // The first host may be silent, and the next one not tried yet. So the attempt continues, and a later
+                // caller finds the connection open.
                 tokio::spawn(timeout(OPENING, opening));
                 Err(Fault::NoConnection)
             }
@@ -106,7 +107,7 @@ impl Sessions {
     }
 }
 
-/// A connection that one has for oneself, with the right to write on it.
+/// An exclusive connection, with the permit to write on it.
 pub(super) struct Session {
     connection: Object,
     _right: Option<OwnedSemaphorePermit>,
@@ -114,12 +115,13 @@ pub(super) struct Session {
 
 /// The session that a statement was sent on, until the statement is settled.
 ///
-/// The server goes on with a statement that nobody waits for. Until it is done neither the connection nor the right to write
-/// serves another: the next would wait behind it, and with a new connection each time the server would run out of them. No
-/// cancel request is sent: it would end the wait for a standby and acknowledge the commit.
-struct Asked(Option<Session>);
+/// The server continues a statement whose caller has gone. Until it is done, neither the connection nor the permit to
+/// write is given to another statement: that one would wait behind it, and with a new connection each time the server
+/// would run out of connections. No cancel request is sent: it would end the wait for a standby and acknowledge the
+/// commit.
+struct PendingStatement(Option<Session>);
 
-impl Asked {
+impl PendingStatement {
     fn on(&mut self, session: Session) -> &Client {
         &self.0.insert(session).connection
     }
@@ -141,11 +143,11 @@ impl Asked {
     }
 }
 
-impl Drop for Asked {
+impl Drop for PendingStatement {
     fn drop(&mut self) {
         let Some(session) = self.0.take() else { return };
         match Handle::try_current() {
-            // Answered once all is that was sent before.
+            // The server answers this query once it has answered everything that was sent before.
             Ok(runtime) => drop(runtime.spawn(async move {
                 if session.connection.simple_query("").await.is_err() {
                     session.close();
@@ -157,7 +159,8 @@ impl Drop for Asked {
 }
 
 impl Session {
-    /// Not back to the pool: a server that refused may no longer be the primary.
+    /// Closes the connection instead of returning it to the pool: a server that refused may not be the primary any
+    /// more.
     fn close(self) {
         drop(Object::take(self.connection));
     }

@@ -1,33 +1,34 @@
-//! The statements, each complete in itself: no transaction spans two of them, and nothing is prepared, so that a pooler in
-//! transaction mode may sit in between.
+//! The statements, each complete in itself. No transaction spans two of them and none is prepared, so a pooler may be
+//! used in transaction mode.
 
 use super::table::TableName;
 
 const COLUMNS: &str = "key, version, expires_at, index1, index2, index3, index4, payload";
 
-/// The text of every statement, for one table.
+/// The text of every statement for one table.
 #[derive(Debug)]
 pub(super) struct Statements {
-    /// The records under `$1`, an array of keys.
+    /// Selects the records under `$1`, an array of keys.
     pub(super) get: String,
-    /// Insert where nothing is.
+    /// Inserts where there is no record.
     pub(super) insert: Swap,
-    /// Replace where the version is the one before.
+    /// Replaces where the stored version is the previous one.
     pub(super) replace: Swap,
-    /// At most `$2` records behind the key `$1`.
+    /// Selects at most `$2` records after the key `$1`.
     pub(super) list_all: String,
-    /// At most `$2` records behind the key `$1`, of those under the index key `$3`.
+    /// Selects at most `$2` records after the key `$1`, of those under the index key `$3`.
     pub(super) list_index: String,
-    /// Delete at most `$2` of what expires by `$1`, leaving alone what others have locked. Gives their number.
+    /// Deletes at most `$2` records that expire by `$1`, skips records that others have locked, and returns the number.
     pub(super) purge: String,
-    /// A row if anything expires by `$1`.
+    /// Returns a row if any record expires by `$1`.
     pub(super) any_expired: String,
 }
 
-/// A compare-and-swap of the records whose parts are in the arrays `$1` to `$8`. Gives the keys of those that were written.
+/// A compare-and-swap of the records whose parts are in the arrays `$1` to `$8`. It returns the keys of the records
+/// that were written.
 #[derive(Debug)]
 pub(super) struct Swap {
-    /// For arrays of one: the same as `many`, for less planning.
+    /// For arrays with one element: the same as `many`, with less planning.
     pub(super) one: String,
     pub(super) many: String,
 }
@@ -35,15 +36,16 @@ pub(super) struct Swap {
 impl Statements {
     pub(super) fn of(table: &TableName) -> Self {
         let table = table.quoted();
-        // Behind a sub-select the planner cannot see how long the arrays are, and takes the way through the primary key: it
-        // locks the rows in the order of the batch, where a scan of the table would lock them in its own.
+        // The planner cannot see the length of an array behind a sub-select, so it uses the primary key. Then it locks
+        // the rows in the order of the batch; a scan of the table would lock them in its own order.
         let types = ["bytea", "bigint", "bigint", "bytea", "bytea", "bytea", "bytea", "bytea"];
         let arrays = || (1..).zip(types).map(|(n, of)| format!("${n}::{of}[]"));
         let many = arrays().map(|array| format!("(SELECT {array})")).collect::<Vec<_>>().join(", ");
         let one = arrays().map(|array| format!("({array})[1]")).collect::<Vec<_>>().join(", ");
         let insert =
             |rows: String| format!("INSERT INTO {table} ({COLUMNS}) {rows} ON CONFLICT (key) DO NOTHING RETURNING key");
-        // If another transaction has the row, the condition on the version is tried again on what that one left behind.
+        // If another transaction has locked the row, the server checks the condition on the version again on the row
+        // that it wrote.
         let replace = |rows: String| {
             format!(
                 "UPDATE {table} AS stored SET version = next.version, expires_at = next.expires_at, \

@@ -1,15 +1,15 @@
-//! The table: its name, what it looks like, and how it comes to be.
+//! The table: its name, its layout, and how it is created.
 
 use super::error::{MAX_IDENTIFIER, PostgresError};
 use crate::crypto::shown::shown;
 
-/// The layout that this version knows. It is noted in the comment of the table.
+/// The layout that this version knows. The comment of the table contains it.
 const LAYOUT: u32 = 1;
 
-/// What the comment of the table begins with.
+/// The beginning of the table's comment.
 const COMMENT: &str = "mcp-token-lifecycle, layout ";
 
-/// The quoted name of the table, with its schema or without.
+/// The name of the table, with or without its schema.
 #[derive(Clone, Debug)]
 pub(super) struct TableName {
     schema: Option<String>,
@@ -23,7 +23,7 @@ impl Default for TableName {
 }
 
 impl TableName {
-    /// `table` or `schema.table`. Letters, digits and underscores only, so that a name needs no escaping anywhere.
+    /// Parses `table` or `schema.table`. A name has only letters, digits and underscores, so it needs no escaping.
     pub(super) fn parse(name: &str) -> Result<Self, PostgresError> {
         let refused = || PostgresError::TableName { found: shown(name) };
         let identifier = |text: &str| {
@@ -38,7 +38,7 @@ impl TableName {
         Ok(Self { schema, table: identifier(table)? })
     }
 
-    /// As it stands in a statement.
+    /// Returns the name as it stands in a statement.
     pub(super) fn quoted(&self) -> String {
         match &self.schema {
             Some(schema) => format!("\"{schema}\".\"{}\"", self.table),
@@ -46,12 +46,12 @@ impl TableName {
         }
     }
 
-    /// The statements that make the table, for [`schema_sql`](super::PostgresStore::schema_sql).
+    /// Returns the statements that create the table, for [`schema_sql`](super::PostgresStore::schema_sql).
     ///
-    /// An ordinary rotation changes `version` and `payload`, which no index covers, and finds room in its page: PostgreSQL then
-    /// updates no index (a HOT update). Every index key has a column of its own, so that a listing goes through its B-trees in
-    /// the order of the keys, however many records there are under one index key; of those that are never used the index is
-    /// empty.
+    /// An ordinary rotation changes `version` and `payload`, which no index covers. The new row fits into its page, so
+    /// PostgreSQL updates no index (a HOT update). Each index key has a column of its own, so that a listing reads its
+    /// B-trees in the order of the keys, independently of the number of records under one index key. The index of a
+    /// column that is not used is empty.
     pub(super) fn create(&self) -> String {
         let (name, table) = (self.quoted(), &self.table);
         let schema = self.schema.iter().map(|schema| format!("CREATE SCHEMA IF NOT EXISTS \"{schema}\";\n"));
@@ -77,22 +77,23 @@ CREATE INDEX IF NOT EXISTS \"{table}_expires_at\" ON {name} (expires_at);\n"
         schema.chain([create]).chain(indexes).chain([comment]).collect()
     }
 
-    /// The same, alone: two processes may come at once. Sent as one message it is one transaction.
+    /// Returns the same statements behind a lock, because two processes may create the table at the same time. Sent as
+    /// one message they are one transaction.
     pub(super) fn create_once(&self) -> String {
-        // The lock's number is the crate's own, and nothing else.
+        // The number of the lock is an arbitrary constant of this crate.
         format!("SELECT pg_advisory_xact_lock(7021865330);\n{}", self.create())
     }
 
-    /// Gives the comment of the table: no row if there is no table.
+    /// Returns the query for the comment of the table. It gives no row if there is no table.
     pub(super) fn comment(&self) -> String {
-        // The name is plain, so it may stand in a literal.
+        // A plain name may stand in a literal.
         format!(
             "SELECT coalesce(obj_description(oid, 'pg_class'), '') FROM pg_class WHERE oid = to_regclass('{}')",
             self.quoted()
         )
     }
 
-    /// Whether the table, which has this comment, is of the layout that this version knows.
+    /// Checks that the table, which has this comment, has the layout that this version knows.
     pub(super) fn check_layout(&self, comment: &str) -> Result<(), PostgresError> {
         match comment.strip_prefix(COMMENT).map(str::parse) {
             Some(Ok(LAYOUT)) => Ok(()),

@@ -1,4 +1,4 @@
-//! Writing: the commits that wait share one statement, one sync and one round trip.
+//! Writes: all waiting commits share one statement, one sync and one round trip.
 
 use super::core::{Core, Write};
 use super::error::Fault;
@@ -15,26 +15,27 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep};
 use tokio_postgres::types::Type;
 
-/// The most records deleted by one statement: its locks are held no longer than that takes.
+/// The most records that one statement deletes, which bounds how long it holds their locks.
 const PURGE: usize = 16;
 
-/// Left to the others after each statement.
+/// The pause after each statement, in which others may run.
 const PAUSE: Duration = Duration::from_millis(1);
 
-/// How long to leave alone what is locked.
+/// How long to wait before locked records are tried again.
 const LOCKED: Duration = Duration::from_millis(10);
 
 impl Core {
-    /// Carry out `jobs` with one statement. Says whether the server answered.
+    /// Carries out `jobs` with one statement. Returns whether the server answered.
     pub(super) async fn write(&self, swap: &Swap, queue: &Queue<Write>, mut jobs: Vec<Write>) -> bool {
         jobs.retain(|job| !job.reply.is_canceled());
-        // All lock their rows in the same order, and a statement has each row once: its order among equals is not defined.
+        // Every statement locks its rows in the same order. It contains each row once, because its order among equal
+        // keys is not defined.
         jobs.sort_by_key(|job| (job.record.key, job.record.version));
         let (mut batch, mut beaten, mut later) = (Vec::<Write>::with_capacity(jobs.len()), Vec::new(), Vec::new());
         for job in jobs {
             match batch.last() {
                 Some(first) if first.record.key != job.record.key => batch.push(job),
-                // Of two with the same version the second meets a conflict, whatever becomes of the first.
+                // Of two commits of the same version, the second meets a conflict even if the first fails.
                 Some(first) if first.record.version == job.record.version => beaten.push(job),
                 Some(_) => later.push(job),
                 None => batch.push(job),
@@ -62,14 +63,14 @@ impl Core {
         answered
     }
 
-    /// The keys of the records in `batch` that were written.
+    /// Returns the keys of the records in `batch` that were written.
     async fn applied(&self, swap: &Swap, batch: &[Write]) -> Result<HashSet<RecordKey>, Fault> {
         if batch.is_empty() {
             return Ok(HashSet::new());
         }
         let records = || batch.iter().map(|job| &job.record);
         let keys: Vec<&[u8]> = records().map(|record| &record.key.as_bytes()[..]).collect();
-        // No larger than i64::MAX: `commit` has seen to it.
+        // `commit` has checked that the version does not exceed i64::MAX.
         let versions: Vec<i64> = records().map(|record| record.version as i64).collect();
         let expiries: Vec<i64> = records().map(|record| record.expires_at.as_unix() as i64).collect();
         let indexes: [Vec<Option<&[u8]>>; Record::MAX_INDEXES] = std::array::from_fn(|n| {
@@ -92,8 +93,9 @@ impl Core {
         rows.iter().map(|row| record_key(row.try_get(0)?)).collect()
     }
 
-    /// Delete by small steps, so that no lock is held for long. What others have locked is passed over, and in the end waited
-    /// for: it may be a purge elsewhere, or a rotation after which the record no longer expires.
+    /// Deletes in small steps, so that no lock is held for long. Records that others have locked are skipped, and
+    /// waited for after the others: the lock may belong to another purge, or to a rotation after which the record no
+    /// longer expires.
     pub(super) async fn purge(&self, now: Timestamp, limit: usize, removed: &mut usize) -> Result<(), Fault> {
         let now = i64::try_from(now.as_unix()).unwrap_or(i64::MAX);
         let mut progress = Instant::now();

@@ -1,4 +1,4 @@
-//! The open file: how it is created, and how it is opened again after a failure.
+//! The open database file: how it is created, and how it is reopened after a failure.
 
 use super::error::{Fault, OpenFault};
 use super::rows;
@@ -12,15 +12,16 @@ use std::time::{Duration, Instant};
 
 use redb::{Database, DatabaseError};
 
-/// Memory for pages read and written. It is taken as it is needed, and redb's own default of 1 GiB is much for a library.
+/// The size in bytes of the page cache, which is allocated as needed. The default of redb, 1 GiB, is too much for a
+/// library.
 const CACHE: usize = 128 << 20;
 
-/// A file that does not open is tried again after this long, not by every request.
+/// How long to wait after a failed attempt to open the file, so that not every request tries it.
 const RETRY: Duration = Duration::from_millis(200);
 
 pub(super) type Opened = Result<Database, OpenFault>;
 
-/// The database, shared by all threads, and the one place where it is replaced.
+/// The database, which all threads share, and the one place where it is replaced.
 pub(super) struct Engine {
     open: Box<dyn Fn() -> Opened + Send + Sync>,
     state: RwLock<State>,
@@ -28,12 +29,12 @@ pub(super) struct Engine {
 
 enum State {
     Open(Database),
-    /// Closed after a failure. Whoever comes next opens it, if it is time.
+    /// The file was closed after a failure. The next caller after `retry_at` opens it.
     Closed {
         cause: Arc<Fault>,
         retry_at: Instant,
     },
-    /// A sync may have failed: never again in this process.
+    /// A sync may have failed: this process does not open the file again.
     Halted(Arc<Fault>),
 }
 
@@ -43,7 +44,8 @@ impl Engine {
         Ok(Self { open: Box::new(open), state })
     }
 
-    /// Do `work` on the database. If the engine fails, or panics over a damaged file, it is closed for the next caller to reopen.
+    /// Does `work` on the database. If the engine fails, or panics over a damaged file, it is closed, and the next
+    /// caller reopens it.
     pub(super) fn run<T>(&self, work: impl FnOnce(&Database) -> Result<T, Fault>) -> Result<T, Fault> {
         let state = self.ready()?;
         let State::Open(database) = &*state else { return Err(Fault::Stopped) };
@@ -82,7 +84,7 @@ impl Engine {
         }
     }
 
-    /// Waits until nobody uses the database, and so until its lock on the file can be released.
+    /// Waits until no thread uses the database, because only then its lock on the file can be released.
     fn close(&self, fault: &Fault) {
         let mut state = self.state.write().unwrap_or_else(PoisonError::into_inner);
         let next = if fault.may_be_failed_sync() {
@@ -97,11 +99,12 @@ impl Engine {
     }
 }
 
-/// Create the file under another name and link it in place when it is complete, so that a crash leaves no half of one.
+/// Creates the file under a temporary name and links it in place when it is complete, so that a crash leaves no
+/// incomplete file.
 pub(super) fn create_missing(path: &Path) -> Result<(), OpenFault> {
     if !path.try_exists()? {
         let mut draft = path.as_os_str().to_owned();
-        // A name of its own: another process may be at it, or have crashed over it.
+        // The name is random: another process may be creating the file, or may have crashed while it did.
         draft.push(format!(".{:016x}.new", RandomState::new().hash_one(())));
         let draft = PathBuf::from(draft);
         let linked = create(&draft).and_then(|()| match fs::hard_link(&draft, path) {
@@ -113,7 +116,7 @@ pub(super) fn create_missing(path: &Path) -> Result<(), OpenFault> {
         let _ = fs::remove_file(&draft);
         linked?;
     }
-    // Without this a crash may take the name away, and the acknowledged commits with it.
+    // Without this sync a crash may lose the name of the file, and with it the acknowledged commits.
     #[cfg(unix)]
     File::open(path.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new(".")))?.sync_all()?;
     Ok(())
@@ -128,16 +131,17 @@ fn create(path: &Path) -> Result<(), OpenFault> {
     open_file(path).map(drop)
 }
 
-/// Open the file, which must exist.
+/// Opens the file, which must exist.
 pub(super) fn open_file(path: &Path) -> Opened {
-    // redb's `create` would make one with the wrong mode.
+    // The `create` of redb would create a missing file with the wrong mode.
     fs::metadata(path)?;
     open_with(|builder| builder.create(path))
 }
 
 pub(super) fn open_with(open: impl FnOnce(&redb::Builder) -> Result<Database, DatabaseError>) -> Opened {
     let mut builder = Database::builder();
-    // Reads the whole file: a damaged one is refused here rather than trusted until someone meets the damage.
+    // The integrity check reads the whole file. So a damaged file is refused here and not when a request meets the
+    // damage.
     builder.set_cache_size(CACHE).set_check_integrity_on_open(true);
     let opened = catch_unwind(AssertUnwindSafe(|| {
         let database = open(&builder)?;

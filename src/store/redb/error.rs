@@ -1,60 +1,64 @@
-//! What may go wrong with the file, and what it means for the caller.
+//! The errors of the file, and what they mean for the caller.
 
 use std::error::Error as StdError;
 use std::path::Path;
 use std::sync::Arc;
 
 use crate::crypto::shown::{mode_of, shown_mode, shown_path};
-use crate::store::StoreError;
+use crate::store::{Record, StoreError};
 use redb::{DatabaseError, StorageError};
 use std::io;
+
+/// How many jobs may wait for a thread. When more wait, the store returns [`StoreError::Unavailable`], so that the
+/// queue stays bounded.
+pub(super) const QUEUE: usize = 8192;
 
 /// Why [`RedbStore::open`](super::RedbStore::open) failed.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum RedbOpenError {
     /// This or another process has the file open.
-    #[error("token store {path} must be open once, and is open already")]
+    #[error("token store {path} is already open")]
     AlreadyOpen {
-        /// The file.
+        /// The path of the file.
         path: String,
     },
-    /// The file is something else than a token store, or one of a layout this version does not know.
-    #[error("file {path} is not a token store of a layout that this version knows")]
+    /// The file is not a token store, or has a layout that this version does not know.
+    #[error("file {path} is not a token store, or has a layout that this version does not know")]
     NotAStore {
-        /// The file.
+        /// The path of the file.
         path: String,
     },
-    /// The file is a database, but damaged beyond what redb repairs.
+    /// The file is a database that is damaged beyond what redb repairs.
     #[error("token store {path} is damaged")]
     Damaged {
-        /// The file.
+        /// The path of the file.
         path: String,
-        /// What is wrong with it.
+        /// What is wrong with the file.
         source: Box<dyn StdError + Send + Sync>,
     },
-    /// The operating system refused.
-    #[error("token store {path}{} cannot be opened", shown_mode(*mode))]
+    /// The operating system refused to open or create the file.
+    #[error("token store {path}{} could not be opened", shown_mode(*mode))]
     Io {
-        /// The file.
+        /// The path of the file.
         path: String,
-        /// Its permission bits, if they can be found out.
+        /// The permission bits of the file, if they are known.
         mode: Option<u32>,
-        /// Why.
+        /// The error of the operating system.
         source: io::Error,
     },
 }
 
-/// The same of a file whose name is known elsewhere.
+/// The same as [`RedbOpenError`], without the path.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum OpenFault {
-    #[error("the file is open already")]
+    #[error("the file is already open")]
     AlreadyOpen,
     #[error("the file is not a token store")]
     NotAStore,
     #[error("the file is damaged")]
     Damaged(#[source] Box<dyn StdError + Send + Sync>),
-    #[error("the operating system refused")]
+    #[error("the operating system refused to open the file")]
     Io(#[from] io::Error),
 }
 
@@ -75,7 +79,7 @@ impl From<DatabaseError> for OpenFault {
     fn from(error: DatabaseError) -> Self {
         match error {
             DatabaseError::DatabaseAlreadyOpen => Self::AlreadyOpen,
-            // redb's word for a wrong magic number.
+            // redb reports a wrong magic number like this.
             DatabaseError::Storage(StorageError::Io(e)) if e.kind() == io::ErrorKind::InvalidData => Self::NotAStore,
             DatabaseError::Storage(StorageError::Io(e)) => Self::Io(e),
             other => Self::Damaged(other.into()),
@@ -86,23 +90,27 @@ impl From<DatabaseError> for OpenFault {
 /// Why an operation failed.
 #[derive(Clone, Debug, thiserror::Error)]
 pub(super) enum Fault {
-    #[error("the storage engine failed: {0}")]
+    #[error("the storage engine failed")]
     Engine(#[source] Arc<redb::Error>),
-    #[error("the storage engine failed during a commit: {0}")]
+    #[error("the storage engine failed during a commit")]
     Commit(#[source] Arc<redb::Error>),
     #[error("the storage engine panicked")]
     Panic,
-    #[error("the file was closed: {0}")]
+    #[error("the file was closed after a failure")]
     Closed(#[source] Arc<Fault>),
-    #[error("the file could not be opened again")]
+    #[error("the file could not be reopened")]
     Reopen(#[source] Arc<OpenFault>),
     #[error("a row is malformed: {0}")]
     Row(&'static str),
-    #[error("too many index keys, or too large a payload")]
+    #[error(
+        "a record must have at most {} index keys and {} bytes of payload",
+        Record::MAX_INDEXES,
+        Record::MAX_PAYLOAD
+    )]
     TooLarge,
-    #[error("too many operations are waiting")]
+    #[error("at most {QUEUE} operations may wait, and that many do")]
     Overloaded,
-    #[error("the store's thread has ended")]
+    #[error("the thread of the store has ended")]
     Stopped,
 }
 
@@ -111,13 +119,13 @@ impl Fault {
         Self::Commit(Arc::new(error.into()))
     }
 
-    /// Whether the engine may be unusable now. A malformed row says nothing about the others.
+    /// Whether the engine may be unusable now. A malformed row does not affect other rows.
     pub(super) fn is_of_engine(&self) -> bool {
         matches!(self, Self::Engine(_) | Self::Commit(_) | Self::Panic)
     }
 
-    /// Whether a sync may have failed, after which the system's cache cannot be trusted. Running out of space, and a failure
-    /// that redb only passes on, come before the sync.
+    /// Whether a sync may have failed, after which the cache of the operating system cannot be trusted. A lack of
+    /// space, and a failure that redb only repeats, occur before the sync.
     pub(super) fn may_be_failed_sync(&self) -> bool {
         use io::ErrorKind::{FileTooLarge, QuotaExceeded, StorageFull};
         match self {

@@ -1,9 +1,9 @@
-//! Records in one file, through the embedded engine redb: durable, pure Rust, no server.
+//! Records in one file, with the embedded engine redb: durable, pure Rust, without a server.
 //!
 //! | file | concept |
 //! |---|---|
-//! | `engine` | the open file, and opening it again after a failure |
-//! | `rows` | what the tables look like, and every change to them |
+//! | `engine` | the open file, and reopening it after a failure |
+//! | `rows` | the layout of the tables, and every change to them |
 //! | `writer` | one thread: many commits, one sync |
 //! | `reader` | a few threads: many reads, one snapshot |
 
@@ -27,16 +27,13 @@ use futures_channel::oneshot;
 
 use self::engine::Engine;
 pub use self::error::RedbOpenError;
-use self::error::{Fault, OpenFault};
+use self::error::{Fault, OpenFault, QUEUE};
 use self::reader::Read;
 use self::reply::Reply;
 use self::writer::Write;
 use super::{Commit, Cursor, Page, Record, Select, StoreError, TokenStore};
 use crate::id::RecordKey;
 use crate::time::Timestamp;
-
-/// How many jobs may wait for a thread. Beyond it the store answers [`StoreError::Unavailable`] rather than grow.
-const QUEUE: usize = 8192;
 
 /// A durable [`TokenStore`] in one file.
 ///
@@ -48,43 +45,54 @@ const QUEUE: usize = 8192;
 ///
 /// # Durability
 ///
-/// [`Commit::Applied`] is answered after the write has been synced to the disk: it outlives a crash of the process, of the
-/// system, and a loss of power, as far as the disk keeps what it says it has synced. A file left behind by a crash is
-/// repaired when it is opened. Commits that arrive together share one sync, so throughput grows with the number of callers.
+/// [`Commit::Applied`] is returned after the write was synced to the disk. It survives a crash of the process or the
+/// system and a loss of power, provided that the disk keeps what it reports as synced. A file that a crash leaves
+/// behind is repaired when it is opened. Commits that arrive together share one sync, so the throughput grows with the
+/// number of callers.
 ///
 /// # Blocking
 ///
-/// The futures never block and need no particular runtime: the store has threads of its own for the file, one that writes and
-/// a few that read. [`open`](Self::open) and dropping the store do block. Dropping waits for the work that was accepted; the
-/// file may then be opened again. When more than 8,192 reads or writes wait, further ones are [`StoreError::Unavailable`].
+/// The futures never block and need no particular runtime: the store has its own threads for the file, one that writes
+/// and a few that read. [`open`](Self::open) and dropping the store do block. Dropping waits for the accepted work;
+/// afterwards the file may be opened again. When more than 8,192 reads or writes wait, further ones return
+/// [`StoreError::Unavailable`].
 ///
 /// # Failures
 ///
-/// [`StoreError::Unavailable`] when nothing was written, [`StoreError::Uncertain`] when the sync itself failed. After a failure
-/// of the engine or the disk the next operation closes the file and opens it again, so that a store whose disk was full
-/// recovers by itself. The exception is a commit that failed for any other reason than a lack of space: after a failed sync the
-/// operating system may show data that never reached the disk, and nothing more can safely be built on it. The store then
-/// stays unavailable until the disk has been seen to and the process started again.
+/// The store returns [`StoreError::Unavailable`] if nothing was written, and [`StoreError::Uncertain`] if a commit
+/// failed, a purge failed halfway or the engine panicked during a write. After a failure of the engine or the disk, the
+/// next operation closes and reopens the file, so a store whose disk was full recovers by itself.
+///
+/// The exception is a commit that failed with an I/O error other than a lack of space. After a failed sync the
+/// operating system may show data that never reached the disk, so no later write could be trusted. The store then stays
+/// unavailable until the disk was checked and the process was restarted.
 ///
 /// # Security
 ///
-/// One process at a time opens the file. A new file is readable and writable by its owner alone (mode 0600); the mode of a file
-/// that exists is left alone. Keys, index keys, versions and expiries are in the clear; payloads are whatever was given, which
-/// the issuer seals. The engine copies on write and does not overwrite what it frees, so bytes of purged and replaced records
-/// stay in free pages for a while: to make them unreadable, rotate the key that sealed them, re-key, and drop the old one.
+/// One process at a time can open the file. A new file is readable and writable by its owner alone (mode 0600 on Unix);
+/// the mode of an existing file is left unchanged. Keys, index keys, versions and expiries are in the clear; payloads
+/// are stored as given, and the issuer seals them. The engine copies on write and does not overwrite what it frees, so
+/// bytes of purged and replaced records stay in free pages for a while. To make them unreadable, rotate the key that
+/// sealed them, re-key, and drop the old key.
 pub struct RedbStore {
     path: PathBuf,
-    /// Both `None` only while dropping.
+    /// Both are `None` only while the store is dropped.
     writes: Option<SyncSender<Write>>,
     reads: Option<SyncSender<Read>>,
     threads: Vec<JoinHandle<()>>,
 }
 
 impl RedbStore {
-    /// Open the store in the file `path`, creating it if there is none.
+    /// Opens the store in the file `path`, and creates the file if it is missing.
     ///
-    /// Blocks: the whole file is read and its checksums verified, which takes seconds for a million records. A file that was
-    /// altered is refused rather than trusted.
+    /// It blocks: it reads the whole file and verifies its checksums, which takes seconds for a million records.
+    ///
+    /// # Errors
+    ///
+    /// * [`RedbOpenError::AlreadyOpen`] if this or another process has the file open.
+    /// * [`RedbOpenError::NotAStore`] if the file is not a token store of a layout that this version knows.
+    /// * [`RedbOpenError::Damaged`] if the file is damaged beyond what redb repairs.
+    /// * [`RedbOpenError::Io`] if the operating system refuses.
     pub fn open(path: impl AsRef<Path>) -> Result<Self, RedbOpenError> {
         let path = path.as_ref().to_owned();
         engine::create_missing(&path).map_err(|fault| fault.at(&path))?;
@@ -92,7 +100,7 @@ impl RedbStore {
         Self::start(path, move || engine::open_file(&file))
     }
 
-    /// Start the threads over whatever `open` opens.
+    /// Starts the threads on the database that `open` opens.
     fn start(path: PathBuf, open: impl Fn() -> engine::Opened + Send + Sync + 'static) -> Result<Self, RedbOpenError> {
         let failed = |fault: OpenFault| fault.at(&path);
         let engine = Arc::new(Engine::open(open).map_err(failed)?);
@@ -114,7 +122,7 @@ impl RedbStore {
     }
 }
 
-/// Hand a job over and wait for the answer.
+/// Passes a job to a thread and waits for the answer.
 async fn ask<J, T>(queue: Option<&SyncSender<J>>, job: impl FnOnce(Reply<T>) -> J) -> Result<T, StoreError> {
     let (reply, answer) = oneshot::channel();
     match queue.map(|queue| queue.try_send(job(reply))) {
@@ -147,7 +155,7 @@ impl TokenStore for RedbStore {
 
 impl Drop for RedbStore {
     fn drop(&mut self) {
-        // Without senders the threads finish what waits and end.
+        // Without senders the threads finish the waiting jobs and end.
         (self.writes, self.reads) = (None, None);
         for thread in self.threads.drain(..) {
             let _ = thread.join();

@@ -1,4 +1,4 @@
-//! The threads that read: whatever waits is answered from one snapshot.
+//! The threads that read. Each answers all waiting reads from one snapshot.
 
 use std::sync::mpsc::Receiver;
 use std::sync::{Mutex, PoisonError};
@@ -10,20 +10,21 @@ use super::rows::Snapshot;
 use crate::id::RecordKey;
 use crate::store::{Cursor, Page, Record, Select, StoreError};
 
-/// The most reads one thread takes at once; it leaves the rest to the others.
+/// The most reads that one thread takes at once; it leaves the rest to the other threads.
 const BATCH: usize = 64;
 
-/// What the threads can be asked to do.
+/// The jobs of the reading threads.
 pub(super) enum Read {
     Get { key: RecordKey, reply: Reply<Option<Record>> },
     List { select: Select, after: Option<Cursor>, limit: usize, reply: Reply<Page> },
 }
 
-/// Work until the queue is closed and empty.
+/// Works until the queue is closed and empty.
 pub(super) fn run(engine: &Engine, queue: &Mutex<Receiver<Read>>) {
     let mut jobs = Vec::new();
     while gather(queue, &mut jobs) {
-        // Begun after the jobs were taken, so it has all that was acknowledged before they came.
+        // The snapshot begins after the jobs were taken, so it contains everything that was acknowledged before they
+        // arrived.
         let mut waiting = jobs.drain(..);
         let outcome = engine.run(|database| {
             let snapshot = Snapshot::of(database)?;
@@ -38,7 +39,7 @@ pub(super) fn run(engine: &Engine, queue: &Mutex<Receiver<Read>>) {
     }
 }
 
-/// Take what waits; sleep if there is nothing. False at the end.
+/// Takes the waiting jobs, or sleeps until there is one. Returns `false` when the queue is closed and empty.
 fn gather(queue: &Mutex<Receiver<Read>>, jobs: &mut Vec<Read>) -> bool {
     let queue = queue.lock().unwrap_or_else(PoisonError::into_inner);
     let Ok(first) = queue.recv() else { return false };
@@ -48,7 +49,7 @@ fn gather(queue: &Mutex<Receiver<Read>>, jobs: &mut Vec<Read>) -> bool {
 }
 
 impl Read {
-    /// Fails only when the engine does.
+    /// Returns an error only if the engine failed.
     fn answer(self, snapshot: &Snapshot) -> Result<(), Fault> {
         match self {
             Self::Get { key, reply } => send(reply, snapshot.get(key)),

@@ -1,8 +1,8 @@
-//! Where the answer to a job goes.
+//! The channel for the answer to a job.
 
 use futures_channel::oneshot;
 
 use crate::store::StoreError;
 
-/// Where a thread sends its answer. Nobody may be listening any more: the work is done all the same.
+/// The channel for the answer of a thread. The receiver may be gone; the work is done all the same.
 pub(super) type Reply<T> = oneshot::Sender<Result<T, StoreError>>;

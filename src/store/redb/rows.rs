@@ -1,4 +1,4 @@
-//! What the tables look like, and every read and change of them.
+//! The layout of the tables, and every read and change of them.
 
 use std::ops::Bound;
 
@@ -12,20 +12,20 @@ use crate::id::{IndexKey, RecordKey};
 use crate::store::{Commit, Cursor, Page, Record, Select};
 use crate::time::Timestamp;
 
-/// Record key → [`encode`]d record. The name carries the version of the layout.
+/// Record key → [`encode`]d record. The name contains the version of the layout.
 const RECORDS: TableDefinition<&[u8; 16], &[u8]> = TableDefinition::new("mcp-token-lifecycle/1/records");
 
-/// Index key, record key. A multimap's pages would be up to a third smaller, but it cannot go on in the middle of a key: each
-/// page of a client's listing would walk over all those before.
+/// Index key and record key. The pages of a multimap would be up to a third smaller, but a multimap cannot continue
+/// within a key: each page of a listing would walk over all pages before it.
 const INDEXES: TableDefinition<&[u8; 32], ()> = TableDefinition::new("mcp-token-lifecycle/1/indexes");
 
-/// Expiry, record key: a purge reads from the front and stops at the first that lives.
+/// Expiry and record key. A purge reads from the front and stops at the first record that has not expired.
 const EXPIRIES: TableDefinition<&[u8; 24], ()> = TableDefinition::new("mcp-token-lifecycle/1/expiries");
 
-/// So that one listing does not hold up the reads behind it.
+/// The most records in a page, so that one listing does not delay the reads behind it.
 const PAGE: usize = 256;
 
-/// Create the tables in a new database; refuse somebody else's.
+/// Creates the tables in a new database, and refuses a database with other tables.
 pub(super) fn prepare(database: &Database) -> Result<(), OpenFault> {
     let damaged = |fault: Fault| OpenFault::Damaged(fault.into());
     let names = || -> Result<Vec<String>, Fault> {
@@ -39,7 +39,8 @@ pub(super) fn prepare(database: &Database) -> Result<(), OpenFault> {
     if ours.iter().all(|name| names.iter().any(|n| n == name)) { Ok(()) } else { Err(OpenFault::NotAStore) }
 }
 
-/// One transaction, durable when this returns; undone if `change` fails or says that it changed nothing.
+/// Runs one transaction, which is durable when this returns. It is undone if `change` fails or reports that it changed
+/// nothing.
 fn write<T>(database: &Database, change: impl FnOnce(&mut Tables<'_>) -> Result<(T, bool), Fault>) -> Result<T, Fault> {
     let mut transaction = database.begin_write()?;
     transaction.set_durability(Durability::Immediate)?;
@@ -52,7 +53,7 @@ fn write<T>(database: &Database, change: impl FnOnce(&mut Tables<'_>) -> Result<
     Ok(result)
 }
 
-/// Compare and swap each record in turn, all in one transaction. A malformed row fails only the record it meets.
+/// Compares and swaps each record in turn, all in one transaction. A malformed row fails only the record that meets it.
 pub(super) fn swap_all(
     database: &Database,
     records: impl Iterator<Item = Record>,
@@ -70,7 +71,7 @@ pub(super) fn swap_all(
     })
 }
 
-/// Delete at most `limit` expired records in one transaction.
+/// Deletes at most `limit` expired records in one transaction.
 pub(super) fn purge(database: &Database, now: Timestamp, limit: usize) -> Result<usize, Fault> {
     write(database, |tables| {
         let removed = tables.purge(now, limit)?;
@@ -104,7 +105,7 @@ impl<'t> Tables<'t> {
         }
         let new = Head { version: *version, expires_at: *expires_at, indexes: indexes.clone() };
         self.records.insert(key.as_bytes(), new.encode(payload).as_slice())?;
-        // An ordinary rotation ends here.
+        // An ordinary rotation changes neither indexes nor expiry and ends here.
         if let Some(old) = old {
             if old.indexes == new.indexes && old.expires_at == new.expires_at {
                 return Ok(Commit::Applied);
@@ -144,7 +145,7 @@ impl<'t> Tables<'t> {
     }
 }
 
-/// One state of all tables.
+/// A consistent view of all tables.
 pub(super) struct Snapshot {
     transaction: ReadTransaction,
     records: ReadOnlyTable<&'static [u8; 16], &'static [u8]>,
@@ -163,7 +164,7 @@ impl Snapshot {
         }
     }
 
-    /// The cursor is the last key seen.
+    /// The cursor is the key of the last record.
     pub(super) fn list(&self, select: Select, after: Option<&Cursor>, limit: usize) -> Result<Page, Fault> {
         let limit = limit.clamp(1, PAGE);
         let after: Option<[u8; 16]> = after.and_then(|cursor| cursor.as_bytes().try_into().ok());
@@ -191,7 +192,8 @@ impl Snapshot {
     }
 }
 
-/// What a row holds before the payload: version (8 bytes), expiry (8), the number of index keys (1), the index keys (16 each).
+/// The fields of a row before the payload: version (8 bytes), expiry (8), number of index keys (1), index keys (16
+/// each).
 struct Head {
     version: u64,
     expires_at: Timestamp,
@@ -203,14 +205,14 @@ impl Head {
         let mut row = Vec::with_capacity(17 + 16 * self.indexes.len() + payload.len());
         row.extend_from_slice(&self.version.to_be_bytes());
         row.extend_from_slice(&self.expires_at.to_bytes());
-        // `commit` has let no more than MAX_INDEXES pass.
+        // `commit` refuses records with more than MAX_INDEXES index keys.
         row.push(self.indexes.len() as u8);
         row.extend(self.indexes.iter().flat_map(IndexKey::as_bytes));
         row.extend_from_slice(payload);
         row
     }
 
-    /// The head and the payload.
+    /// Decodes the head, and returns it with the payload.
     fn decode(row: &[u8]) -> Result<(Self, &[u8]), Fault> {
         let parts = || {
             let (version, rest) = row.split_first_chunk()?;
@@ -230,7 +232,7 @@ fn decode(key: RecordKey, row: &[u8]) -> Result<Record, Fault> {
     Ok(Record::new(key, version, expires_at, indexes, payload.to_vec()))
 }
 
-/// `prefix` and `key` as one key of `N` bytes.
+/// Concatenates `prefix` and `key` to a key of `N` bytes.
 fn join<const N: usize, const P: usize>(prefix: [u8; P], key: RecordKey) -> [u8; N] {
     const { assert!(N == P + 16) };
     let mut joined = [0; N];
@@ -239,7 +241,7 @@ fn join<const N: usize, const P: usize>(prefix: [u8; P], key: RecordKey) -> [u8;
     joined
 }
 
-/// The record key at the end of a joined one.
+/// Returns the record key at the end of a concatenated key.
 fn key_in<const N: usize>(joined: &[u8; N]) -> RecordKey {
     const { assert!(N >= 16) };
     let mut key = [0; 16];
@@ -253,7 +255,7 @@ pub(super) mod tests {
 
     use super::*;
 
-    /// Write `record` whatever its version.
+    /// Writes `record` without comparing its version.
     pub(in super::super) fn plant(database: &Database, record: &Record) {
         let Record { key, version, expires_at, indexes, payload } = record;
         let head = Head { version: *version, expires_at: *expires_at, indexes: indexes.clone() };

@@ -1,4 +1,4 @@
-//! The one thread that writes: whatever waits goes into one transaction and shares one sync.
+//! The one thread that writes. All waiting commits go into one transaction and share one sync.
 
 use std::collections::VecDeque;
 use std::sync::mpsc::Receiver;
@@ -10,13 +10,13 @@ use super::rows;
 use crate::store::{Commit, Record, StoreError};
 use crate::time::Timestamp;
 
-/// The most commits in one transaction: bounds the memory of a batch and the wait of those behind it.
+/// The most commits in one transaction. It bounds the memory of a batch, and how long the commits behind it wait.
 const BATCH: usize = 1024;
 
-/// The most records deleted in one transaction: commits wait no longer than for this many.
+/// The most records deleted in one transaction, which bounds how long commits wait for it.
 const PURGE: usize = 256;
 
-/// What the thread can be asked to do.
+/// The jobs of the writing thread.
 pub(super) enum Write {
     Commit { record: Record, reply: Reply<Commit> },
     Purge { now: Timestamp, limit: usize, reply: Reply<usize> },
@@ -33,16 +33,16 @@ struct Writer<'e> {
     engine: &'e Engine,
     queue: Receiver<Write>,
     purges: VecDeque<Purge>,
-    /// How many shared the last transaction, and how long to wait for as many again.
+    /// How many commits shared the last transaction, and how long to wait for as many again.
     last_batch_len: usize,
     patience: Duration,
 }
 
-/// Work until the queue is closed and empty.
+/// Works until the queue is closed and empty.
 pub(super) fn run(engine: &Engine, queue: Receiver<Write>) {
     let mut writer = Writer { engine, queue, purges: VecDeque::new(), last_batch_len: 0, patience: Duration::ZERO };
     loop {
-        // Sleep only if there is nothing to do.
+        // Sleeps only if there is nothing to do.
         let job = if writer.purges.is_empty() { writer.queue.recv().ok() } else { writer.queue.try_recv().ok() };
         match job {
             Some(Write::Commit { record, reply }) => writer.commit(record, reply),
@@ -74,9 +74,10 @@ impl Writer<'_> {
         }
     }
 
-    /// `first` and what else comes in time: the transaction takes them while they arrive.
+    /// Yields `first` and the commits that arrive in time; the transaction takes them as they arrive.
     fn batch(&mut self, first: Record, replies: &mut Vec<Reply<Commit>>) -> impl Iterator<Item = Record> {
-        // Those who were just answered come back within a moment; a sync without them would make them wait for two.
+        // The callers that were just answered return within a moment. A sync without them would make them wait for two
+        // syncs.
         let patient_until = Instant::now() + self.patience;
         let more = std::iter::from_fn(move || {
             while replies.len() < BATCH {
@@ -101,7 +102,7 @@ impl Writer<'_> {
         self.purges.push_back(Purge { now, limit: limit.max(1), removed: 0, reply });
     }
 
-    /// One step of the first purge, so that commits get their turn before the next.
+    /// Does one step of the first purge, so that commits get their turn before the next step.
     fn purge(&mut self) {
         let Some(mut purge) = self.purges.pop_front() else { return };
         let step = (purge.limit - purge.removed).min(PURGE);

@@ -1,4 +1,4 @@
-//! A connection for all callers: made when it is first needed, and again after it broke.
+//! A connection that all callers share: opened when it is first needed, and reopened after it broke.
 
 use std::future::Future;
 use std::sync::Arc;
@@ -12,12 +12,12 @@ use tokio::time::timeout;
 
 use super::fault::{Failure, Fault};
 use super::scripts::Program;
-use super::topology::{Connection, Source};
+use super::topology::{Connection, Topology};
 
-/// No server takes this long, unless it waits for others or does not answer any more.
+/// A server answers within this time, unless it waits for replicas or does not respond any more.
 const SILENCE: Duration = Duration::from_millis(250);
 
-/// How many replicas have to have a write, and how long to wait for them.
+/// How many replicas must have a write, and how long to wait for them.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Replicas {
     pub(super) count: usize,
@@ -25,12 +25,12 @@ pub(super) struct Replicas {
 }
 
 #[derive(Clone)]
-pub(super) struct Link {
-    /// For a connection.
+pub(super) struct SharedConnection {
+    /// The time limit for opening a connection.
     timeout: Duration,
-    /// For an answer.
+    /// The time limit for an answer.
     time: Duration,
-    source: Arc<Mutex<Source>>,
+    topology: Arc<Mutex<Topology>>,
     current: Arc<Mutex<Option<Current>>>,
 }
 
@@ -40,18 +40,18 @@ struct Current {
     made: Instant,
 }
 
-impl Link {
-    pub(super) fn new(source: Arc<Mutex<Source>>, timeout: Duration) -> Self {
-        Self { timeout, time: timeout, source, current: Arc::default() }
+impl SharedConnection {
+    pub(super) fn new(topology: Arc<Mutex<Topology>>, timeout: Duration) -> Self {
+        Self { timeout, time: timeout, topology, current: Arc::default() }
     }
 
-    /// Another one to the same place, whose answers may take longer by `patience`.
+    /// Returns a second connection to the same servers, whose answers may take longer by `patience`.
     pub(super) fn within(&self, timeout: Duration, patience: Duration) -> Self {
-        let source = Arc::clone(&self.source);
-        Self { timeout, time: timeout + patience, source, current: Arc::default() }
+        let topology = Arc::clone(&self.topology);
+        Self { timeout, time: timeout + patience, topology, current: Arc::default() }
     }
 
-    /// Run a script: by its hash, or with its text if the server has not seen it yet.
+    /// Runs a script by its hash, or with its text if the server has not seen it yet.
     pub(super) async fn run(&self, program: &Program, keys: &[&[u8]], arguments: &[&[u8]]) -> Result<Value, Failure> {
         match self.ask(&program.by_hash(keys, arguments)).await {
             Err(failure) if failure.is_unknown_script() => self.ask(&program.by_text(keys, arguments)).await,
@@ -59,7 +59,7 @@ impl Link {
         }
     }
 
-    /// Run a script that writes, and wait until so many replicas have what it wrote.
+    /// Runs a script that writes, and waits until that many replicas have what it wrote.
     pub(super) async fn write(
         &self,
         program: &Program,
@@ -81,8 +81,7 @@ impl Link {
         self.in_time(&current, current.connection.clone().ask(cmd)).await
     }
 
-    /// In one go, so that the WAIT goes through the connection of the write: it is about the writes of its own
-    /// connection.
+    /// Sends command and WAIT together, because WAIT refers to the writes of its own connection.
     async fn send(&self, name: &[u8], cmd: Cmd, replicas: Option<Replicas>) -> Result<Value, Failure> {
         let current = self.connected().await?;
         let wait = replicas.map(|Replicas { count, patience }| {
@@ -122,9 +121,11 @@ impl Link {
         Err(failure)
     }
 
-    /// The next operation connects again. In a Cluster one node of many is at fault, and the driver connects to it
-    /// again by itself, unless it does not notice: its connection is used on until there is a new one, and that is not
-    /// made all the time.
+    /// Makes the next operation reconnect.
+    ///
+    /// In a Cluster one node of many is at fault, and the driver reconnects to it by itself, unless it does not notice
+    /// the fault. So the present connection is used until a new one is open, and a new one is opened only from time to
+    /// time.
     async fn replace(&self, broken: &Current) {
         let is_cluster = matches!(broken.connection, Connection::Cluster(_));
         if is_cluster && broken.made.elapsed() < self.timeout {
@@ -136,12 +137,12 @@ impl Link {
         }
         if !is_cluster {
             *current = None;
-        } else if let Ok(source) = Arc::clone(&self.source).try_lock_owned() {
-            self.connect(source);
+        } else if let Ok(topology) = Arc::clone(&self.topology).try_lock_owned() {
+            self.connect(topology);
         }
     }
 
-    /// As is known from elsewhere, another server is the one to ask.
+    /// Drops the connection, because another server is known to be the primary now.
     pub(super) async fn leave(&self) {
         *self.current.lock().await = None;
     }
@@ -152,29 +153,30 @@ impl Link {
             if let Some(current) = current().await {
                 return Ok(current);
             }
-            let source = Arc::clone(&self.source).lock_owned().await;
+            let topology = Arc::clone(&self.topology).lock_owned().await;
             match current().await {
                 Some(current) => Ok(current),
-                None => self.connect(source).await.map_err(Failure::before_sending)?.map_err(Failure::before_sending),
+                None => self.connect(topology).await.map_err(Failure::before_sending)?.map_err(Failure::before_sending),
             }
         };
         timeout(self.timeout, connected).await.unwrap_or_else(|_| Err(Failure::before_sending(Fault::Timeout)))
     }
 
-    /// It goes on when nobody waits for it any more: to find the primary may take longer than an operation may.
-    fn connect(&self, mut source: OwnedMutexGuard<Source>) -> JoinHandle<Result<Current, RedisError>> {
+    /// Opens a connection. This continues when no caller waits any more: to find the primary may take longer than an
+    /// operation may.
+    fn connect(&self, mut topology: OwnedMutexGuard<Topology>) -> JoinHandle<Result<Current, RedisError>> {
         let (timeout, time, current) = (self.timeout, self.time, Arc::clone(&self.current));
         tokio::spawn(async move {
-            let made = Current { connection: source.connect(timeout, time).await?, made: Instant::now() };
+            let made = Current { connection: topology.connect(timeout, time).await?, made: Instant::now() };
             Ok(current.lock().await.insert(made).clone())
         })
     }
 }
 
-/// An operation that waits for its answer. If it is dropped before its time is up, a silent connection is found out by it all
-/// the same: callers whose patience is shorter would never get rid of one.
+/// An operation that waits for its answer. If it is dropped before its time limit, it still replaces a silent
+/// connection: otherwise callers with shorter limits would keep one.
 struct Waiting<'a> {
-    link: &'a Link,
+    link: &'a SharedConnection,
     current: &'a Current,
     since: Option<Instant>,
 }

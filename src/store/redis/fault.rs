@@ -1,4 +1,4 @@
-//! What can go wrong, and what it says about a write.
+//! The errors of the store, and what they mean for a write.
 
 use std::error::Error as StdError;
 use std::time::Duration;
@@ -6,31 +6,31 @@ use std::time::Duration;
 use redis::{ErrorKind, RedisError, ServerErrorKind, Value};
 use tokio::task::JoinError;
 
-use crate::store::StoreError;
+use crate::store::{Record, StoreError};
 
-/// How long an operation may take.
+/// The time limit of an operation.
 pub(super) const TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Why [`RedisStore::connect`](super::RedisStore::connect) failed.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum RedisConnectError {
-    /// The URL is none that the driver knows, or asks for something it was built without.
+    /// The driver does not know the URL, or was built without a feature that the URL requires.
     #[error(
         "address must be redis://user:password@host:port/database, or rediss:// where the driver has TLS, got {address}"
     )]
     Address {
-        /// What it is, without its user information and query.
+        /// The address, without user information and query.
         address: String,
-        /// What the driver says.
+        /// The error of the driver.
         source: Box<dyn StdError + Send + Sync>,
     },
-    /// No server answers there, or it refuses.
-    #[error("the token store at {address} must answer within {} s, and does not", TIMEOUT.as_secs())]
+    /// No server answered at the address, or the server refused.
+    #[error("the token store at {address} did not answer within {} s", TIMEOUT.as_secs())]
     Unreachable {
-        /// Where that is, without user information and query.
+        /// The address, without user information and query.
         address: String,
-        /// What came instead.
+        /// The error of the attempt.
         source: Box<dyn StdError + Send + Sync>,
     },
 }
@@ -44,19 +44,23 @@ impl RedisConnectError {
 /// Why an operation failed.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Fault {
-    #[error("the driver or the server failed: {0}")]
+    #[error("the driver or the server failed")]
     Driver(#[from] RedisError),
-    #[error("no answer in time")]
+    #[error("the server did not answer in time")]
     Timeout,
-    #[error("connecting was broken off: {0}")]
+    #[error("the attempt to connect was aborted")]
     Connect(#[from] JoinError),
-    #[error("not known to be on {wanted} replicas: {answer:?}")]
+    #[error("{wanted} replicas must confirm the write, got {answer:?}")]
     Replicas { wanted: usize, answer: Option<Value> },
     #[error("a row is malformed")]
     Row,
-    #[error("an answer is malformed")]
+    #[error("an answer of the server is malformed")]
     Answer,
-    #[error("too many index keys, or too large a payload")]
+    #[error(
+        "a record must have at most {} index keys and {} bytes of payload",
+        Record::MAX_INDEXES,
+        Record::MAX_PAYLOAD
+    )]
     TooLarge,
 }
 
@@ -67,7 +71,7 @@ impl From<Fault> for StoreError {
 }
 
 impl Fault {
-    /// Whether another connection may do better.
+    /// Whether another connection may succeed.
     pub(super) fn is_of_connection(&self) -> bool {
         match self {
             Self::Timeout => true,
@@ -76,7 +80,7 @@ impl Fault {
         }
     }
 
-    /// Whether the server says that another is the primary now.
+    /// Whether the server reports that another server is the primary now.
     pub(super) fn is_demotion(&self) -> bool {
         matches!(self, Self::Driver(error) if code(error) == Some("READONLY"))
     }
@@ -98,7 +102,7 @@ impl Failure {
         Self { fault: fault.into(), may_be_done: true }
     }
 
-    /// By what a server, or the driver, says of a command that was sent once.
+    /// Converts the error of a server or of the driver about a command that was sent once.
     pub(super) fn of(error: RedisError) -> Self {
         if is_refusal(&error) { Self::before_sending(error) } else { Self::after_sending(error) }
     }
@@ -107,21 +111,21 @@ impl Failure {
         matches!(&self.fault, Fault::Driver(error) if error.kind() == ErrorKind::Server(ServerErrorKind::NoScript))
     }
 
-    /// For a command that writes.
+    /// Converts the failure of a command that writes.
     pub(super) fn of_write(self) -> StoreError {
         if self.may_be_done { StoreError::uncertain(self.fault) } else { StoreError::unavailable(self.fault) }
     }
 }
 
-/// For a command that reads, or whose effect nobody has to know of.
+/// Converts the failure of a command that reads, or whose effect does not matter to the caller.
 impl From<Failure> for StoreError {
     fn from(failure: Failure) -> Self {
         Self::unavailable(failure.fault)
     }
 }
 
-/// Whether this says that nothing was written. An error that comes from within a script says so only if the first write
-/// of it would have failed too.
+/// Whether this error means that nothing was written. An error from within a script means that only if the first write
+/// of the script would have failed too.
 pub(super) fn is_refusal(error: &RedisError) -> bool {
     const REFUSALS: [&str; 16] = [
         "ASK",
@@ -141,12 +145,13 @@ pub(super) fn is_refusal(error: &RedisError) -> bool {
         "UNKILLABLE",
         "WRONGPASS",
     ];
-    // A Cluster of which the driver knows no node with the name.
+    // In a Cluster the driver knows no node for the key.
     error.kind() == ErrorKind::ClusterConnectionNotFound || code(error).is_some_and(|code| REFUSALS.contains(&code))
 }
 
-/// The code of a server's error. Before Redis 7 one from within a script stands behind where it was:
-/// `ERR Error running script (call to f_…): @user_script:1: @user_script: 1: -OOM command not allowed …`.
+/// Returns the code of a server's error. Before Redis 7 the code of an error from within a script follows the place
+/// where it occurred: `ERR Error running script (call to f_…): @user_script:1: @user_script: 1: -OOM command not
+/// allowed …`.
 fn code(error: &RedisError) -> Option<&str> {
     let within = error.detail().and_then(|detail| detail.split_once("@user_script: ")?.1.split_once(": -"));
     within.and_then(|(_, cause)| cause.split(' ').next()).or(error.code())
@@ -167,7 +172,7 @@ mod tests {
         for (url, expected) in [
             (
                 "redis://user:secret@127.0.0.1:1/0",
-                "the token store at \"redis://..@127.0.0.1:1/0\" must answer within 2 s, and does not",
+                "the token store at \"redis://..@127.0.0.1:1/0\" did not answer within 2 s",
             ),
             (
                 "http://user:secret@host/",

@@ -1,4 +1,4 @@
-//! What is stored: names, the bytes of a record, the bytes of an index entry.
+//! The stored data: key names, the bytes of a record, the bytes of an index entry.
 //!
 //! | name | type | holds |
 //! |---|---|---|
@@ -7,7 +7,7 @@
 //! | `prefix:{shard}:e` | sorted set | expiry and key of the shard's records |
 //! | `prefix:i:index` | sorted set | the entries of an index key |
 //!
-//! Every score is 0, so that the members of a set are in the order of their bytes.
+//! Every score is 0, so the members of a set are in the order of their bytes.
 
 use super::fault::Fault;
 use crate::id::{IndexKey, RecordKey};
@@ -16,17 +16,17 @@ use crate::store::contract::StoreError;
 use crate::time::Timestamp;
 use redis::{FromRedisValue, Value};
 
-/// Enough to spread over the nodes of a cluster, few enough to be gone through.
+/// Enough shards to spread over the nodes of a Cluster, and few enough to visit one after another.
 pub(super) const SHARDS: usize = 128;
 
-/// How long a record outlives its expiry if nobody purges it, or half of it: see [`Lifetime`]. No clock of an issuer may be
-/// so far from the server's.
+/// How many seconds a record outlives its expiry if it is not purged, or half of that: see [`Lifetime`]. The clock of
+/// an issuer must not differ from the server's by that much.
 const MARGIN: u64 = 24 * 60 * 60;
 
-/// A number of seconds that is one of milliseconds too, even for Lua.
+/// The latest expiry in seconds. It is still a whole number in milliseconds, even for Lua.
 const END_OF_TIME: u64 = 1 << 43;
 
-/// The names of one store.
+/// The key names of one store.
 pub(super) struct KeyNames {
     pub(super) prefix: String,
 }
@@ -40,7 +40,7 @@ impl KeyNames {
         join(&[&self.records(shard(key)), key.as_bytes()])
     }
 
-    /// What the names of the records of a shard begin with.
+    /// Returns the prefix of the names of a shard's records.
     pub(super) fn records(&self, shard: usize) -> Vec<u8> {
         format!("{}:{{{shard:02x}}}:r:", self.prefix).into_bytes()
     }
@@ -58,7 +58,7 @@ impl KeyNames {
     }
 }
 
-/// Shards follow the leading bits of the key, so they are in key order.
+/// Returns the shard of a key. Shards follow the leading bits of the key, so they are in key order.
 pub(super) fn shard(key: RecordKey) -> usize {
     usize::from(key.as_bytes()[0]) * SHARDS / 256
 }
@@ -89,18 +89,18 @@ impl Attempt {
     }
 }
 
-/// How long a record is kept by the server itself.
+/// How long the server keeps a record before it deletes the record by itself.
 pub(super) struct Lifetime {
-    /// Until when, if it is decided now.
+    /// The time until which a record is kept that is written now.
     pub(super) until: u64,
-    /// What was decided before will do if it is no less than this. Half a margin between the two, so that an expiry
-    /// that moves a little moves no index entry.
+    /// The earliest such time, decided by an earlier write, that still suffices. The two differ by half of the margin,
+    /// so that a small change of the expiry moves no index entry.
     pub(super) least: u64,
 }
 
 impl Lifetime {
     pub(super) fn of(expires_at: Timestamp, now: Timestamp) -> Self {
-        // A record that expired in the past has still to be purged: its issuer's clock may be another.
+        // A record that has expired must still be purged, because the clock of its issuer may differ.
         let end = expires_at.max(now).as_unix();
         let plus = |margin| end.saturating_add(margin).min(END_OF_TIME);
         Self { until: plus(MARGIN), least: plus(MARGIN / 2) }
@@ -109,8 +109,8 @@ impl Lifetime {
 
 /// A member of an index: until when it is kept, the record, and the attempt that wrote it.
 ///
-/// No two attempts write the same, so whoever removes an entry cannot hit that of another commit. A record's entries
-/// only ever move towards the end of the set, so a listing that goes through it meets one of them.
+/// No two attempts write the same member, so removing an entry cannot remove the entry of another commit. The entries
+/// of a record only move towards the end of the set, so a listing that goes through the set meets one of them.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) struct Entry {
     until: u64,
@@ -138,8 +138,9 @@ impl Entry {
         parts().ok_or(Fault::Row)
     }
 
-    /// Whether it is neither that of `row` nor can ever become it: what it was written for has been decided. Without a
-    /// row, a first write may be under way; another has nothing to replace any more.
+    /// Whether the entry neither belongs to `row` nor can belong to it later, because the attempt that wrote it has
+    /// been decided. Without a row, a first write may be in progress; any other attempt has no record to replace any
+    /// more.
     pub(super) fn is_stale(&self, row: Option<&Row>) -> bool {
         match row {
             Some(row) => self.attempt != row.listed_by && self.attempt.version <= row.record.version,
@@ -156,7 +157,7 @@ pub(super) struct Listing {
 }
 
 impl Listing {
-    /// From the bytes of a record between the write and the payload, as `commit.lua` gives them.
+    /// Decodes the bytes of a record between the write and the payload, as `commit.lua` returns them.
     pub(super) fn decode(bytes: &[u8]) -> Result<Self, Fault> {
         let (until, attempt, body) = split_listing(bytes).ok_or(Fault::Row)?;
         let (_, indexes, _) = split_body(body).ok_or(Fault::Row)?;
@@ -168,7 +169,7 @@ impl Listing {
     }
 }
 
-/// A record as it is stored: the write (16 bytes), how many replicas are known to have it (1), until when it is kept
+/// A stored record: the write (16 bytes), the number of replicas known to have it (1), the time until which it is kept
 /// (8), the write that listed it (16), and the body.
 pub(super) struct Row {
     pub(super) write: Attempt,
@@ -192,13 +193,13 @@ impl Row {
     }
 }
 
-/// The part of a row that comes from the record: expiry (8 bytes), the number of index keys (1), they (16 each), the
-/// payload.
+/// Encodes the part of a row that comes from the record: expiry (8 bytes), number of index keys (1), index keys (16
+/// each), payload.
 pub(super) fn body(record: &Record) -> Vec<u8> {
     let Record { key: _, version: _, expires_at, indexes, payload } = record;
     let mut body = Vec::with_capacity(9 + 16 * indexes.len() + payload.len());
     body.extend_from_slice(&expires_at.to_bytes());
-    // `commit` has let no more than MAX_INDEXES pass.
+    // `commit` refuses records with more than MAX_INDEXES index keys.
     body.push(indexes.len() as u8);
     body.extend(indexes.iter().flat_map(IndexKey::as_bytes));
     body.extend_from_slice(payload);
@@ -219,7 +220,7 @@ fn split_body(body: &[u8]) -> Option<(Timestamp, Vec<IndexKey>, &[u8])> {
     Some((Timestamp::from_bytes(*expires_at), indexes, payload))
 }
 
-/// The answer as what it should be.
+/// Converts an answer to its expected type.
 pub(super) fn read<T: FromRedisValue>(value: Value) -> Result<T, StoreError> {
     Ok(T::from_redis_value(value).map_err(|_| Fault::Answer)?)
 }

@@ -7,14 +7,14 @@ use crate::id::{IndexKey, RecordKey};
 use crate::store::{Cursor, Page, StoreError};
 
 impl RedisStore {
-    /// The members of a sorted set from `start` on.
+    /// Returns the members of a sorted set from `start` on.
     async fn members(&self, name: &[u8], start: &[u8], limit: usize) -> Result<Vec<Vec<u8>>, StoreError> {
         let mut cmd = redis::cmd("ZRANGEBYLEX");
         cmd.arg(name).arg(start).arg("+").arg("LIMIT").arg(0).arg(limit);
         read(self.reads.ask(&cmd).await?)
     }
 
-    /// The rows under `keys`, in that order.
+    /// Returns the rows under `keys`, in that order.
     async fn rows(&self, keys: &[RecordKey]) -> Result<Vec<Option<Row>>, StoreError> {
         if keys.is_empty() {
             return Ok(Vec::new());
@@ -31,7 +31,7 @@ impl RedisStore {
         Ok(rows)
     }
 
-    /// The cursor is the last key seen.
+    /// The cursor is the key of the last record.
     pub(super) async fn list_all(&self, after: Option<Cursor>, limit: usize) -> Result<Page, StoreError> {
         let after = after.and_then(|cursor| cursor.as_bytes().try_into().ok()).map(RecordKey::from_bytes);
         let mut start = after.map_or(b"-".to_vec(), |key| join(&[b"(", key.as_bytes()]));
@@ -50,7 +50,7 @@ impl RedisStore {
         Ok(Page::new(records, next))
     }
 
-    /// The cursor is the last entry seen.
+    /// The cursor is the last entry.
     pub(super) async fn list_index(
         &self,
         index: IndexKey,
@@ -67,7 +67,7 @@ impl RedisStore {
             if entry.is_stale(row.as_ref()) {
                 stale.push(member);
             }
-            // An entry may be out of date by now, and the record listed under the same index key by another.
+            // An entry may be out of date, and its record may be listed under the same index key by another entry.
             records.extend(row.map(|row| row.record).filter(|record| record.indexes.contains(&index)));
         }
         if !stale.is_empty() {

@@ -2,13 +2,13 @@
 //!
 //! | file | concept |
 //! |---|---|
-//! | `row` | what is stored: names, records, index entries |
+//! | `layout` | the stored data: names, records, index entries |
 //! | `commit.lua`, `enlist.lua`, `fence.lua`, `confirm.lua`, `purge.lua` | every change to it, each in one step |
-//! | `scripts` | calling them |
+//! | `scripts` | calling the scripts |
 //! | `write`, `listing`, `purge` | the operations |
-//! | `fence` | what is read, where replicas have to have it |
-//! | `source`, `link` | connections, and connecting again |
-//! | `fault` | what an error says about a write |
+//! | `replicated_read` | reads that wait for replicas |
+//! | `topology`, `connection` | where the servers are, and the connections to them |
+//! | `fault` | the errors, and what they mean for a write |
 
 mod connection;
 mod fault;
@@ -31,18 +31,18 @@ use redis::cluster::{ClusterClient, ClusterClientBuilder};
 use redis::sentinel::{SentinelClient, SentinelServerType};
 use tokio::sync::Mutex;
 
-use self::connection::{Link, Replicas};
+use self::connection::{Replicas, SharedConnection};
 pub use self::fault::RedisConnectError;
 use self::fault::{Fault, TIMEOUT};
 use self::layout::{KeyNames, read};
 use self::scripts::Scripts;
-use self::topology::Source;
+use self::topology::Topology;
 use super::{Commit, Cursor, Page, Record, Select, StoreError, TokenStore};
 use crate::crypto::shown::{shown, shown_url};
 use crate::id::RecordKey;
 use crate::time::Timestamp;
 
-/// Records in one answer, whatever the caller's limit: large ones would fill the memory of both sides.
+/// The most records in one page, for any limit: a larger answer would take much memory on both sides.
 const PAGE: usize = 256;
 
 /// A [`TokenStore`] in Redis (6 or later) or Valkey, for any number of processes.
@@ -59,81 +59,91 @@ const PAGE: usize = 256;
 /// # Ok(()) }
 /// ```
 ///
-/// It takes a tokio runtime, with time and I/O enabled.
+/// It needs a tokio runtime with time and I/O enabled.
 ///
 /// # Durability
 ///
-/// [`Commit::Applied`] is answered once the primary has the write. What that outlives is up to the servers:
+/// [`Commit::Applied`] is returned once the primary has the write. What the write survives depends on the servers:
 ///
-/// * A crash of the server: with `appendonly yes` and `appendfsync always`, everything that was acknowledged. With
-///   `everysec`, the last second is lost; without the log, everything since the last snapshot.
-/// * A failover to a replica: *nothing is promised*. Redis replicates after it has answered. With
-///   [`with_min_replicas`](Self::with_min_replicas), a write is acknowledged only after that many replicas have received
-///   it; see there.
+/// * A crash of the server: with `appendonly yes` and `appendfsync always`, everything that was acknowledged survives.
+///   With `everysec` the last second is lost. Without the append-only file, everything since the last snapshot is lost.
+/// * A failover to a replica: *nothing is guaranteed*, because Redis replicates after it has answered. With
+///   [`with_min_replicas`](Self::with_min_replicas) a write is acknowledged only after that many replicas have received
+///   it.
 ///
-/// A write that is lost after it was acknowledged brings a spent refresh token, or a revoked family, back to life
-/// without any alarm. The servers must not evict: set `maxmemory-policy noeviction`, since every other policy takes
-/// records away.
+/// A write that is lost after it was acknowledged makes a spent refresh token, or the tokens of a revoked family, valid
+/// again without any alarm. The servers must not evict: set `maxmemory-policy noeviction`, because every other policy
+/// deletes records.
 ///
 /// # Expiry
 ///
-/// The server removes a record by itself: a day after its expiry, or, while it has index keys, half a day to a day after the
-/// latest expiry that it had with them, for a listing goes by that. Until then [`purge`](TokenStore::purge) removes it,
-/// by the issuer's clock and not by the server's; the two should not be half a day apart. So nothing grows if nobody ever purges,
-/// but for records that keep index keys and once were to last for ever.
+/// The server deletes a record by itself one day after the record's expiry. If the record has index keys, it does so
+/// half a day to a day after the latest expiry that the record had with these index keys, because a listing depends on
+/// that time. Until then [`purge`](TokenStore::purge) deletes it, by the clock of the issuer and not by that of the
+/// server; the two must differ by less than half a day. So nothing accumulates even if no process purges. The exception
+/// is a record that keeps its index keys and once had no end.
 ///
-/// Index entries go with the record that is purged. What is left of them otherwise does not count without the record, and
-/// ends a day after it would have, or when a listing finds that nothing can stand behind it. Of a first commit that
-/// broke off half way the entry stays that long, and so does what could not be removed; if the record was to last for
-/// ever, it stays.
+/// A purge deletes the index entries of a record with the record. An entry that remains has no effect without its
+/// record. It is deleted a day after its own expiry, or when a listing finds that it cannot belong to a record. This
+/// applies to the entry of a first commit that was interrupted, and to entries that could not be deleted. An entry of a
+/// record without an end remains.
 ///
 /// # Failures
 ///
-/// [`StoreError::Unavailable`] when nothing was written: no connection, or the server refuses (`READONLY`, `LOADING`,
-/// `NOREPLICAS`, `OOM`, `MISCONF`, …). [`StoreError::Uncertain`] when the connection breaks or the time is up after a
-/// commit was sent. A broken connection is made again by the next operation. In a Cluster a commit follows
-/// redirections, and is sent again for a third of a second while the nodes refuse it; nothing that may have been
-/// carried out is sent twice.
+/// The store returns [`StoreError::Unavailable`] if nothing was written: there was no connection, or the server refuses
+/// (`READONLY`, `LOADING`, `NOREPLICAS`, `OOM`, `MISCONF`, …). It returns [`StoreError::Uncertain`] if the connection
+/// breaks or the time limit passes after a commit was sent. The next operation reopens a broken connection. In a
+/// Cluster a commit follows redirections, and is sent again for a third of a second while the nodes refuse it. A
+/// command that may have been carried out is not sent twice.
 ///
-/// A server that is told to follow another must cut its connections (`CLIENT KILL TYPE normal`), as Sentinel does:
-/// reads would go on there until a commit finds out.
+/// A server that becomes a replica must close its connections (`CLIENT KILL TYPE normal`), as Sentinel makes it do.
+/// Otherwise reads continue there until a commit is refused.
 ///
 /// # Cost
 ///
-/// A read is one round trip, and so is a commit that leaves index keys and expiry as they are, like nearly every
-/// rotation. A new record takes one more for each index key. Two connections: one for what is read, one for what is
-/// written. For what [`with_min_replicas`](Self::with_min_replicas) takes, see there.
+/// A read takes one round trip. So does a commit that leaves index keys and expiry unchanged, like nearly every
+/// rotation. A new record takes one more for each index key. The store has two connections: one for reads, one for
+/// writes. [`with_min_replicas`](Self::with_min_replicas) has further costs.
 ///
 /// # Security
 ///
-/// Keys, index keys, versions and expiries are in the clear, payloads as they were given, which the issuer seals; there
-/// is no subject and no token in any of them, nor in the server's command log. Whoever may write to the server can take
-/// it back to an earlier state: let the issuers in and nobody else (`ACL`, TLS).
+/// Keys, index keys, versions and expiries are in the clear; payloads are stored as given, and the issuer seals them.
+/// None of them, nor the command log of the server, contains a subject or a token. Anyone who can write to the server
+/// can restore it to an earlier state: give access only to the issuers (`ACL`, TLS).
 pub struct RedisStore {
-    /// For what may be sent twice and waits for no replicas.
-    reads: Link,
-    /// For commits, and whatever waits.
-    writes: Link,
+    /// For commands that may be sent twice and do not wait for replicas.
+    reads: SharedConnection,
+    /// For commits, and for reads that wait for replicas.
+    writes: SharedConnection,
     scripts: Scripts,
     names: KeyNames,
     timeout: Duration,
     replicas: Option<Replicas>,
-    /// The number of the next attempt to commit: from a random one on, so that no two processes have the same.
+    /// The number of the next attempt to commit. It starts at a random number, so that no two processes use the same.
     attempts: AtomicU64,
-    /// Where a purge begins: where the last one had its hands full.
+    /// The shard where the next purge begins: the one where the last purge reached its limit.
     shard: AtomicUsize,
 }
 
 impl RedisStore {
-    /// Connect to one server: `redis://[user:password@]host[:port][/database]`, or `rediss://` if the application
+    /// Connects to one server: `redis://[user:password@]host[:port][/database]`, or `rediss://` if the application
     /// builds the driver with one of its TLS features.
+    ///
+    /// # Errors
+    ///
+    /// [`RedisConnectError::Address`] if the URL is not valid, [`RedisConnectError::Unreachable`] if the server does
+    /// not answer within two seconds.
     pub async fn connect(url: &str) -> Result<Self, RedisConnectError> {
         let address = shown_url(url);
         let client = Client::open(url).map_err(|error| RedisConnectError::address(&address, error))?;
         Self::from_client(client).reached(&address).await
     }
 
-    /// Connect to the primary of `service` as the Sentinels at `urls` know it, now and after every failover.
+    /// Connects to the primary of `service` as the Sentinels at `urls` know it, now and after each failover.
+    ///
+    /// # Errors
+    ///
+    /// As [`connect`](Self::connect).
     pub async fn connect_sentinel<'a>(
         urls: impl IntoIterator<Item = &'a str>,
         service: &str,
@@ -145,27 +155,36 @@ impl RedisStore {
         Self::from_sentinel_client(client).reached(&address).await
     }
 
-    /// Connect to the Cluster that the nodes at `urls` belong to; one is enough, more are found if it is down.
+    /// Connects to the Cluster that the nodes at `urls` belong to. One node is enough; more are useful if it is down.
+    ///
+    /// # Errors
+    ///
+    /// As [`connect`](Self::connect).
     pub async fn connect_cluster<'a>(urls: impl IntoIterator<Item = &'a str>) -> Result<Self, RedisConnectError> {
         let urls: Vec<_> = urls.into_iter().collect();
         let address = shown_urls(&urls);
         Self::cluster(&address, || ClusterClient::builder(urls.iter().copied()))?.reached(&address).await
     }
 
-    /// On a client of the application's own making. It connects when it is first used.
+    /// Uses a client that the application has created. It connects when it is first used.
     pub fn from_client(client: Client) -> Self {
-        Self::on(Source::Server(client.clone()), Source::Server(client))
+        Self::on(Topology::Server(client.clone()), Topology::Server(client))
     }
 
-    /// As [`from_client`](Self::from_client), under Sentinel. The client must be one for the primary.
+    /// Uses a client under Sentinel, as [`from_client`](Self::from_client). The client must be one for the primary.
     pub fn from_sentinel_client(client: SentinelClient) -> Self {
-        let source = Arc::new(Mutex::new(Source::Sentinel(client)));
-        Self::linked(Arc::clone(&source), source)
+        let topology = Arc::new(Mutex::new(Topology::Sentinel(client)));
+        Self::linked(Arc::clone(&topology), topology)
     }
 
-    /// As [`from_client`](Self::from_client), on a Cluster. The store decides over timeouts and retries, for a commit
-    /// must not be sent twice unnoticed. The clients must not read from replicas: they lag, and a stale read lets a
-    /// revoked session live on.
+    /// Uses a client of a Cluster, as [`from_client`](Self::from_client).
+    ///
+    /// The store sets timeouts and retries itself, because a commit must not be sent twice unnoticed. The clients must
+    /// not read from replicas: a replica lags, and with a stale read a revoked session stays usable.
+    ///
+    /// # Errors
+    ///
+    /// [`RedisConnectError::Address`] if the driver refuses the configuration.
     pub fn from_cluster(client: impl Fn() -> ClusterClientBuilder) -> Result<Self, RedisConnectError> {
         Self::cluster("the client of a Cluster", client)
     }
@@ -175,17 +194,17 @@ impl RedisStore {
         let (reads, writes) = (client().build(), client().retries(0).build());
         let [reads, writes] =
             [reads, writes].map(|client| client.map_err(|error| RedisConnectError::address(address, error)));
-        Ok(Self::on(Source::Cluster(reads?), Source::Cluster(writes?)))
+        Ok(Self::on(Topology::Cluster(reads?), Topology::Cluster(writes?)))
     }
 
-    fn on(reads: Source, writes: Source) -> Self {
+    fn on(reads: Topology, writes: Topology) -> Self {
         Self::linked(Arc::new(Mutex::new(reads)), Arc::new(Mutex::new(writes)))
     }
 
-    fn linked(reads: Arc<Mutex<Source>>, writes: Arc<Mutex<Source>>) -> Self {
+    fn linked(reads: Arc<Mutex<Topology>>, writes: Arc<Mutex<Topology>>) -> Self {
         Self {
-            reads: Link::new(reads, TIMEOUT),
-            writes: Link::new(writes, TIMEOUT),
+            reads: SharedConnection::new(reads, TIMEOUT),
+            writes: SharedConnection::new(writes, TIMEOUT),
             timeout: TIMEOUT,
             replicas: None,
             scripts: Scripts::new(),
@@ -205,40 +224,42 @@ impl RedisStore {
         }
     }
 
-    /// With names that begin with `prefix` and a colon (`mcp-tokens` without it). It should have no braces, which
-    /// decide over the place in a Cluster.
+    /// Sets the prefix of all key names, which a colon follows; the default is `mcp-tokens`. It should not contain
+    /// braces, which determine the slot in a Cluster.
     #[must_use]
     pub fn with_prefix(self, prefix: &str) -> Self {
         Self { names: KeyNames::new(prefix), ..self }
     }
 
-    /// With this time for each command (2 seconds without it), and as much again to wait for a connection. Connecting
-    /// goes on after that: with a Sentinel or a node that hangs in the way it may take a few seconds.
+    /// Sets the time limit of each command, and of the wait for a connection; the default is 2 seconds for each.
+    /// Connecting continues after the limit: with a Sentinel or a node that hangs it may take a few seconds.
     #[must_use]
     pub fn with_timeout(self, timeout: Duration) -> Self {
         Self { timeout, ..self }.timed()
     }
 
-    /// Acknowledge a commit only after `count` replicas have received it (`WAIT`). If they have not after `patience`,
-    /// which is added to the time of a commit, the answer is [`StoreError::Uncertain`]: the primary has the write, and
-    /// a failover may lose it. [`StoreError::Unavailable`] if a new index entry has not come that far, for the record
-    /// is not written then.
+    /// Acknowledges a commit only after `count` replicas have received it (`WAIT`).
     ///
-    /// What was acknowledged is then lost only if the primary and these `count` replicas fail together, or if a replica
-    /// that has not received it is promoted: with as many replicas as each primary has, there is none. A replica has
-    /// the write in memory, and on its disk if it keeps a log of its own. All processes must wait for as many.
+    /// The time limit of a commit grows by `patience`. If the replicas have not received the commit by then, the store
+    /// returns [`StoreError::Uncertain`]: the primary has the write, and a failover may lose it. If they have not
+    /// received a new index entry, it returns [`StoreError::Unavailable`], because the record is not written then.
     ///
-    /// Nor is anybody shown what may still be lost, for a repeated request would find its work done, write nothing and
-    /// be told of success. A record says how many replicas are known to have it. To read one that too few have waits
-    /// for them first, and is [`StoreError::Unavailable`] if they are not there in time; every other read waits for
-    /// nobody.
+    /// An acknowledged write is lost only if the primary and these `count` replicas fail together, or if a replica is
+    /// promoted that has not received the write. If `count` is the number of replicas of each primary, there is no such
+    /// replica. A replica has the write in memory, and on its disk if it keeps an append-only file. All processes must
+    /// use the same `count`.
     ///
-    /// Each commit takes longer by a round trip between the servers and by one to make that note. Those that wait share
-    /// a connection and do so in turn; reads have their own. To keep a primary that has lost its replicas from taking
-    /// writes at all, set `min-replicas-to-write` on the servers too; a commit is then [`StoreError::Unavailable`].
+    /// A read does not return a write that may still be lost: a repeated request would find its work done, write
+    /// nothing and report success. A record contains the number of replicas that are known to have it. Reading a record
+    /// that too few replicas have waits for them first, and returns [`StoreError::Unavailable`] if they do not have it
+    /// in time. Other reads do not wait.
+    ///
+    /// Each commit takes longer by a round trip between the servers, and by one to note the number of replicas.
+    /// Commands that wait share a connection and wait in turn; reads have their own. To make a primary without replicas
+    /// refuse writes, also set `min-replicas-to-write` on the servers; a commit is then [`StoreError::Unavailable`].
     #[must_use]
     pub fn with_min_replicas(self, count: usize, patience: Duration) -> Self {
-        // WAIT takes zero for "for ever".
+        // For WAIT zero means no limit.
         let patience = patience.max(Duration::from_millis(1));
         Self { replicas: Some(Replicas { count, patience }), ..self }.timed()
     }

@@ -12,14 +12,14 @@ use super::scripts::Purge;
 use crate::store::StoreError;
 use crate::time::Timestamp;
 
-/// Records deleted by one run of the script. The server does nothing else meanwhile.
+/// The most records that one run of the script deletes. The server runs nothing else meanwhile.
 const BATCH: usize = 4;
 
-/// Left to the others after each run.
+/// The pause after each run, in which the server serves others.
 const PAUSE: Duration = Duration::from_millis(1);
 
 impl RedisStore {
-    /// Round all shards, from where the last purge had its hands full.
+    /// Purges all shards, beginning with the one where the last purge reached its limit.
     pub(super) async fn delete(&self, now: Timestamp, limit: usize) -> Result<usize, StoreError> {
         let begin = self.shard.load(Ordering::Relaxed);
         let mut purged = 0;

@@ -1,5 +1,5 @@
-//! With replicas to wait for: what a failover may still lose is shown to nobody, for who acts on it would not write it
-//! again.
+//! Reads that wait for replicas. A read must not return what a failover may still lose, because a request that acts on
+//! it would not write it again.
 
 use super::RedisStore;
 use super::layout::{Attempt, Row, read};
@@ -7,7 +7,7 @@ use crate::id::RecordKey;
 use crate::store::StoreError;
 
 impl RedisStore {
-    /// The row that was found, or the one that is there once the replicas have it too.
+    /// Returns the row that was found, or the row that is stored once the replicas have it too.
     pub(super) async fn read_replicated(
         &self,
         key: RecordKey,
@@ -26,7 +26,7 @@ impl RedisStore {
         Ok(row)
     }
 
-    /// Note that the replicas have this write. Should it fail, the next reader waits for them again.
+    /// Notes that the replicas have this write. If that fails, the next reader waits for them again.
     pub(super) async fn confirm(&self, key: RecordKey, write: Attempt) {
         if let Some(replicas) = self.replicas {
             let count = [u8::try_from(replicas.count).unwrap_or(u8::MAX)];

@@ -1,4 +1,4 @@
-//! The scripts, each one operation, and what they answer.
+//! The scripts, each one operation, and their answers.
 
 use redis::{Cmd, FromRedisValue, Script, Value};
 
@@ -6,7 +6,7 @@ use super::fault::Fault;
 use super::layout::Listing;
 use crate::id::RecordKey;
 
-/// The scripts by their names.
+/// The scripts of the store.
 pub(super) struct Scripts {
     pub(super) commit: Program,
     pub(super) confirm: Program,
@@ -37,12 +37,12 @@ impl Program {
         Self { code, hash: Script::new(code).get_hash().to_owned() }
     }
 
-    /// The call by hash: a few bytes, on the condition that the server has seen the script.
+    /// Returns the call by hash: a few bytes, if the server has seen the script.
     pub(super) fn by_hash(&self, keys: &[&[u8]], arguments: &[&[u8]]) -> Cmd {
         call("EVALSHA", &self.hash, keys, arguments)
     }
 
-    /// The call with the text, which the server then remembers.
+    /// Returns the call with the text, which the server then remembers.
     pub(super) fn by_text(&self, keys: &[&[u8]], arguments: &[&[u8]]) -> Cmd {
         call("EVAL", self.code, keys, arguments)
     }
@@ -57,13 +57,13 @@ fn call(command: &str, script: &str, keys: &[&[u8]], arguments: &[&[u8]]) -> Cmd
     cmd
 }
 
-/// What `commit.lua` answers.
+/// The answer of `commit.lua`.
 pub(super) enum Swap {
     Conflict,
     Done,
-    /// The index entries have to be there before the record, and be kept no less long than this.
+    /// The index entries must be written before the record, and kept at least until this time.
     EnlistFirst(u64),
-    /// Done, and these entries are out of date.
+    /// The record is written, and these entries are out of date.
     Delist(Listing),
 }
 
@@ -81,10 +81,10 @@ impl Swap {
     }
 }
 
-/// What `purge.lua` answers.
+/// The answer of `purge.lua`.
 pub(super) struct Purge {
     pub(super) seen: usize,
-    /// With the index entries that they leave behind.
+    /// The deleted records with the index entries that they leave behind.
     pub(super) deleted: Vec<(RecordKey, Listing)>,
 }
 

@@ -12,18 +12,18 @@ use tokio::time::sleep;
 
 use super::fault::is_refusal;
 
-/// Before a Cluster is asked again that is changing, in milliseconds.
+/// The pauses in milliseconds before a Cluster that is changing is asked again.
 const PAUSES: [u64; 6] = [5, 10, 20, 40, 80, 160];
 
-pub(super) enum Source {
+pub(super) enum Topology {
     Server(Client),
-    /// It says which server is the primary at the moment.
+    /// The Sentinels, which know the current primary.
     Sentinel(SentinelClient),
     Cluster(ClusterClient),
 }
 
-impl Source {
-    /// Connections that wait so long for a server, and `time` at the least for its answers.
+impl Topology {
+    /// Opens a connection within `timeout`, whose answers may take at least `time`.
     pub(super) async fn connect(&mut self, timeout: Duration, time: Duration) -> Result<Connection, RedisError> {
         let config = AsyncConnectionConfig::new().set_connection_timeout(Some(timeout)).set_response_timeout(None);
         Ok(match self {
@@ -32,7 +32,7 @@ impl Source {
             }
             Self::Sentinel(client) => Connection::Server(client.get_async_connection_with_config(&config).await?),
             Self::Cluster(client) => {
-                // The driver asks one node after the other where the slots are, and has to get past one that hangs.
+                // The driver asks one node after the other for the slots, and must get past a node that hangs.
                 let config = ClusterConfig::new().set_connection_timeout(timeout).set_response_timeout(time);
                 Connection::Cluster(client.get_async_connection_with_config(config).await?)
             }
@@ -43,7 +43,7 @@ impl Source {
 #[derive(Clone)]
 pub(super) enum Connection {
     Server(MultiplexedConnection),
-    /// To all nodes. It connects to each again by itself.
+    /// A connection to all nodes. It reconnects to each node by itself.
     Cluster(ClusterConnection),
 }
 
@@ -55,7 +55,7 @@ impl Connection {
         }
     }
 
-    /// One after the other, on the connection to the server that has the name.
+    /// Sends the commands one after the other, on the connection to the server that has the key `name`.
     pub(super) async fn send(self, name: &[u8], commands: &[Cmd]) -> Result<Vec<Value>, RedisError> {
         let count = commands.len();
         let mut cluster = match self {
@@ -67,7 +67,7 @@ impl Connection {
             let answers = deliver(&mut cluster, name, commands).await;
             let Err(error) = &answers else { return answers };
             match pauses.next() {
-                // The driver looks at the slots again meanwhile.
+                // The driver reads the slots again meanwhile.
                 Some(pause) if passes(error) => sleep(Duration::from_millis(pause)).await,
                 _ => return answers,
             }
@@ -75,7 +75,7 @@ impl Connection {
     }
 }
 
-/// To the node that should have the name, or to where that sends us.
+/// Sends the commands to the node that should have the key, or to the node that it redirects to.
 async fn deliver(cluster: &mut ClusterConnection, name: &[u8], commands: &[Cmd]) -> Result<Vec<Value>, RedisError> {
     let route = SingleNodeRoutingInfo::SpecificNode(Route::with_key(name, SlotAddr::Master));
     let answers = cluster.route_pipeline(pipeline(commands), 0, commands.len(), route).await;
@@ -84,7 +84,7 @@ async fn deliver(cluster: &mut ClusterConnection, name: &[u8], commands: &[Cmd])
     cluster.route_pipeline(pipeline(&asking), 1, commands.len(), route).await
 }
 
-/// Whether nothing was written, and it will not be so for long.
+/// Whether nothing was written, and a retry may soon succeed.
 fn passes(error: &RedisError) -> bool {
     is_refusal(error) && !matches!(error.retry_method(), RetryMethod::NoRetry)
 }
@@ -97,7 +97,7 @@ fn pipeline(commands: &[Cmd]) -> Pipeline {
     pipeline
 }
 
-/// The node that has the name, or is about to.
+/// Returns the node that has the key, or is about to get it.
 fn redirection(error: &RedisError) -> Option<SingleNodeRoutingInfo> {
     let (host, port) = error.redirect_node()?.0.rsplit_once(':')?;
     Some(SingleNodeRoutingInfo::ByAddress { host: host.to_owned(), port: port.parse().ok()? })

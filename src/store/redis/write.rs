@@ -1,4 +1,5 @@
-//! A commit: the index entries if they change, then the record, in one step and in nearly every case in one round trip.
+//! A commit: the index entries if they change, then the record. The record is written in one step, and nearly every
+//! commit takes one round trip.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::Ordering;
@@ -14,7 +15,7 @@ use super::scripts::{Program, Swap};
 use crate::id::{IndexKey, RecordKey};
 use crate::store::{Commit, Record, StoreError};
 
-/// A commit under way.
+/// A commit in progress.
 struct Write<'a> {
     record: &'a Record,
     attempt: Attempt,
@@ -40,7 +41,7 @@ impl RedisStore {
         }
         let mut swap = self.swap(&write, until, is_new || is_unlisted).await?;
         if let Swap::EnlistFirst(before) = swap {
-            // Never sooner than before, so that a listing cannot be overtaken.
+            // Never earlier than before, so that an entry does not move behind a listing.
             until = until.max(before);
             self.enlist(&record, until, write.attempt).await?;
             swap = self.swap(&write, until, true).await?;
@@ -77,7 +78,7 @@ impl RedisStore {
         Swap::read(answer.map_err(Failure::of_write)?).map_err(StoreError::uncertain)
     }
 
-    /// Run a script that writes. A server that follows another now is left by the reads too.
+    /// Runs a script that writes. If the server has become a replica, reads leave it too.
     pub(super) async fn run(&self, program: &Program, keys: &[&[u8]], arguments: &[&[u8]]) -> Result<Value, Failure> {
         let answer = self.writes.write(program, keys, arguments, self.replicas).await;
         if answer.as_ref().is_err_and(|failure| failure.fault.is_demotion()) {
@@ -86,8 +87,8 @@ impl RedisStore {
         answer
     }
 
-    /// Before the record, so that it is never missing from its index. Nothing is lost if it goes no further: the entry
-    /// does not count.
+    /// Writes the index entries before the record, so that the record is never missing from its indexes. If the commit
+    /// stops here, the entries have no effect.
     async fn enlist(&self, record: &Record, until: u64, attempt: Attempt) -> Result<(), StoreError> {
         let entry = Entry::new(until, record.key, attempt).encode();
         for index in &record.indexes {
@@ -96,7 +97,7 @@ impl RedisStore {
         Ok(())
     }
 
-    /// Remove what is out of date. Should it fail, the next reader does it, or time.
+    /// Removes entries that are out of date. If that fails, the next listing removes them, or they expire.
     pub(super) async fn delist(&self, gone: impl IntoIterator<Item = (RecordKey, Listing)>) {
         let mut entries = BTreeMap::<IndexKey, Vec<Vec<u8>>>::new();
         for (key, listing) in gone {

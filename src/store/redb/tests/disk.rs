@@ -1,4 +1,4 @@
-//! A disk in memory that remembers every write and sync, and fails when told to.
+//! A disk in memory that remembers every write and sync, and fails on demand.
 
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard};

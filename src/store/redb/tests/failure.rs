@@ -98,7 +98,7 @@ fn a_purge_that_fails_halfway_is_uncertain() {
 }
 
 #[test]
-fn a_malformed_row_concerns_nobody_else() {
+fn malformed_row_fails_only_its_own_operations() {
     let (_dir, path) = temporary();
     drop(RedbStore::open(&path).unwrap());
     rows::tests::plant_row(&engine::open_file(&path).unwrap(), key(1), b"too short");
