@@ -11,6 +11,8 @@ use std::sync::{Arc, Barrier, Mutex, MutexGuard, PoisonError};
 use std::thread;
 
 use base64ct::{Base64UrlUnpadded, Encoding};
+use mcp_token_lifecycle::audit_from_fn;
+use mcp_token_lifecycle::clock_from_fn;
 use mcp_token_lifecycle::{
     Action, Answer, AuditEvent, AuthorizeRequest, Client, CodeChallenge, ErrorCode, Expectation, Grant, Keyring,
     MasterKey, RedbStore, RedeemRequest, RefreshRequest, Resource, RotationPolicy, Scope, Timestamp, TokenIssuer,
@@ -65,8 +67,8 @@ impl Server {
         let (time, sink) = (Arc::clone(&clock), Arc::clone(&audit));
         let issuer = TokenIssuer::new(RedbStore::open(file)?, Keyring::parse(keys)?)
             .with_policies(RotationPolicy::standard())
-            .with_clock(move || Timestamp::from_unix(time.load(Ordering::SeqCst)))
-            .with_audit(move |event: &AuditEvent| lock(&sink).push(event.clone()));
+            .with_clock(clock_from_fn(move || Timestamp::from_unix(time.load(Ordering::SeqCst))))
+            .with_audit(audit_from_fn(move |event: &AuditEvent| lock(&sink).push(event.clone())));
         Ok(Self { issuer, clock, audit })
     }
 

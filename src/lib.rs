@@ -181,6 +181,7 @@ mod id;
 mod issuer;
 mod keys;
 mod net;
+mod pointers;
 mod policy;
 mod record;
 mod store;
@@ -190,42 +191,42 @@ mod token;
 pub mod vault;
 mod verifier;
 
-pub use self::crypto::random::EntropyError;
 #[cfg(feature = "tracing")]
-pub use crate::audit::TracingAudit;
-pub use crate::audit::{
-    Action, AuditEvent, AuditSink, Claim, ErrorCode, HttpEndpoint, NoAudit, Reason, RevocationReason,
+pub use self::audit::TracingAudit;
+pub use self::audit::{
+    Action, AuditEvent, AuditSink, Claim, ErrorCode, HttpEndpoint, NoAudit, Reason, RevocationReason, audit_from_fn,
 };
-pub use crate::decision::Outages;
-pub use crate::error::{Error, ErrorKind};
-pub use crate::family::{Status, TokenFamily};
-pub use crate::grant::{
+pub use self::crypto::random::EntropyError;
+pub use self::decision::Outages;
+pub use self::error::{Error, ErrorKind};
+pub use self::family::{Status, TokenFamily};
+pub use self::grant::{
     AccessClaims, Binding, Client, ClientKind, Grant, GrantError, Resource, ResourceError, Scope, ScopeError,
 };
-pub use crate::id::{FamilyId, IndexKey, IssuerId, RecordKey};
-pub use crate::issuer::{
+pub use self::id::{FamilyId, IndexKey, IssuerId, RecordKey};
+pub use self::issuer::{
     Answer, AuthorizeRequest, ErrorResponse, GrantCheck, GrantStatus, IntrospectionResponse, RedeemRequest,
     RefreshRequest, TokenIssuer, TokenResponse, TokenType,
 };
-pub use crate::keys::{AccessKeys, KeyId, Keyring, KeyringError, MasterKey};
-pub use crate::policy::{
+pub use self::keys::{AccessKeys, KeyId, Keyring, KeyringError, MasterKey};
+pub use self::policy::{
     Lifetimes, OnAhead, OnReuse, OnSuperseded, PolicyError, PolicySet, Rotation, RotationPolicy, RotationPolicyBuilder,
     ScopeLimit,
 };
 #[cfg(feature = "conformance")]
-pub use crate::store::conformance;
-pub use crate::store::{
+pub use self::store::conformance;
+pub use self::store::{
     BoxFuture, Commit, Cursor, DynTokenStore, MemoryStore, Page, Record, Select, StoreError, TokenStore,
 };
 #[cfg(feature = "postgres")]
-pub use crate::store::{PostgresError, PostgresStore};
+pub use self::store::{PostgresError, PostgresStore};
 #[cfg(feature = "redb")]
-pub use crate::store::{RedbOpenError, RedbStore};
+pub use self::store::{RedbOpenError, RedbStore};
 #[cfg(feature = "redis")]
-pub use crate::store::{RedisConnectError, RedisStore};
-pub use crate::time::{CLOCK_TOLERANCE, Clock, SystemClock, Timestamp};
-pub use crate::token::{
+pub use self::store::{RedisConnectError, RedisStore};
+pub use self::time::{CLOCK_TOLERANCE, Clock, SystemClock, Timestamp, clock_from_fn};
+pub use self::token::{
     AccessToken, AuthorizationCode, ChallengeError, CodeChallenge, Presented, RefreshToken, VerifiedToken,
 };
-pub use crate::verifier::{AccessVerifier, Expectation, VerifyError};
+pub use self::verifier::{AccessVerifier, Expectation, VerifyError};
 pub use rand_core;

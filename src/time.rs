@@ -1,5 +1,6 @@
 //! Timestamps in whole seconds since the Unix epoch, and the clocks that produce them.
 
+use crate::pointers::pointers;
 use std::fmt;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -89,6 +90,14 @@ pub trait Clock: Send + Sync {
     fn now(&self) -> Timestamp;
 }
 
+pointers! {
+    impl Clock {
+        fn now(&self) -> Timestamp {
+            T::now(self)
+        }
+    }
+}
+
 /// The operating system's wall clock.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct SystemClock;
@@ -99,8 +108,15 @@ impl Clock for SystemClock {
     }
 }
 
-impl<F: Fn() -> Timestamp + Send + Sync> Clock for F {
-    fn now(&self) -> Timestamp {
-        self()
+/// Makes a clock of a function, for tests and simulations.
+pub fn clock_from_fn(now: impl Fn() -> Timestamp + Send + Sync) -> impl Clock {
+    struct FromFn<F>(F);
+
+    impl<F: Fn() -> Timestamp + Send + Sync> Clock for FromFn<F> {
+        fn now(&self) -> Timestamp {
+            (self.0)()
+        }
     }
+
+    FromFn(now)
 }

@@ -8,7 +8,7 @@ use std::task::{Context, Poll, Waker};
 use mcp_token_lifecycle::rand_core::{TryCryptoRng, TryRng};
 use mcp_token_lifecycle::{
     AuthorizeRequest, Client, CodeChallenge, Grant, KeyId, Keyring, MasterKey, MemoryStore,
-    RedeemRequest, Resource, Scope, Timestamp, TokenIssuer,
+    RedeemRequest, Resource, Scope, Timestamp, TokenIssuer, clock_from_fn,
 };
 
 pub const NOW: Timestamp = Timestamp::from_unix(1_800_000_000);
@@ -58,7 +58,7 @@ impl TryCryptoRng for Counter {}
 
 /// An issuer with [`keyring`], at [`NOW`].
 pub fn issuer() -> TokenIssuer<MemoryStore> {
-    TokenIssuer::new(MemoryStore::new(), keyring()).with_clock(|| NOW).with_rng(Counter::default())
+    TokenIssuer::new(MemoryStore::new(), keyring()).with_clock(clock_from_fn(|| NOW)).with_rng(Counter::default())
 }
 
 /// A code, redeemed, so that its family is listed; and, of another family, a refresh token and an access token.

@@ -14,7 +14,7 @@ pub use self::action::Action;
 pub use self::error_code::ErrorCode;
 pub use self::event::{AuditEvent, HttpEndpoint};
 pub use self::reason::{Claim, Reason, RevocationReason};
-pub use self::sink::{AuditSink, NoAudit};
+pub use self::sink::{AuditSink, NoAudit, audit_from_fn};
 #[cfg(feature = "tracing")]
 pub use self::tracing::TracingAudit;
 #[cfg(feature = "vault")]

@@ -1,6 +1,7 @@
 //! The receiver of audit events.
 
 use super::event::AuditEvent;
+use crate::pointers::pointers;
 
 /// Receives audit events.
 ///
@@ -12,10 +13,25 @@ pub trait AuditSink: Send + Sync {
     fn record(&self, event: &AuditEvent);
 }
 
-impl<F: Fn(&AuditEvent) + Send + Sync> AuditSink for F {
-    fn record(&self, event: &AuditEvent) {
-        self(event);
+pointers! {
+    impl AuditSink {
+        fn record(&self, event: &AuditEvent) {
+            T::record(self, event);
+        }
     }
+}
+
+/// Makes a sink of a function that receives each event.
+pub fn audit_from_fn(record: impl Fn(&AuditEvent) + Send + Sync) -> impl AuditSink {
+    struct FromFn<F>(F);
+
+    impl<F: Fn(&AuditEvent) + Send + Sync> AuditSink for FromFn<F> {
+        fn record(&self, event: &AuditEvent) {
+            (self.0)(event);
+        }
+    }
+
+    FromFn(record)
 }
 
 /// A sink that drops every event. It is the default.

@@ -1,5 +1,6 @@
 //! The interface to the place where a client stores its tokens.
 
+use crate::pointers::pointers;
 use std::any::Any;
 use std::fmt;
 use std::path::Path;
@@ -51,6 +52,26 @@ pub trait CredentialStorage: Send + Sync {
     ///
     /// [`StorageError`] if the content was not deleted, or may not have been.
     fn delete(&self) -> Result<(), StorageError>;
+}
+
+pointers! {
+    impl CredentialStorage {
+        fn try_lock(&self) -> Result<Option<StorageLock>, StorageError> {
+            T::try_lock(self)
+        }
+        fn read(&self) -> Result<Option<Zeroizing<Vec<u8>>>, StorageError> {
+            T::read(self)
+        }
+        fn write(&self, content: &[u8]) -> Result<(), StorageError> {
+            T::write(self, content)
+        }
+        fn delete(&self) -> Result<(), StorageError> {
+            T::delete(self)
+        }
+        fn path(&self) -> Option<&Path> {
+            T::path(self)
+        }
+    }
 }
 
 /// The lock of a [`CredentialStorage`]. It is held until it is dropped.

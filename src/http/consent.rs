@@ -3,6 +3,7 @@
 use super::clients::RegisteredClient;
 use super::wire::reply::Reply;
 use crate::grant::{Resource, Scope};
+use crate::pointers::pointers;
 use crate::store::BoxFuture;
 use crate::token::CodeChallenge;
 use http::request::Parts;
@@ -31,6 +32,19 @@ pub trait Consent: Send + Sync {
         parts: &'a Parts,
         body: &'a [u8],
     ) -> BoxFuture<'a, ConsentDecision>;
+}
+
+pointers! {
+    impl Consent {
+        fn decide<'a>(
+            &'a self,
+            request: &'a AuthorizationRequest,
+            parts: &'a Parts,
+            body: &'a [u8],
+        ) -> BoxFuture<'a, ConsentDecision> {
+            T::decide(self, request, parts, body)
+        }
+    }
 }
 
 /// The decision on an authorization request.

@@ -1,5 +1,6 @@
 //! The application's check of a grant before tokens are issued.
 
+use crate::pointers::pointers;
 use std::error::Error as StdError;
 
 use crate::family::TokenFamily;
@@ -22,6 +23,18 @@ pub trait GrantCheck: Send + Sync {
         family: &'a TokenFamily,
         client: &'a Client,
     ) -> BoxFuture<'a, Result<GrantStatus, Box<dyn StdError + Send + Sync>>>;
+}
+
+pointers! {
+    impl GrantCheck {
+        fn check<'a>(
+            &'a self,
+            family: &'a TokenFamily,
+            client: &'a Client,
+        ) -> BoxFuture<'a, Result<GrantStatus, Box<dyn StdError + Send + Sync>>> {
+            T::check(self, family, client)
+        }
+    }
 }
 
 /// The result of a [`GrantCheck`].

@@ -193,6 +193,7 @@ impl Drop for Unanswered<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::time::clock_from_fn;
 
     fn at(seconds: u64) -> Timestamp {
         Timestamp::from_unix(seconds)
@@ -220,12 +221,12 @@ mod tests {
     #[test]
     fn outage_begins_after_the_last_success_and_ends_soon_after_the_last_failure() {
         let watch = StoreWatch::default();
-        watch.succeeded(at(120), &|| at(121));
+        watch.succeeded(at(120), &clock_from_fn(|| at(121)));
         watch.failed(at(100), at(130));
-        watch.succeeded(at(3700), &|| at(3700));
+        watch.succeeded(at(3700), &clock_from_fn(|| at(3700)));
         assert_eq!(watch.outages(), Outages::default().with(at(120), at(190)));
         watch.failed(at(3690), at(3710));
-        watch.succeeded(at(3715), &|| at(3715));
+        watch.succeeded(at(3715), &clock_from_fn(|| at(3715)));
         assert_eq!(watch.outages(), Outages::default().with(at(120), at(190)).with(at(3700), at(3715)));
     }
 

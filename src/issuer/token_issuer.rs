@@ -14,7 +14,7 @@ use crate::keys::Keyring;
 use crate::policy::PolicySet;
 use crate::record::sealed::corrupt;
 use crate::record::{self, Found};
-use crate::store::{Commit, Record, TokenStore};
+use crate::store::{Commit, DynTokenStore, Record, TokenStore};
 use crate::time::{CLOCK_TOLERANCE, Clock, SystemClock};
 use crate::token::refresh;
 use crate::verifier::AccessVerifier;
@@ -44,7 +44,7 @@ pub(crate) const PAGE: usize = 256;
 /// # Errors
 ///
 /// A method returns an [`Error`] if the server has a fault; answer the client with 503.
-pub struct TokenIssuer<S> {
+pub struct TokenIssuer<S = Arc<dyn DynTokenStore>> {
     pub(crate) store: S,
     pub(crate) keyring: Keyring,
     pub(crate) verifier: AccessVerifier,

@@ -1,5 +1,6 @@
 //! The interface to a service: the application implements it, or uses `OAuthProvider`.
 
+use crate::pointers::pointers;
 use std::time::Duration;
 
 use super::credential::{Credential, SecretText, TokenSet};
@@ -38,6 +39,20 @@ pub trait UpstreamProvider: Send + Sync {
     /// [`UpstreamError`]. The vault reports it as [`CredentialStatus::Unknown`].
     fn introspect<'a>(&'a self, _credential: &'a Credential) -> BoxFuture<'a, Result<CredentialStatus, UpstreamError>> {
         Box::pin(std::future::ready(Ok(CredentialStatus::Unknown)))
+    }
+}
+
+pointers! {
+    impl UpstreamProvider {
+        fn refresh<'a>(&'a self, tokens: &'a TokenSet) -> BoxFuture<'a, Result<Refreshed, UpstreamError>> {
+            T::refresh(self, tokens)
+        }
+        fn revoke<'a>(&'a self, credential: &'a Credential) -> BoxFuture<'a, Result<Revocation, UpstreamError>> {
+            T::revoke(self, credential)
+        }
+        fn introspect<'a>(&'a self, credential: &'a Credential) -> BoxFuture<'a, Result<CredentialStatus, UpstreamError>> {
+            T::introspect(self, credential)
+        }
     }
 }
 

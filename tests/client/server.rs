@@ -14,6 +14,7 @@ use mcp_token_lifecycle::vault::{Runtime, SecretText, TokenSet};
 use mcp_token_lifecycle::{
     Action, Answer, Clock, ErrorResponse, Expectation, MemoryStore, RefreshRequest, RotationPolicy,
 };
+use mcp_token_lifecycle::{Timestamp, clock_from_fn};
 use tempfile::TempDir;
 use tokio::net::TcpListener;
 
@@ -86,7 +87,7 @@ impl Server {
 /// The clock that a server's folder holds.
 pub fn clock(folder: &Path) -> impl Clock + 'static {
     let path: PathBuf = folder.join("clock");
-    move || mcp_token_lifecycle::Timestamp::from_unix(fs::read_to_string(&path).unwrap().parse().unwrap())
+    clock_from_fn(move || Timestamp::from_unix(fs::read_to_string(&path).unwrap().parse().unwrap()))
 }
 
 type Fields = Form<Vec<(String, String)>>;

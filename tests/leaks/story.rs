@@ -5,6 +5,7 @@ use std::error::Error as StdError;
 use std::fmt::Debug;
 use std::sync::Arc;
 
+use mcp_token_lifecycle::audit_from_fn;
 use mcp_token_lifecycle::{
     Answer, AuditEvent, AuditSink, AuthorizeRequest, Binding, Client, CodeChallenge, Commit, Error, Expectation, KeyId,
     Keyring, MasterKey, PolicySet, RedeemRequest, RefreshRequest, TokenResponse, TokenStore,
@@ -41,7 +42,7 @@ impl<S: TokenStore> Story<S> {
             remembered.record(event);
             audit.record(event);
         };
-        bench.issuer = bench.issuer.with_rng(FillRng(entropy.clone())).with_audit(both);
+        bench.issuer = bench.issuer.with_rng(FillRng(entropy.clone())).with_audit(audit_from_fn(both));
         let mut story = Self { bench, store, entropy, tokens: Vec::new(), texts: Vec::new(), errors: Vec::new() };
         story.rotations_and_reuse();
         story.wrong_requests();

@@ -27,6 +27,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use mcp_token_lifecycle::audit_from_fn;
 use mcp_token_lifecycle::{AuditEvent, Reason, RedbStore, RotationPolicy, TokenIssuer};
 use server::{Result, Server, keyring};
 use tokio::net::TcpListener;
@@ -83,7 +84,7 @@ async fn main() -> Result<()> {
     std::fs::create_dir_all(FOLDER)?;
     let issuer = TokenIssuer::new(RedbStore::open(&options.file)?, keyring(&options.keys)?)
         .with_policies(policy(options.access_lifetime)?)
-        .with_audit(print);
+        .with_audit(audit_from_fn(print));
     let listener = TcpListener::bind(("127.0.0.1", options.port)).await?;
     let url = format!("http://{}", listener.local_addr()?);
     println!("listening on {url}");

@@ -11,6 +11,7 @@ use std::error::Error;
 use std::sync::Arc;
 use std::time::Duration;
 
+use mcp_token_lifecycle::audit_from_fn;
 use mcp_token_lifecycle::{AuditEvent, DynTokenStore, KeyId, Keyring, MasterKey, MemoryStore, RedbStore, TokenIssuer};
 use oauth2::{StandardRevocableToken, TokenResponse, http::Request};
 use tokio::net::TcpListener;
@@ -32,14 +33,14 @@ async fn main() -> Result<(), Box<dyn Error>> {
         Some(file) => (Arc::new(RedbStore::open(file)?), Keyring::from_env("TOKEN_KEYS")?),
         None => (Arc::new(MemoryStore::new()), Keyring::new(KeyId::new(1), MasterKey::generate()?)),
     };
-    let issuer = Arc::new(TokenIssuer::new(store, keyring).with_audit(|event: &AuditEvent| {
+    let issuer = Arc::new(TokenIssuer::new(store, keyring).with_audit(audit_from_fn(|event: &AuditEvent| {
         println!(
             "{} {} {}",
             event.at,
             event.action.as_str(),
             event.reason.map(|r| format!("{r:?}")).unwrap_or_default()
         );
-    }));
+    })));
     let purge = Arc::clone(&issuer);
     tokio::spawn(async move { purge.purge_every(Duration::from_secs(3600), tokio::time::sleep).await });
 

@@ -1,6 +1,7 @@
 //! Clients that are identified by the URL of a metadata document
 //! ([draft-ietf-oauth-client-id-metadata-document](https://datatracker.ietf.org/doc/draft-ietf-oauth-client-id-metadata-document/)).
 
+use crate::pointers::pointers;
 use std::error::Error as StdError;
 
 use serde::Deserialize;
@@ -40,6 +41,14 @@ pub trait FetchDocument: Send + Sync {
     /// Any error if this cannot be found out now, for example for a `503`. Do not return `None` then: the client would
     /// lose the sessions of its users.
     fn fetch<'a>(&'a self, url: &'a str) -> BoxFuture<'a, Result<Option<Vec<u8>>, BoxError>>;
+}
+
+pointers! {
+    impl FetchDocument {
+        fn fetch<'a>(&'a self, url: &'a str) -> BoxFuture<'a, Result<Option<Vec<u8>>, BoxError>> {
+            T::fetch(self, url)
+        }
+    }
 }
 
 /// Why a client ID metadata document was refused.

@@ -8,6 +8,7 @@ mod name;
 mod secret;
 mod stored;
 
+use crate::pointers::pointers;
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
@@ -55,6 +56,20 @@ pub trait ClientRegistry: Send + Sync {
     fn used<'a>(&'a self, client: &'a RegisteredClient) -> BoxFuture<'a, Result<(), StoreError>> {
         let _ = client;
         Box::pin(async { Ok(()) })
+    }
+}
+
+pointers! {
+    impl ClientRegistry {
+        fn find<'a>(&'a self, client_id: &'a str) -> BoxFuture<'a, Result<Option<RegisteredClient>, StoreError>> {
+            T::find(self, client_id)
+        }
+        fn register(&self, client: RegisteredClient) -> BoxFuture<'_, Result<Option<Timestamp>, StoreError>> {
+            T::register(self, client)
+        }
+        fn used<'a>(&'a self, client: &'a RegisteredClient) -> BoxFuture<'a, Result<(), StoreError>> {
+            T::used(self, client)
+        }
     }
 }
 

@@ -1,7 +1,5 @@
 //! The local keyring as a key wrapper, and a key wrapper in an `Arc`.
 
-use std::sync::Arc;
-
 use zeroize::Zeroizing;
 
 use super::wrapper::{DataKey, KeyWrapper, WrapError, WrappedKey};
@@ -46,20 +44,6 @@ impl KeyWrapper for Keyring {
             let key: &[u8; 32] = (&*key).try_into().map_err(|_| WrapError::Corrupt)?;
             Ok(DataKey::from_bytes(*key))
         })
-    }
-}
-
-impl<W: KeyWrapper + ?Sized> KeyWrapper for Arc<W> {
-    fn primary(&self) -> BoxFuture<'_, Result<String, WrapError>> {
-        (**self).primary()
-    }
-
-    fn wrap<'a>(&'a self, key: &'a DataKey, context: &'a [u8]) -> BoxFuture<'a, Result<WrappedKey, WrapError>> {
-        (**self).wrap(key, context)
-    }
-
-    fn unwrap<'a>(&'a self, wrapped: &'a WrappedKey, context: &'a [u8]) -> BoxFuture<'a, Result<DataKey, WrapError>> {
-        (**self).unwrap(wrapped, context)
     }
 }
 

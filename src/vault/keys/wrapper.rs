@@ -1,6 +1,7 @@
 //! Envelope encryption: each credential is sealed with its own data key, and a key that may never leave a key
 //! management service wraps the data key.
 
+use crate::pointers::pointers;
 use std::error::Error as StdError;
 use std::fmt;
 
@@ -96,6 +97,20 @@ pub trait KeyWrapper: Send + Sync {
     /// [`WrapError::UnknownKey`] if that key no longer exists, [`WrapError::Corrupt`] if the wrapped key or the context
     /// is wrong, [`WrapError::Unavailable`] if the key service does not answer.
     fn unwrap<'a>(&'a self, wrapped: &'a WrappedKey, context: &'a [u8]) -> BoxFuture<'a, Result<DataKey, WrapError>>;
+}
+
+pointers! {
+    impl KeyWrapper {
+        fn primary(&self) -> BoxFuture<'_, Result<String, WrapError>> {
+            T::primary(self)
+        }
+        fn wrap<'a>(&'a self, key: &'a DataKey, context: &'a [u8]) -> BoxFuture<'a, Result<WrappedKey, WrapError>> {
+            T::wrap(self, key, context)
+        }
+        fn unwrap<'a>(&'a self, wrapped: &'a WrappedKey, context: &'a [u8]) -> BoxFuture<'a, Result<DataKey, WrapError>> {
+            T::unwrap(self, wrapped, context)
+        }
+    }
 }
 
 /// Why a data key was not wrapped or unwrapped.

@@ -3,6 +3,8 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use mcp_token_lifecycle::audit_from_fn;
+use mcp_token_lifecycle::clock_from_fn;
 use mcp_token_lifecycle::{Action, AuditEvent, Clock, Reason, RedbStore, SystemClock, Timestamp, TokenIssuer};
 use reqwest::StatusCode;
 use serde_json::Value;
@@ -77,8 +79,8 @@ fn start(
     let (clock, audit) = (Arc::clone(clock), Arc::clone(audit));
     let store = RedbStore::open(folder.path().join("tokens.redb"))?;
     let issuer = TokenIssuer::new(store, keyring(&folder.path().join("keys"))?)
-        .with_clock(move || Timestamp::from_unix(clock.load(Ordering::SeqCst)))
-        .with_audit(move |event: &AuditEvent| lock(&audit).push(event.clone()));
+        .with_clock(clock_from_fn(move || Timestamp::from_unix(clock.load(Ordering::SeqCst))))
+        .with_audit(audit_from_fn(move |event: &AuditEvent| lock(&audit).push(event.clone())));
     Server::start(listener, issuer)
 }
 
