@@ -2,6 +2,7 @@
 
 mod claims;
 mod client;
+#[allow(clippy::module_inception, reason = "the file of the type that the folder is named after")]
 mod grant;
 mod resource;
 mod scope;
