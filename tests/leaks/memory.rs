@@ -18,8 +18,8 @@ use mcp_token_lifecycle::{
 
 use crate::search::{ends, find_in_bytes, keys_of, master_key, secret_bytes, secret_chars, sha256};
 use crate::support::*;
-use rand_chacha::ChaCha20Rng;
-use rand_chacha::rand_core::SeedableRng;
+use chacha20::ChaCha20Rng;
+use mcp_token_lifecycle::rand_core::SeedableRng;
 
 const ALLOCATOR: usize = 16;
 

@@ -12,8 +12,8 @@ use mcp_token_lifecycle::{
 use crate::search::master_key;
 use crate::story::keyring;
 use crate::support::*;
-use rand_chacha::ChaCha20Rng;
-use rand_chacha::rand_core::SeedableRng;
+use chacha20::ChaCha20Rng;
+use mcp_token_lifecycle::rand_core::SeedableRng;
 
 const FAMILIES: usize = 120;
 

@@ -230,8 +230,8 @@ impl<'a> Reader<'a> {
 
 #[cfg(test)]
 mod tests {
-    use proptest::prelude::*;
-    use proptest::sample::select;
+    use chacha20::ChaCha20Rng;
+    use rand_core::{Rng, SeedableRng};
 
     use super::*;
 
@@ -248,14 +248,14 @@ mod tests {
         "//", "{}", "[]", "{\"a\":", "[1,", "NaN",
     ];
 
-    proptest! {
-        #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(20_000) })]
-
-        #[test]
-        fn reader_accepts_what_serde_json_accepts(parts in proptest::collection::vec(select(PARTS.to_vec()), 0..12)) {
-            let text = parts.concat();
+    #[test]
+    fn reader_accepts_what_serde_json_accepts() {
+        let mut rng = ChaCha20Rng::from_seed([1; 32]);
+        for _ in 0..20_000 {
+            let count = rng.next_u32() % 12;
+            let text: String = (0..count).map(|_| PARTS[rng.next_u32() as usize % PARTS.len()]).collect();
             let expected = serde_json::from_str::<serde::de::IgnoredAny>(&text).is_ok();
-            prop_assert_eq!(reads(text.as_bytes()), expected, "{}", text);
+            assert_eq!(reads(text.as_bytes()), expected, "{text}");
         }
     }
 

@@ -1,8 +1,8 @@
 //! Random operations on an issuer and on a naive reference that remembers everything: after each, both say the same.
 
-#[path = "../support/property.rs"]
+#[path = "../../support/property.rs"]
 mod property;
-#[path = "../support/mod.rs"]
+#[path = "../../support/mod.rs"]
 mod support;
 
 mod glass;
@@ -14,7 +14,6 @@ mod world;
 use std::sync::Arc;
 
 use mcp_token_lifecycle::MemoryStore;
-#[cfg(feature = "redb")]
 use mcp_token_lifecycle::RedbStore;
 
 use crate::property::runner;
@@ -31,7 +30,6 @@ fn in_memory_every_answer_is_that_of_the_reference() {
 }
 
 /// The file is closed and opened again with every restart.
-#[cfg(feature = "redb")]
 #[test]
 fn in_a_file_every_answer_is_that_of_the_reference() {
     let run = |(rules, sequence): (_, Vec<_>)| {
