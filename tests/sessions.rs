@@ -21,7 +21,7 @@ use support::interleaved::Interleaved;
 use support::*;
 
 #[test]
-fn a_subjects_families_are_listed_the_newest_first_and_nobody_elses() {
+fn list_families_gives_the_subjects_own_newest_first() {
     let bench = bench(RotationPolicy::standard());
     let one = bench.login();
     bench.pass(60);

@@ -28,7 +28,7 @@ pub(crate) enum RandomSource {
     Given(Arc<Mutex<dyn Fill + Send>>),
 }
 
-/// What is asked of a generator, whatever its error type.
+/// Fills bytes from a generator of any error type.
 pub(crate) trait Fill {
     fn fill(&mut self, bytes: &mut [u8]) -> Result<(), EntropyError>;
 }

@@ -14,6 +14,7 @@ use super::consent::Consent;
 use super::resource::ProtectedResource;
 use super::wire::body::Unreadable;
 use super::wire::cors::Cors;
+use super::wire::error_page;
 use super::wire::reply::{Cause, Refusal, Reply, json, without_content};
 use super::wire::tls::TlsPolicy;
 use crate::audit::{Action, AuditEvent, HttpEndpoint, Reason};
@@ -303,7 +304,10 @@ impl<S: TokenStore> AuthorizationServer<S> {
     pub(super) async fn respond(&self, parts: &Parts, body: Result<&[u8], Refusal>) -> Reply {
         let reply = match self.config.endpoint(parts.uri.path()) {
             Some(endpoint) => self.serve(endpoint, parts, body).await,
-            None => Refusal::Status(StatusCode::NOT_FOUND, "this server has no endpoint at this path").into_reply(),
+            None => {
+                let refusal = Refusal::Status(StatusCode::NOT_FOUND, "this server has no endpoint at this path");
+                error_page::for_person(&parts.headers, refusal.into_reply())
+            }
         };
         if parts.method == Method::HEAD { without_content(reply) } else { reply }
     }
@@ -313,7 +317,7 @@ impl<S: TokenStore> AuthorizationServer<S> {
         if let Some(preflight) = cors.and_then(|cors| cors.preflight(parts, endpoint.methods())) {
             return preflight;
         }
-        let place = endpoint.place();
+        let (place, is_for_people) = (endpoint.place(), matches!(endpoint, Endpoint::Authorize));
         let mut reply = self.dispatch(endpoint, parts, body).await.unwrap_or_else(|refusal| {
             if let Refusal::Fault(fault) = &refusal {
                 self.report(fault, place, None, None);
@@ -321,7 +325,8 @@ impl<S: TokenStore> AuthorizationServer<S> {
             if let (Some(place), Some(Cause { reason, client_id })) = (place, refusal.cause()) {
                 self.refused(place, reason, AuditEvent { client_id, ..self.event() });
             }
-            refusal.into_reply()
+            let reply = refusal.into_reply();
+            if is_for_people { error_page::for_person(&parts.headers, reply) } else { reply }
         });
         if let Some(cors) = cors {
             cors.apply(parts, &mut reply);

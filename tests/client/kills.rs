@@ -20,7 +20,7 @@ fn serve(server: &Server, process: &mut Process) {
 }
 
 #[test]
-fn processes_that_are_killed_cost_nobody_the_login() {
+fn processes_that_are_killed_keep_the_login() {
     let server = Server::start();
     let mut processes: Vec<_> = (0..PROCESSES).map(|_| Process::start(&server)).collect();
     let mut kills = 0;

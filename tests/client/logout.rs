@@ -108,7 +108,7 @@ async fn a_login_that_is_dead_already_is_deleted() {
 }
 
 #[tokio::test]
-async fn a_server_that_takes_no_token_at_all_is_asked_twice_and_not_for_ever() {
+async fn server_that_refuses_each_token_is_asked_twice() {
     let lab = Lab::new(Script::new([successor(1)]));
     let credentials = lab.credentials();
     lab.log_in(&credentials).await;

@@ -256,7 +256,7 @@ async fn on_a_full_disk_the_valid_token_is_served() {
 }
 
 #[tokio::test]
-async fn a_failure_that_cannot_be_noted_down_costs_nobody_the_valid_token() {
+async fn refresh_failure_that_is_not_stored_keeps_the_valid_token() {
     for (age, valid) in [(3000, true), (3600, false)] {
         let lab = Lab::new(Script::new([Err(UpstreamError::unavailable("down"))]));
         match served_at(age, &lab, 2, usize::MAX).await {

@@ -88,7 +88,7 @@ impl<P: UpstreamProvider> UpstreamProvider for Doomed<P> {
 }
 
 #[test]
-fn a_process_that_dies_at_any_step_costs_nobody_the_login() {
+fn process_killed_at_any_step_keeps_the_login() {
     let server = Server::start();
     let mut deaths = 0;
     loop {

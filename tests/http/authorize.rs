@@ -86,7 +86,7 @@ async fn show_adds_no_header_that_hinders_an_honest_page() {
 /// spec: OAuth 2.1 §7.5.3
 /// spec: RFC 9207 §2 a
 #[tokio::test]
-async fn whoever_agrees_goes_back_with_code_state_and_iss() {
+async fn authorize_returns_code_state_and_iss_on_consent() {
     let site = Site::open().await;
     let answer = decide(&site, &[("scope", "notes:read notes:write")], &[("decision", "agree")]).await;
     assert_eq!((answer.sent_back("state"), answer.sent_back("iss")), ("af0ifjsldkj".into(), site.origin.clone()));
@@ -99,7 +99,7 @@ async fn whoever_agrees_goes_back_with_code_state_and_iss() {
 /// spec: OAuth 2.1 §3.2.3 b
 /// spec: OAuth 2.1 §7.1.4 a
 #[tokio::test]
-async fn whoever_agrees_to_less_grants_less_and_to_nothing_denies() {
+async fn consent_to_less_grants_less_and_to_nothing_denies() {
     let site = Site::open().await;
     let asked = [("scope", "notes:read notes:write")];
     let less = decide(&site, &asked, &[("decision", "agree"), ("scope", "notes:read notes:admin")]).await;
@@ -123,7 +123,7 @@ async fn a_code_comes_back_once_the_user_has_agreed_without_another_page() {
 /// spec: MCP authorization §Security: Open Redirection b
 /// spec: OAuth 2.1 §4.1.2.1
 #[tokio::test]
-async fn nobody_is_redirected_for_a_client_that_is_not_known() {
+async fn authorize_does_not_redirect_for_an_unknown_client() {
     let site = Site::open().await;
     for changes in
         [[("client_id", "")], [("client_id", "nobody")], [("client_id", "https://nobody.example/client.json")]]
@@ -141,7 +141,7 @@ async fn nobody_is_redirected_for_a_client_that_is_not_known() {
 }
 
 #[tokio::test]
-async fn nobody_is_redirected_for_a_parameter_that_is_there_twice() {
+async fn authorize_does_not_redirect_for_a_repeated_parameter() {
     let site = Site::open().await;
     for twice in [("client_id", CLIENT), ("state", "x"), ("redirect_uri", CALLBACK), ("scope", "")] {
         let path = format!("{}&{}", site.authorize_path(&[("scope", "notes:read")]), form(&[twice]));
@@ -369,4 +369,32 @@ async fn a_method_other_than_get_and_post_is_not_allowed() {
         let refused = send(site.request(method, &site.authorize_path(&[])).body(Body::empty()).unwrap()).await;
         assert_eq!((refused.status, refused.header("allow")), (405, "GET, POST"), "{method}");
     }
+}
+
+/// A browser shows a page, and a program gets JSON.
+#[tokio::test]
+async fn authorize_error_is_a_page_in_a_browser() {
+    let site = Site::open().await;
+    let path = site.authorize_path(&[("client_id", "<script>")]);
+    let ask = |accept: &'static str| {
+        let request = site.request("GET", &path).header("accept", accept).body(Body::empty()).unwrap();
+        send(request)
+    };
+    let page = ask("text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8").await;
+    let text = String::from_utf8(page.body.clone()).unwrap();
+    assert_eq!((page.status, page.header("content-type")), (400, "text/html; charset=utf-8"));
+    assert!(text.contains("<h1>This request cannot be completed</h1>") && !text.contains("<script"), "{text}");
+    assert_eq!((page.header("x-frame-options"), page.header("cache-control")), ("DENY", "no-store"));
+    for accept in ["*/*", "application/json, text/html"] {
+        let answer = ask(accept).await;
+        assert_eq!((answer.status, answer.header("content-type")), (400, "application/json"));
+        assert_eq!(answer.header("vary"), "accept");
+    }
+    // The token endpoint answers in JSON, for each Accept header (RFC 6749 §5.2).
+    let request = site.request("POST", "/token").header("accept", "text/html").body(Body::empty()).unwrap();
+    assert_eq!(send(request).await.header("content-type"), "application/json");
+    site.store.fail_every(Op::Get, Fault::Unavailable);
+    let down = ask("text/html").await;
+    assert_eq!((down.status, down.header("retry-after")), (503, "1"));
+    assert!(String::from_utf8(down.body).unwrap().contains("Reload this page in a moment."));
 }

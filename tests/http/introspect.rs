@@ -60,7 +60,7 @@ async fn of_any_other_token_is_said_that_it_is_inactive_and_nothing_more() {
 /// spec: RFC 7662 §2.3
 /// spec: RFC 7662 §4 b
 #[tokio::test]
-async fn whoever_may_not_ask_learns_nothing() {
+async fn introspection_by_an_unpermitted_client_shows_nothing() {
     let site = Site::open().await;
     let tokens = site.login().await;
     let token = ("token", tokens.access.as_str());
@@ -83,7 +83,7 @@ async fn whoever_may_not_ask_learns_nothing() {
 }
 
 #[tokio::test]
-async fn a_client_that_cannot_authenticate_may_not_ask_whatever_was_configured() {
+async fn introspection_refuses_a_public_client_always() {
     let site = Site::open_with(|server| {
         server.with_introspection(CLIENT, Resource::parse("https://mcp.example.com/mcp").unwrap())
     })
@@ -118,7 +118,7 @@ async fn while_the_store_is_in_trouble_no_token_is_called_inactive() {
 
 /// spec: RFC 8414 §3.2
 #[tokio::test]
-async fn unless_somebody_may_ask_there_is_no_such_endpoint() {
+async fn introspection_without_permitted_clients_is_404() {
     let site = Site::open_with(|server| {
         let resource = ProtectedResource::new("https://mcp.example.com/mcp", "notes:read").unwrap();
         let issuer = server.issuer().clone();

@@ -92,7 +92,7 @@ async fn a_request_without_a_token_or_with_two_is_refused() {
 
 /// spec: RFC 7009 §2.2.1
 #[tokio::test]
-async fn while_the_store_is_in_trouble_nobody_is_told_that_a_token_is_revoked() {
+async fn store_outage_is_not_reported_as_a_revocation() {
     let site = Site::open().await;
     let tokens = site.login().await;
     for op in [Op::Get, Op::Commit] {

@@ -137,7 +137,7 @@ async fn a_refresh_token_of_another_client_is_invalid_grant_and_lives_on() {
 
 /// spec: OAuth 2.1 §3.2.4
 #[tokio::test]
-async fn another_grant_type_is_unsupported_whoever_asks() {
+async fn token_refuses_another_grant_type_for_each_client() {
     let site = Site::open().await;
     for (grant_type, client) in
         [("client_credentials", CLIENT), ("password", "nobody"), ("Refresh_Token", CLIENT), ("implicit", CLIENT)]

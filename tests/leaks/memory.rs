@@ -9,6 +9,8 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::Path;
 use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 
 use base64ct::{Base64, Encoding};
 use mcp_token_lifecycle::{
@@ -18,8 +20,6 @@ use mcp_token_lifecycle::{
 
 use crate::search::{ends, find_in_bytes, keys_of, master_key, secret_bytes, secret_chars, sha256};
 use crate::support::*;
-use chacha20::ChaCha20Rng;
-use mcp_token_lifecycle::rand_core::SeedableRng;
 
 const ALLOCATOR: usize = 16;
 
@@ -72,18 +72,37 @@ fn a_dropped_key_leaves_zeros() {
 const CHILD: &str = "LEAKS_MEMORY_CHILD";
 const PLANT: &str = "LEAKS_MEMORY_PLANT";
 
+/// The same bytes in each process, so that the parent knows what the child drew.
+#[derive(Default)]
+struct Seeded {
+    drawn: AtomicU64,
+    /// What was drawn at the length of a family's secret, if that is to be remembered.
+    secrets: Option<Arc<Mutex<Vec<Vec<u8>>>>>,
+}
+
+impl Fill for Seeded {
+    fn fill(&self, bytes: &mut [u8]) -> Result<(), Dry> {
+        for chunk in bytes.chunks_mut(32) {
+            let number = self.drawn.fetch_add(1, Ordering::Relaxed);
+            chunk.copy_from_slice(&sha256(number.to_be_bytes())[..chunk.len()]);
+        }
+        if let Some(secrets) = self.secrets.as_ref().filter(|_| bytes.len() == 32) {
+            secrets.lock().unwrap().push(bytes.to_vec());
+        }
+        Ok(())
+    }
+}
+
 /// So many that a list of them grows.
 const KEYS: u8 = 6;
 
 /// A keyring from a file, its access keys, a login, rotations, a revocation, and the end of all of it; every future in a box, as servers have
 /// them. `see` gets to see every token.
-fn life(keys: &Path, mut see: impl FnMut(&str)) {
+fn life(keys: &Path, rng: Seeded, mut see: impl FnMut(&str)) {
     let keyring = Keyring::from_file(keys).unwrap();
     drop(AccessKeys::parse(&keyring.access_keys().export()).unwrap());
     drop(AccessKeys::parse(&keyring.access_keys().for_resource(&resource()).export()).unwrap());
-    let issuer = TokenIssuer::new(MemoryStore::new(), keyring)
-        .with_rng(ChaCha20Rng::from_seed([7; 32]))
-        .with_clock(TestClock::default());
+    let issuer = TokenIssuer::new(MemoryStore::new(), keyring).with_rng(FillRng(rng)).with_clock(TestClock::default());
     let client = client();
     let request = AuthorizeRequest::new(grant(), CodeChallenge::of_verifier(VERIFIER), REDIRECT);
     let code = block_on(Box::pin(issuer.authorize(request))).unwrap();
@@ -106,7 +125,7 @@ fn child() {
     let Some(keys) = env::var_os(CHILD) else { return };
     let plant = env::var_os(PLANT).is_some();
     let mut copies = Vec::new();
-    life(Path::new(&keys), |token| copies.extend(plant.then(|| token.to_owned())));
+    life(Path::new(&keys), Seeded::default(), |token| copies.extend(plant.then(|| token.to_owned())));
     drop(copies);
     let here = 0_u8;
     println!("\nstack {}", &raw const here as usize);
@@ -158,9 +177,12 @@ fn no_key_and_no_token_is_left_on_the_heap_once_all_is_dropped() {
     let mut secrets: Vec<Vec<u8>> = (1..=KEYS).flat_map(|n| keys_of(master_key(n))).map(Vec::from).collect();
     let spelled = secrets.iter().map(|key| Base64::encode_string(key).into_bytes()).collect::<Vec<_>>();
     secrets.extend(spelled);
-    life(&keys, |token| secrets.extend([secret_chars(token).into(), secret_bytes(token)]));
-    // Drawn right after the family's id.
-    secrets.push(sha256(1_u64.to_be_bytes()).into());
+    let drawn = Arc::<Mutex<Vec<Vec<u8>>>>::default();
+    let rng = Seeded { secrets: Some(Arc::clone(&drawn)), ..Seeded::default() };
+    life(&keys, rng, |token| secrets.extend([secret_chars(token).into(), secret_bytes(token)]));
+    // The secret of the family.
+    assert_eq!(drawn.lock().unwrap().len(), 1);
+    secrets.append(&mut drawn.lock().unwrap());
     let needles: Vec<_> = secrets.iter().flat_map(|secret| ends(secret)).collect();
 
     let heap = heap_of_child(&keys, false);

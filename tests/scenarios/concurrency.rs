@@ -124,7 +124,7 @@ fn s11_a_refresh_between_a_revocations_read_and_its_write_is_revoked_too() {
 }
 
 #[test]
-fn s12_a_conflict_is_decided_anew_and_endless_conflicts_are_a_fault_that_consumes_nothing() {
+fn s12_conflict_is_decided_again_and_endless_ones_are_a_fault() {
     let bench = bench_on(FlakyStore::new(MemoryStore::new()), keyring(), RotationPolicy::standard());
     let store = bench.issuer.store();
     let first = bench.login();

@@ -242,7 +242,7 @@ fn next_keyring() -> Keyring {
 }
 
 #[test]
-fn s63_after_a_key_rotation_old_tokens_work_and_are_issued_anew_under_the_new_key() {
+fn s63_token_of_the_old_key_is_reissued_under_the_new_one() {
     let store = Arc::new(MemoryStore::new());
     let old = bench_on(Arc::clone(&store), keyring(), RotationPolicy::standard());
     let (first, code) = (old.login(), old.code());
@@ -305,7 +305,7 @@ fn s64_a_tightened_policy_holds_for_tokens_that_are_already_out() {
 const FAULTS: [Fault; 3] = [Fault::Unavailable, Fault::UncertainUndone, Fault::UncertainDone];
 
 #[test]
-fn s65_whatever_step_of_a_refresh_fails_a_retry_gets_the_same_and_the_chain_goes_on() {
+fn s65_refresh_that_fails_at_any_step_can_be_retried() {
     for fault in FAULTS {
         for step in 0..2 {
             let bench = flaky(RotationPolicy::standard());
@@ -321,7 +321,7 @@ fn s65_whatever_step_of_a_refresh_fails_a_retry_gets_the_same_and_the_chain_goes
 }
 
 #[test]
-fn s65_whatever_step_of_a_login_fails_it_can_be_begun_anew() {
+fn s65_login_that_fails_at_any_step_can_be_repeated() {
     for fault in FAULTS {
         let bench = flaky(RotationPolicy::standard());
         let client = client();
@@ -341,7 +341,7 @@ fn s65_whatever_step_of_a_login_fails_it_can_be_begun_anew() {
 }
 
 #[test]
-fn s65_whatever_step_of_a_revocation_fails_the_next_attempt_completes_it() {
+fn s65_revocation_that_fails_at_any_step_is_completed_next() {
     for fault in FAULTS {
         for step in 0..2 {
             let bench = flaky(RotationPolicy::standard());

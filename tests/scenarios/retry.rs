@@ -169,7 +169,7 @@ fn s22_an_introspection_shuts_the_window_too() {
 }
 
 #[test]
-fn s22_the_window_opens_anew_with_every_rotation() {
+fn s22_lost_response_window_opens_with_each_rotation() {
     let bench = bench(with_window());
     let first = bench.login();
     let second = bench.refresh(rt(&first)).unwrap();
@@ -221,7 +221,7 @@ fn s24_the_fourth_retry_beyond_a_limit_of_three_is_reuse() {
 }
 
 #[test]
-fn s24_the_limit_counts_anew_for_every_generation() {
+fn s24_retry_limit_counts_each_generation() {
     let bench = bench(policy(|p| p.retry_limit(Some(1))));
     let mut current = bench.login();
     for _ in 0..3 {

@@ -191,7 +191,7 @@ fn parameter(url: &Url, name: &str) -> Option<String> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_wrong_password_logs_nobody_in() {
+async fn login_with_a_wrong_password_is_refused() {
     let (site, mallory) = (Site::open().await, Browser::of("alice", "builder"));
     let (url, _) = site.authorization("notes:read");
     let refused = mallory.log_in(&url).await;
@@ -240,7 +240,7 @@ async fn a_form_without_the_token_of_its_page_does_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn whoever_denies_sends_the_client_away() {
+async fn authorize_returns_access_denied_on_refusal() {
     let (site, alice) = (Site::open().await, Browser::alice());
     let (url, _) = site.authorization("notes:read");
     alice.log_in(&url).await;
@@ -357,7 +357,7 @@ async fn a_session_of_another_user_is_out_of_reach() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn whoever_logs_out_is_logged_out_and_the_clients_are_not() {
+async fn logout_ends_the_login_and_keeps_the_clients() {
     let (site, alice) = (Site::open().await, Browser::alice());
     let sessions = site.url("/sessions");
     let tokens = site.tokens(&alice, "notes:read").await;

@@ -328,7 +328,7 @@ async fn malformed_requests_are_refused_and_consume_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_authorization_endpoint_redirects_to_nobody_else() {
+async fn authorize_redirects_to_registered_uris_only() {
     let site = Site::open().await;
     let query = |client: &str, redirect: &str, rest: &str| {
         let query = form_urlencoded::Serializer::new(String::new())

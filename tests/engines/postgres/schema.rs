@@ -37,7 +37,7 @@ fn many_processes_may_create_the_table_at_once() {
 }
 
 #[test]
-fn a_start_does_not_wait_for_ever_for_one_that_hangs() {
+fn create_schema_gives_up_on_a_lock_that_hangs() {
     RUNTIME.block_on(async {
         let name = table();
         let store = at(&name).await;
@@ -71,7 +71,7 @@ fn a_table_made_by_hand_is_as_good_and_needs_no_right_to_create() {
 }
 
 #[test]
-fn somebody_elses_table_is_refused() {
+fn create_schema_refuses_a_foreign_table() {
     RUNTIME.block_on(async {
         let name = table();
         sql(&direct(), &format!("CREATE TABLE {name} (key bytea)")).await;

@@ -114,7 +114,7 @@ async fn a_repeated_revocation_is_not_acknowledged_while_a_failover_would_lose_i
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn nobody_is_shown_a_write_that_still_waits_for_its_replicas() {
+async fn write_that_waits_for_replicas_is_not_visible() {
     let pair = Pair::start();
     let bench = Arc::new(bench_on(pair.store().await, keyring(), RotationPolicy::standard()));
     let first = Arc::new(bench.issuer.issue(grant(), None).await.unwrap());
@@ -138,7 +138,7 @@ async fn nobody_is_shown_a_write_that_still_waits_for_its_replicas() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_read_of_what_the_replicas_have_waits_for_nobody() {
+async fn read_of_what_the_replicas_have_does_not_wait() {
     let pair = Pair::start();
     let store = pair.store().await;
     let record = |n| {

@@ -186,7 +186,7 @@ async fn what_ended_by_itself_is_found_behind_what_is_kept() {
 }
 
 #[tokio::test]
-async fn a_record_that_was_to_last_for_ever_ends_once_it_has_expired() {
+async fn record_whose_expiry_moves_forward_ends_with_it() {
     let server = Server::start(&[]);
     let store = open(&server).await;
     let ends_at = |version, indexes: &[u8], at| {

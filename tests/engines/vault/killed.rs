@@ -131,21 +131,21 @@ fn kill_everywhere(kind: Kind) {
 }
 
 #[test]
-fn whoever_comes_after_a_killed_refresher_takes_over_on_postgres() {
+fn refresh_is_taken_over_from_a_killed_process_on_postgres() {
     kill_everywhere(Kind::Postgres);
 }
 
 #[test]
-fn whoever_comes_after_a_killed_refresher_takes_over_on_redis() {
+fn refresh_is_taken_over_from_a_killed_process_on_redis() {
     kill_everywhere(Kind::Redis);
 }
 
 #[test]
-fn whoever_comes_after_a_killed_refresher_takes_over_on_a_cluster() {
+fn refresh_is_taken_over_from_a_killed_process_on_a_cluster() {
     kill_everywhere(Kind::Cluster);
 }
 
 #[test]
-fn whoever_comes_after_a_killed_refresher_takes_over_on_redb() {
+fn refresh_is_taken_over_from_a_killed_process_on_redb() {
     kill_everywhere(Kind::File);
 }

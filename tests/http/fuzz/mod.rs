@@ -143,7 +143,7 @@ proptest! {
 
     /// spec: OAuth 2.1 §7.1.3.7
     #[test]
-    fn whatever_is_sent_is_answered_without_a_fault_and_without_a_secret(draft in draft()) {
+    fn random_requests_get_no_fault_and_no_secret(draft in draft()) {
         let fixture = Fixture::new();
         for answer in fixture.answers(&draft).unwrap_or_default() {
             prop_assert!(answer.status < 500, "{}", answer.status);

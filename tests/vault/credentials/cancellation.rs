@@ -28,7 +28,7 @@ fn at_every_cut(service: fn() -> Service, check: impl Fn(&World<Store>, bool)) -
 
 /// Whatever was begun is seen through: a strict service has rotated once, and the vault has what it rotated to.
 #[test]
-fn a_caller_that_is_dropped_anywhere_loses_no_token_and_blocks_nobody() {
+fn refresh_dropped_at_any_await_loses_no_token() {
     let cuts = at_every_cut(Service::default, |world, _| {
         world.sim.settle();
         let began = world.sim.now_millis();
@@ -44,7 +44,7 @@ fn a_caller_that_is_dropped_anywhere_loses_no_token_and_blocks_nobody() {
 /// Nothing of the process is left, not even the task: after the claim has ended, another takes over, with the old token. The
 /// service has a leeway.
 #[test]
-fn a_process_that_ends_anywhere_blocks_nobody_beyond_its_claim() {
+fn process_that_ends_blocks_others_for_its_claim_at_most() {
     let cuts = at_every_cut(Service::with_leeway, |world, _| {
         world.sim.crash();
         let twin = world.twin();

@@ -24,7 +24,7 @@ fn hanging(service: Service, step: impl FnOnce(Gate) -> Step) -> (World<Flaky>, 
 }
 
 #[test]
-fn a_claim_whose_holder_is_gone_is_taken_over_by_whoever_waits_when_it_ends() {
+fn claim_of_a_dead_holder_is_taken_over_when_it_ends() {
     let (world, _gate) = hanging(Service::default(), Step::HoldRequest);
     world.sim.crash();
     // 20 of the claim's 30 seconds are over.

@@ -18,7 +18,7 @@ const FAULTS: [(Fault, &str); 3] = [
 ];
 
 #[test]
-fn a_refresh_that_fails_ahead_of_expiry_costs_nobody_anything() {
+fn refresh_ahead_that_fails_serves_the_valid_token() {
     for (fault, reason) in FAULTS {
         let world = world();
         world.put();

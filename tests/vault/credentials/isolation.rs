@@ -60,7 +60,7 @@ fn claims_for(subject: &str, known: &mut HashMap<String, Option<AccessClaims>>) 
 }
 
 #[test]
-fn whoever_asks_is_leased_the_own_credential_or_none() {
+fn lease_gives_the_callers_own_credential_or_none() {
     let strategy = (places(), places());
     let claims = std::cell::RefCell::new(HashMap::new());
     property::runner(300)

@@ -41,7 +41,7 @@ fn without_the_record_there_is_no_lease() {
 /// A claim that was not written: a token that is still good is served all the same. One of which the store does not know: the
 /// vault looks, and goes on if it was.
 #[test]
-fn without_a_claim_a_good_token_is_served_and_nobody_else_refreshes() {
+fn claim_that_was_not_written_serves_the_valid_token() {
     with_fault_at(1, |world, fault, expired| match (fault, expired) {
         (Fault::UncertainDone, _) => assert_eq!(world.lease().unwrap(), access_token(1)),
         (Fault::Unavailable, true) => assert_fault(world.lease()),

@@ -89,7 +89,7 @@ fn past_expiry_all_wait_for_the_one_who_refreshes() {
 }
 
 #[test]
-fn whoever_has_waited_long_enough_is_told_when_to_come_back() {
+fn lease_after_the_longest_wait_says_when_to_retry() {
     let world = world();
     world.put();
     let gate = Gate::default();

@@ -16,7 +16,7 @@ fn lease_after(world: &World<Flaky>, refused: Lease) -> Result<String, LeaseErro
 }
 
 #[test]
-fn a_refused_token_is_refreshed_at_once_and_once_whoever_comes_with_it() {
+fn refused_token_is_refreshed_once_for_all_callers() {
     let world = world();
     world.put();
     let (first, second) = (lease(&world), lease(&world));
@@ -61,7 +61,7 @@ fn a_refused_token_is_not_leased_again_if_its_refresh_fails() {
 }
 
 #[test]
-fn a_refused_token_that_cannot_be_refreshed_is_leased_to_nobody_any_more() {
+fn refused_token_without_refresh_is_leased_no_more() {
     let world = world();
     let tokens = TokenSet::new(secret_text("for ever"), scope("repo:read"));
     world.sim.run(world.vault.put(&account(), Credential::OAuth(tokens), BoundTo::subject())).unwrap();
@@ -88,7 +88,7 @@ fn a_refused_static_secret_waits_for_its_rotation() {
 }
 
 #[test]
-fn a_refusal_gives_nobody_what_is_not_theirs() {
+fn refused_lease_gives_no_credential_of_another() {
     let world = world();
     world.put();
     let refused = lease(&world);

@@ -37,7 +37,7 @@ fn state(world: &World<Flaky>) -> Option<CredentialState> {
 }
 
 #[test]
-fn what_is_revoked_is_leased_to_nobody_told_to_the_service_and_deleted() {
+fn revoked_credential_is_not_leased_revoked_upstream_and_deleted() {
     let world = world();
     world.put();
     world.told();
@@ -57,7 +57,7 @@ fn what_is_revoked_is_leased_to_nobody_told_to_the_service_and_deleted() {
 }
 
 #[test]
-fn from_the_first_write_on_nobody_is_leased_it() {
+fn lease_ends_with_the_first_write_of_a_revocation() {
     let world = world();
     world.put();
     let gate = Gate::default();
@@ -279,7 +279,7 @@ fn a_revocation_of_the_old_tokens_does_not_delete_the_new_ones() {
 }
 
 #[test]
-fn while_one_tells_the_service_nobody_else_does_until_the_claim_has_ended() {
+fn revocation_at_the_service_has_one_caller_within_a_claim() {
     let world = world();
     world.put();
     world.service.then_at_revocation(Step::HoldRequest(Gate::default()));
@@ -292,7 +292,7 @@ fn while_one_tells_the_service_nobody_else_does_until_the_claim_has_ended() {
 }
 
 #[test]
-fn whoever_is_told_a_failure_after_the_end_of_the_claim_does_not_overwrite_what_the_next_was_told() {
+fn late_failure_does_not_overwrite_the_next_attempt() {
     let world = world();
     world.put();
     let gate = Gate::default();
@@ -329,7 +329,7 @@ fn a_revocation_that_is_confirmed_after_the_end_of_the_claim_is_one() {
 /// The third version of the record is the claim on the attempt, the fourth the note that a refresh was asked for. Their writers
 /// wake up late and do not know yet that they have written.
 #[test]
-fn whoever_wakes_past_the_claim_and_has_not_asked_yet_does_not_ask() {
+fn revocation_past_its_claim_does_not_ask() {
     for (expired, version) in [(false, 3), (true, 4)] {
         let written = |rounds: &usize| {
             let world = world_on(Arc::new(Pausing(MemoryStore::new())), Service::default());
@@ -355,7 +355,7 @@ fn whoever_wakes_past_the_claim_and_has_not_asked_yet_does_not_ask() {
 
 /// Frozen anywhere and woken after another has finished: what the service gives is revoked, or it is told that nobody can.
 #[test]
-fn whoever_wakes_late_leaves_nothing_alive() {
+fn revocation_that_wakes_late_leaves_nothing_alive() {
     let ends = |rounds: &usize| {
         let world = world_on(Arc::new(Pausing(MemoryStore::new())), Service::default());
         world.put();

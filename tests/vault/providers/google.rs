@@ -44,6 +44,6 @@ fn to_revoke_what_is_revoked_is_a_success() {
 }
 
 #[test]
-fn nobody_can_be_asked_whether_a_token_works() {
+fn introspection_without_an_endpoint_is_unknown() {
     assert_eq!(play(google(), &[]).introspect().unwrap(), CredentialStatus::Unknown);
 }

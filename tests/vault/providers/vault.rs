@@ -155,7 +155,7 @@ const FAILURES: [(Fault, &str); 4] = [
 ];
 
 #[tokio::test]
-async fn a_failure_ahead_of_expiry_is_noticed_by_nobody_and_made_good() {
+async fn refresh_ahead_that_fails_is_repeated_unseen() {
     for (fault, reason) in FAILURES {
         let world = world(true, &[fault]).await;
         world.pass(800);
