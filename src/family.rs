@@ -87,8 +87,9 @@ pub struct TokenFamily {
     /// Behind a pointer, so that moving a family, for instance into a future, leaves no copy of the secret behind.
     pub(crate) secret: Arc<FamilySecret>,
     /// Kept as long as the code could be presented.
-    pub(crate) code: Option<CodeCheck>,
-    pub(crate) binding: Option<Binding>,
+    pub(crate) code: Option<Arc<CodeCheck>>,
+    /// Behind a pointer, as the code is: the space of one that is absent would carry what was on the stack into a future.
+    pub(crate) binding: Option<Arc<Binding>>,
     /// How often spent tokens were answered with the current one, in this generation.
     pub(crate) retries: u32,
     /// Whether the client is known to have received the current generation.
@@ -118,8 +119,8 @@ impl TokenFamily {
             used_at: issued.at,
             status: Status::Active,
             secret: secret.into(),
-            code,
-            binding,
+            code: code.map(Arc::new),
+            binding: binding.map(Arc::new),
             retries: 0,
             confirmed: false,
             key_id,
@@ -170,7 +171,7 @@ impl TokenFamily {
 
     /// Returns the key or fingerprint that the family is bound to, if there is one.
     pub fn binding(&self) -> Option<&Binding> {
-        self.binding.as_ref()
+        self.binding.as_deref()
     }
 
     /// When the token of `generation` was spent, if it is among the last three that were spent.

@@ -16,6 +16,7 @@ mod tests;
 mod with_ring;
 
 use hkdf::Hkdf;
+use hmac::digest::FixedOutput;
 use hmac::{Hmac, KeyInit, Mac as _};
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
@@ -45,9 +46,16 @@ impl Mac {
     /// Returns the tag over the concatenation of `parts`. The caller must use fixed lengths or separators, so that
     /// different parts never concatenate to the same bytes.
     pub(crate) fn tag<'p>(&self, parts: impl IntoIterator<Item = &'p [u8]>) -> [u8; 32] {
+        let mut tag = [0; 32];
+        self.tag_into(parts, &mut tag);
+        tag
+    }
+
+    /// Computes the same tag into `tag`, without a copy beside it.
+    pub(crate) fn tag_into<'p>(&self, parts: impl IntoIterator<Item = &'p [u8]>, tag: &mut [u8; 32]) {
         let mut mac = self.0.clone();
         parts.into_iter().for_each(|part| mac.update(part));
-        mac.finalize().into_bytes().into()
+        FixedOutput::finalize_into(mac, tag.into());
     }
 }
 

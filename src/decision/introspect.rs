@@ -27,7 +27,7 @@ pub fn contradiction(family: &TokenFamily, claims: &AccessClaims) -> Option<Clai
         (!grant.scope().includes(&claims.scope), Claim::Scope),
         (!claims.audience().iter().all(is_granted), Claim::Audience),
         // Before its redemption a family may not have a binding yet.
-        (claims.binding != family.binding && family.generation > 0, Claim::Binding),
+        (claims.binding() != family.binding() && family.generation > 0, Claim::Binding),
         (claims.claims != grant.claims, Claim::Application),
         (claims.generation == 0, Claim::Generation),
         (!is_possible, Claim::Lifetime),

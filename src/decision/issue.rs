@@ -78,7 +78,7 @@ impl Issue {
             audience: self.audience.clone(),
             issued_at: now,
             expires_at: now.saturating_add(lifetime),
-            binding: self.family.binding,
+            binding: self.family.binding().copied(),
             live_only: self.live_only,
             claims: grant.claims.clone(),
         }

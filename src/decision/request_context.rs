@@ -22,7 +22,7 @@ impl RequestContext<'_> {
     pub(super) fn may_present(&self, family: &TokenFamily) -> Result<(), Reason> {
         if self.client.id() != family.grant.client_id() {
             Err(Reason::WrongClient)
-        } else if !Binding::satisfies(self.binding, family.binding.as_ref()) {
+        } else if !Binding::satisfies(self.binding, family.binding()) {
             Err(Reason::WrongBinding)
         } else {
             Ok(())

@@ -27,10 +27,10 @@ pub fn revoke_by_token(
     binding: Option<&Binding>,
     cx: &Context<'_>,
 ) -> Decision<()> {
-    let required = family.binding.filter(|b| b.is_sender_constraint() && client.kind() == ClientKind::Public);
+    let required = family.binding().filter(|b| b.is_sender_constraint() && client.kind() == ClientKind::Public);
     if client.id() != family.grant.client_id() {
         Decision::refuse((), family, Reason::WrongClient, cx.now)
-    } else if !Binding::satisfies(binding, required.as_ref()) {
+    } else if !Binding::satisfies(binding, required) {
         Decision::refuse((), family, Reason::WrongBinding, cx.now)
     } else {
         revoke(family, RevocationReason::Token, cx)

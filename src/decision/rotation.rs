@@ -10,6 +10,7 @@ use crate::family::{Issued, TokenFamily};
 use crate::policy::{Lifetimes, OnAhead, OnReuse, RotationPolicy};
 use crate::token::VerifiedToken;
 use std::cmp::Ordering;
+use std::sync::Arc;
 
 /// The presentation of one token, with everything that the decision depends on.
 pub(super) struct Presentation<'a> {
@@ -62,7 +63,7 @@ impl<'a> Presentation<'a> {
         if self.cx.now >= self.family.idle_end(&self.lifetimes) {
             return Err(Reason::IdleExpired);
         }
-        if self.policy.rotates(self.ask.client, self.family.binding.as_ref()) && !self.windows.is_crowded() {
+        if self.policy.rotates(self.ask.client, self.family.binding()) && !self.windows.is_crowded() {
             return self.issue(Action::Rotate, None, Some(self.rotated(self.family)?));
         }
         let kept = self.kept();
@@ -150,10 +151,13 @@ impl<'a> Presentation<'a> {
             confirmed: false,
             key_id,
             // The first request that proves a key binds the family to it (RFC 9449 §5).
-            binding: family.binding.or(if generation == 1 { self.ask.binding.copied() } else { None }),
+            binding: family
+                .binding
+                .clone()
+                .or_else(|| self.ask.binding.filter(|_| generation == 1).copied().map(Arc::new)),
             // Kept as long as the code could be presented again: without the code verifier such a request must have no
             // effect either.
-            code: family.code.filter(|_| self.windows.code_is_alive()),
+            code: family.code.clone().filter(|_| self.windows.code_is_alive()),
             ..family.clone()
         })
     }

@@ -80,8 +80,11 @@ impl Body {
         (guard, mask)
     }
 
-    fn mac(&self, keys: &KeySet, bytes: &[u8; BODY], secret: &FamilySecret) -> [u8; MAC] {
-        keys.refresh.tag([self.prefix().as_bytes(), bytes, secret.as_bytes()])
+    /// Computes the MAC. What of it stayed on the stack could get into a future with a value that is not initialized.
+    fn mac(&self, keys: &KeySet, bytes: &[u8; BODY], secret: &FamilySecret) -> Zeroizing<[u8; MAC]> {
+        let mut mac = Zeroizing::new([0; MAC]);
+        keys.refresh.tag_into([self.prefix().as_bytes(), bytes, secret.as_bytes()], &mut mac);
+        mac
     }
 }
 
@@ -98,7 +101,7 @@ pub(crate) fn derive(family: &TokenFamily, keyring: &Keyring) -> Option<Zeroizin
     bytes[..BODY].copy_from_slice(&head);
     apply(&mask, &mut bytes[HEAD..BODY]);
     bytes[BODY..BODY + GUARD].copy_from_slice(&guard);
-    bytes[BODY + GUARD..].copy_from_slice(&body.mac(keys, &head, &family.secret));
+    bytes[BODY + GUARD..].copy_from_slice(&body.mac(keys, &head, &family.secret)[..]);
     base64url::encode(body.prefix(), bytes.as_ref())
 }
 
@@ -158,7 +161,7 @@ impl Presented {
     pub fn authenticate(&self, family: &TokenFamily, keyring: &Keyring) -> Option<VerifiedToken> {
         let keys = keyring.get(self.body.key_id)?;
         let mac = self.body.mac(keys, &self.body.to_bytes(), &family.secret);
-        (self.body.family == family.id && equal(&mac, &self.mac[..])).then_some(VerifiedToken(self.body))
+        (self.body.family == family.id && equal(&mac[..], &self.mac[..])).then_some(VerifiedToken(self.body))
     }
 }
 
