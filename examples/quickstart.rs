@@ -3,7 +3,7 @@
 //!
 //! Run it with `cargo run --example quickstart`.
 //!
-//! `Server` is the code that an application writes around the issuer. Each function after it is one step of the scenario.
+//! `Server` is the code that an application writes around the issuer. Each function that `main` calls is one step.
 //! The program prints the result of each step and checks it. The first failed check ends the program with an error. The
 //! program does not sleep: `Server::pass` advances the clock.
 

@@ -32,7 +32,7 @@ const GROUPS: &[Group] = &[
 ];
 
 fn main() {
-    // Cargo passes `--bench`, which means nothing here.
+    // Cargo passes `--bench`. This program ignores it.
     let arguments: Vec<String> = std::env::args().skip(1).filter(|argument| argument != "--bench").collect();
     let quick = arguments.iter().any(|argument| argument == "--quick");
     let chosen: Vec<&str> = arguments.iter().map(String::as_str).filter(|argument| *argument != "--quick").collect();

@@ -1,8 +1,8 @@
 //! Measures the performance targets of the crate and prints one table.
 //!
-//! `cargo bench -p benches` runs all groups. `cargo bench -p benches -- verify size` runs only these groups. `-- --quick` shortens
-//! or omits the long measurements, for continuous integration. The groups are verify, refresh, store, size, durable, http and
-//! upstream.
+//! `cargo bench -p benches` runs all groups. `cargo bench -p benches -- verify size` runs only these groups. `-- --quick`
+//! shortens or omits the long measurements, for continuous integration. The groups are verify, refresh, store, size, durable,
+//! http and upstream.
 //!
 //! Compared cases run in alternating turns of a fraction of a millisecond. A ratio is the median of the ratios of neighbouring
 //! turns. Load on the machine therefore affects both cases equally, and most turns not at all.
@@ -36,7 +36,7 @@ const GROUPS: &[Group] = &[
 ];
 
 fn main() {
-    // Cargo passes `--bench`, which means nothing here.
+    // Cargo passes `--bench`. This program ignores it.
     let arguments: Vec<String> = std::env::args().skip(1).filter(|argument| argument != "--bench").collect();
     let quick = arguments.iter().any(|argument| argument == "--quick");
     let chosen: Vec<&str> = arguments.iter().map(String::as_str).filter(|argument| *argument != "--quick").collect();

@@ -71,8 +71,8 @@ fn records(store: &MemoryStore) -> Vec<Record> {
     }
 }
 
-/// Returns nonce, ciphertext and AEAD tag: the bytes between the header and the record tag. The header has the kind, then the key id
-/// and the wrapped key, each with its length.
+/// Returns nonce, ciphertext and AEAD tag: the bytes between the header and the record tag. The header has the kind, then the
+/// key id and the wrapped key, each with its length.
 fn body(payload: &[u8]) -> &[u8] {
     let skip = |bytes: &[u8], at: usize| at + 2 + usize::from(u16::from_be_bytes([bytes[at], bytes[at + 1]]));
     let from = skip(payload, skip(payload, 1));
