@@ -1,6 +1,11 @@
-//! A server without an asynchronous runtime, on a store of its own: `cargo run --example blocking`.
+//! Shows how a program without an asynchronous runtime uses the issuer, and how it implements its own store.
 //!
-//! A store is four operations. The futures of this one are ready at once, so the issuer's are too.
+//! Run it with `cargo run --example blocking`.
+//!
+//! A store has four operations: `get`, `commit`, `list` and `purge`. The futures of this store are ready at the first poll.
+//! The futures of the issuer are then ready at the first poll too, so `block_on` never waits.
+//!
+//! The program refreshes one session, revokes it, and prints one line for each of the two steps.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -11,6 +16,7 @@ use mcp_token_lifecycle::{
 };
 use pollster::block_on;
 
+/// A store that keeps all records in memory, behind one lock.
 #[derive(Default)]
 struct Table(Mutex<HashMap<RecordKey, Record>>);
 
@@ -25,8 +31,8 @@ impl TokenStore for Table {
         Ok(self.rows().get(&key).cloned())
     }
 
-    /// The one way to write: on the condition that the stored version is the one before. Under the lock, so that nobody
-    /// comes in between.
+    /// Writes the record if the stored version is the previous one. The lock is held from the comparison to the write, so no
+    /// other commit can change the record in between.
     async fn commit(&self, record: Record) -> Result<Commit, StoreError> {
         let mut rows = self.rows();
         let stored = rows.get(&record.key).map_or(0, |row| row.version);
@@ -37,7 +43,7 @@ impl TokenStore for Table {
         Ok(Commit::Applied)
     }
 
-    /// In the order of the keys; the cursor is the last key of the page before.
+    /// Lists records in key order. The cursor is the last key of the previous page.
     async fn list(&self, select: Select, after: Option<Cursor>, limit: usize) -> Result<Page, StoreError> {
         let selected = |row: &&Record| match select {
             Select::All => true,
@@ -69,11 +75,11 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let first = block_on(issuer.issue(grant, None))?;
     let request = RefreshRequest::new(&client, first.refresh_token.expose());
     let second = block_on(issuer.refresh(&request))?.into_result()?;
-    println!("refreshed: the access token lives for {} s", second.expires_in);
+    println!("The session was refreshed. The new access token expires in {} s.", second.expires_in);
 
     let revoked = block_on(issuer.revoke_subject("alice"))?;
     let request = RefreshRequest::new(&client, second.refresh_token.expose());
     let refused = block_on(issuer.refresh(&request))?.into_result().err().ok_or("a revoked session was refreshed")?;
-    println!("{revoked} session revoked: {refused}");
+    println!("{revoked} session was revoked. The next refresh was refused: {refused}");
     Ok(())
 }

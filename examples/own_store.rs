@@ -1,7 +1,11 @@
-//! A store of one's own, in about 60 lines: `cargo run --example own_store --features conformance`.
+//! Shows how to implement a durable store in about 60 lines, and how to check it with the conformance kit.
 //!
-//! All records in memory, and in one file that every commit writes anew and swaps in by a rename. So it is for one process and
-//! for some hundred sessions. The conformance kit says whether it keeps the contract.
+//! Run it with `cargo run --example own_store --features conformance`.
+//!
+//! The store keeps all records in memory and in one file. Each commit writes the whole file and replaces the old one by a
+//! rename, so the store suits one process with a few hundred sessions.
+//!
+//! The program prints the report of the conformance kit, then checks that the records survive a restart.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
@@ -17,6 +21,7 @@ use tokio::sync::Mutex;
 
 const FILE: &str = "sessions.json";
 
+/// A store that keeps all records in one file.
 struct OneFile {
     folder: PathBuf,
     records: Mutex<Records>,
@@ -38,7 +43,7 @@ impl OneFile {
         Ok(Self { folder, records: Mutex::new(records.collect()) })
     }
 
-    /// Replace `records` by `next`: on the disk first, for what is in memory may be acknowledged.
+    /// Replaces `records` with `next`. The file is written first, because callers may acknowledge what is in memory.
     fn replace(&self, records: &mut Records, next: Records) -> io::Result<()> {
         let rows = next.values().map(|Record { key, version, expires_at, indexes, payload, .. }| {
             let indexes: Vec<_> = indexes.iter().map(IndexKey::as_bytes).collect();
@@ -49,7 +54,7 @@ impl OneFile {
         file.write_all(&serde_json::to_vec(&rows.collect::<Vec<_>>())?)?;
         file.sync_all()?;
         fs::rename(path, self.folder.join(FILE))?;
-        // The rename is on the disk when the folder is.
+        // A rename is durable only after the folder is synced.
         File::open(&self.folder)?.sync_all()?;
         *records = next;
         Ok(())
@@ -69,7 +74,7 @@ impl TokenStore for OneFile {
         }
         let mut next = records.clone();
         next.insert(record.key, record);
-        // After a failure nobody knows what is on the disk.
+        // After a failed write the content of the disk is unknown, so the error is `uncertain`.
         self.replace(&mut records, next).map(|()| Commit::Applied).map_err(StoreError::uncertain)
     }
 
@@ -95,9 +100,9 @@ fn main() -> io::Result<()> {
     let scratch = tempfile::tempdir()?;
     let root = scratch.path().to_owned();
     let suite = Suite::new(move || {
-        // Every check gets a folder of its own.
+        // Each check gets an empty folder.
         let made = tempfile::tempdir_in(&root).map(tempfile::TempDir::keep);
-        async move { OneFile::open(made.expect("a temporary folder")).expect("no file yet") }
+        async move { OneFile::open(made.expect("a temporary folder")).expect("an empty store") }
     });
     let report = suite.run();
     print!("{report}");
@@ -105,7 +110,7 @@ fn main() -> io::Result<()> {
         return Err(io::Error::other("the store does not conform"));
     }
 
-    // What the kit does not see: whether the file is read as it was written.
+    // The kit does not reopen the store, so the example checks that the file restores the written records.
     let index = IndexKey::from_bytes([2; 16]);
     let record = Record::new(RecordKey::from_bytes([1; 16]), 1, Timestamp::from_unix(3), vec![index], vec![4]);
     let here = || OneFile::open(scratch.path().to_owned());
@@ -114,6 +119,6 @@ fn main() -> io::Result<()> {
     if (written, found) != (Commit::Applied, Some(record)) {
         return Err(io::Error::other("a restart loses records"));
     }
-    println!("a restart loses nothing");
+    println!("The store returned the record after a restart.");
     Ok(())
 }

@@ -1,7 +1,11 @@
-//! The life of a session, from login to theft to the last purge: `cargo run --example quickstart`.
+//! Shows one session from login to purge: verification, refresh, a lost response, concurrent refreshes, theft, restart and
+//! revocation.
 //!
-//! `Server` is what an application writes; each function below `main` is a chapter of the story. Nothing sleeps: time is a
-//! clock turned by hand. Everything that is told is checked, and the first thing that is not so ends the program with an error.
+//! Run it with `cargo run --example quickstart`.
+//!
+//! `Server` is the code that an application writes around the issuer. Each function that `main` calls is one step.
+//! The program prints the result of each step and checks it. The first failed check ends the program with an error. The
+//! program does not sleep: `Server::pass` advances the clock.
 
 use std::error::Error;
 use std::fmt::Display;
@@ -29,7 +33,7 @@ const MINUTE: u64 = 60;
 const DAY: u64 = 24 * 60 * MINUTE;
 
 fn main() -> Result<()> {
-    // In real life: `Keyring::from_file` or `Keyring::from_env`, and a store in a place that is backed up.
+    // A real server reads its keys with `Keyring::from_file` or `Keyring::from_env` and keeps the store on a backed-up disk.
     let keys = format!("1:{}", MasterKey::generate()?.to_base64().as_str());
     let folder = tempfile::tempdir()?;
     let file = folder.path().join("tokens.redb");
@@ -50,11 +54,11 @@ fn main() -> Result<()> {
     survive_a_restart(&server, &laptop, &fourth, &bob)?;
     revoke_by_user(&server)?;
     purge(&server)?;
-    println!("\nEverything went as told.");
+    println!("\nAll checks passed.");
     Ok(())
 }
 
-/// What an application builds around the issuer.
+/// The part that an application writes around the issuer.
 struct Server {
     issuer: TokenIssuer<RedbStore>,
     clock: Arc<AtomicU64>,
@@ -72,34 +76,34 @@ impl Server {
         Ok(Self { issuer, clock, audit })
     }
 
-    /// Only a story turns the clock by hand; a server leaves `with_clock` out.
+    /// Advances the clock by `seconds`. A real server uses the system clock and omits `with_clock`.
     fn pass(&self, seconds: u64) {
         self.clock.fetch_add(seconds, Ordering::SeqCst);
     }
 
-    /// A login with a code: both endpoints in a row.
+    /// Logs a user in with the authorization-code flow: first the authorization endpoint, then the token endpoint.
     fn log_in(&self, user: &str, client: &Client) -> Result<TokenResponse> {
-        // The client keeps a secret to itself and sends its hash (PKCE).
+        // PKCE: the client keeps the verifier secret and sends the hash of it.
         let verifier = random_verifier()?;
         let challenge = CodeChallenge::of_verifier(&verifier);
 
-        // Your authorization endpoint, once the user has logged in and consented.
+        // The authorization endpoint calls this after the user has logged in and consented.
         let scope = Scope::parse("notes:read notes:write")?;
         let grant = Grant::new(user, client.id(), scope, Resource::parse(HERE)?)?;
         let code = block_on(self.issuer.authorize(AuthorizeRequest::new(grant, challenge, REDIRECT)))?;
 
-        // Your token endpoint, for grant_type=authorization_code.
+        // The token endpoint calls this for grant_type=authorization_code.
         let request = RedeemRequest::new(client, code.expose(), REDIRECT, &verifier);
         Ok(block_on(self.issuer.redeem(&request))?.into_result()?)
     }
 
-    /// Your token endpoint, for grant_type=refresh_token.
+    /// The token endpoint calls this for grant_type=refresh_token.
     fn refresh(&self, client: &Client, tokens: &TokenResponse) -> Result<Answer> {
         Ok(block_on(self.issuer.refresh(&RefreshRequest::new(client, tokens.refresh_token.expose())))?)
     }
 }
 
-/// What a client keeps to itself: 43 random characters.
+/// Returns a PKCE verifier of 43 random characters. The client keeps it secret until it redeems the code.
 fn random_verifier() -> Result<String> {
     let mut bytes = [0; 32];
     getrandom::fill(&mut bytes)?;
@@ -107,52 +111,52 @@ fn random_verifier() -> Result<String> {
 }
 
 fn log_in(server: &Server, client: &Client) -> Result<TokenResponse> {
-    chapter(1, "Alice logs in with a code and PKCE");
+    step(1, "Alice logs in with an authorization code and PKCE");
     let tokens = server.log_in("alice", client)?;
-    show("access token", format!("{} for {} s", short(tokens.access_token.expose()), tokens.expires_in));
+    show("access token", format!("{}, expires in {} s", short(tokens.access_token.expose()), tokens.expires_in));
     show("refresh token", short(tokens.refresh_token.expose()));
-    show("session ends", format!("in {} days, however often it refreshes", tokens.authorization_expires_in / DAY));
+    show("session ends", format!("in {} days; a refresh does not extend this", tokens.authorization_expires_in / DAY));
     Ok(tokens)
 }
 
 fn verify(server: &Server, tokens: &TokenResponse) -> Result<()> {
-    chapter(2, "Every request verifies the access token offline: no store is asked");
+    step(2, "Each request verifies the access token without a store read");
     let (here, elsewhere) = (Resource::parse(HERE)?, Resource::parse(ELSEWHERE)?);
     let access_token = tokens.access_token.expose();
     let claims = server.issuer.verify(access_token, &Expectation::resource(&here))?;
-    show("at notes.example", format!("{} may {}", claims.subject(), claims.scope()));
+    show("notes.example", format!("accepts the token: subject {}, scope {}", claims.subject(), claims.scope()));
     ensure(claims.subject() == "alice", "the token is Alice's")?;
     let Err(refused) = server.issuer.verify(access_token, &Expectation::resource(&elsewhere)) else {
         return ensure(false, "another server's resource is refused");
     };
-    show("at mail.example", refused);
-    ensure(refused == VerifyError::Audience, "a token for one server is no good at another")
+    show("mail.example", format!("refuses the token: {refused}"));
+    ensure(refused == VerifyError::Audience, "a token for one server is refused at another")
 }
 
 fn refresh(server: &Server, client: &Client, tokens: &TokenResponse) -> Result<TokenResponse> {
-    chapter(3, "20 minutes later her client refreshes");
+    step(3, "20 minutes later Alice's client refreshes");
     server.pass(20 * MINUTE);
     let next = server.refresh(client, tokens)?.into_result()?;
-    show("refresh token", format!("{} is spent, {} follows", token(tokens), token(&next)));
+    show("refresh token", format!("{} is spent, its successor is {}", token(tokens), token(&next)));
     ensure(token(&next) != token(tokens), "a refresh rotates the token")?;
     Ok(next)
 }
 
 fn lose_a_response(server: &Server, client: &Client, tokens: &TokenResponse) -> Result<TokenResponse> {
-    chapter(4, "A response gets lost, and 10 seconds later the client tries again");
+    step(4, "The client loses a response and repeats the request 10 seconds later");
     server.pass(20 * MINUTE);
     let lost = server.refresh(client, tokens)?.into_result()?;
     server.pass(10);
     let again = server.refresh(client, tokens)?.into_result()?;
-    show("lost", token(&lost));
-    show("on the retry", format!("{}, the same (retry: {})", token(&again), again.retry));
-    ensure(again.retry && !lost.retry, "the application is told that this is a retry")?;
+    show("lost response", token(&lost));
+    show("second response", format!("{}, the same token (retry: {})", token(&again), again.retry));
+    ensure(again.retry && !lost.retry, "the answer marks the retry")?;
     ensure(again.refresh_token.expose() == lost.refresh_token.expose(), "a retry gets the same successor")?;
     Ok(again)
 }
 
 fn refresh_five_times_at_once(server: &Server, client: &Client, tokens: &TokenResponse) -> Result<TokenResponse> {
-    chapter(5, "Five threads of the client refresh at once");
+    step(5, "Five threads of the client refresh at once");
     server.pass(20 * MINUTE);
     let request = RefreshRequest::new(client, tokens.refresh_token.expose());
     let rotations = || lock(&server.audit).iter().filter(|event| event.action == Action::Rotate).count();
@@ -167,70 +171,76 @@ fn refresh_five_times_at_once(server: &Server, client: &Client, tokens: &TokenRe
     })?;
     let next = successors.pop().ok_or("five answers were expected")?;
     successors.retain(|other| other.refresh_token.expose() == next.refresh_token.expose());
-    show("successor", format!("{} for {} of 5", token(&next), successors.len() + 1));
-    show("in the audit", format!("{} rotation", rotations() - before));
+    show("successor", format!("{} for {} of 5 threads", token(&next), successors.len() + 1));
+    show("audit log", format!("{} rotation", rotations() - before));
     ensure(successors.len() == 4, "all five get the same successor")?;
     ensure(rotations() - before == 1, "the token is rotated once")?;
     Ok(next)
 }
 
 fn steal(server: &Server, client: &Client, spent: &TokenResponse, current: &TokenResponse) -> Result<()> {
-    chapter(6, "5 minutes later a thief uses a copy of the token that was spent");
+    step(6, "5 minutes later a thief presents a copy of the spent token");
     server.pass(5 * MINUTE);
-    show("the thief", format!("{} for {}", refusal(server.refresh(client, spent)?)?, token(spent)));
-    show("Alice", format!("{} for {}", refusal(server.refresh(client, current)?)?, token(current)));
+    show("thief", format!("gets {} for {}", refusal(server.refresh(client, spent)?)?, token(spent)));
+    show("Alice's client", format!("gets {} for {}", refusal(server.refresh(client, current)?)?, token(current)));
 
-    // Nobody can tell which of the two is the thief, so both are out and Alice logs in again. Her access token passes an
-    // offline check until it expires; the live check reads the family, for calls that cannot wait that long.
+    // The server cannot tell the thief from Alice's client, so it revokes the family and Alice must log in again. The offline
+    // check accepts her access token until it expires. The live check reads the family and refuses the token at once.
     let here = Resource::parse(HERE)?;
     let expect = Expectation::resource(&here);
     let access = current.access_token.expose();
     let offline = server.issuer.verify(access, &expect);
     let live = block_on(server.issuer.verify_live(access, &expect))?;
-    show("offline check", if offline.is_ok() { "the access token is good until it expires" } else { "refused" });
-    show("live check", if live.is_ok() { "the access token is good" } else { "the access token has been revoked" });
+    show("offline check", if offline.is_ok() { "accepts the access token until it expires" } else { "refuses it" });
+    show(
+        "live check",
+        if live.is_ok() { "accepts the access token" } else { "refuses the access token: its session is revoked" },
+    );
     ensure(offline.is_ok() && live == Err(VerifyError::Revoked), "the live check sees the revocation")?;
 
-    println!("\n   The audit trail tells why; the client was told `invalid_grant` and no more.\n");
+    println!("\n   The audit log records the reason. The client receives only `invalid_grant`.\n");
     println!("   {:<22}{:<21}{:<16}{:<10}client", "time", "action", "reason", "family");
     lock(&server.audit).iter().for_each(print_event);
     Ok(())
 }
 
 fn survive_a_restart(server: &Server, client: &Client, alice: &TokenResponse, bob: &TokenResponse) -> Result<()> {
-    chapter(7, "Bob logs in, and the server restarts on the same file");
+    step(7, "The server restarts on the same file; Bob logged in before the restart");
     let next = server.refresh(client, bob)?.into_result()?;
-    show("Bob", format!("goes on: {} is spent, {} follows", token(bob), token(&next)));
-    show("Alice", format!("{}: what is dead stays dead", refusal(server.refresh(client, alice)?)?));
+    show("Bob's client", format!("refreshes: {} is spent, its successor is {}", token(bob), token(&next)));
+    show("Alice's client", format!("gets {}: her session is still revoked", refusal(server.refresh(client, alice)?)?));
     Ok(())
 }
 
 fn revoke_by_user(server: &Server) -> Result<()> {
-    chapter(8, "Bob looks at his sessions and ends them all");
+    step(8, "Bob lists his sessions and revokes all of them");
     server.pass(60 * MINUTE);
     let phone = server.log_in("bob", &Client::public("phone-app"))?;
     let sessions = block_on(server.issuer.list_families("bob"))?;
     for family in &sessions {
-        show(family.grant().client_id(), format!("since {}, {}", family.created_at(), family.grant().scope()));
+        show(
+            family.grant().client_id(),
+            format!("active since {}, scope {}", family.created_at(), family.grant().scope()),
+        );
     }
     ensure(sessions.len() == 2, "Bob has two sessions")?;
     let revoked = block_on(server.issuer.revoke_subject("bob"))?;
     let left = block_on(server.issuer.list_families("bob"))?.len();
-    show("revoked", format!("{revoked}, {left} left"));
-    ensure(revoked == 2 && left == 0, "every session of the user ends")?;
+    show("revoked", format!("{revoked} sessions, {left} remaining"));
+    ensure(revoked == 2 && left == 0, "all sessions of the user are revoked")?;
     refusal(server.refresh(&Client::public("phone-app"), &phone)?).map(drop)
 }
 
 fn purge(server: &Server) -> Result<()> {
-    chapter(9, "Dead families are kept until nobody can hold a token of theirs");
+    step(9, "A purge removes sessions after all of their tokens have expired");
     show("purged today", block_on(server.issuer.purge())?);
     server.pass(90 * DAY);
     let purged = block_on(server.issuer.purge())?;
     show("90 days later", purged);
-    ensure(purged == 3, "one record for each login, however often it was refreshed")
+    ensure(purged == 3, "a login has one record, after any number of refreshes")
 }
 
-fn chapter(number: u32, title: &str) {
+fn step(number: u32, title: &str) {
     println!("\n{number}. {title}");
 }
 
@@ -245,26 +255,26 @@ fn print_event(event: &AuditEvent) {
     println!("   {at:<22}{action:<21}{reason:<16}{family:<10.8}{client}");
 }
 
-/// The refresh token, as far as it may be shown.
+/// Returns the printable part of the refresh token.
 fn token(tokens: &TokenResponse) -> String {
     short(tokens.refresh_token.expose())
 }
 
-/// The kind of a token and its last four characters: never print more.
+/// Returns the prefix and the last four characters of a token. A program must not print more of a token.
 fn short(token: &str) -> String {
     format!("{}..{}", &token[..6], &token[token.len() - 4..])
 }
 
-/// The one thing that a client gets to know of a token that is no good, for whatever reason.
+/// Returns the error of a refused token. Clients receive `invalid_grant` for each kind of invalid token.
 fn refusal(answer: Answer) -> Result<ErrorCode> {
     match answer {
         Answer::Deny(refusal) if refusal.error == ErrorCode::InvalidGrant => Ok(refusal.error),
-        other => Err(format!("not as told: {other:?} in place of invalid_grant").into()),
+        other => Err(format!("expected invalid_grant, got {other:?}").into()),
     }
 }
 
 fn ensure(condition: bool, what: &str) -> Result<()> {
-    if condition { Ok(()) } else { Err(format!("not as told: {what}").into()) }
+    if condition { Ok(()) } else { Err(format!("check failed: {what}").into()) }
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

@@ -1,4 +1,4 @@
-//! What both engines are put under: clients that do one thing over and over, and a purge beside refreshes.
+//! The load for both engines: concurrent clients that repeat one operation, and a purge during refreshes.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -11,10 +11,10 @@ use crate::fixture::CLIENT;
 use crate::measure::median;
 use crate::table::{Table, Target};
 
-/// How long each measurement takes.
+/// The duration of one measurement.
 const TIME: Duration = Duration::from_millis(300);
 
-/// Calls a second: so many tasks that do `step` with a number of their own, over and over.
+/// Returns the calls per second of `clients` concurrent tasks. Each task repeats `step` with its own number.
 pub async fn rate<F: Future<Output = ()> + Send>(
     clients: usize,
     step: impl Fn(usize, usize) -> F + Clone + Send + 'static,
@@ -35,6 +35,7 @@ pub async fn rate<F: Future<Output = ()> + Send>(
     done as f64 / begun.elapsed().as_secs_f64()
 }
 
+/// Rotates `token` and replaces it with its successor.
 pub async fn rotate<S: TokenStore>(issuer: &TokenIssuer<S>, token: &mut String) {
     let client = Client::public(CLIENT);
     let answer = issuer.refresh(&RefreshRequest::new(&client, token)).await;
@@ -42,7 +43,7 @@ pub async fn rotate<S: TokenStore>(issuer: &TokenIssuer<S>, token: &mut String) 
     *token = response.refresh_token.expose().to_owned();
 }
 
-/// Purge the `expired` records of `store`, and see how long a refresh takes beside it: each of `tokens` in turn.
+/// Purges the `expired` records of `store` and measures the refreshes of `tokens` during the purge and without it.
 pub async fn purge_beside<S: TokenStore + 'static>(
     table: &mut Table,
     (store, now): (S, Timestamp),
@@ -77,7 +78,7 @@ pub async fn purge_beside<S: TokenStore + 'static>(
     let busy = waits(&done, 1).await;
     let (count, took) = purge.await.unwrap();
     assert_eq!(count, expired);
-    // As many, for the longest of more is longer.
+    // Both samples have the same size, because the maximum grows with the number of samples.
     let quiet = waits(&AtomicBool::new(true), busy.len()).await;
     let percentile = |waits: &[f64]| waits[waits.len() * 99 / 100];
     let shown = |waits: &[f64]| {

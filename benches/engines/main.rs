@@ -1,8 +1,10 @@
-//! Measures the stores on engines of their own, and prints one table.
+//! Measures `PostgresStore` and `RedisStore` on real servers and prints one table.
 //!
-//! `.ci/postgres` and `.ci/redis` start the servers: `.ci/postgres .ci/redis cargo bench -p benches --features engines
-//! --bench engines`. After `--` come the groups, and `--quick`, which scales down what takes long. A soak runs for ten minutes, or
-//! with `--quick` for four, and only when asked to.
+//! Run it with `.ci/postgres .ci/redis cargo bench -p benches --features engines --bench engines`. The two scripts start the
+//! servers.
+//!
+//! Arguments after `--` select groups: postgres, redis, soak-postgres, soak-redis. `--quick` shortens the long measurements. A
+//! soak takes ten minutes, or four with `--quick`, and runs only if its group is selected.
 
 #[path = "../lifecycle/fixture.rs"]
 #[allow(dead_code, reason = "the other benchmark uses the rest")]
@@ -30,13 +32,13 @@ const GROUPS: &[Group] = &[
 ];
 
 fn main() {
-    // Cargo passes `--bench`, which means nothing here.
+    // Cargo passes `--bench`. This program ignores it.
     let arguments: Vec<String> = std::env::args().skip(1).filter(|argument| argument != "--bench").collect();
     let quick = arguments.iter().any(|argument| argument == "--quick");
     let chosen: Vec<&str> = arguments.iter().map(String::as_str).filter(|argument| *argument != "--quick").collect();
     if let Some(unknown) = chosen.iter().find(|name| !GROUPS.iter().any(|(group, _)| group == *name)) {
         eprintln!(
-            "there is no group {unknown}: choose from {:?}",
+            "unknown group {unknown}; the groups are {:?}",
             GROUPS.iter().map(|(name, _)| name).collect::<Vec<_>>()
         );
         std::process::exit(2);

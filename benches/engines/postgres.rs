@@ -1,4 +1,4 @@
-//! `PostgresStore` beside the driver alone, on one server.
+//! Measures `PostgresStore` against the bare driver on the same server.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -19,10 +19,11 @@ use crate::measure::median;
 use crate::soak::{self, Sample};
 use crate::table::{Table, Target};
 
-/// Families or rows of each client, visited in turn.
+/// The number of families or rows of each client. The client visits them in turn.
 const EACH: usize = 64;
+/// The largest number of concurrent clients.
 const MOST: usize = 64;
-/// The sealed record of a family of the fixture.
+/// The size in bytes of the sealed record of a fixture family.
 const PAYLOAD: usize = 235;
 
 pub fn run(table: &mut Table, quick: bool) {
@@ -35,7 +36,7 @@ pub fn run(table: &mut Table, quick: bool) {
     });
 }
 
-/// Logins, rotations, revocations and purges, for ten minutes, or four.
+/// Runs logins, rotations, revocations and purges for ten minutes, or four in quick mode.
 pub fn soak(_: &mut Table, quick: bool) {
     Runtime::new().unwrap().block_on(async {
         let lab = Lab::new().await;
@@ -50,13 +51,14 @@ pub fn soak(_: &mut Table, quick: bool) {
     });
 }
 
-/// What a process of the server holds for itself, in bytes.
+/// Returns the private memory of a server process, in bytes.
 fn anonymous_memory(process: i32) -> u64 {
     let status = std::fs::read_to_string(format!("/proc/{process}/status")).unwrap_or_default();
     let line = status.lines().find_map(|line| line.strip_prefix("RssAnon:"));
     line.and_then(|line| line.trim().strip_suffix(" kB")?.parse::<u64>().ok()).unwrap_or(0) * 1024
 }
 
+/// The database under test, with a connection pool of the bare driver.
 struct Lab {
     url: String,
     bare: Pool,
@@ -149,7 +151,7 @@ async fn throughput(table: &mut Table, lab: &Lab, rounds: usize) {
             rotate(&issuer, &mut mine[turn % EACH]).await;
         }
     };
-    // What the version is does not matter to the engine, as long as it is compared and goes up.
+    // The value of the version does not matter to the engine. The engine compares it, and it must increase.
     let versions: Arc<Vec<_>> = Arc::new((0..MOST * EACH).map(|_| std::sync::atomic::AtomicU64::new(1)).collect());
     let commit = move |client: usize, turn: usize| {
         let (rows, versions) = (rows.clone(), versions.clone());
@@ -193,7 +195,7 @@ async fn throughput(table: &mut Table, lab: &Lab, rounds: usize) {
     }
 }
 
-/// The same bytes, through the same driver, with nothing of ours.
+/// Writes the same bytes through the same driver, without this crate.
 async fn swap_alone(pool: &Pool, key: RecordKey, read: bool) {
     let session = pool.get().await.unwrap();
     let key = &key.as_bytes()[..];
@@ -214,7 +216,8 @@ async fn swap_alone(pool: &Pool, key: RecordKey, read: bool) {
     session.query_typed_one(update, &parameters).await.unwrap();
 }
 
-/// By the server's own count, in a database where nothing else happens: every statement of ours is a transaction.
+/// Counts the round trips of a refresh with the transaction counter of the server. Each statement is one transaction, and the
+/// database has no other traffic.
 async fn round_trips(table: &mut Table, lab: &Lab) {
     const REFRESHES: usize = 5000;
     lab.sql("DROP DATABASE IF EXISTS trips").await;
@@ -228,11 +231,11 @@ async fn round_trips(table: &mut Table, lab: &Lab) {
     for _ in 0..REFRESHES {
         rotate(&issuer, &mut tokens[0]).await;
     }
-    // A session tells of its work when it ends.
+    // A server session reports its transactions when it ends.
     drop(issuer);
     tokio::time::sleep(Duration::from_secs(1)).await;
     let count = lab.number("SELECT xact_commit FROM pg_stat_database WHERE datname = 'trips'").await;
-    // The rest are the login and the sessions' beginnings.
+    // The count also contains the login and the start of each server session.
     let trips = count as f64 / REFRESHES as f64;
     table.ratio("round trips per refresh", format!("{trips:.3}"), trips, Target::AtMost(2.01));
 }
@@ -251,7 +254,7 @@ async fn size(table: &mut Table, lab: &Lab, most: usize) {
                 let mut mine = tokens[client].lock().await;
                 for round in 0..rotations {
                     for turn in 0..FAMILIES {
-                        // Sessions that began together are not refreshed together.
+                        // The order is scattered, because sessions that start together do not refresh together.
                         let family = (turn + client * 7 + round * 11) % FAMILIES;
                         rotate(&issuer, &mut mine[family]).await;
                     }
@@ -264,7 +267,7 @@ async fn size(table: &mut Table, lab: &Lab, most: usize) {
         sizes.push(bytes as f64 / (CLIENTS * FAMILIES) as f64);
     }
     let figure = format!("{:.0} and {:.0} bytes", sizes[0], sizes[1]);
-    let case = format!("bytes a family, indexes included, after {most} rotations ÷ after 1");
+    let case = format!("bytes per family with indexes, after {most} rotations ÷ after 1");
     table.ratio(case, figure, sizes[1] / sizes[0], Target::AtMost(1.1));
 }
 

@@ -1,4 +1,4 @@
-//! `RedisStore` beside the driver alone, on one server.
+//! Measures `RedisStore` against the bare driver on the same server.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -19,18 +19,19 @@ use crate::measure::median;
 use crate::soak::{self, Sample};
 use crate::table::{Table, Target};
 
+/// The largest number of concurrent clients.
 const MOST: usize = 64;
-/// Families or rows of each client, visited in turn.
+/// The number of families or rows of each client. The client visits them in turn.
 const EACH: usize = 16;
-/// The sealed record of a family of the fixture.
+/// The size in bytes of the sealed record of a fixture family.
 const PAYLOAD: usize = 235;
-/// The least that compares the version in front of a row and replaces it.
+/// The smallest script that compares the version at the start of a row and replaces the row.
 const SWAP: &str = "
     if redis.call('GETRANGE', KEYS[1], 0, 7) ~= ARGV[1] then return 0 end
     redis.call('SET', KEYS[1], ARGV[2])
     return 1
 ";
-/// What the store keeps beside the payload: 41 bytes, the expiry, and two index keys with their number.
+/// The bytes that the store keeps in addition to the payload: 41 bytes, the expiry, and two index keys with their count.
 const HEAD: usize = 41 + 8 + 1 + 2 * 16;
 
 pub fn run(table: &mut Table, quick: bool) {
@@ -42,7 +43,7 @@ pub fn run(table: &mut Table, quick: bool) {
     });
 }
 
-/// Logins, rotations, revocations and purges, for ten minutes, or four.
+/// Runs logins, rotations, revocations and purges for ten minutes, or four in quick mode.
 pub fn soak(_: &mut Table, quick: bool) {
     Runtime::new().unwrap().block_on(async {
         let lab = Lab::new().await;
@@ -58,6 +59,7 @@ pub fn soak(_: &mut Table, quick: bool) {
     });
 }
 
+/// The server under test, with a connection of the bare driver.
 struct Lab {
     url: String,
     bare: MultiplexedConnection,
@@ -73,7 +75,7 @@ impl Lab {
         bare.set_response_timeout(Duration::from_secs(20));
         let lab = Self { url, bare };
         lab.ask::<()>("FLUSHALL").await;
-        // A sync for each batch of writes would be compared with a PING that needs none.
+        // The baseline is PING, which needs no disk sync. Writes must not need one either, or the comparison is unfair.
         lab.ask::<()>("CONFIG SET appendonly no").await;
         lab
     }
@@ -192,7 +194,7 @@ async fn throughput(table: &mut Table, lab: &Lab, rounds: usize) {
             async move { ::redis::cmd("PING").query_async(&mut bare).await.unwrap() }
         }
     };
-    // As the server's own benchmark does it: a connection for each client, and nothing to share a packet with.
+    // Like `redis-benchmark`: each client has its own connection, so no two commands share a packet.
     let client = ::redis::Client::open(lab.url.as_str()).unwrap();
     let mut connections = Vec::new();
     for _ in 0..MOST {
@@ -232,7 +234,7 @@ async fn throughput(table: &mut Table, lab: &Lab, rounds: usize) {
     }
 }
 
-/// What the server counts for all names of a store.
+/// Returns the bytes that the server reports for all keys of a store.
 async fn bytes(lab: &Lab, prefix: &str) -> usize {
     let names: Vec<Vec<u8>> = lab.ask(&format!("KEYS {prefix}:*")).await;
     let mut sum = 0;
@@ -259,8 +261,8 @@ async fn size(table: &mut Table, lab: &Lab) {
         }
     }
     let thousand = bytes(lab, "size").await;
-    table.figure("bytes of a family after 1 rotation", format!("{}", one / 100));
-    let case = "bytes of a family after 1,000 rotations ÷ after 1";
+    table.figure("bytes per family after 1 rotation", format!("{}", one / 100));
+    let case = "bytes per family after 1,000 rotations ÷ after 1";
     table.ratio(case, format!("{}", thousand / 100), thousand as f64 / one as f64, Target::AtMost(1.0));
 }
 

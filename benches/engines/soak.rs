@@ -1,4 +1,4 @@
-//! Logins, rotations, revocations and purges for as long as one likes, to see whether an engine's size levels off.
+//! Runs logins, rotations, revocations and purges for a given time, to show whether the size of an engine stops growing.
 
 use std::fmt::Write;
 use std::sync::Arc;
@@ -14,7 +14,7 @@ const FAMILIES: usize = 100_000;
 const CLIENTS: usize = 64;
 const SAMPLES: u32 = 60;
 
-/// One moment: bytes on the disk or in the keyspace, and bytes of memory.
+/// One sample: bytes on the disk or in the keyspace, and bytes of memory.
 pub struct Sample {
     pub stored: u64,
     pub memory: u64,
@@ -28,9 +28,9 @@ struct Counts {
     purged: AtomicU64,
 }
 
-/// For so long, sampling the engine; prints the data and draws it into `target/soak-NAME.svg`.
+/// Runs the load for `length` and samples the engine. Prints the samples as CSV and plots them in `target/soak-NAME.svg`.
 pub async fn run<S: TokenStore + 'static>(name: &str, store: S, length: Duration, sample: impl AsyncFn() -> Sample) {
-    // Short lives, so that as many expire as log in.
+    // The lifetimes are short, so that sessions expire as fast as new ones log in.
     let policy = RotationPolicy::builder()
         .access_lifetime(Duration::from_secs(10))
         .idle_lifetime(Duration::from_secs(60))
@@ -63,7 +63,7 @@ pub async fn run<S: TokenStore + 'static>(name: &str, store: S, length: Duration
     std::fs::write(format!("target/soak-{name}.svg"), plot(&samples)).unwrap();
 }
 
-/// The families of one client, in turn: one in fifty is revoked, the others are rotated, and who is refused logs in again.
+/// Visits the families of one client in turn. It revokes one in fifty and rotates the others. A refused client logs in again.
 async fn live<S: TokenStore>(issuer: Arc<TokenIssuer<S>>, counts: Arc<Counts>, number: usize) {
     let client = Client::public(CLIENT);
     let count = FAMILIES / CLIENTS;
@@ -86,7 +86,7 @@ async fn live<S: TokenStore>(issuer: Arc<TokenIssuer<S>>, counts: Arc<Counts>, n
     }
 }
 
-/// Both curves, each in proportion to its own maximum.
+/// Plots both curves, each relative to its own maximum.
 fn plot(samples: &[(f64, [u64; 2])]) -> String {
     let end = samples.last().map_or(1.0, |sample| sample.0);
     let mut svg =
@@ -97,7 +97,7 @@ fn plot(samples: &[(f64, [u64; 2])]) -> String {
             samples.iter().map(|s| format!("{:.0},{:.0}", 600.0 * s.0 / end, 310.0 - 280.0 * s.1[n] as f64 / most));
         let points = points.collect::<Vec<_>>().join(" ");
         let _ = writeln!(svg, "<polyline fill=\"none\" stroke=\"{colour}\" stroke-width=\"2\" points=\"{points}\"/>");
-        let label = format!("{name}: at most {:.1} MB", most / 1e6);
+        let label = format!("{name}: maximum {:.1} MB", most / 1e6);
         let _ = writeln!(svg, "<text x=\"10\" y=\"{}\" font-size=\"12\" fill=\"{colour}\">{label}</text>", 15 + 15 * n);
     }
     let _ = writeln!(svg, "<text x=\"520\" y=\"330\" font-size=\"12\">{end:.0} s</text>\n</svg>");

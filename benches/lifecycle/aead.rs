@@ -1,4 +1,4 @@
-//! The AEAD alone, from the same crate as the library uses it: what sealing and opening cost without the library.
+//! The bare AEAD, from the same crate that the library uses. It is the baseline for sealing and opening.
 
 #[cfg(not(feature = "ring"))]
 pub use pure::{Bare, NAME};
@@ -43,7 +43,7 @@ mod with_ring {
             Self(*key)
         }
 
-        /// HChaCha20 makes the twelve-byte nonce of ring's cipher one of twenty-four.
+        /// Derives a subkey with HChaCha20, which extends the 12-byte nonce of ring's cipher to 24 bytes.
         fn key(&self, nonce: &[u8; 24]) -> (LessSafeKey, Nonce) {
             let (first, last) = nonce.split_first_chunk::<16>().unwrap();
             let subkey = chacha20::hchacha::<chacha20::R20>(&self.0.into(), &(*first).into());

@@ -1,4 +1,4 @@
-//! Durable rotations on `RedbStore`: what is left of a bare group commit of the same bytes.
+//! Measures durable rotations on `RedbStore` against a bare group commit of the same bytes.
 
 use std::path::Path;
 use std::time::Instant;
@@ -18,7 +18,7 @@ use crate::table::{Table, Target};
 const CONCURRENT: usize = 64;
 const FAMILIES: usize = 10_000;
 
-/// A directory on a disk: the temporary one may be in memory.
+/// Returns a directory on a disk. The system's temporary directory may be in memory.
 pub fn scratch() -> TempDir {
     let target = std::env::var_os("CARGO_TARGET_DIR")
         .unwrap_or_else(|| concat!(env!("CARGO_MANIFEST_DIR"), "/../target").into());
@@ -69,7 +69,8 @@ fn rotations(table: &mut Table, rounds: usize) {
     table.ratio(case, figure, versus_single, Target::AtLeast(3.0));
 }
 
-/// Rotate every one of `tokens` so many times, all of them at once and each one after the other.
+/// Rotates each of `tokens` the given number of times. The tokens are rotated concurrently; the rotations of one token are
+/// sequential.
 pub fn rotate_concurrently<S: TokenStore>(
     issuer: &TokenIssuer<S>,
     client: &Client,
@@ -85,7 +86,7 @@ pub fn rotate_concurrently<S: TokenStore>(
     })));
 }
 
-/// The bytes that redb counts in all tables of the file.
+/// Returns the bytes that redb reports for all tables of the file.
 pub fn stored_bytes(path: &Path) -> u64 {
     let database = Database::open(path).unwrap();
     let transaction = database.begin_read().unwrap();
@@ -93,11 +94,11 @@ pub fn stored_bytes(path: &Path) -> u64 {
     tables.map(|table| transaction.open_untyped_table(table).unwrap().stats().unwrap().stored_bytes()).sum()
 }
 
-/// redb and nothing else, replacing rows as large as ours.
+/// Bare redb, which replaces rows of the same size as those of the store.
 struct Bare(Database);
 
 const TABLE: TableDefinition<'_, &[u8; 16], &[u8]> = TableDefinition::new("bare");
-/// Version, expiry, two index keys and their number in front of the payload.
+/// The bytes before the payload: version, expiry, two index keys and their count.
 const HEAD: usize = 8 + 8 + 1 + 2 * 16;
 
 impl Bare {
@@ -107,7 +108,7 @@ impl Bare {
         bare
     }
 
-    /// Writes a second in groups of `size`, over about `millis`.
+    /// Returns the writes per second in groups of `size`, measured over about `millis` milliseconds.
     fn rate(&self, size: usize, millis: u128) -> f64 {
         let (begun, mut at, mut done) = (Instant::now(), 0, 0);
         while begun.elapsed().as_millis() < millis {
@@ -117,7 +118,7 @@ impl Bare {
         done as f64 / begun.elapsed().as_secs_f64()
     }
 
-    /// One durable transaction.
+    /// Writes the rows in one durable transaction.
     fn write(&self, numbers: std::ops::Range<usize>) {
         let row = vec![7; HEAD + Primitives::payload_len()];
         let mut transaction = self.0.begin_write().unwrap();

@@ -1,4 +1,4 @@
-//! What the groups share: a typical grant, and an issuer whose families take turns.
+//! The fixtures of all groups: a typical grant, and an issuer that rotates its families in turn.
 
 use futures_executor::block_on;
 use futures_util::{StreamExt, stream};
@@ -17,13 +17,13 @@ pub fn keyring() -> Keyring {
 }
 
 pub fn grant(user: usize) -> Grant {
-    // As long as `SUBJECT`.
+    // The subject has the length of `SUBJECT`.
     let subject = format!("auth0|{user:024}");
     let (scope, resource) = (Scope::parse(SCOPE).unwrap(), Resource::parse(AUDIENCE).unwrap());
     Grant::new(subject, CLIENT, scope, resource).unwrap()
 }
 
-/// An issuer, and the current refresh token of every family.
+/// An issuer with the current refresh token of each family.
 pub struct Deployment<S> {
     pub issuer: TokenIssuer<S>,
     pub client: Client,
@@ -33,15 +33,15 @@ pub struct Deployment<S> {
 
 impl<S: TokenStore> Deployment<S> {
     pub fn new(store: S, families: usize) -> Self {
-        // Without a leeway every refresh rotates, however fast they come.
+        // Without a reuse leeway each refresh rotates, also in quick succession.
         let issuer = TokenIssuer::new(store, keyring()).with_policies(RotationPolicy::strict());
         let issue = async |user| issuer.issue(grant(user), None).await.unwrap().refresh_token.expose().to_owned();
-        // Many at a time, for the sake of a store with group commit.
+        // Logins run concurrently, so that a store with group commit can batch them.
         let tokens = block_on(stream::iter((0..families).map(issue)).buffered(1024).collect());
         Self { issuer, client: Client::public(CLIENT), tokens, next: 0 }
     }
 
-    /// Rotate the next family, in a scattered order.
+    /// Rotates the next family, in a scattered order.
     pub fn rotate(&mut self) {
         self.next = scattered(self.next, self.tokens.len());
         let answer = block_on(self.issuer.refresh(&RefreshRequest::new(&self.client, &self.tokens[self.next])));
@@ -51,8 +51,8 @@ impl<S: TokenStore> Deployment<S> {
     }
 }
 
-/// The successor of `at` in an order that visits all of `count` and is unkind to caches.
+/// Returns the index after `at` in an order that visits all `count` indexes and causes cache misses.
 pub fn scattered(at: usize, count: usize) -> usize {
-    // A prime that divides none of the counts in use.
+    // This prime divides none of the counts in use.
     (at + 7919) % count
 }

@@ -1,4 +1,4 @@
-//! What protection costs a service: the layer alone, and a whole MCP server over HTTP.
+//! Measures the cost of the protection: the bearer layer alone, and a complete MCP server over HTTP.
 
 use std::convert::Infallible;
 use std::hint::black_box;
@@ -38,7 +38,7 @@ pub fn run(table: &mut Table, quick: bool) {
     whole_server(table, if quick { 10 } else { 60 });
 }
 
-/// One request through the layer, the request made anew each time, against the same without the layer.
+/// Compares one request through the layer with one without it. Each iteration builds a new request.
 fn layer(table: &mut Table, rounds: usize) {
     let issuer = TokenIssuer::new(MemoryStore::new(), keyring());
     let token = block_on(issuer.issue(grant(1), None)).unwrap().access_token;
@@ -75,16 +75,16 @@ struct Tools;
 
 #[tool_router(server_handler)]
 impl Tools {
-    #[tool(description = "Says who you are")]
+    #[tool(description = "Returns the logged-in user")]
     async fn whoami(&self, Extension(parts): Extension<axum::http::request::Parts>) -> String {
-        parts.extensions.get().map_or("nobody", AccessClaims::subject).to_owned()
+        parts.extensions.get().map_or("unknown", AccessClaims::subject).to_owned()
     }
 }
 
 const CONNECTIONS: usize = 16;
 const CALL: &str = r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"whoami","arguments":{}}}"#;
 
-/// Tool calls a second with and without protection, by turns on the same runtime.
+/// Compares the tool calls per second with and without protection, in turns on the same runtime.
 fn whole_server(table: &mut Table, rounds: usize) {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
     runtime.block_on(async {
@@ -98,7 +98,7 @@ fn whole_server(table: &mut Table, rounds: usize) {
         let config = StreamableHttpServerConfig::default().with_legacy_session_mode(false).with_json_response(true);
         let mcp = StreamableHttpService::new(|| Ok(Tools), Arc::new(NeverSessionManager::default()), config);
         let server =
-            AuthorizationServer::new(&format!("http://{host}"), issuer, resource, MemoryClients::new(), Nobody);
+            AuthorizationServer::new(&format!("http://{host}"), issuer, resource, MemoryClients::new(), AlwaysDeny);
         let server = server.unwrap().with_tls(TlsPolicy::Loopback);
         let router = Router::new()
             .route_service("/bare", mcp.clone())
@@ -148,9 +148,10 @@ async fn call(sender: &mut SendRequest<Full<Bytes>>, host: &str, path: &str, tok
     }
 }
 
-struct Nobody;
+/// Denies each request. The benchmark issues its token directly.
+struct AlwaysDeny;
 
-impl Consent for Nobody {
+impl Consent for AlwaysDeny {
     fn decide<'a>(
         &'a self,
         _: &'a AuthorizationRequest,

@@ -1,10 +1,11 @@
-//! Measures what the crate promises and prints one table.
+//! Measures the performance targets of the crate and prints one table.
 //!
-//! `cargo bench -p benches` runs everything; `cargo bench -p benches -- verify size` runs these groups alone; `-- --quick` leaves
-//! out what takes long, for continuous integration. Groups: verify, refresh, store, size, durable, http, upstream.
+//! `cargo bench -p benches` runs all groups. `cargo bench -p benches -- verify size` runs only these groups. `-- --quick`
+//! shortens or omits the long measurements, for continuous integration. The groups are verify, refresh, store, size, durable,
+//! http and upstream.
 //!
-//! Whatever is compared is measured in turns of a fraction of a millisecond, and a ratio is the median of the ratios of
-//! neighbouring turns, so that a busy machine disturbs both sides alike, and most turns not at all.
+//! Compared cases run in alternating turns of a fraction of a millisecond. A ratio is the median of the ratios of neighbouring
+//! turns. Load on the machine therefore affects both cases equally, and most turns not at all.
 
 mod aead;
 mod durable;
@@ -35,12 +36,12 @@ const GROUPS: &[Group] = &[
 ];
 
 fn main() {
-    // Cargo passes `--bench`, which means nothing here.
+    // Cargo passes `--bench`. This program ignores it.
     let arguments: Vec<String> = std::env::args().skip(1).filter(|argument| argument != "--bench").collect();
     let quick = arguments.iter().any(|argument| argument == "--quick");
     let chosen: Vec<&str> = arguments.iter().map(String::as_str).filter(|argument| *argument != "--quick").collect();
     if let Some(unknown) = chosen.iter().find(|name| !GROUPS.iter().any(|(group, _)| group == *name)) {
-        eprintln!("there is no group {unknown}: choose from verify, refresh, store, size, durable, http, upstream");
+        eprintln!("unknown group {unknown}; the groups are verify, refresh, store, size, durable, http, upstream");
         std::process::exit(2);
     }
     let mut table = Table::default();

@@ -1,4 +1,4 @@
-//! Fair timing on a machine that is not quiet: all cases take turns, and ratios are taken turn by turn.
+//! Fair timing on a busy machine: all cases run in alternating turns, and ratios are computed for each turn.
 
 use std::hint::black_box;
 use std::time::{Duration, Instant};
@@ -10,20 +10,21 @@ struct Case<'a> {
     nanos: Vec<f64>,
 }
 
-/// Cases to be measured against each other.
+/// A set of cases that are measured against each other.
 #[derive(Default)]
 pub struct Race<'a>(Vec<Case<'a>>);
 
 impl<'a> Race<'a> {
+    /// Adds a case. One call of `case` is one iteration.
     pub fn add<R>(&mut self, name: &'static str, mut case: impl FnMut() -> R + 'a) {
         let run = Box::new(move |iterations| (0..iterations).for_each(|_| drop(black_box(case()))));
         self.0.push(Case { name, run, iterations: 1, nanos: Vec::new() });
     }
 
-    /// Let the cases take `rounds` turns of about `turn` each.
+    /// Runs `rounds` turns of each case. One turn takes about `turn`.
     pub fn run(mut self, rounds: usize, turn: Duration) -> Times {
         for case in &mut self.0 {
-            // How many iterations a turn takes; this warms up too. The shortest of a few, lest an interruption count.
+            // Find the number of iterations for one turn, which also warms up. The minimum of five runs excludes interruptions.
             loop {
                 let spent = (0..5).map(|_| time(case)).min().unwrap_or_default();
                 if spent >= turn / 2 {
@@ -50,30 +51,31 @@ fn time(case: &mut Case<'_>) -> Duration {
     begun.elapsed()
 }
 
-/// Nanoseconds per iteration, by case and turn.
+/// The nanoseconds per iteration of each case and turn.
 pub struct Times(Vec<(&'static str, Vec<f64>)>);
 
 impl Times {
-    /// The median of a case.
+    /// Returns the median of a case in nanoseconds.
     pub fn nanos(&self, name: &str) -> f64 {
         median(self.of(name).to_vec())
     }
 
-    /// The median, for the table.
+    /// Returns the median as text for the table.
     pub fn shown(&self, name: &str) -> String {
         format!("{:.0} ns", self.nanos(name))
     }
 
-    /// How many times as long as `base` the case takes: the median over the turns.
+    /// Returns the median over the turns of the time of the case divided by the time of `base`.
     pub fn ratio(&self, name: &str, base: &str) -> f64 {
         median(self.of(name).iter().zip(self.of(base)).map(|(case, base)| case / base).collect())
     }
 
     fn of(&self, name: &str) -> &[f64] {
-        &self.0.iter().find(|(other, _)| *other == name).expect("a case that was measured").1
+        &self.0.iter().find(|(other, _)| *other == name).expect("the name of a measured case").1
     }
 }
 
+/// Returns the median of the values.
 pub fn median(mut values: Vec<f64>) -> f64 {
     values.sort_by(f64::total_cmp);
     values[values.len() / 2]

@@ -1,9 +1,15 @@
-//! The primitives that one refresh cannot do without, on the same sizes: what `refresh` is measured against.
+//! The primitives that one refresh needs, on data of the same size. They are the baseline of `refresh`.
 //!
-//! In each round: the clock is read once; the refresh token is decoded; guard and MAC are computed for the token that came
-//! and for the one that goes; the record is fetched, opened and decoded; 52 random bytes are drawn, enough for two nonces
-//! and the jitter; the claims are encoded, sealed and spelled in base64url, and the next refresh token is too; the record
-//! is encoded, sealed and committed. Deciding, assembling and checking come on top and are what is measured.
+//! One round does the following:
+//!
+//! 1. It reads the clock once and decodes the refresh token.
+//! 2. It computes guard and MAC for the presented token and for its successor.
+//! 3. It fetches, opens and decodes the record.
+//! 4. It draws 52 random bytes, for two nonces and the jitter.
+//! 5. It encodes, seals and base64url-encodes the claims, and base64url-encodes the next refresh token.
+//! 6. It encodes, seals and commits the record.
+//!
+//! `refresh` also decides, checks and assembles the response. The ratio shows the cost of that work.
 
 use std::hint::black_box;
 use std::time::SystemTime;
@@ -22,17 +28,17 @@ use crate::fixture::{AUDIENCE, CLIENT, SCOPE, SUBJECT, scattered};
 const BODY: usize = 37;
 const GUARD: usize = 9;
 const MAC: usize = 32;
-/// Version, key id and nonce in front of what is sealed.
+/// The bytes before the sealed content: version, key id and nonce.
 const HEAD: usize = 5 + 24;
 const TAG: usize = 16;
 
-/// A family as the library encodes it, field by field.
+/// A family in the encoding of the library, field by field.
 #[derive(Serialize, Deserialize)]
 struct Family<'a> {
     #[serde(with = "postcard::fixint::le")]
     generation: u64,
     created_at: u64,
-    /// When three generations were issued and by which issuer, eight and four bytes each.
+    /// The issue time (eight bytes) and the issuer (four bytes) of three generations.
     issued: [[u8; 12]; 3],
     times: [u64; 2],
     revoked: Option<(u64, u8)>,
@@ -50,12 +56,12 @@ struct Family<'a> {
     claims: Vec<(&'a str, &'a str)>,
 }
 
-/// The claims of an access token, as many bytes as the library makes of them.
+/// The claims of an access token, with the encoded size of the library.
 #[derive(Serialize, Deserialize)]
 struct Claims<'a> {
     family: [u8; 16],
     numbers: [[u8; 8]; 3],
-    /// With the four that postcard puts in front of the texts: the flags, and four lengths of two bytes.
+    /// The flags and the four text lengths of two bytes each. postcard itself writes the other four bytes before the texts.
     others: [u8; 5],
     binding: Option<(u8, [u8; 32])>,
     #[serde(borrow)]
@@ -73,7 +79,7 @@ pub struct Primitives {
 }
 
 impl Primitives {
-    /// With as many records as `template` has, of the same size and with the same index keys.
+    /// Builds a store with the record count, the record size and the index keys of `template`.
     pub fn new(template: &MemoryStore, keys: Vec<RecordKey>) -> Self {
         let aead = Bare::new(&[1; 32]);
         let store = MemoryStore::new();
@@ -139,7 +145,7 @@ impl Primitives {
             binding: None,
             texts: [SUBJECT, CLIENT, SCOPE, AUDIENCE],
         };
-        // The header has the tag of the audience as well.
+        // The header also contains the tag of the audience.
         const ACCESS_HEAD: usize = HEAD + 16;
         let mut bytes = [0; 512];
         let length = postcard::to_slice(black_box(&claims), &mut bytes[ACCESS_HEAD..]).unwrap().len();

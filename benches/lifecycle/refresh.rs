@@ -1,4 +1,4 @@
-//! A refresh on `MemoryStore`: against its primitives, against many families, against others.
+//! Measures a refresh on `MemoryStore` against its primitives, with many families, and against other crates.
 
 use std::time::Duration;
 
@@ -35,7 +35,7 @@ pub fn run(table: &mut Table, quick: bool) {
     table.ratio(case, times.shown("large"), times.ratio("large", "small"), Target::AtMost(1.5));
 }
 
-/// Against primitives and rivals that hold as many families.
+/// Compares a refresh with its primitives and with other crates, each with the same number of families.
 fn compare(table: &mut Table, ours: &mut Deployment<MemoryStore>, rounds: usize, turn: Duration) {
     let families = ours.tokens.len();
     let among = if families == 10_000 { "among 10⁴" } else { "among 10⁶" };
@@ -60,7 +60,7 @@ fn compare(table: &mut Table, ours: &mut Deployment<MemoryStore>, rounds: usize,
     table.ratio(case, times.shown("oxide-auth"), versus("oxide-auth"), Target::None);
 }
 
-/// The keys of all records. The size of the stand-in records is checked on the way.
+/// Returns the keys of all records. Also checks that the records of the primitives have the same size.
 fn keys(store: &MemoryStore) -> Vec<RecordKey> {
     let mut keys = Vec::new();
     let mut after = None;

@@ -1,4 +1,4 @@
-//! Bytes per family, after one rotation and after a thousand.
+//! Measures the bytes per family after one rotation and after a thousand.
 
 use allocation_counter::measure;
 use mcp_token_lifecycle::MemoryStore;
@@ -15,7 +15,7 @@ pub fn run(table: &mut Table, quick: bool) {
     redb(table, more);
 }
 
-/// By the allocator's count. The tokens that the client keeps are constant in number and size, and left out.
+/// Measures with the allocator. The tokens of the client are constant in number and size, so they are not counted.
 fn memory(table: &mut Table, more: usize) {
     let mut ours = None;
     let store = measure(|| ours = Some(Deployment::new(MemoryStore::new(), FAMILIES)));
@@ -25,18 +25,18 @@ fn memory(table: &mut Table, more: usize) {
     let first = store.bytes_current - tokens as i64 + rotate(1);
     let growth = rotate(more);
     let per_family = |bytes: i64| bytes as f64 / FAMILIES as f64;
-    let figure = format!("{:.0} bytes a family, store and issuer", per_family(first));
-    let case = format!("growth in memory from 1 to {} rotations, bytes a rotation", more + 1);
+    let figure = format!("{:.0} bytes per family, store and issuer", per_family(first));
+    let case = format!("growth in memory from 1 to {} rotations, bytes per rotation", more + 1);
     table.ratio(case, figure, per_family(growth) / more as f64, Target::AtMost(0.0));
 
     let mut theirs = OauthAs::new(FAMILIES);
     (0..FAMILIES).for_each(|_| theirs.rotate());
     let rounds = more.min(99);
     let growth = measure(|| (0..rounds * FAMILIES).for_each(|_| theirs.rotate())).bytes_current;
-    table.figure("the same of oauth-as 1.0", format!("{:.0} bytes a rotation", per_family(growth) / rounds as f64));
+    table.figure("the same of oauth-as 1.0", format!("{:.0} bytes per rotation", per_family(growth) / rounds as f64));
 }
 
-/// By redb's count of the bytes stored in its tables, keys included.
+/// Measures with redb's count of the bytes in its tables, including keys.
 fn redb(table: &mut Table, more: usize) {
     use crate::durable::{open, rotate_concurrently, scratch, stored_bytes};
 
@@ -55,11 +55,11 @@ fn redb(table: &mut Table, more: usize) {
     let (first, last) = (sizes[0], sizes[1]);
     let figure = format!("{first} and {last}");
     table.ratio(
-        "bytes a family in redb, after the first rotation",
+        "bytes per family in redb, after the first rotation",
         figure.clone(),
         first as f64,
         Target::AtMost(400.0),
     );
-    let case = format!("growth in redb from 1 to {} rotations, bytes a family", more + 1);
+    let case = format!("growth in redb from 1 to {} rotations, bytes per family", more + 1);
     table.ratio(case, figure, last as f64 - first as f64, Target::AtMost(0.0));
 }

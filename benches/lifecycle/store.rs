@@ -1,4 +1,4 @@
-//! The stores by themselves: two threads, and the purge.
+//! Measures the stores alone: two threads against one, and the purge.
 
 use std::thread;
 use std::time::{Duration, Instant};
@@ -13,7 +13,7 @@ use crate::fixture::{Deployment, scattered};
 use crate::measure::median;
 use crate::table::{Table, Target};
 
-/// A time at which the living live and the expired have expired.
+/// The time of the purge. The expired records expire before it, and the living ones after it.
 const NOW: u64 = 2_000_000_000;
 const EXPIRED: usize = 1_000;
 
@@ -27,7 +27,7 @@ pub fn run(table: &mut Table, quick: bool) {
 fn two_threads(table: &mut Table, rounds: usize) {
     let Deployment { issuer, client, tokens, .. } = &mut Deployment::new(MemoryStore::new(), 20_000);
     let (issuer, client) = (&*issuer, &*client);
-    // Rotations a second of one thread on its own families.
+    // Returns the rotations per second of one thread on its own families.
     let work = |tokens: &mut [String]| {
         let (begun, mut done, mut at) = (Instant::now(), 0, 0);
         while begun.elapsed() < Duration::from_millis(20) {
@@ -53,7 +53,7 @@ fn two_threads(table: &mut Table, rounds: usize) {
     table.ratio("two threads ÷ one thread, `MemoryStore`", figure, ratio, Target::AtLeast(1.5));
 }
 
-/// Purging the expired among many living ÷ among few.
+/// Compares a purge among many living records with a purge among few.
 pub fn purge(table: &mut Table, name: &str, small: impl TokenStore, large: impl TokenStore, living: usize) {
     let (mut among_few, mut among_many) = (Vec::new(), Vec::new());
     for round in 0..21 {
@@ -74,14 +74,14 @@ fn purge_once(store: &impl TokenStore, round: usize) -> f64 {
     spent
 }
 
-/// `store` with that many living records.
+/// Fills `store` with `living` records that do not expire before the purge.
 pub fn filled<S: TokenStore>(store: S, living: usize) -> S {
-    // Expiries of the living are spread, as those of sessions are.
+    // The expiry times are spread, as those of real sessions are.
     insert(&store, (0..living).map(|n| record(n, NOW + 1 + n as u64 * 7919 % 1_000_000)));
     store
 }
 
-/// Many at a time, so that a store with group commit can show it.
+/// Inserts the records concurrently, so that a store with group commit can batch them.
 fn insert(store: &impl TokenStore, records: impl Iterator<Item = Record>) {
     let commits = stream::iter(records.map(|record| store.commit(record)));
     block_on(commits.buffer_unordered(1024).for_each(|commit| {
@@ -90,7 +90,7 @@ fn insert(store: &impl TokenStore, records: impl Iterator<Item = Record>) {
     }));
 }
 
-/// As large as a family of a typical grant, under a key that looks random.
+/// Builds a record with the size of a typical family and a key that looks random.
 fn record(number: usize, expires_at: u64) -> Record {
     let mixed = (number as u128 ^ 0x5bd1_e995).wrapping_mul(0x2d35_8dcc_aa6c_78a5_0d39_7c4d_2f6b_1a35).swap_bytes();
     let key = mixed.to_le_bytes();

@@ -1,13 +1,13 @@
-//! The one table that comes out.
+//! The result table.
 
 use std::fmt;
 
-/// What a ratio or a figure must reach.
+/// The target of a ratio or a figure.
 #[derive(Clone, Copy)]
 pub enum Target {
     AtMost(f64),
     AtLeast(f64),
-    /// Shown for comparison.
+    /// No target. The row is shown for comparison.
     None,
 }
 
@@ -18,16 +18,17 @@ struct Row {
     target: Target,
 }
 
+/// The rows of the result table. Its `Display` is a Markdown table.
 #[derive(Default)]
 pub struct Table(Vec<Row>);
 
 impl Table {
-    /// A figure alone.
+    /// Adds a figure without a target.
     pub fn figure(&mut self, case: impl Into<String>, figure: impl Into<String>) {
         self.0.push(Row { case: case.into(), figure: figure.into(), ratio: None, target: Target::None });
     }
 
-    /// A figure and the ratio (or the plain number) that the target is about.
+    /// Adds a figure with the ratio (or the number) that the target applies to.
     pub fn ratio(&mut self, case: impl Into<String>, figure: impl Into<String>, ratio: f64, target: Target) {
         self.0.push(Row { case: case.into(), figure: figure.into(), ratio: Some(ratio), target });
     }

@@ -1,4 +1,4 @@
-//! The vault: a lease of a token that is still good, and new wrappings after a key rotation.
+//! Measures the vault: a lease of a valid token, and the rewrapping of data keys after a key rotation.
 
 use std::cell::Cell;
 use std::collections::HashMap;
@@ -26,12 +26,12 @@ use crate::table::{Table, Target};
 
 const SERVICE: &str = "github";
 const ALLOWED: &str = "repo read:org";
-/// As long as those of GitHub.
+/// Tokens with the length of GitHub's tokens.
 const ACCESS_TOKEN: &str = "gho_0123456789abcdefghijklmnopqrstuvwxyz";
 const REFRESH_TOKEN: &str = "ghr_0123456789abcdefghijklmnopqrstuvwxyz0123456789abcdefghijklmnopqrstuvwxyzABCD";
 const NONCE: usize = 24;
 const TAG: usize = 16;
-/// Behind the sealed content: over everything that the store sees.
+/// The size of the tag after the sealed content. It authenticates all parts of the record that the store sees.
 const RECORD_TAG: usize = 32;
 
 pub fn run(table: &mut Table, quick: bool) {
@@ -42,7 +42,7 @@ pub fn run(table: &mut Table, quick: bool) {
 type Vault = CredentialVault<Arc<MemoryStore>>;
 
 fn vault(store: &Arc<MemoryStore>, keyring: Keyring) -> Vault {
-    // Nothing is refreshed here, so nobody waits and nothing is spawned.
+    // The benchmark refreshes no token, so the runtime needs neither a timer nor tasks.
     let runtime = Runtime::new(|_| std::future::ready(()), |_| {});
     CredentialVault::new(store.clone(), keyring, runtime)
 }
@@ -71,7 +71,8 @@ fn records(store: &MemoryStore) -> Vec<Record> {
     }
 }
 
-/// Nonce and ciphertext: what stands behind kind, key id and wrapped key, each of the two with its length, up to the tag.
+/// Returns nonce, ciphertext and AEAD tag: the bytes between the header and the record tag. The header has the kind, then the
+/// key id and the wrapped key, each with its length.
 fn body(payload: &[u8]) -> &[u8] {
     let skip = |bytes: &[u8], at: usize| at + 2 + usize::from(u16::from_be_bytes([bytes[at], bytes[at + 1]]));
     let from = skip(payload, skip(payload, 1));
@@ -89,7 +90,7 @@ fn claims(users: usize) -> Vec<AccessClaims> {
 }
 
 fn lease(table: &mut Table, rounds: usize) {
-    // Few enough to stay in the cache of the processor, as what is in use does.
+    // The records fit into the processor cache, as records in active use do.
     const USERS: usize = 100;
     let store = Arc::default();
     let vault = vault(&store, keyring());
@@ -116,7 +117,7 @@ fn lease(table: &mut Table, rounds: usize) {
     table.figure("allocations in one `lease`", format!("{}", info.count_total));
 }
 
-/// A credential as the vault encodes it behind the version, field by field.
+/// A credential in the encoding of the vault, field by field. The version precedes it.
 #[derive(Serialize, Deserialize)]
 struct Stored<'a> {
     subject: &'a str,
@@ -133,7 +134,7 @@ struct Stored<'a> {
     tokens: Tokens<'a>,
 }
 
-/// With the numbers of the variants in front, as an enum has them.
+/// The state of an active credential. The first field is the number of the enum variant.
 #[derive(Serialize, Deserialize)]
 struct Active {
     state: u8,
@@ -155,12 +156,13 @@ struct Tokens<'a> {
     refresh_expires_at: Option<u64>,
 }
 
-/// What a lease cannot do without, on as many records of the same size, each with a data key of its own that is at hand.
+/// The primitives that one lease needs, on the same number of records of the same size. Each record has its own data key, which
+/// is already unwrapped.
 struct Primitives {
     store: MemoryStore,
     keys: Vec<(RecordKey, Bare, Hmac<Sha256>)>,
     next: Cell<usize>,
-    /// Where nonce and ciphertext begin.
+    /// The offset of nonce and ciphertext.
     from: usize,
 }
 
@@ -168,7 +170,7 @@ impl Primitives {
     fn new(template: &MemoryStore) -> Self {
         let content = postcard::to_extend(&(2_u8, Some(stored())), Vec::new()).unwrap();
         let (store, mut keys, mut from) = (MemoryStore::new(), Vec::new(), 0);
-        // All but the root, which no index has.
+        // Skip the root record, which has no index keys.
         for mut record in records(template).into_iter().filter(|record| !record.indexes.is_empty()) {
             let sealed = body(&record.payload).len();
             assert_eq!(sealed, NONCE + content.len() + TAG, "the same content");
@@ -190,7 +192,7 @@ impl Primitives {
         block_on(self.store.get(self.keys[self.next.get()].0)).unwrap().unwrap()
     }
 
-    /// Fetched and opened.
+    /// Fetches and opens the next record.
     fn load(&self) -> Record {
         let mut record = self.get();
         self.open(&mut record);
@@ -207,7 +209,7 @@ impl Primitives {
     fn all(&self) -> usize {
         let mut record = self.get();
         let mut mac = self.keys[self.next.get()].2.clone();
-        // Key, version, expiry, count and keys of the indexes.
+        // The bytes of key, version, expiry, index count and index keys.
         mac.update(black_box(&[3; 16 + 3 * 8 + 16]));
         mac.update(&record.payload[..record.payload.len() - RECORD_TAG]);
         black_box(mac.finalize().into_bytes());
@@ -249,7 +251,7 @@ fn stored() -> Stored<'static> {
     }
 }
 
-/// After a key rotation: the data keys are wrapped anew, and nothing else changes.
+/// Measures `rewrap` after a key rotation, and checks that only the wrapped data keys change.
 fn rewrap(table: &mut Table, count: usize) {
     let store = Arc::default();
     let before = vault(&store, keyring());
@@ -261,14 +263,14 @@ fn rewrap(table: &mut Table, count: usize) {
     let begun = Instant::now();
     let wrapped = block_on(after.rewrap()).unwrap();
     let spent = begun.elapsed();
-    // And the root of the vault.
+    // The count includes the root record of the vault.
     assert_eq!(wrapped, count + 1);
     let untouched = records(&store).iter().filter(|it| sealed[&it.key] == body(&it.payload)).count();
     assert!(records(&store).iter().all(|it| it.version == 2));
     table.figure(
-        format!("`rewrap` of {count} credentials after a key rotation, each"),
+        format!("`rewrap` of {count} credentials after a key rotation, time per credential"),
         format!("{:.1} µs", spent.as_secs_f64() * 1e6 / wrapped as f64),
     );
-    let case = "nonce and ciphertext byte for byte as they were ÷ all records";
+    let case = "records with unchanged nonce and ciphertext ÷ all records";
     table.ratio(case, format!("{untouched}"), untouched as f64 / wrapped as f64, Target::AtLeast(1.0));
 }

@@ -1,4 +1,4 @@
-//! The per-request path: verifying an access token, and refusing one.
+//! Measures the per-request path: the verification and the refusal of a token.
 
 use std::hint::black_box;
 use std::time::Duration;
@@ -21,7 +21,7 @@ use crate::rivals::jwt::Jwt;
 use crate::rivals::paseto::Paseto;
 use crate::table::{Table, Target};
 
-/// Version, key id and nonce before, the tag behind the sealed claims.
+/// The bytes around the sealed claims: version, key id and nonce before them, and the tag after them.
 const OVERHEAD: usize = 5 + 24 + 16;
 const TURN: Duration = Duration::from_micros(200);
 
@@ -49,7 +49,7 @@ fn access_token(table: &mut Table, rounds: usize) {
 
     let (hs256, eddsa, paseto) = (Jwt::hs256(), Jwt::eddsa(), Paseto::new());
     let mut race = Race::default();
-    // Reading the clock is part of every rival's validation, so it is part of ours.
+    // The validation of each other crate reads the clock, so this case reads it too.
     race.add("verify", || {
         issuer.verifier().verify(black_box(token.expose()), &Expectation::resource(&here), now()).unwrap()
     });
@@ -67,7 +67,7 @@ fn access_token(table: &mut Table, rounds: usize) {
     let versus_bare = times.ratio("verify", "bare");
     let most = if cfg!(feature = "ring") { Target::None } else { Target::AtMost(1.35) };
     table.ratio("`verify` ÷ bare AEAD open", times.shown("verify"), versus_bare, most);
-    // With a faster AEAD than the default one the comparison with HS256 has to be won by more.
+    // ring has a faster AEAD than the default, so its target against HS256 is higher.
     let fast = cfg!(feature = "ring");
     let hs256 = if fast { 4.0 } else { 1.5 };
     for (case, name, least) in [
@@ -88,7 +88,7 @@ fn allocations(table: &mut Table) {
 
     let mut claims = None;
     let info = measure(|| claims = verify(token.expose(), &here, now()).ok());
-    // What is still there belongs to the claims; what has come and gone does not.
+    // Allocations that still exist belong to the claims. Freed allocations do not.
     let beyond = info.count_total as f64 - info.count_current as f64;
     assert!(claims.is_some());
     let owned = info.count_current as f64;
@@ -109,11 +109,12 @@ fn allocations(table: &mut Table) {
     table.ratio(case, format!("{}", info.count_total), info.count_total as f64, Target::AtMost(0.0));
 }
 
-/// A refresh token of the right form with a wrong guard, and a store that panics when it is asked.
+/// Measures the refusal of a well-formed refresh token with a wrong guard. The store panics on each call, which proves that the
+/// refusal does not access it.
 fn forged_refresh_token(table: &mut Table, rounds: usize) {
     let issuer = TokenIssuer::new(MemoryStore::new(), keyring());
     let token = block_on(issuer.issue(grant(1), None)).unwrap().refresh_token.expose().to_owned();
-    // The generation, far in front of the guard.
+    // Change two characters of the generation, which is far before the guard.
     let forged = format!("{}zz{}", &token[..40], &token[42..]);
     let untouchable = TokenIssuer::new(Untouchable, keyring());
     let client = Client::public(CLIENT);

@@ -1,4 +1,4 @@
-//! jsonwebtoken 12: decoding and validating (`exp`, `aud`) an access token in the shape of RFC 9068.
+//! jsonwebtoken 12: decodes and validates (`exp`, `aud`) an access token with the claims of RFC 9068.
 
 use std::hint::black_box;
 use std::time::SystemTime;
@@ -69,7 +69,7 @@ impl Jwt {
         validation.set_required_spec_claims(&["exp", "aud"]);
         validation.set_audience(&[AUDIENCE]);
         let (token, expired) = (sign(&claims), sign(&Claims { exp: 1, ..claims.clone() }));
-        // The checks are on.
+        // Ensure that the validation checks expiry and audience.
         assert!(decode::<Claims>(&expired, &key, &validation).is_err());
         let mut elsewhere = validation.clone();
         elsewhere.set_audience(&["https://other.example"]);

@@ -1,4 +1,4 @@
-//! What others do with the same claims and the same exchange, through their public interface.
+//! Other crates with the same claims and the same exchange, through their public interface.
 
 pub mod jwt;
 pub mod oauth_as;

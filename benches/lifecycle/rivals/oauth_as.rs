@@ -1,4 +1,4 @@
-//! oauth-as 1.0 on its storage in memory: one refresh a call, opaque tokens.
+//! oauth-as 1.0 with its in-memory storage and opaque tokens. Each call does one refresh.
 
 use futures_executor::block_on;
 use oauth_as::server::UserApproval;
@@ -50,7 +50,7 @@ impl OauthAs {
     }
 }
 
-/// The authorization-code flow, up to the first refresh token.
+/// Runs the authorization-code flow and returns the first refresh token.
 fn login(server: &AuthorizationServer<MemoryStorage, SystemClock>, user: usize) -> String {
     let challenge = oauth_as::pkce::code_challenge_s256(VERIFIER);
     let request = AuthorizationRequest::from_pairs([

@@ -1,4 +1,4 @@
-//! oxide-auth 0.6 on `TokenMap`: one refresh a call through `code_grant::refresh`, for a public client.
+//! oxide-auth 0.6 with `TokenMap`, for a public client. Each call does one refresh through `code_grant::refresh`.
 
 use std::borrow::Cow;
 
@@ -10,7 +10,7 @@ use oxide_auth::primitives::registrar::{Client, ClientMap, ExactUrl, RegisteredU
 
 use crate::fixture::{CLIENT, SCOPE, scattered};
 
-/// As many random bytes a token as oauth-as takes.
+/// The number of random bytes in a token, which is the same as in oauth-as.
 const TOKEN_BYTES: usize = 32;
 
 pub struct Oxide {
@@ -50,7 +50,7 @@ impl Oxide {
     }
 }
 
-/// Notes the new refresh token on its way: the answer shows it only as JSON, which would have to be parsed.
+/// Records the new refresh token. The response contains it only as JSON, and parsing would distort the measurement.
 struct Tap {
     map: TokenMap<RandomGenerator>,
     last: Option<String>,

@@ -1,4 +1,4 @@
-//! pasetors 0.8: decrypting and validating (`iat`, `nbf`, `exp`, `aud`) a v4.local token.
+//! pasetors 0.8: decrypts and validates (`iat`, `nbf`, `exp`, `aud`) a v4.local token.
 
 use std::hint::black_box;
 use std::time::Duration;

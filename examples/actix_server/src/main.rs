@@ -1,7 +1,12 @@
-//! An authorization server and a protected route on actix-web. `cargo run -p actix_server [-- --demo]`.
+//! Shows an authorization server and a protected route on actix-web.
 //!
-//! actix-web has request types of its own, so no tower layer fits. The check is a call: `guard.check_live(&mut parts)`. The
-//! adapter is `src/adapter.rs`. With `--demo` the program asks itself for its metadata and for the protected route, and exits.
+//! Run it with `cargo run -p actix_server [-- --demo]`.
+//!
+//! actix-web has its own request types, so a tower layer cannot wrap its handlers. The handler calls
+//! `guard.check_live(&mut parts)` instead. `src/adapter.rs` converts the request and response types.
+//!
+//! The server prints its URL and runs until it is stopped. With `--demo` it requests its own metadata and the protected route,
+//! prints both results (200, then 401 with a challenge), and exits.
 
 mod adapter;
 
@@ -15,7 +20,7 @@ use http::request::Parts;
 use mcp_token_lifecycle::http::*;
 use mcp_token_lifecycle::{BoxFuture, KeyId, Keyring, MasterKey, MemoryStore, TokenIssuer};
 
-/// Agrees to every request, as user-1: a real server shows a login and a consent page here.
+/// Approves each request as `user-1`. A real server shows a login page and a consent page here.
 struct AlwaysApprove;
 
 impl Consent for AlwaysApprove {
@@ -24,6 +29,7 @@ impl Consent for AlwaysApprove {
     }
 }
 
+/// The authorization server, and the guard of the protected route.
 struct Site {
     server: AuthorizationServer<MemoryStore>,
     guard: BearerGuard,
@@ -34,7 +40,7 @@ impl Site {
         let keyring = Keyring::new(KeyId::new(1), MasterKey::generate()?);
         let issuer = Arc::new(TokenIssuer::new(MemoryStore::new(), keyring));
         let resource = ProtectedResource::new(&format!("{url}/hello"), "hello:say")?;
-        // The listener is on a loopback address alone, so plain HTTP does not leave the machine.
+        // The listener has a loopback address, so plain HTTP does not leave the machine.
         let server = AuthorizationServer::new(url, issuer, resource, MemoryClients::new(), AlwaysApprove)?
             .with_registration(|_, _| true)
             .with_tls(TlsPolicy::for_listener(std::net::SocketAddr::from(([127, 0, 0, 1], 0))));
@@ -52,7 +58,7 @@ async fn hello(site: Data<Site>, request: HttpRequest) -> impl Responder {
     }
 }
 
-/// Every other path belongs to the authorization server.
+/// Passes each other path to the authorization server.
 async fn oauth(site: Data<Site>, request: HttpRequest, body: Bytes) -> impl Responder {
     let Ok(parts) = adapter::parts(&request) else { return HttpResponse::BadRequest().finish() };
     adapter::response(site.server.handle(&parts, &body).await).await
@@ -60,12 +66,12 @@ async fn oauth(site: Data<Site>, request: HttpRequest, body: Bytes) -> impl Resp
 
 async fn demo(url: &str) -> Result<(), Box<dyn Error>> {
     let metadata = reqwest::get(format!("{url}/.well-known/oauth-authorization-server")).await?;
-    println!("metadata: {}", metadata.status());
+    println!("The metadata request got: {}", metadata.status());
     let refused = reqwest::get(format!("{url}/hello")).await?;
     let challenge = refused.headers()["www-authenticate"].to_str()?.to_owned();
-    println!("without a token: {}, {challenge}", refused.status());
+    println!("A request without a token got: {}, {challenge}", refused.status());
     if metadata.status() != 200 || refused.status() != 401 || !challenge.contains("resource_metadata") {
-        return Err("the server did not answer as it should".into());
+        return Err("the server answered with an unexpected status or challenge".into());
     }
     Ok(())
 }
@@ -77,7 +83,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let site = Data::new(Site::new(&url)?);
     let app = move || App::new().app_data(site.clone()).route("/hello", web::to(hello)).default_service(web::to(oauth));
     let server = HttpServer::new(app).workers(1).listen(listener)?.run();
-    println!("listening on {url}");
+    println!("The server listens on {url}");
     if !std::env::args().any(|argument| argument == "--demo") {
         return Ok(server.await?);
     }

@@ -1,7 +1,12 @@
-//! A command-line client: `cargo run -p cli_client`.
+//! Shows a command-line client whose processes share one credential file.
 //!
-//! It starts a demo server, logs in once, and keeps the tokens in a file. With the access token expired it starts eight copies
-//! of itself at once, which share the file: one of them refreshes, and all eight are served.
+//! Run it with `cargo run -p cli_client`.
+//!
+//! The program starts a demo server, logs in once, and stores the tokens in a file. The access token is already expired. The
+//! program then starts eight copies of itself at once, and each copy uses the same file. A lock file ensures that only
+//! one copy refreshes. All eight copies then call the server with the new access token.
+//!
+//! The program prints the number of refreshes, then logs out. It ends with an error if a check fails.
 
 #[path = "../../github_proxy/src/http_client.rs"]
 mod http_client;
@@ -44,7 +49,7 @@ async fn main() -> Outcome {
     }
 }
 
-/// The credentials in `file`. Every copy of the program opens them like this.
+/// Opens the credentials in `file`. Each copy of the program opens the same file.
 fn credentials(url: &str, file: &Path) -> Outcome<TokenManager> {
     let endpoint = |path| Endpoint::parse(&format!("{url}{path}"));
     let service = Service::new("cli", ClientAuthentication::None, endpoint("/token")?).revoked_at(endpoint("/revoke")?);
@@ -54,12 +59,12 @@ fn credentials(url: &str, file: &Path) -> Outcome<TokenManager> {
     Ok(TokenManager::new(FileStorage::open(file)?, provider, runtime))
 }
 
-/// A redirect would carry the tokens to wherever it leads: none is followed.
+/// Builds an HTTP client that follows no redirects, because a redirect would send the tokens to another server.
 fn http() -> reqwest::Result<reqwest::Client> {
     reqwest::Client::builder().redirect(Policy::none()).timeout(Duration::from_secs(20)).build()
 }
 
-/// What one run of the program does.
+/// One copy of the program: it gets an access token, calls `/whoami`, and prints the answer.
 async fn whoami(url: &str, file: &Path) -> Outcome {
     let token = credentials(url, file)?.access_token().await?;
     let answer = http()?.get(format!("{url}/whoami")).bearer_auth(token.expose()).send().await?;
@@ -73,7 +78,7 @@ async fn demo() -> Outcome {
     let file = folder.path().join("credentials");
     let credentials = credentials(&server.url, &file)?;
     credentials.store(server.log_in().await?).await?;
-    println!("logged in; the tokens are in a file that nobody else may read");
+    println!("Alice is logged in. The tokens are in a file that only its owner can read.");
 
     let start = |_| {
         let mut copy = Command::new(std::env::current_exe()?);
@@ -82,22 +87,27 @@ async fn demo() -> Outcome {
     let copies = (0..COPIES).map(start).collect::<Result<Vec<_>, _>>()?;
     for copy in copies {
         let output = tokio::task::spawn_blocking(|| copy.wait_with_output()).await??;
-        let said = String::from_utf8(output.stdout)?;
-        if said.trim() != "alice" {
-            return Err(format!("a copy was not served: {said}").into());
+        let printed = String::from_utf8(output.stdout)?;
+        if printed.trim() != "alice" {
+            return Err(format!("a copy did not get alice as its answer: {printed}").into());
         }
     }
     let refreshes = server.refreshes.load(Ordering::SeqCst);
-    println!("the access token has expired; {COPIES} copies at once: all served, after {refreshes} refresh");
+    println!(
+        "The access token was expired. {COPIES} copies ran at once. All calls succeeded after {refreshes} refresh."
+    );
     if refreshes != 1 {
-        return Err("one refresh would have done".into());
+        return Err("the copies refreshed more than once".into());
     }
     credentials.forget().await?;
-    println!("logged out: {}", credentials.access_token().await.err().ok_or("still logged in")?);
+    println!(
+        "Alice is logged out. A request for a token got: {}",
+        credentials.access_token().await.err().ok_or("the credentials are still there after the logout")?
+    );
     Ok(())
 }
 
-/// The demo server: this crate's issuer behind three routes.
+/// The demo server: an issuer behind three routes, with a count of the refreshes.
 struct Server {
     url: String,
     issuer: TokenIssuer<MemoryStore>,
@@ -121,14 +131,14 @@ impl Server {
         let routes = Router::new()
             .route("/token", post(token))
             .route("/revoke", post(revoke))
-            .route("/whoami", get(who_asks))
+            .route("/whoami", get(current_user))
             .with_state(server.clone());
         tokio::spawn(async move { axum::serve(listener, routes).await });
         Ok(server)
     }
 
-    /// What a browser and a redirect would have brought. The client takes the access token for expired from the start, so that
-    /// nobody has to wait for half an hour.
+    /// Returns the tokens that a real client gets from the authorization-code flow. The expiry is set to now, so that the
+    /// demonstration does not have to wait half an hour for it.
     async fn log_in(&self) -> Outcome<TokenSet> {
         let grant = Grant::new("alice", "cli", self.scope.clone(), self.resource.clone())?;
         let tokens = self.issuer.issue(grant, None).await?;
@@ -162,7 +172,7 @@ async fn revoke(State(server): State<Arc<Server>>, fields: Fields) -> StatusCode
     }
 }
 
-async fn who_asks(State(server): State<Arc<Server>>, headers: HeaderMap) -> Result<String, StatusCode> {
+async fn current_user(State(server): State<Arc<Server>>, headers: HeaderMap) -> Result<String, StatusCode> {
     let header = headers.get("authorization").and_then(|value| value.to_str().ok());
     let token = header.and_then(|value| value.strip_prefix("Bearer ")).ok_or(StatusCode::UNAUTHORIZED)?;
     let claims = server.issuer.verify(token, &Expectation::resource(&server.resource));

@@ -1,4 +1,4 @@
-//! A user's MCP client. It keeps every answer that it gets, whole.
+//! The MCP client of one user. It records each response, so that the demonstration can search them for secrets.
 
 use std::sync::Mutex;
 
@@ -18,7 +18,7 @@ pub struct Client {
 impl Client {
     pub const ID: &str = "laptop-app";
 
-    /// As the MCP server knows it.
+    /// The identity of the client at the authorization server.
     pub fn identity() -> mcp_token_lifecycle::Client {
         mcp_token_lifecycle::Client::public(Self::ID)
     }
@@ -27,7 +27,7 @@ impl Client {
         Self { user, tokens, http: reqwest::Client::new(), answers: Mutex::default() }
     }
 
-    /// Call a tool of the server at `url`; returns what it says, be it a refusal.
+    /// Calls a tool of the server at `url` and returns its text, which is the refusal if the call is refused.
     pub async fn call(&self, url: &str, tool: &str, arguments: Value) -> Result<String> {
         let params = json!({ "name": tool, "arguments": arguments });
         let message = json!({ "jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params });
@@ -37,10 +37,10 @@ impl Client {
         let body = answer.text().await?;
         lock(&self.answers).push(format!("{head} {body}"));
         let message: Value = serde_json::from_str(&body)?;
-        Ok(message["result"]["content"][0]["text"].as_str().ok_or("the tool said nothing")?.to_owned())
+        Ok(message["result"]["content"][0]["text"].as_str().ok_or("the tool returned no text")?.to_owned())
     }
 
-    /// Every answer so far: status, headers, body.
+    /// All responses so far, each with status, headers and body.
     pub fn answers(&self) -> Vec<String> {
         lock(&self.answers).clone()
     }

@@ -1,4 +1,4 @@
-//! A clock that the demonstration puts forward, so that tokens expire without anybody waiting for it.
+//! A clock that the demonstration advances, so that tokens expire without waiting.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -6,17 +6,17 @@ use std::time::Duration;
 
 use mcp_token_lifecycle::{Clock, SystemClock, Timestamp};
 
-/// The system's clock, and what was added to it.
+/// The system clock plus a number of seconds.
 #[derive(Clone, Default)]
-pub struct TurnedClock(Arc<AtomicU64>);
+pub struct AdjustableClock(Arc<AtomicU64>);
 
-impl TurnedClock {
+impl AdjustableClock {
     pub fn pass(&self, seconds: u64) {
         self.0.fetch_add(seconds, Ordering::SeqCst);
     }
 }
 
-impl Clock for TurnedClock {
+impl Clock for AdjustableClock {
     fn now(&self) -> Timestamp {
         SystemClock.now().saturating_add(Duration::from_secs(self.0.load(Ordering::SeqCst)))
     }

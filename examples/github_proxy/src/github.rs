@@ -1,5 +1,5 @@
-//! As much of GitHub as is needed: tokens that expire, refresh tokens that are good for one refresh, an authorization that can be
-//! taken back.
+//! Simulates the part of GitHub that the example uses: access tokens that expire, refresh tokens for one use, and the
+//! revocation of an authorization.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
@@ -16,27 +16,27 @@ use mcp_token_lifecycle::vault::{SecretText, TokenSet};
 use mcp_token_lifecycle::{Clock, Scope, Timestamp};
 use serde_json::{Value, json};
 
-use super::clock::TurnedClock;
+use super::clock::AdjustableClock;
 use super::services::{lock, secret};
 use super::setup::Result;
 
 pub const CLIENT_ID: &str = "Iv1.0123456789abcdef";
 pub const CLIENT_SECRET: &str = "the-secret-of-the-proxy-at-github";
 
-/// Of an access token, in seconds. GitHub has eight hours, which is longer than the tokens of the MCP server live.
+/// The lifetime of an access token in seconds. GitHub uses eight hours, which is longer than a token of the MCP server lives.
 pub const LIFETIME: u64 = 15 * 60;
-/// How long a refresh takes: long enough for all who call at once to come while it is under way.
+/// The duration of a refresh. It is long enough for all concurrent calls to arrive during one refresh.
 const DELAY: Duration = Duration::from_millis(300);
 
 type Refused = std::result::Result<Json<Value>, StatusCode>;
 
 pub struct GitHub {
-    clock: TurnedClock,
+    clock: AdjustableClock,
     grants: Mutex<Vec<Grant>>,
     secrets: Mutex<Vec<String>>,
 }
 
-/// What a user has let the proxy do, and the tokens for it.
+/// The authorization that a user gave to the proxy, with its current tokens.
 struct Grant {
     user: &'static str,
     scope: &'static str,
@@ -46,11 +46,11 @@ struct Grant {
 }
 
 impl GitHub {
-    pub fn new(clock: TurnedClock) -> Arc<Self> {
+    pub fn new(clock: AdjustableClock) -> Arc<Self> {
         Arc::new(Self { clock, grants: Mutex::default(), secrets: Mutex::new(vec![CLIENT_SECRET.to_owned()]) })
     }
 
-    /// The user agrees, in the browser; the proxy gets these tokens.
+    /// Records that the user authorizes the proxy, and returns the tokens that the proxy gets.
     pub fn authorize(&self, user: &'static str, scope: &'static str) -> Result<TokenSet> {
         let (access_token, refresh_token) = self.tokens();
         let expires_at = self.expiry();
@@ -73,7 +73,7 @@ impl GitHub {
         Router::new()
             .route("/login/oauth/access_token", post(refresh))
             .route("/user/repos", get(repositories))
-            .route(&format!("/applications/{CLIENT_ID}/grant"), delete(forget))
+            .route(&format!("/applications/{CLIENT_ID}/grant"), delete(delete_authorization))
             .with_state(self)
     }
 
@@ -123,8 +123,8 @@ async fn repositories(State(github): State<Arc<GitHub>>, headers: HeaderMap) -> 
     Ok(Json(json!([{ "name": format!("{user}/notes") }, { "name": format!("{user}/website") }])))
 }
 
-/// "Delete an app authorization": everything that the user of this token has let the proxy do.
-async fn forget(
+/// GitHub's endpoint "Delete an app authorization". It deletes all authorizations of the token's user.
+async fn delete_authorization(
     State(github): State<Arc<GitHub>>,
     headers: HeaderMap,
     Json(body): Json<Value>,

@@ -1,4 +1,4 @@
-//! reqwest as the HTTP client of a provider, as the documentation of `HttpClient` has it.
+//! Sends the requests of a provider with reqwest, as the documentation of `HttpClient` shows.
 
 use http::{Request, Response};
 use mcp_token_lifecycle::vault::UpstreamError;
@@ -15,7 +15,7 @@ pub async fn send(http: reqwest::Client, request: Request<Vec<u8>>) -> Result<Re
     while let Some(chunk) = answer.chunk().await.map_err(UpstreamError::uncertain)? {
         response.body_mut().extend_from_slice(&chunk);
         if response.body().len() > 65_536 {
-            return Err(UpstreamError::uncertain("the answer is too long"));
+            return Err(UpstreamError::uncertain("the response is longer than 65536 bytes"));
         }
     }
     Ok(response)

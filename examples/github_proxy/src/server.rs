@@ -1,5 +1,5 @@
-//! The MCP server: its tools know the user by the claims of the access token, lease what that user has at a service for one
-//! call, and never see the access token itself.
+//! The MCP server. Each tool reads the user from the claims of the access token and leases the credential of that user for one
+//! call. The tools never receive the access token itself.
 
 use axum::Router;
 use axum::http::request::Parts;
@@ -17,11 +17,11 @@ use serde::Deserialize;
 use serde_json::Value;
 use tower::Layer;
 
-use super::clock::TurnedClock;
+use super::clock::AdjustableClock;
 use super::setup::{self, GITHUB, Setup, TRACKER, Vault, http, resource};
 
-/// What a tool says: to the user, or why not.
-type Said = Result<String, String>;
+/// The text of a tool, or the reason of a refusal.
+type ToolResult = Result<String, String>;
 
 #[derive(Clone)]
 struct Proxy {
@@ -40,42 +40,45 @@ struct At {
 #[tool_router(server_handler)]
 impl Proxy {
     #[tool(description = "Lists your repositories")]
-    async fn repositories(&self, Extension(parts): Extension<Parts>, Parameters(at): Parameters<At>) -> Said {
+    async fn repositories(&self, Extension(parts): Extension<Parts>, Parameters(at): Parameters<At>) -> ToolResult {
         let need = need(GITHUB, "repo:read", at)?;
         self.ask(&parts, need, &format!("{}/user/repos", self.github)).await
     }
 
-    /// The same, but it makes do with a credential that allows more, and says so.
-    #[tool(description = "Lists your repositories, with whatever you have connected")]
-    async fn repositories_by_any_means(
+    /// Lists the repositories like `repositories`, but also accepts a credential with more access than needed.
+    #[tool(description = "Lists your repositories, also through an account with more access than needed")]
+    async fn repositories_with_broad_access(
         &self,
         Extension(parts): Extension<Parts>,
         Parameters(at): Parameters<At>,
-    ) -> Said {
+    ) -> ToolResult {
         let need = need(GITHUB, "repo:read", at)?.allow_broader();
         self.ask(&parts, need, &format!("{}/user/repos", self.github)).await
     }
 
     #[tool(description = "Lists your tickets")]
-    async fn tickets(&self, Extension(parts): Extension<Parts>, Parameters(at): Parameters<At>) -> Said {
+    async fn tickets(&self, Extension(parts): Extension<Parts>, Parameters(at): Parameters<At>) -> ToolResult {
         let need = need(TRACKER, "tickets:read", at)?;
         self.ask(&parts, need, &format!("{}/tickets", self.tracker)).await
     }
 }
 
 impl Proxy {
-    /// Ask a service for a list of names, with what the caller has there. No answer of the service, and no error of it, goes to
-    /// the client as it is.
-    async fn ask(&self, parts: &Parts, need: LeaseRequest, url: &str) -> Said {
-        let claims: &AccessClaims = parts.extensions.get().ok_or("this server is not protected")?;
+    /// Requests a list of names from a service with the credential of the caller. Responses and errors of the service are never
+    /// passed to the client unchanged, because they could contain a secret.
+    async fn ask(&self, parts: &Parts, need: LeaseRequest, url: &str) -> ToolResult {
+        let claims: &AccessClaims = parts.extensions.get().ok_or("the bearer layer is missing")?;
         let lease = self.vault.lease(claims, &need).await.map_err(|refusal| refusal.to_string())?;
         let request = match lease.secret() {
             LeasedSecret::Bearer(token) => self.http.get(url).bearer_auth(token),
             secret => self.http.get(url).header("x-api-key", secret.expose()),
         };
         let answer = request.send().await.and_then(|answer| answer.error_for_status());
-        let names: Vec<Value> =
-            answer.map_err(|_| "the service refuses")?.json().await.map_err(|_| "the service is unclear")?;
+        let names: Vec<Value> = answer
+            .map_err(|_| "the service refused the request")?
+            .json()
+            .await
+            .map_err(|_| "the service sent an invalid response")?;
         let names = names.iter().filter_map(|item| item["name"].as_str()).collect::<Vec<_>>();
         Ok(names.join(", "))
     }
@@ -89,9 +92,9 @@ fn need(service: &str, scope: &str, at: At) -> Result<LeaseRequest, String> {
     })
 }
 
-/// Access tokens are verified offline: one that was revoked gets as far as the tools until it expires, and the vault is what
-/// stands in its way.
-pub async fn router(setup: &Setup, clock: TurnedClock) -> setup::Result<Router> {
+/// Builds the routes. The server verifies access tokens offline, so a revoked token reaches the tools until it expires. Its
+/// leases fail, because the revocation also removes the credentials from the vault.
+pub async fn router(setup: &Setup, clock: AdjustableClock) -> setup::Result<Router> {
     let vault = setup.vault(setup.store().await?, clock.clone())?;
     let proxy = Proxy { vault, http: http()?, github: setup.github.clone(), tracker: setup.tracker.clone() };
     let config = StreamableHttpServerConfig::default().with_legacy_session_mode(false).with_json_response(true);

@@ -1,5 +1,5 @@
-//! The two services upstream, each a real HTTP server: one with tokens that expire and rotate, one with keys that stay. They
-//! write down every request that they get, whole.
+//! The two simulated services. Each is an HTTP server that records all requests. GitHub uses tokens that expire and rotate;
+//! the ticket system uses keys that do not change.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -13,7 +13,7 @@ use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use tokio::net::TcpListener;
 
-use super::clock::TurnedClock;
+use super::clock::AdjustableClock;
 use super::github::GitHub;
 use super::setup::Result;
 use super::tracker::Tracker;
@@ -27,24 +27,24 @@ pub struct Services {
 }
 
 impl Services {
-    pub async fn start(clock: TurnedClock) -> Result<Self> {
+    pub async fn start(clock: AdjustableClock) -> Result<Self> {
         let (github, tracker, requests) = (GitHub::new(clock), Arc::<Tracker>::default(), Requests::default());
         let github_url = start(github.clone().router(), &requests).await?;
         let tracker_url = start(tracker.clone().router(), &requests).await?;
         Ok(Self { github, github_url, tracker, tracker_url, requests })
     }
 
-    /// Every request so far: method, path, headers, body.
+    /// All requests so far, each with method, path, headers and body.
     pub fn requests(&self) -> Vec<String> {
         lock(&self.requests).clone()
     }
 
-    /// How many of them begin like this.
+    /// The number of requests that begin with `begin`.
     pub fn count(&self, begin: &str) -> usize {
         self.requests().iter().filter(|request| request.starts_with(begin)).count()
     }
 
-    /// Everything that nobody but the MCP server may ever see.
+    /// All secrets of the services, which only the MCP server may see.
     pub fn secrets(&self) -> Vec<String> {
         [self.github.secrets(), self.tracker.keys()].concat()
     }
@@ -55,12 +55,12 @@ type Requests = Arc<Mutex<Vec<String>>>;
 async fn start(router: Router, requests: &Requests) -> Result<String> {
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     let url = format!("http://{}", listener.local_addr()?);
-    let router = router.layer(from_fn_with_state(requests.clone(), write_down));
+    let router = router.layer(from_fn_with_state(requests.clone(), record));
     tokio::spawn(async { axum::serve(listener, router).await });
     Ok(url)
 }
 
-async fn write_down(State(requests): State<Requests>, request: Request, next: Next) -> Response {
+async fn record(State(requests): State<Requests>, request: Request, next: Next) -> Response {
     let (parts, body) = request.into_parts();
     let Ok(body) = to_bytes(body, 65_536).await else { return StatusCode::PAYLOAD_TOO_LARGE.into_response() };
     let mut text = format!("{} {}\n", parts.method, parts.uri);
@@ -72,7 +72,7 @@ async fn write_down(State(requests): State<Requests>, request: Request, next: Ne
     next.run(Request::from_parts(parts, body.into())).await
 }
 
-/// A new secret, which is like no other.
+/// Returns a new random secret.
 pub fn secret(prefix: &str) -> String {
     let mut bytes = [0; 20];
     getrandom::fill(&mut bytes).expect("the operating system has random bytes");

@@ -1,5 +1,5 @@
-//! What all processes have in common: one store, one key, the same services. Any number of vaults may share them, and need
-//! nothing of each other.
+//! The configuration that all processes share: one store, one key, and the same services. Any number of vaults can share them
+//! without further coordination.
 
 use std::error::Error;
 use std::sync::Arc;
@@ -13,7 +13,7 @@ use mcp_token_lifecycle::{Keyring, RedisStore};
 use reqwest::redirect::Policy;
 use serde::{Deserialize, Serialize};
 
-use super::clock::TurnedClock;
+use super::clock::AdjustableClock;
 use super::github::{CLIENT_ID, CLIENT_SECRET};
 use super::http_client::send;
 
@@ -24,6 +24,7 @@ pub type Vault = CredentialVault<Arc<RedisStore>>;
 pub const GITHUB: &str = "github";
 pub const TRACKER: &str = "tracker";
 
+/// The configuration, in the form in which a server process reads it.
 #[derive(Serialize, Deserialize)]
 pub struct Setup {
     pub redis: String,
@@ -42,7 +43,7 @@ impl Setup {
         Ok(Keyring::parse(&format!("1:{}", self.key))?)
     }
 
-    pub fn vault(&self, store: Arc<RedisStore>, clock: TurnedClock) -> Result<Vault> {
+    pub fn vault(&self, store: Arc<RedisStore>, clock: AdjustableClock) -> Result<Vault> {
         let runtime = Runtime::new(tokio::time::sleep, |task| {
             tokio::spawn(task);
         });
@@ -51,7 +52,7 @@ impl Setup {
         Ok(CredentialVault::new(store, self.keyring()?, runtime).with_provider(GITHUB, provider).with_clock(clock))
     }
 
-    /// GitHub as it is, but for where it is.
+    /// The service description of GitHub, with the URLs of the simulated server.
     fn github(&self) -> Result<Service> {
         let mut service = Service::github(CLIENT_ID, SecretText::new(CLIENT_SECRET))?;
         let grant = format!("{}/applications/{CLIENT_ID}/grant", self.github);
@@ -61,12 +62,12 @@ impl Setup {
     }
 }
 
-/// What the MCP server is to its clients: one resource, whichever process answers.
+/// The protected resource. Both processes serve the same one.
 pub fn resource() -> Result<ProtectedResource> {
     Ok(ProtectedResource::new("https://mcp.example.com/mcp", "mcp:use")?)
 }
 
-/// A client that carries secrets: it follows no redirect, and does not wait for ever.
+/// Builds an HTTP client for requests with secrets. It follows no redirects, and each request has a timeout.
 pub fn http() -> reqwest::Result<reqwest::Client> {
     reqwest::Client::builder().redirect(Policy::none()).timeout(Duration::from_secs(10)).build()
 }

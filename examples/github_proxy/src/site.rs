@@ -1,4 +1,4 @@
-//! All that the demonstration takes: the two services, two processes of the MCP server, and whoever administers it.
+//! The environment of the demonstration: the two services, two processes of the MCP server, and its administration.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,7 +8,7 @@ use mcp_token_lifecycle::{Clock, Grant, MasterKey, NoAudit, RedisStore, RefreshR
 use mcp_token_lifecycle::{SystemClock, Timestamp, TokenIssuer, TokenStore};
 
 use super::client::Client;
-use super::clock::TurnedClock;
+use super::clock::AdjustableClock;
 use super::process::Process;
 use super::services::Services;
 use super::setup::{GITHUB, Result, Setup, TRACKER, Vault, resource};
@@ -19,12 +19,12 @@ pub struct Site {
     pub issuer: TokenIssuer<Arc<RedisStore>>,
     pub vault: Vault,
     store: Arc<RedisStore>,
-    clock: TurnedClock,
+    clock: AdjustableClock,
 }
 
 impl Site {
     pub async fn open(redis: &str) -> Result<Self> {
-        let clock = TurnedClock::default();
+        let clock = AdjustableClock::default();
         let services = Services::start(clock.clone()).await?;
         let setup = Setup {
             redis: redis.to_owned(),
@@ -35,20 +35,20 @@ impl Site {
         };
         let store = setup.store().await?;
         let vault = setup.vault(store.clone(), clock.clone())?;
-        // What ends here ends upstream.
+        // When a session is revoked, the sink also revokes the credentials of its user at the services.
         let issuer = TokenIssuer::new(store.clone(), setup.keyring()?).with_audit(vault.revocation_sink(NoAudit));
         let issuer = issuer.with_clock(clock.clone());
         let processes = [Process::start(&setup)?, Process::start(&setup)?];
         Ok(Self { services, processes, issuer, vault, store, clock })
     }
 
-    /// The user lets an MCP client in: the token is good at either process.
+    /// Logs a user in with an MCP client. Both processes accept the tokens.
     pub async fn log_in(&self, user: &'static str) -> Result<Client> {
         let grant = Grant::new(user, Client::ID, Scope::parse("mcp:use")?, resource()?.resource().clone())?;
         Ok(Client::new(user, self.issuer.issue(grant, None).await?))
     }
 
-    /// The client refreshes its own tokens.
+    /// Refreshes the tokens of the client.
     pub async fn refresh(&self, client: &mut Client) -> Result<()> {
         let (identity, refresh_token) = (Client::identity(), client.tokens.refresh_token.expose());
         let answer = self.issuer.refresh(&RefreshRequest::new(&identity, refresh_token)).await?;
@@ -56,7 +56,7 @@ impl Site {
         Ok(())
     }
 
-    /// The user agrees at GitHub, and what comes of it goes into the vault.
+    /// Authorizes the proxy at GitHub and stores the tokens in the vault.
     pub async fn connect_github(&self, user: &'static str, account: Option<&str>, scope: &'static str) -> Result<()> {
         let tokens = self.services.github.authorize(user, scope)?;
         let unnamed = Account::new(user, GITHUB);
@@ -64,21 +64,21 @@ impl Site {
         Ok(self.vault.put(&account, Credential::OAuth(tokens), BoundTo::subject()).await?)
     }
 
-    /// The user pastes a key.
+    /// Creates a key for the ticket system and stores it in the vault.
     pub async fn connect_tracker(&self, user: &'static str) -> Result<()> {
         let key = SecretText::new(self.services.tracker.make_key(user));
         let key = StaticSecret::new(Secret::ApiKey(key), Scope::parse("tickets:read")?);
         Ok(self.vault.put(&Account::new(user, TRACKER), Credential::Static(key), BoundTo::subject()).await?)
     }
 
-    /// So many seconds go by, everywhere.
+    /// Advances the clocks of all processes.
     pub fn pass(&mut self, seconds: u64) -> Result<()> {
         self.clock.pass(seconds);
         self.processes.iter_mut().try_for_each(|process| process.pass(seconds))
     }
 
-    /// Wait for the cascade, which runs in the background.
-    pub async fn nothing_is_left_of(&self, user: &str) -> Result<()> {
+    /// Waits until the background revocation has removed all credentials of the user.
+    pub async fn wait_until_removed(&self, user: &str) -> Result<()> {
         let gone = async {
             while !self.vault.list(user).await?.is_empty() {
                 tokio::time::sleep(Duration::from_millis(20)).await;
@@ -88,7 +88,7 @@ impl Site {
         tokio::time::timeout(Duration::from_secs(30), gone).await?
     }
 
-    /// How many records the store has.
+    /// The number of records in the store.
     pub async fn records(&self) -> Result<usize> {
         let (mut count, mut after) = (0, None);
         loop {
@@ -101,7 +101,7 @@ impl Site {
         }
     }
 
-    /// End the processes, and leave nothing in the store that does not end by itself.
+    /// Stops the processes and removes all records of the demonstration from the store.
     pub async fn close(self) -> Result<()> {
         self.processes.into_iter().try_for_each(Process::stop)?;
         self.vault.revoke_subject("bob").await?;

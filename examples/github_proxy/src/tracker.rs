@@ -1,4 +1,4 @@
-//! A ticket system that knows its users by a key, which stays as it is until somebody replaces it.
+//! Simulates a ticket system that identifies its users by API keys. A key does not expire.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
@@ -11,12 +11,12 @@ use serde_json::{Value, json};
 
 use super::services::{lock, secret};
 
-/// Users by their keys.
+/// The users, by their keys.
 #[derive(Default)]
 pub struct Tracker(Mutex<HashMap<String, &'static str>>);
 
 impl Tracker {
-    /// The user makes a key, to be pasted where it is asked for.
+    /// Creates a key for the user.
     pub fn make_key(&self, user: &'static str) -> String {
         let key = secret("trk");
         lock(&self.0).insert(key.clone(), user);

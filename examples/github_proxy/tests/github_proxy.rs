@@ -11,25 +11,26 @@ fn run(arguments: &[&str]) -> Output {
 fn ten_calls_at_expiry_are_one_refresh_an_offboarding_ends_all_and_no_token_passes_through() {
     let url = std::env::var("REDIS_URL").expect("REDIS_URL is not set: run .ci/redis, which starts the server");
     let output = run(&[&url]);
-    let (told, error) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
-    assert!(output.status.success(), "{told}\n{error}");
+    let (printed, error) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    assert!(output.status.success(), "{printed}\n{error}");
     for line in [
-        "✓ GitHub was not asked for new tokens",
-        "✓ GitHub was asked for new tokens once",
-        "✓ no answer so far had anything of the other user",
-        "✓ GitHub was told, once, and has ended her authorization",
-        "✓ a purge an hour later her two records are gone from the store",
-        "✓ Bob goes on as before",
-        "✓ 0 of them have a token of the MCP server",
-        "Everything went as told.",
+        "✓ GitHub received no refresh request before the expiry",
+        "✓ GitHub received one refresh request for Alice",
+        "✓ no response so far contains data of the other user",
+        "✓ GitHub received one revocation request and deleted Alice's authorization",
+        "✓ a purge one hour later removes Alice's two records from the store",
+        "✓ Bob still gets his repositories and tickets",
+        "✓ 0 of them contain a token of the MCP server",
+        "All checks passed.",
     ] {
-        assert_eq!(told.lines().filter(|told| *told == line).count(), 1, "{line}\n{told}");
+        assert_eq!(printed.lines().filter(|printed| *printed == line).count(), 1, "{line}\n{printed}");
     }
-    assert_eq!(told.matches("10 of 10 calls were served with alice's repositories").count(), 2);
-    let refused = told.lines().filter(|line| line.contains("to her access token: there is no credential for"));
+    assert_eq!(printed.matches("10 of 10 calls returned alice's repositories").count(), 2);
+    let refused =
+        printed.lines().filter(|line| line.contains("refuses Alice's access token: there is no credential for"));
     assert_eq!(refused.count(), 4, "two tools in each of two processes");
-    assert!(told.contains("answers to the clients have a secret of a service"));
-    assert!(!told.contains("mcpat_") && !told.contains("ghu_") && error.is_empty(), "{told}\n{error}");
+    assert!(printed.contains("responses to the clients contain a secret of a service"));
+    assert!(!printed.contains("mcpat_") && !printed.contains("ghu_") && error.is_empty(), "{printed}\n{error}");
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! The application's part of an authorization: the login, then the question.
+//! The application's part of an authorization: the login page, then the consent page.
 
 use std::sync::Arc;
 
@@ -10,9 +10,10 @@ use super::login::{Entry, Member};
 use super::pages::{self, Notice};
 use super::session::Sessions;
 
-pub struct Question(pub Arc<Sessions>);
+/// Shows the login page and the consent page, and reports the decision of the user.
+pub struct ConsentPage(pub Arc<Sessions>);
 
-impl Consent for Question {
+impl Consent for ConsentPage {
     fn decide<'a>(
         &'a self,
         request: &'a AuthorizationRequest,
@@ -20,11 +21,11 @@ impl Consent for Question {
         body: &'a [u8],
     ) -> BoxFuture<'a, ConsentDecision> {
         Box::pin(async move {
-            match self.0.enter(parts, body) {
+            match self.0.enter(parts, body, Some(pages::name(request.client()))) {
                 Entry::Login(page) => ConsentDecision::Show(page),
                 Entry::Page(member, notice) => self.ask(request, &member, notice),
                 Entry::Act(member, form) => match form.get("consent").map(String::as_str) {
-                    // The name goes into every access token, where the tools find it.
+                    // The tools read the user's name from this claim of the access token.
                     Some("approve") => {
                         ConsentDecision::Approve(Approval::new(member.user.id).claim("name", member.user.name))
                     }
@@ -36,10 +37,10 @@ impl Consent for Question {
     }
 }
 
-impl Question {
+impl ConsentPage {
     fn ask(&self, request: &AuthorizationRequest, member: &Member, notice: Option<Notice>) -> ConsentDecision {
         let mut page = pages::consent(request, member.user, &member.csrf, notice);
-        self.0.introduce(&member.visitor, &mut page);
+        self.0.set_cookie(&member.visitor, &mut page);
         ConsentDecision::Show(page)
     }
 }

@@ -1,4 +1,4 @@
-//! How one gets to a page that is for somebody: by a login form, which stands at the address of that page.
+//! Protects the pages that need a login. The login form appears at the URL of the requested page.
 
 use std::collections::HashMap;
 
@@ -10,21 +10,21 @@ use super::session::{Sessions, Visitor};
 use super::users::{self, User};
 
 const WRONG: Notice = (StatusCode::UNAUTHORIZED, "The user name or the password is wrong.");
-const STALE: Notice = (StatusCode::FORBIDDEN, "This page was too old. Please try again.");
+const STALE: Notice = (StatusCode::FORBIDDEN, "This page has expired. Please try again.");
 
 pub type Form = HashMap<String, String>;
 
-/// Where a request got to.
+/// The result of the login check for one request.
 pub enum Entry {
-    /// Not past the login form.
+    /// The user is not logged in. Show this login form.
     Login(Page),
-    /// To the page.
+    /// The user is logged in. Show the requested page, with this notice.
     Page(Member, Option<Notice>),
-    /// To the act that this form of one of our pages asks for.
+    /// The user is logged in and posted this form, whose CSRF token is valid. Perform its action.
     Act(Member, Form),
 }
 
-/// A visitor who is logged in.
+/// A user who is logged in, with the browser and the CSRF token for its forms.
 pub struct Member {
     pub user: &'static User,
     pub visitor: Visitor,
@@ -32,7 +32,8 @@ pub struct Member {
 }
 
 impl Sessions {
-    pub fn enter(&self, parts: &Parts, body: &[u8]) -> Entry {
+    /// Checks the login of a request. `client` is the name of the client that sent the user here, for the login page.
+    pub fn enter(&self, parts: &Parts, body: &[u8], client: Option<&str>) -> Entry {
         let (visitor, user) = self.visitor(&parts.headers);
         let posted =
             (parts.method == Method::POST).then(|| form_urlencoded::parse(body).into_owned().collect::<Form>());
@@ -43,9 +44,9 @@ impl Sessions {
             Some(user) => Entry::Page(self.member(visitor, user), posted.map(|_| STALE)),
             None if genuine => match users::authenticate(field("username"), field("password")) {
                 Some(user) => Entry::Page(self.member(self.log_in(user), user), None),
-                None => Entry::Login(self.login(&visitor, Some(WRONG))),
+                None => Entry::Login(self.login(&visitor, client, Some(WRONG))),
             },
-            None => Entry::Login(self.login(&visitor, posted.map(|_| STALE))),
+            None => Entry::Login(self.login(&visitor, client, posted.map(|_| STALE))),
         }
     }
 
@@ -53,9 +54,9 @@ impl Sessions {
         Member { user, csrf: self.csrf(&visitor), visitor }
     }
 
-    fn login(&self, visitor: &Visitor, notice: Option<Notice>) -> Page {
-        let mut page = pages::login(&self.csrf(visitor), notice);
-        self.introduce(visitor, &mut page);
+    fn login(&self, visitor: &Visitor, client: Option<&str>, notice: Option<Notice>) -> Page {
+        let mut page = pages::login(client, &self.csrf(visitor), notice);
+        self.set_cookie(visitor, &mut page);
         page
     }
 }

@@ -1,16 +1,19 @@
-//! An MCP server with all that belongs to it: login, consent, tools that know their user, and a page to end sessions.
+//! Shows a complete MCP server: a login page, a consent page, tools that know their user, and a page on which users revoke
+//! sessions.
 //!
-//! `cargo run -p mcp_server [-- OPTION…]`
+//! Run it with `cargo run -p mcp_server [-- OPTION…]`.
 //!
-//! | option | |
+//! | option | effect |
 //! |---|---|
-//! | `--demo` | meet a client: login, expiry, refresh, a restart, theft; then exit |
-//! | `--port PORT` | instead of 8000 |
-//! | `--file FILE` | where tokens and clients are stored |
-//! | `--keys FILE` | where the keys are; made if there are none |
-//! | `--access-lifetime SECONDS` | of access tokens, instead of half an hour |
+//! | `--demo` | run a client against the server (login, expiry, refresh, restart, theft), then exit |
+//! | `--port PORT` | listen on this port instead of 8000 |
+//! | `--file FILE` | store tokens and clients in this file |
+//! | `--keys FILE` | read the keys from this file, and create it if it does not exist |
+//! | `--access-lifetime SECONDS` | set the lifetime of access tokens, which is half an hour by default |
 //!
-//! `app.rs` is the place to begin reading.
+//! The server prints its URLs, the users of the demonstration, and one line for each audit event. It runs until Ctrl-C.
+//!
+//! Begin reading at `app.rs`.
 
 mod app;
 mod consent;
@@ -32,7 +35,7 @@ use mcp_token_lifecycle::{AuditEvent, Reason, RedbStore, RotationPolicy, TokenIs
 use server::{Result, Server, keyring};
 use tokio::net::TcpListener;
 
-/// Where the state is by default, so that it is still there the next time.
+/// The default folder of the store and the keys. It persists between runs.
 const FOLDER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../target/mcp_server");
 
 struct Options {
@@ -61,13 +64,13 @@ fn options() -> Result<Options> {
             "--file" => options.file = value()?.into(),
             "--keys" => options.keys = value()?.into(),
             "--access-lifetime" => options.access_lifetime = Some(Duration::from_secs(value()?.parse()?)),
-            other => return Err(format!("what is {other}?").into()),
+            other => return Err(format!("unknown option {other}").into()),
         }
     }
     Ok(options)
 }
 
-/// The standard policy, or a shorter access lifetime for those who do not want to wait for an expiry.
+/// Returns the standard policy, with another access lifetime if one is given. A short lifetime shows an expiry soon.
 fn policy(access_lifetime: Option<Duration>) -> Result<RotationPolicy> {
     let standard = RotationPolicy::standard();
     let lifetime = access_lifetime.unwrap_or(standard.lifetimes().access);
@@ -88,16 +91,17 @@ async fn main() -> Result<()> {
     let listener = TcpListener::bind(("127.0.0.1", options.port)).await?;
     let url = format!("http://{}", listener.local_addr()?);
     println!("listening on {url}");
-    println!("  an MCP client connects to   {url}/mcp");
-    println!("  your browser will ask for   alice / wonderland, or bob / builder");
-    println!("  whom you have let in        {url}/sessions");
-    println!("  tokens and clients are in   {}", options.file.display());
+    println!("  URL for MCP clients:     {url}/mcp");
+    println!("  users and passwords:     alice / wonderland, bob / builder");
+    println!("  page of your sessions:   {url}/sessions");
+    println!("  file of the store:       {}", options.file.display());
     std::io::stdout().flush()?;
     let server = Server::start(listener, issuer)?;
     tokio::signal::ctrl_c().await?;
     server.stop().await
 }
 
+/// Prints an audit event as four words: time, action, reason, client.
 fn print(event: &AuditEvent) {
     let (reason, client) =
         (event.reason.as_ref().map_or("-", Reason::as_str), event.client_id.as_deref().unwrap_or("-"));

@@ -1,4 +1,4 @@
-//! What a person sees: plain HTML that needs no script, in pages that no other site can frame, style, or post to.
+//! The HTML pages. They need no script, and other sites cannot frame them, style them, or post to them.
 
 use axum::http::header::{
     CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderValue, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS,
@@ -14,10 +14,14 @@ pub type Page = Response<ResponseBody>;
 
 pub const STYLE: &str = include_str!("style.css");
 
-/// The login form. It posts to the address that it was shown at, and so does every other form here.
-pub fn login(csrf: &str, notice: Option<Notice>) -> Page {
+/// Builds the login page. It names the client that requests access, if there is one. Each form posts to the URL of its page.
+pub fn login(client: Option<&str>, csrf: &str, notice: Option<Notice>) -> Page {
     let content = html! {
-        p { "This server keeps your notes. Log in to go on." }
+        @if let Some(client) = client {
+            p { strong { (client) } " asks for access to your notes. Log in to Notes to review the request." }
+        } @else {
+            p { "Log in to Notes to see which programs have access to your notes." }
+        }
         form method="post" {
             input type="hidden" name="csrf" value=(csrf);
             label for="username" { "User name" }
@@ -30,19 +34,20 @@ pub fn login(csrf: &str, notice: Option<Notice>) -> Page {
     page("Log in", notice, "", &content)
 }
 
-/// Who asks for what, and where the answer goes: everything else about the client is its own word.
+/// Builds the consent page. It shows the client, the requested permissions, and the destination of the answer. The server cannot
+/// verify other statements of the client, so the page omits them.
 pub fn consent(request: &AuthorizationRequest, user: &User, csrf: &str, notice: Option<Notice>) -> Page {
     let (client, redirect) = (name(request.client()), request.redirect_uri());
     let content = html! {
-        p { strong { (client) } " asks for access to your notes, " (user.name) "." }
-        h2 { "It could then" }
-        ul { @for scope in request.scope().iter() { li { (words(scope)) } } }
-        h2 { "The answer goes to" }
+        p { strong { (client) } " asks for access to your notes. You are logged in as " (user.name) "." }
+        h2 { "If you allow it, the program can" }
+        ul { @for scope in request.scope().iter() { li { (describe(scope)) } } }
+        h2 { "Your answer is sent to" }
         p { code { (redirect.origin()) } }
         @if redirect.is_loopback() || redirect.is_private_use() {
             p.warning {
-                strong { "That is a program on your own computer." } " Any program could use the name " strong { (client) }
-                ". Allow this only if you have just started it yourself."
+                strong { "This address belongs to a program on your own computer." } " Any program could use the name "
+                strong { (client) } ". Allow this only if you have just started the program yourself."
             }
         }
         form method="post" {
@@ -50,27 +55,30 @@ pub fn consent(request: &AuthorizationRequest, user: &User, csrf: &str, notice: 
             button name="consent" value="approve" { "Allow" }
             button.quiet name="consent" value="deny" { "Deny" }
         }
-        p { "You can take this back at any time under " a href="/sessions" { "your sessions" } "." }
+        p { "You can revoke the access at any time on the page " a href="/sessions" { "Your sessions" } "." }
     };
     page("Allow access?", notice, "", &content)
 }
 
-/// The user's families, each with the name of its client and a way to end it.
+/// Builds the page of the user's sessions. Each entry has the name of its client and a button that revokes it.
 pub fn sessions(user: &User, csrf: &str, sessions: &[(TokenFamily, String)], notice: Option<Notice>) -> Page {
     let content = html! {
-        p { "You are " strong { (user.name) } ". These programs have access to your notes." }
-        @if sessions.is_empty() { p { "There are none." } }
+        p { "You are logged in as " strong { (user.name) } "." }
+        @if sessions.is_empty() {
+            p { "No program has access to your notes." }
+        } @else {
+            p { "These programs have access to your notes." }
+        }
         @for (family, client) in sessions {
             @let id = family.id().to_string();
             section aria-labelledby=(id) {
                 h2 id=(id) { (client) }
                 dl {
-                    dt { "Client" } dd { code { (family.grant().client_id()) } }
-                    dt { "May" } dd { (all_words(family.grant().scope())) }
-                    dt { "Since" } dd { (time(family.created_at())) }
+                    dt { "Can" } dd { (describe_all(family.grant().scope())) }
+                    dt { "Access since" } dd { (time(family.created_at())) }
                     dt { "Last used" } dd { (time(family.last_used_at())) }
                     dt { "Generation" } dd { (family.generation()) }
-                    dt { "Ends" } dd { (time(family.absolute_expires_at())) }
+                    dt { "Access ends" } dd { (time(family.absolute_expires_at())) }
                 }
                 form method="post" {
                     input type="hidden" name="csrf" value=(csrf);
@@ -87,13 +95,13 @@ pub fn sessions(user: &User, csrf: &str, sessions: &[(TokenFamily, String)], not
     page("Your sessions", notice, "; form-action 'self'", &content)
 }
 
-/// What went wrong, and the status that says the same.
+/// A message about a failed request, with the status of the response.
 pub type Notice = (StatusCode, &'static str);
 
-/// A page under a policy with `directives` besides those of every page.
+/// Builds a page. `directives` are added to the Content-Security-Policy that all pages have.
 ///
-/// `form-action` is none of those: Chromium holds every redirect after a form to it, and the pages of an authorization end in a
-/// redirect to a client, whose callback may redirect on to anywhere.
+/// The common policy has no `form-action`, because Chromium applies it to each redirect after a form. The pages of an
+/// authorization end in a redirect to a client, whose callback may redirect to any other site.
 fn page(title: &str, notice: Option<Notice>, directives: &str, content: &Markup) -> Page {
     let (status, notice) = notice.map_or((StatusCode::OK, None), |(status, text)| (status, Some(text)));
     let document = html! {
@@ -127,11 +135,12 @@ fn page(title: &str, notice: Option<Notice>, directives: &str, content: &Markup)
     page
 }
 
+/// Returns the name of a client for the pages. The client chooses this name, so the pages isolate its text direction.
 pub fn name(client: &RegisteredClient) -> &str {
-    client.metadata().name.as_deref().unwrap_or("A program without a name")
+    client.metadata().name.as_deref().unwrap_or("An unnamed program")
 }
 
-fn words(scope: &str) -> &str {
+fn describe(scope: &str) -> &str {
     match scope {
         "notes:read" => "see your name and read your notes",
         "notes:write" => "add notes in your name",
@@ -139,8 +148,8 @@ fn words(scope: &str) -> &str {
     }
 }
 
-fn all_words(scope: &Scope) -> String {
-    scope.iter().map(words).collect::<Vec<_>>().join("; ")
+fn describe_all(scope: &Scope) -> String {
+    scope.iter().map(describe).collect::<Vec<_>>().join("; ")
 }
 
 fn time(at: Timestamp) -> Markup {

@@ -1,4 +1,4 @@
-//! A running server: its keys, its store, its purge, its end.
+//! Starts and stops the server, runs the periodic purge, and reads the keys.
 
 use std::error::Error;
 use std::fs::OpenOptions;
@@ -16,6 +16,7 @@ use super::app;
 
 pub type Result<T> = std::result::Result<T, Box<dyn Error + Send + Sync>>;
 
+/// A running server.
 pub struct Server {
     issuer: Arc<TokenIssuer<RedbStore>>,
     stop: oneshot::Sender<()>,
@@ -36,14 +37,14 @@ impl Server {
         Ok(Self { issuer, stop, serving, purging: tokio::spawn(purging) })
     }
 
-    /// Answer what is under way, then let go of the store, so that the file can be opened again.
+    /// Finishes the open requests, then closes the store, so that the file can be opened again.
     pub async fn stop(self) -> Result<()> {
         let Self { issuer, stop, serving, purging } = self;
         drop(stop);
         serving.await??;
         purging.abort();
         drop(purging.await);
-        // axum says that a connection is over shortly before it lets go of what served it.
+        // axum reports the end of a connection shortly before it drops the router of that connection.
         while Arc::strong_count(&issuer) > 1 {
             tokio::task::yield_now().await;
         }
@@ -51,8 +52,8 @@ impl Server {
     }
 }
 
-/// The keys in `file`, which only its owner may read; new ones if there is no such file. Keep it apart from the backups of the
-/// store: it takes both to make a refresh token.
+/// Reads the keys from `file`. Creates the file with a new key, readable only by its owner, if it does not exist. Keep the file
+/// separate from the backups of the store: an attacker who has both can forge refresh tokens.
 pub fn keyring(file: &Path) -> Result<Keyring> {
     if !file.exists() {
         let mut options = OpenOptions::new();

@@ -1,8 +1,8 @@
-//! Who sits at the browser: a cookie with a random id, and a token against forged posts (CSRF) that goes with it.
+//! Identifies the user of a browser by a cookie with a random id, and protects the forms with a CSRF token.
 //!
-//! A visitor gets an id at the first page and another one at login, so that nobody can hand out an id that then gets logged
-//! in. Only ids that are logged in are kept, in memory: after a restart of the server the user logs in again, which is no
-//! matter for the clients and their tokens.
+//! A visitor gets an id at the first page and a new id at login. An attacker therefore cannot plant an id in a browser and use
+//! it after the login (session fixation). The server keeps only ids that are logged in, in memory. After a restart the user
+//! logs in again; clients and their tokens are not affected.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -17,12 +17,13 @@ use subtle::ConstantTimeEq;
 use super::pages::Page;
 use super::users::User;
 
-/// How long a login lasts.
+/// The lifetime of a browser login.
 const LIFETIME: Duration = Duration::from_secs(8 * 60 * 60);
 
+/// The browser logins. They are not the sessions of MCP clients, which the issuer manages.
 pub struct Sessions {
     key: [u8; 64],
-    /// Whether browsers reach this server by https.
+    /// Whether browsers reach this server over https.
     https: bool,
     logins: Mutex<HashMap<String, Login>>,
 }
@@ -32,10 +33,10 @@ struct Login {
     until: Instant,
 }
 
-/// A browser.
+/// A browser, identified by its cookie.
 pub struct Visitor {
     id: String,
-    /// Whether its cookie does not name it yet.
+    /// Whether the browser does not have this cookie yet.
     new: bool,
 }
 
@@ -44,7 +45,7 @@ impl Sessions {
         Self { key: random(), https, logins: Mutex::default() }
     }
 
-    /// The visitor that the cookie names, or a new one; and who that is, if logged in.
+    /// Returns the visitor of the cookie, or a new visitor, and the user if the visitor is logged in.
     pub fn visitor(&self, headers: &HeaderMap) -> (Visitor, Option<&'static User>) {
         let Some(id) = self.cookie(headers) else { return (Visitor::new(), None) };
         let user = self.logins().get(id).filter(|login| Instant::now() < login.until).map(|login| login.user);
@@ -63,24 +64,24 @@ impl Sessions {
         self.logins().remove(&visitor.id);
     }
 
-    /// What every form of this visitor's pages carries, and no other site can know.
+    /// Returns the CSRF token of the visitor. Each form contains it, and other sites cannot read it.
     pub fn csrf(&self, visitor: &Visitor) -> String {
         let mut mac = <Hmac<Sha256> as KeyInit>::new(&self.key.into());
         mac.update(visitor.id.as_bytes());
         Base64UrlUnpadded::encode_string(&mac.finalize().into_bytes())
     }
 
-    /// Whether a form that carries `token` comes from a page of this visitor's.
+    /// Returns whether `token` is the CSRF token of the visitor.
     pub fn permits(&self, visitor: &Visitor, token: &str) -> bool {
         self.csrf(visitor).as_bytes().ct_eq(token.as_bytes()).into()
     }
 
-    /// Let `page` tell the browser who it is from now on.
+    /// Sets the cookie of a new visitor on `page`.
     ///
-    /// The cookie is out of reach of scripts, and `Lax` rather than `Strict`, because the browser arrives from the client's site
-    /// and the user should still be known. Cookies know no ports: on a loopback host every program that listens shares them;
-    /// on a host of one's own `__Host-` keeps them to it.
-    pub fn introduce(&self, visitor: &Visitor, page: &mut Page) {
+    /// Scripts cannot read the cookie. It is `Lax` instead of `Strict`, because the browser arrives from the site of the client
+    /// and must still send the cookie. Cookies do not depend on the port, so all programs on a loopback host share them. Over
+    /// https the prefix `__Host-` restricts the cookie to its host.
+    pub fn set_cookie(&self, visitor: &Visitor, page: &mut Page) {
         let secure = if self.https { "; Secure" } else { "" };
         let (name, id) = (self.cookie_name(), &visitor.id);
         let cookie = HeaderValue::try_from(format!("{name}={id}; Path=/; HttpOnly; SameSite=Lax{secure}"));

@@ -1,4 +1,4 @@
-//! The MCP server itself: two tools that know the user by the claims of the access token, and never see the token.
+//! The MCP tools. Each tool reads the user from the claims of the access token and never receives the token itself.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -11,25 +11,30 @@ use rmcp::{ErrorData, tool, tool_router};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-/// Notes by the subject who wrote them. They are in memory: what lasts is who may read and write them.
+/// The notes of each subject. They are kept in memory and are lost at a restart; the sessions are not.
 #[derive(Clone, Default)]
 pub struct Notes(Arc<Mutex<HashMap<String, Vec<String>>>>);
 
 #[derive(Deserialize, JsonSchema)]
 struct Note {
-    /// What to write down.
+    /// The text of the note.
     text: String,
 }
 
 #[tool_router(server_handler)]
 impl Notes {
-    #[tool(description = "Says who you are", annotations(read_only_hint = true))]
+    #[tool(description = "Returns the logged-in user and the granted scopes", annotations(read_only_hint = true))]
     async fn whoami(&self, Extension(parts): Extension<Parts>) -> Result<String, ErrorData> {
         let claims = claims(&parts)?;
-        Ok(format!("You are {} ({}), here with the scope {}.", name(claims), claims.subject(), claims.scope()))
+        Ok(format!(
+            "You are {} (user ID {}). The granted scopes are: {}.",
+            name(claims),
+            claims.subject(),
+            claims.scope()
+        ))
     }
 
-    #[tool(description = "Writes down a note")]
+    #[tool(description = "Saves a note")]
     async fn add_note(
         &self,
         Extension(parts): Extension<Parts>,
@@ -39,15 +44,15 @@ impl Notes {
         let mut notes = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let notes = notes.entry(claims.subject().to_owned()).or_default();
         notes.push(text);
-        Ok(format!("Written down, {}. Notes so far: {}.", name(claims), notes.len()))
+        Ok(format!("The note of {} is saved. Number of notes: {}.", name(claims), notes.len()))
     }
 }
 
-/// What the bearer layer put in the place of the token.
+/// Returns the claims that the bearer layer stored in the request.
 fn claims(parts: &Parts) -> Result<&AccessClaims, ErrorData> {
-    parts.extensions.get().ok_or_else(|| ErrorData::internal_error("this server is not protected", None))
+    parts.extensions.get().ok_or_else(|| ErrorData::internal_error("the bearer layer is missing", None))
 }
 
 fn name(claims: &AccessClaims) -> &str {
-    claims.claims().get("name").map_or("whoever you are", String::as_str)
+    claims.claims().get("name").map_or("an unnamed user", String::as_str)
 }

@@ -1,4 +1,4 @@
-//! `/sessions`: what a user has let in, and how to put it out again.
+//! The page `/sessions`, on which a user sees and revokes the sessions of MCP clients.
 
 use std::sync::Arc;
 
@@ -22,7 +22,7 @@ pub struct YourSessions {
 }
 
 pub async fn your_sessions(State(state): State<YourSessions>, parts: Parts, body: Bytes) -> Result<Page, StatusCode> {
-    let answer = match state.sessions.enter(&parts, &body) {
+    let answer = match state.sessions.enter(&parts, &body, None) {
         Entry::Login(page) => Ok(page),
         Entry::Page(member, notice) => state.list(&member, notice).await,
         Entry::Act(member, form) => state.act(&member, &form).await,
@@ -35,23 +35,23 @@ impl YourSessions {
         let mut families = Vec::new();
         for family in self.issuer.list_families(member.user.id).await? {
             let client = self.clients.find(family.grant().client_id()).await?;
-            let name = client.as_ref().map_or("A program that is no longer known", pages::name).to_owned();
+            let name = client.as_ref().map_or("A program that is no longer registered", pages::name).to_owned();
             families.push((family, name));
         }
         let mut page = pages::sessions(member.user, &member.csrf, &families, notice);
-        self.sessions.introduce(&member.visitor, &mut page);
+        self.sessions.set_cookie(&member.visitor, &mut page);
         Ok(page)
     }
 
     async fn act(&self, member: &Member, form: &Form) -> Result<Page, Error> {
         if let Some(family) = form.get("family").and_then(|id| u128::from_str_radix(id, 16).ok()) {
-            // Nothing happens unless the family is this user's.
+            // The call revokes nothing if the family belongs to another user.
             self.issuer.revoke_family(member.user.id, FamilyId::from_bytes(family.to_be_bytes())).await?;
         }
         if form.contains_key("logout") {
             self.sessions.log_out(&member.visitor);
         }
-        // Back to the page, so that reloading it does not send the form again.
+        // Redirect to the page, so that a reload does not send the form again.
         let mut page = Page::default();
         *page.status_mut() = StatusCode::SEE_OTHER;
         page.headers_mut().insert(LOCATION, HeaderValue::from_static("/sessions"));

@@ -324,12 +324,12 @@ async fn a_user_sees_and_revokes_what_has_access() {
     let (site, alice) = (Site::open().await, Browser::alice());
     let sessions = site.url("/sessions");
     alice.log_in(&sessions).await;
-    assert!(alice.text(&sessions).await.contains("There are none."));
+    assert!(alice.text(&sessions).await.contains("No program has access to your notes."));
     let kept = site.tokens(&alice, "notes:read").await;
     let before = between(&alice.text(&sessions).await, "name=\"family\" value=\"").unwrap();
     let revoked = site.tokens(&alice, "notes:read notes:write").await;
     let page = alice.text(&sessions).await;
-    assert!(page.contains("Notes &lt;b&gt;for&lt;/b&gt; you") && page.contains(&site.client_id));
+    assert!(page.contains("Notes &lt;b&gt;for&lt;/b&gt; you") && !page.contains(&site.client_id));
     assert!(page.contains("see your name and read your notes; add notes in your name"));
     assert!(page.contains("<dt>Generation</dt><dd>1</dd>") && page.contains("<time datetime=\"20"));
 

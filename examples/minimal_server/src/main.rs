@@ -1,7 +1,8 @@
-//! A protected MCP server, as short as it gets: `cargo run -p minimal_server [-- --demo | PORT]`.
+//! Shows a complete protected MCP server on rmcp and axum. Run it with `cargo run -p minimal_server [-- --demo | PORT]`.
 //!
-//! Everybody is logged in as the same user and agrees to everything: put a login and a consent page in that place, as
-//! `examples/mcp_server` does. With `--demo` it asks itself for what it protects, is refused, and exits.
+//! `AlwaysApprove` approves each authorization request as the same user. A real server shows a login page and a consent page
+//! there, as `examples/mcp_server` does. The server prints its URL and runs until it is stopped. With `--demo` it sends itself
+//! a request without a token, prints the refusal (401), and exits.
 
 use std::error::Error;
 use std::sync::Arc;
@@ -22,16 +23,16 @@ struct Tools;
 
 #[tool_router(server_handler)]
 impl Tools {
-    #[tool(description = "Says who you are")]
+    #[tool(description = "Returns the logged-in user")]
     async fn whoami(&self, Extension(parts): Extension<Parts>) -> String {
-        let user = parts.extensions.get::<AccessClaims>().map_or("nobody", AccessClaims::subject);
+        let user = parts.extensions.get::<AccessClaims>().map_or("an unknown user", AccessClaims::subject);
         format!("You are {user}.")
     }
 }
 
-struct EverybodyAgrees;
+struct AlwaysApprove;
 
-impl Consent for EverybodyAgrees {
+impl Consent for AlwaysApprove {
     fn decide<'a>(&'a self, _: &'a AuthorizationRequest, _: &'a Parts, _: &'a [u8]) -> BoxFuture<'a, ConsentDecision> {
         Box::pin(async { ConsentDecision::Approve(Approval::new("user-1")) })
     }
@@ -47,20 +48,20 @@ async fn main() -> Result<(), Box<dyn Error>> {
 
     let issuer = Arc::new(TokenIssuer::new(MemoryStore::new(), Keyring::new(KeyId::new(1), MasterKey::generate()?)));
     let resource = ProtectedResource::new(&format!("{url}/mcp"), "mcp:use")?;
-    let server = AuthorizationServer::new(&url, issuer, resource, MemoryClients::new(), EverybodyAgrees)?
+    let server = AuthorizationServer::new(&url, issuer, resource, MemoryClients::new(), AlwaysApprove)?
         .with_registration(|_, _| true)
         .with_tls(TlsPolicy::for_listener(listener.local_addr()?));
     let config = StreamableHttpServerConfig::default().with_legacy_session_mode(false);
     let mcp = StreamableHttpService::new(|| Ok(Tools), Arc::new(NeverSessionManager::default()), config);
     let mcp = server.bearer_live().require_scope("mcp:use")?.layer(mcp);
 
-    println!("MCP server at {url}/mcp");
+    println!("The MCP server listens on {url}/mcp");
     let router = Router::new().route_service("/mcp", mcp).fallback_service(server.service());
     let serving = tokio::spawn(async move { axum::serve(listener, router).await });
     if !demo {
         return Ok(serving.await??);
     }
     let refused = reqwest::Client::new().post(format!("{url}/mcp")).send().await?;
-    println!("without a token: {} {:?}", refused.status(), refused.headers().get("www-authenticate"));
-    if refused.status() == 401 { Ok(()) } else { Err("the server is open to everybody".into()) }
+    println!("A request without a token got: {} {:?}", refused.status(), refused.headers().get("www-authenticate"));
+    if refused.status() == 401 { Ok(()) } else { Err("the server accepted a request without a token".into()) }
 }

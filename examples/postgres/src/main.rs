@@ -1,7 +1,11 @@
-//! Two servers, one table: `cargo run -p postgres -- postgres://user@host/database`.
+//! Shows two server processes that issue tokens from one PostgreSQL table.
 //!
-//! Two processes issue tokens from the same store; a client refreshes through both in turn, then both at once with the same
-//! token, and gets the same successor. Without an argument the connection string is taken from `POSTGRES_URL`.
+//! Run it with `cargo run -p postgres -- postgres://user@host/database`. Without an argument the program reads the connection
+//! string from `POSTGRES_URL`.
+//!
+//! A client refreshes through both servers in turn. It then sends the same token to both servers at once and gets the same
+//! successor from both. After a revocation both servers refuse the token. The program prints each step and ends with an error
+//! if a check fails.
 
 use std::error::Error;
 use std::io::{BufRead, BufReader};
@@ -33,9 +37,10 @@ async fn main() -> Outcome {
         return serve().await;
     }
     let Some(url) = argument.or_else(|| std::env::var(URL).ok()) else {
-        return Err(
-            format!("give a connection string, as an argument or in {URL}: postgres://user@host/database").into()
-        );
+        return Err(format!(
+            "give a connection string as an argument or in {URL}, for example postgres://user@host/database"
+        )
+        .into());
     };
     let mut key = [0; 32];
     getrandom::fill(&mut key)?;
@@ -46,34 +51,35 @@ async fn main() -> Outcome {
     let (scope, resource) = (Scope::parse("notes:read")?, Resource::parse("https://notes.example/mcp")?);
     let mut token =
         issuer.issue(Grant::new("alice", "cli", scope, resource)?, None).await?.refresh_token.expose().to_owned();
-    println!("alice has logged in");
+    println!("Alice is logged in.");
     for server in servers.iter().cycle().take(4) {
         token = server.refresh(&token).await?;
-        println!("refreshed by the server at {}", server.address);
+        println!("The server at {} refreshed the session.", server.address);
     }
     let both = tokio::join!(servers[0].refresh(&token), servers[1].refresh(&token));
     let (one, other) = (both.0?, both.1?);
     if one != other {
-        return Err("the two servers gave different successors".into());
+        return Err("the two servers returned different successors".into());
     }
-    println!("refreshed by both at once: the same successor");
+    println!("Both servers refreshed at once and returned the same successor.");
     issuer.revoke_subject("alice").await?;
     for server in &servers {
         match server.refresh(&one).await {
             Ok(_) => return Err("a revoked session was refreshed".into()),
-            Err(refusal) => println!("after the revocation {} says {refusal}", server.address),
+            Err(refusal) => println!("After the revocation the server at {} answered: {refusal}", server.address),
         }
     }
     Ok(())
 }
 
+/// Connects to the store and creates its table.
 async fn open(url: &str) -> Outcome<PostgresStore> {
     let store = PostgresStore::connect(url).await?;
     store.create_schema().await?;
     Ok(store)
 }
 
-/// What each of the two processes does.
+/// Runs one server process. It prints its address, which the first process reads.
 async fn serve() -> Outcome {
     let issuer = Arc::new(TokenIssuer::new(open(&std::env::var(URL)?).await?, Keyring::from_env(KEYS)?));
     let listener = TcpListener::bind("127.0.0.1:0").await?;
@@ -89,12 +95,12 @@ async fn token(State(issuer): State<Arc<Issuer>>, Form(form): Form<Vec<(String, 
     match issuer.refresh(&request).await {
         Ok(Answer::Issue(tokens)) => (no_store, Json(tokens)).into_response(),
         Ok(Answer::Deny(refusal)) => (StatusCode::BAD_REQUEST, no_store, Json(refusal)).into_response(),
-        // The store is down: the client keeps its token and asks again.
+        // The store is unavailable. The client keeps its token and repeats the request later.
         Err(_) => (StatusCode::SERVICE_UNAVAILABLE, no_store, Json(ErrorResponse::unavailable())).into_response(),
     }
 }
 
-/// A process that issues tokens.
+/// A handle to a server process.
 struct Server {
     process: Child,
     address: String,
@@ -109,7 +115,7 @@ impl Server {
         Ok(Self { process, address: address.trim_end().to_owned() })
     }
 
-    /// The next refresh token.
+    /// Refreshes at this server and returns the next refresh token.
     async fn refresh(&self, token: &str) -> Outcome<String> {
         let form = [("grant_type", "refresh_token"), ("client_id", "cli"), ("refresh_token", token)];
         let answer = reqwest::Client::new().post(format!("http://{}/token", self.address)).form(&form).send().await?;

@@ -1,4 +1,4 @@
-//! What an application writes around the issuer: the OAuth endpoints, and a check in front of its own routes.
+//! The code that an application writes around the issuer: the OAuth endpoints, and the token checks of its own routes.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -16,17 +16,17 @@ use mcp_token_lifecycle::{
 };
 use serde_json::json;
 
-/// The store is chosen at run time; with one store alone `TokenIssuer<RedbStore>` does.
+/// The program chooses the store at run time. A program with one fixed store can use `TokenIssuer<RedbStore>`.
 pub type Issuer = TokenIssuer<Arc<dyn DynTokenStore>>;
 
-/// The one registered client, with its one redirect URI, and the one user.
+/// The only registered client, its only redirect URI, and the only user.
 pub const CLIENT: &str = "demo-client";
 pub const REDIRECT: &str = "http://127.0.0.1:7777/callback";
 const USER: &str = "demo-user";
 
 struct App {
     issuer: Arc<Issuer>,
-    /// The issuer identifier, and the resource too.
+    /// The issuer identifier. It is also the resource.
     url: String,
     resource: Resource,
     read: Scope,
@@ -35,7 +35,7 @@ struct App {
 
 type Form = Result<RawForm, RawFormRejection>;
 
-/// The routes of a server that is reached at `url`.
+/// Builds the routes of the server that clients reach at `url`.
 pub fn router(issuer: Arc<Issuer>, url: &str) -> Result<Router, mcp_token_lifecycle::GrantError> {
     let app = App {
         issuer,
@@ -57,8 +57,8 @@ pub fn router(issuer: Arc<Issuer>, url: &str) -> Result<Router, mcp_token_lifecy
         .with_state(Arc::new(app)))
 }
 
-/// Web pages of any origin may use everything but the authorization endpoint, since nothing reads a cookie. A preflight has no token,
-/// so it is answered before the routes are asked.
+/// Allows web pages of any origin to call each route except the authorization endpoint (CORS). This is safe because no route
+/// reads a cookie. A preflight request has no token, so this layer answers it before the routes run.
 async fn cross_origin(request: Request, next: Next) -> Response {
     let preflight = request.method() == Method::OPTIONS;
     let asked = request.headers().get("access-control-request-headers").cloned();
@@ -96,10 +96,10 @@ async fn resource_metadata(State(app): State<Arc<App>>) -> impl IntoResponse {
     Json(json!({ "resource": app.url, "authorization_servers": [app.url] }))
 }
 
-/// The authorization endpoint. A real one logs the user in and asks for consent before it approves.
+/// The authorization endpoint. A real server logs the user in and asks for consent before it approves.
 async fn authorize(State(app): State<Arc<App>>, query: Form) -> Response {
     let params = match Params::read(query) {
-        // Unless both are known, there is nobody to redirect to: least of all to whatever the request names.
+        // Redirect only to the registered URI of a known client. An unchecked URI would make this an open redirector.
         Ok(params) if params.get("client_id") == Some(CLIENT) && params.get("redirect_uri") == Some(REDIRECT) => params,
         _ => return (StatusCode::BAD_REQUEST, "unknown client or redirect URI").into_response(),
     };
@@ -155,21 +155,21 @@ async fn token(State(app): State<Arc<App>>, form: Form) -> Result<impl IntoRespo
     Ok((NO_STORE, Json(answer.into_result()?)))
 }
 
-/// The revocation endpoint (RFC 7009): 200 whatever the token was.
+/// The revocation endpoint (RFC 7009). It answers 200 for unknown and invalid tokens too.
 async fn revoke(State(app): State<Arc<App>>, form: Form) -> Result<impl IntoResponse, Refusal> {
     let params = Params::read(form)?;
     app.issuer.revoke(&params.client()?, params.need("token")?, None).await?;
     Ok(NO_STORE)
 }
 
-/// A protected route, checked without the store: a revocation is seen once the access token expires.
+/// A protected route with the offline check: a revocation takes effect when the access token expires.
 async fn whoami(State(app): State<Arc<App>>, headers: HeaderMap) -> Result<impl IntoResponse, Challenge> {
     let expect = Expectation::resource(&app.resource).scope(&app.read);
     let claims = app.issuer.verify(bearer(&headers)?, &expect)?;
     Ok(Json(json!({ "sub": claims.subject(), "client_id": claims.client_id(), "scope": claims.scope().as_str() })))
 }
 
-/// A protected route where a revoked session must do no more harm: checked with one read of the store.
+/// A protected route with the live check: one store read, so a revocation takes effect at once.
 async fn delete_notes(State(app): State<Arc<App>>, headers: HeaderMap) -> Result<StatusCode, Challenge> {
     let expect = Expectation::resource(&app.resource).scope(&app.all);
     app.issuer.verify_live(bearer(&headers)?, &expect).await??;
@@ -186,8 +186,8 @@ fn bearer(headers: &HeaderMap) -> Result<&str, Challenge> {
 
 const NO_STORE: [(&str, &str); 2] = [("cache-control", "no-store"), ("pragma", "no-cache")];
 
-/// The parameters of a request (RFC 6749 §3.1, §3.2): an empty one is as good as none, and none may be there twice but
-/// `resource` (RFC 8707 §2).
+/// The parameters of a request. An empty parameter counts as absent, and a parameter must not repeat (RFC 6749 §3.1, §3.2).
+/// Only `resource` may repeat (RFC 8707 §2).
 struct Params(Vec<(String, String)>);
 
 impl Params {
@@ -215,14 +215,14 @@ impl Params {
         self.get(name).ok_or(ErrorResponse::new(ErrorCode::InvalidRequest))
     }
 
-    /// A registered client. A confidential one would have to authenticate here.
+    /// Returns the registered client. A confidential client must authenticate here.
     fn client(&self) -> Result<Client, ErrorResponse> {
         let known = self.get("client_id").filter(|id| *id == CLIENT);
         known.map(Client::public).ok_or(ErrorResponse::new(ErrorCode::InvalidClient))
     }
 }
 
-/// What a client gets instead of tokens.
+/// The error response of the OAuth endpoints.
 struct Refusal(ErrorResponse);
 
 impl From<ErrorResponse> for Refusal {
@@ -246,7 +246,7 @@ impl IntoResponse for Refusal {
     }
 }
 
-/// What a caller of a protected route gets instead of an answer (RFC 6750 §3).
+/// The error response of a protected route (RFC 6750 §3).
 enum Challenge {
     NoToken,
     Refused(VerifyError),

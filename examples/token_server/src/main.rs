@@ -1,8 +1,12 @@
-//! An authorization server with axum: `cargo run -p token_server -- [--demo] [--port PORT] [--file FILE]`.
+//! Shows an authorization server on axum whose endpoints are written by hand, without the feature `http`.
 //!
-//! `app.rs` is what an application writes around the issuer; `client.rs` stands for its clients. With `--demo` the server
-//! meets its client once and exits. With `--file` sessions outlive a restart, given the same keys:
-//! `TOKEN_KEYS=1:$(openssl rand -base64 32)`.
+//! Run it with `cargo run -p token_server -- [--demo] [--port PORT] [--file FILE]`.
+//!
+//! `app.rs` is the code that an application writes around the issuer. `client.rs` is a client based on the `oauth2` crate.
+//!
+//! The server prints its URL, two `curl` commands to try, and one line for each audit event. With `--demo` a client logs in,
+//! refreshes and revokes its session, and the program exits. With `--file` the server stores its sessions in that file. They
+//! survive a restart if the keys stay the same. Set the keys with `TOKEN_KEYS=1:$(openssl rand -base64 32)`.
 
 mod app;
 mod client;
@@ -25,7 +29,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
             "--demo" => demo = true,
             "--port" => port = args.next().ok_or("--port needs a number")?.parse()?,
             "--file" => file = Some(args.next().ok_or("--file needs a path")?),
-            other => return Err(format!("what is {other}?").into()),
+            other => return Err(format!("unknown option {other}").into()),
         }
     }
 
@@ -49,7 +53,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let router = app::router(issuer, &format!("http://{host}"))?;
     let server = tokio::spawn(async move { axum::serve(listener, router).await });
     if demo {
-        return meet_the_client(&host).await;
+        return run_demo(&host).await;
     }
     println!("listening on http://{host}; try:");
     println!("  curl -s http://{host}/.well-known/oauth-authorization-server");
@@ -57,13 +61,13 @@ async fn main() -> Result<(), Box<dyn Error>> {
     Ok(server.await??)
 }
 
-async fn meet_the_client(host: &str) -> Result<(), Box<dyn Error>> {
+async fn run_demo(host: &str) -> Result<(), Box<dyn Error>> {
     let client = client::oauth_client(host)?;
     let first = client::log_in(&client).await?;
     let request = Request::get(format!("http://{host}/whoami"));
     let request = request.header("authorization", format!("Bearer {}", first.access_token().secret()));
     let answer = client::send(request.body(Vec::new())?).await?;
-    println!("GET /whoami: {} {}", answer.status(), String::from_utf8_lossy(answer.body()));
+    println!("GET /whoami got: {} {}", answer.status(), String::from_utf8_lossy(answer.body()));
 
     let refresh_token = first.refresh_token().ok_or("there is no refresh token")?;
     let second = client.exchange_refresh_token(refresh_token).request_async(&client::send).await?;
@@ -71,7 +75,7 @@ async fn meet_the_client(host: &str) -> Result<(), Box<dyn Error>> {
     let revocable = StandardRevocableToken::RefreshToken(refresh_token.clone());
     client.revoke_token(revocable)?.request_async(&client::send).await?;
     match client.exchange_refresh_token(refresh_token).request_async(&client::send).await {
-        Err(error) => println!("refresh after revocation: {error}"),
+        Err(error) => println!("The refresh after the revocation got: {error}"),
         Ok(_) => return Err("a revoked session was refreshed".into()),
     }
     Ok(())

@@ -1,4 +1,5 @@
-//! A server that speaks the part of Vault's HTTP API that is used here, for one Transit key of the type `chacha20-poly1305`.
+//! A local server that implements the part of Vault's HTTP API that the example uses, with one Transit key of the type
+//! `chacha20-poly1305`.
 
 use std::sync::{Arc, Mutex};
 
@@ -18,7 +19,7 @@ use tokio::net::TcpListener;
 pub const TOKEN: &str = "hvs.example";
 pub const KEY: &str = "mcp-credentials";
 
-/// The versions of the key, the first of which is 1; and from which version on it decrypts.
+/// The state of the server. Key versions are numbered from 1; versions below `min_decryption_version` do not decrypt.
 struct Vault {
     versions: Vec<[u8; 32]>,
     min_decryption_version: usize,
@@ -46,7 +47,7 @@ fn random<const N: usize>() -> [u8; N] {
     bytes
 }
 
-/// Serve on a free port of this machine; the address is that of the API.
+/// Starts the server on a free loopback port and returns the base URL of its API.
 pub async fn start() -> std::io::Result<String> {
     let vault = Arc::new(Mutex::new(Vault { versions: vec![random()], min_decryption_version: 1, sealed: false }));
     let app = Router::new()

@@ -1,4 +1,4 @@
-//! The Transit engine as a key wrapper: data keys are wrapped by a key that never leaves Vault.
+//! Implements `KeyWrapper` with Vault's Transit engine. The key that wraps the data keys never leaves Vault.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use mcp_token_lifecycle::vault::{DataKey, KeyWrapper, SecretText, WrapError, Wra
 use reqwest::{Client, RequestBuilder};
 use serde_json::{Value, json};
 
-/// The key `name` of the engine that is mounted at `address`, such as `https://vault.example.com:8200/v1/transit`.
+/// A client for the key `name` of the Transit engine at `address`, for example `https://vault.example.com:8200/v1/transit`.
 pub struct Transit {
     http: Client,
     address: String,
@@ -19,7 +19,7 @@ pub struct Transit {
 
 impl Transit {
     pub fn new(address: &str, name: &str, token: SecretText) -> Result<Self, reqwest::Error> {
-        // An outage must end as an error, not as a request that waits for good.
+        // During an outage a request must fail with an error instead of waiting without end.
         let http = Client::builder().timeout(Duration::from_secs(5)).build()?;
         Ok(Self { http, address: address.to_owned(), name: name.to_owned(), token })
     }
@@ -29,7 +29,7 @@ impl Transit {
     }
 }
 
-/// The version of the key is the key id, so a rotation in Vault makes another primary.
+/// The key version is the key id, so a rotation in Vault changes the primary.
 impl KeyWrapper for Transit {
     fn primary(&self) -> BoxFuture<'_, Result<String, WrapError>> {
         Box::pin(async {
@@ -62,7 +62,7 @@ impl KeyWrapper for Transit {
     }
 }
 
-/// What Vault answers, or what its refusal means.
+/// Sends a request and returns the `data` of the response. An error of Vault becomes the matching `WrapError`.
 pub async fn data_of(request: RequestBuilder, token: &SecretText) -> Result<Value, WrapError> {
     let response = request.header("X-Vault-Token", token.expose()).send().await.map_err(WrapError::unavailable)?;
     let status = response.status();
@@ -76,11 +76,11 @@ pub async fn data_of(request: RequestBuilder, token: &SecretText) -> Result<Valu
             | "invalid ciphertext: version is too new",
         ) => Err(WrapError::UnknownKey),
         Some(error) if error.starts_with("invalid ciphertext") => Err(WrapError::Corrupt),
-        // 403, because the token has expired; 503, because Vault is sealed: the data key is as good as ever.
+        // For example 403 (the token has expired) or 503 (Vault is sealed). The wrapped key itself is intact.
         other => Err(WrapError::unavailable(format!("{status}: {}", other.unwrap_or("no reason given")))),
     }
 }
 
 fn malformed() -> WrapError {
-    WrapError::unavailable("the answer is not one of the Transit engine")
+    WrapError::unavailable("the response does not have the format of the Transit engine")
 }

@@ -1,4 +1,4 @@
-//! The key wrapper of the example over real HTTP: what each refusal of Vault means to whoever holds a wrapped key.
+//! Tests the key wrapper of the example over real HTTP: each refusal of Vault maps to the right `WrapError`.
 
 #[path = "../src/server.rs"]
 mod server;

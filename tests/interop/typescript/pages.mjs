@@ -206,7 +206,7 @@ try {
         assert.match(await session.innerText(), /read your notes/);
         await look('sessions');
         await session.getByRole('button', { name: 'Revoke' }).click();
-        await page.getByText('There are none.').waitFor();
+        await page.getByText('No program has access to your notes.').waitFor();
         await look('sessions-none');
         assert.deepEqual(example.count('revoke_session'), [1]);
     });

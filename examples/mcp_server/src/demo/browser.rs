@@ -1,4 +1,4 @@
-//! A person with a browser, who logs in where there is a login form and agrees where there is a question.
+//! Simulates a user with a browser, who logs in on the login page and approves on the consent page.
 
 use reqwest::header::LOCATION;
 use reqwest::redirect::Policy;
@@ -17,14 +17,14 @@ impl Browser {
         Ok(Self { http, login: [("username", username), ("password", password)] })
     }
 
-    /// Open an authorization request; returns where the browser is sent in the end.
+    /// Opens an authorization request, approves it, and returns the URL of the redirect to the client.
     pub async fn approve(&self, url: &str) -> Result<String> {
         let mut page = self.http.get(url).send().await?.text().await?;
         if page.contains("name=\"password\"") {
             page = self.submit(url, &page, &self.login).await?.text().await?;
         }
         let response = self.submit(url, &page, &[("consent", "approve")]).await?;
-        let location = response.headers().get(LOCATION).ok_or("the browser was not sent back")?;
+        let location = response.headers().get(LOCATION).ok_or("the response has no location")?;
         Ok(location.to_str()?.to_owned())
     }
 

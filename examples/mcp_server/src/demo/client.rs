@@ -1,4 +1,4 @@
-//! rmcp's client, with rmcp's way to authorize: nothing in it knows of this crate.
+//! The MCP client of rmcp, with rmcp's own authorization. It does not use this crate.
 
 use std::error::Error;
 
@@ -25,17 +25,17 @@ pub struct Client {
     mcp: Mcp,
 }
 
-/// Connect without a token; returns the challenge that comes back.
-pub async fn knock(url: &str) -> Result<String> {
+/// Connects without a token and returns the challenge of the refusal.
+pub async fn request_challenge(url: &str) -> Result<String> {
     let auth = AuthClient::new(reqwest::Client::new(), AuthorizationManager::new(url).await?);
     match connect(url, &auth).await {
-        Ok(_) => Err("the server is open to everybody".into()),
+        Ok(_) => Err("the server accepted a request without a token".into()),
         Err(error) => Ok(error.auth_challenge().ok_or("there is no challenge")?.to_owned()),
     }
 }
 
 impl Client {
-    /// Find the authorization server, register, let the user agree, connect.
+    /// Discovers the authorization server, registers, gets the approval of the user, and connects.
     pub async fn log_in(url: &str, challenge: &str, browser: &Browser) -> Result<Self> {
         let credentials = InMemoryCredentialStore::new();
         let mut manager = AuthorizationManager::new(url).await?;
@@ -49,7 +49,7 @@ impl Client {
         Self::connect(url, manager, credentials).await
     }
 
-    /// The same client in another process, with a copy of its credentials.
+    /// Returns the same client as another process sees it, with a copy of the credentials.
     pub async fn copy(&self) -> Result<Self> {
         let credentials = InMemoryCredentialStore::new();
         credentials.save(self.stored().await?).await?;
@@ -65,7 +65,7 @@ impl Client {
         Ok(Self { url: url.to_owned(), auth, credentials, mcp })
     }
 
-    /// Let the user agree to `scope` as well.
+    /// Requests the additional scope `scope` from the user.
     pub async fn authorize(&self, scope: &str, browser: &Browser) -> Result<()> {
         let manager = self.auth.auth_manager.lock().await;
         let url = manager.request_scope_upgrade(scope).await?;
@@ -85,7 +85,7 @@ impl Client {
 
     async fn call(&self, params: CallToolRequestParams) -> Result<String> {
         let result = self.mcp.call_tool(params).await?;
-        let text = result.content.first().and_then(|content| content.as_text()).ok_or("the tool said nothing")?;
+        let text = result.content.first().and_then(|content| content.as_text()).ok_or("the tool returned no text")?;
         Ok(text.text.clone())
     }
 
@@ -113,7 +113,7 @@ async fn connect(url: &str, auth: &AuthClient<reqwest::Client>) -> std::result::
     ().serve(StreamableHttpClientTransport::with_client(auth.clone(), config)).await
 }
 
-/// The scope that a refused call needs.
+/// Returns the scope that a refused call needs.
 pub fn needed_scope<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a str> {
     match http_error(error)? {
         HttpError::InsufficientScope(refusal) => refusal.get_required_scope(),
@@ -121,8 +121,8 @@ pub fn needed_scope<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a str> {
     }
 }
 
-/// Whether a call was refused because its user has to log in.
-pub fn is_asked_to_log_in(error: &(dyn Error + 'static)) -> bool {
+/// Returns whether a call was refused because the user must log in.
+pub fn requires_login(error: &(dyn Error + 'static)) -> bool {
     matches!(http_error(error), Some(HttpError::AuthRequired(_)))
 }
 

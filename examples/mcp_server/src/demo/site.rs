@@ -1,4 +1,4 @@
-//! The server of the demonstration: in a folder that is gone afterwards, with a clock that is turned by hand.
+//! The server of the demonstration. It uses a temporary folder and a clock that the demonstration advances.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -47,21 +47,22 @@ impl Site {
         format!("{}/mcp", self.url)
     }
 
+    /// Advances the clock.
     pub fn pass(&self, seconds: u64) {
         self.clock.fetch_add(seconds, Ordering::SeqCst);
     }
 
-    /// How often the server has done this.
+    /// The number of audit events with this action.
     pub fn count(&self, action: Action) -> usize {
         lock(&self.audit).iter().filter(|event| event.action == action).count()
     }
 
-    /// What it did last, and why.
+    /// The action and the reason of the last audit event.
     pub fn last(&self) -> Option<(Action, Option<Reason>)> {
         lock(&self.audit).last().map(|event| (event.action, event.reason))
     }
 
-    /// Present a refresh token; returns the status, and the error if there is one.
+    /// Presents a refresh token and returns the status, and the error if there is one.
     pub async fn refresh(&self, client_id: &str, refresh_token: &str) -> Result<(StatusCode, String)> {
         let form = [("grant_type", "refresh_token"), ("client_id", client_id), ("refresh_token", refresh_token)];
         let response = reqwest::Client::new().post(format!("{}/token", self.url)).form(&form).send().await?;
