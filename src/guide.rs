@@ -1,4 +1,4 @@
-//! Guides: the pages of `docs/`, each as a module.
+//! Guides: pages of `docs/` as modules.
 
 /// Which audit events each endpoint writes.
 #[doc = include_str!("../docs/audit.md")]

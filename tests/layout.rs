@@ -155,6 +155,12 @@ fn imports(files: &[File]) -> BTreeMap<Module, BTreeSet<Module>> {
     let resolve = |path: &Module| -> Option<Module> {
         let (mut path, mut steps) = (path.clone(), 0);
         loop {
+            // A name at the root of the crate is a re-export of lib.rs: where it comes from counts.
+            if let Some(from) = path.first().and_then(|name| exports.get(&(Vec::new(), name.clone())))
+                && !modules.contains(&path[..1].to_vec())
+            {
+                path = from.iter().chain(&path).cloned().collect();
+            }
             let length = (1..=path.len()).rev().find(|length| modules.contains(&path[..*length].to_vec()))?;
             let (module, rest) = path.split_at(length);
             let export = rest.first().and_then(|name| exports.get(&(module.to_vec(), name.clone())));

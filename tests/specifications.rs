@@ -35,6 +35,9 @@ fn collect(path: &Path, specs: &mut BTreeMap<String, Vec<String>>) {
             } else if let Some(name) = line.strip_prefix("async ").unwrap_or(line).strip_prefix("fn ") {
                 let name = name.split('(').next().unwrap();
                 pending.drain(..).for_each(|section| specs.entry(section).or_default().push(name.to_owned()));
+            } else {
+                let is_between = line.is_empty() || line.starts_with("///") || line.starts_with("#[");
+                assert!(is_between || pending.is_empty(), "{}: no test follows {pending:?}", path.display());
             }
         }
     }

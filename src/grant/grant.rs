@@ -38,6 +38,7 @@ pub struct Grant {
 
 impl Grant {
     /// The largest size in bytes of subject, client id, scope, resources and claims together.
+    /// Each resource counts one byte more, and each claim four.
     pub const MAX_BYTES: usize = 2048;
 
     /// Creates a grant by the user `subject` to the client `client_id`, of `scope` at `resource`.

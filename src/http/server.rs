@@ -291,6 +291,8 @@ impl<S: TokenStore> AuthorizationServer<S> {
     }
 
     /// Answers a request to the endpoint at its path, or with 404 if there is none.
+    ///
+    /// Errors of the authorization endpoint, and 404 for other paths, are HTML for a client that prefers HTML, and JSON otherwise.
     pub async fn handle(&self, parts: &Parts, body: &[u8]) -> Reply {
         self.respond(parts, Ok(body)).await
     }

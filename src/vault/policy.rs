@@ -193,10 +193,6 @@ setters! {
     /// It must be longer than the time limits of a write to the store, a read of the store and a request to the
     /// provider together. If it is shorter, two processes may present one refresh token, and a service that rotates
     /// takes the second request for a theft.
-    ///
-    /// It must be longer than a write to the store, a read of it and a request to the provider may take together, by their time
-    /// limits. If it is shorter, two processes may ask with one refresh token, and a service that rotates takes the second request
-    /// for a theft.
     claim: Duration;
     /// Sets by how much the clocks of two processes on one store may differ: at most 1 hour. The default is 1 minute.
     ///

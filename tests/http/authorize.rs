@@ -385,7 +385,7 @@ async fn authorize_error_is_a_page_in_a_browser() {
     assert_eq!((page.status, page.header("content-type")), (400, "text/html; charset=utf-8"));
     assert!(text.contains("<h1>This request cannot be completed</h1>") && !text.contains("<script"), "{text}");
     assert_eq!((page.header("x-frame-options"), page.header("cache-control")), ("DENY", "no-store"));
-    for accept in ["*/*", "application/json, text/html"] {
+    for accept in ["*/*", "application/json, text/html", "text/html;q=0.1, application/json", "text/html;q=0"] {
         let answer = ask(accept).await;
         assert_eq!((answer.status, answer.header("content-type")), (400, "application/json"));
         assert_eq!(answer.header("vary"), "accept");

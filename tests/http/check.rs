@@ -44,6 +44,21 @@ async fn check_takes_the_token_and_leaves_the_claims() {
     }
 }
 
+/// An upgraded connection would outlive the token.
+#[tokio::test]
+async fn check_removes_a_request_to_upgrade_unless_allowed() {
+    let site = Site::open().await;
+    let token = site.login_for("notes:read").await.access;
+    for (allowed, left) in [(false, false), (true, true)] {
+        let layer = site.server.bearer().with_tls(TlsPolicy::Terminate);
+        let layer = if allowed { layer.with_upgrades() } else { layer };
+        let mut parts = head(&site, Some(&format!("Bearer {token}")));
+        parts.headers.insert("upgrade", "websocket".parse().unwrap());
+        layer.guard().check(&mut parts).ok().unwrap();
+        assert_eq!(parts.headers.contains_key("upgrade"), left);
+    }
+}
+
 /// The refusals are those of the layer.
 #[tokio::test]
 async fn check_refuses_with_the_challenge_of_the_layer() {

@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use http::Response;
-use http::header::AUTHORIZATION;
+use http::header::{AUTHORIZATION, UPGRADE};
 use http::request::Parts;
 
 use super::guard::{Admission, Guard};
@@ -21,10 +21,15 @@ use crate::http::wire::reply::{Reply, unavailable};
 ///
 /// # Compared with the layer
 ///
-/// The guard answers as [`BearerLayer`](super::BearerLayer) does, preflights and CORS headers of refusals included. It does not
-/// see the response, so three things remain for the adapter: the response body does not end with the token (wait for
-/// [`watch`](Self::watch) and close the connection), MCP session ids are not bound to their user, and answers of
-/// the service get no CORS headers.
+/// The guard answers as [`BearerLayer`](super::BearerLayer) does, preflights and the CORS headers of its own refusals included. It
+/// sees neither the body nor the response, so these things remain for the adapter:
+///
+/// * The response body does not end with the token: wait for [`watch`](Self::watch) and close the connection.
+/// * The guard removes `Upgrade` from the head, unless the layer allows upgrades. The adapter must pass on that head, and must not
+///   answer 101 otherwise.
+/// * MCP session ids are not bound to their user.
+/// * Answers of the service, and refusals of [`ToolScopeLayer::check`](super::ToolScopeLayer::check), get no CORS headers.
+/// * The body of a refused request is not read.
 #[derive(Clone)]
 pub struct BearerGuard {
     guard: Arc<Guard>,
@@ -41,16 +46,17 @@ impl BearerGuard {
     /// Checks the token offline and returns its claims.
     ///
     /// The token is removed from `parts`, because the service must not pass it on, and the claims are put into the extensions. A
-    /// revocation is not seen before the token expires, also if the layer makes the live check.
+    /// revocation is not seen before the token expires, even if the layer makes the live check.
     ///
     /// # Errors
     ///
-    /// The response to send in place of the service's: 400, 401 or 403 with a challenge, or the answer to a preflight.
+    /// The response to send in place of the service's: 400, 401 or 403, with a challenge unless the request came over plain HTTP;
+    /// 501 for `CONNECT`; or the answer to a preflight.
     // The response is made to be sent at once.
     #[allow(clippy::result_large_err)]
     pub fn check(&self, parts: &mut Parts) -> Result<AccessClaims, Response<ResponseBody>> {
         match self.offline.admit_request(parts) {
-            Admission::Pass(claims) => Ok(enter(parts, claims)),
+            Admission::Pass(claims) => Ok(self.enter(parts, claims)),
             Admission::Refuse(reply) => Err(self.refusal(parts, reply)),
             // An offline guard never asks.
             Admission::CheckStore(_) => Err(self.refusal(parts, unavailable())),
@@ -69,7 +75,7 @@ impl BearerGuard {
             Admission::CheckStore(answer) => answer.await,
         };
         match admission {
-            Ok(claims) => Ok(enter(parts, claims)),
+            Ok(claims) => Ok(self.enter(parts, claims)),
             Err(reply) => Err(self.refusal(parts, *reply)),
         }
     }
@@ -79,19 +85,22 @@ impl BearerGuard {
         TokenWatch::new(&self.guard, claims.clone())
     }
 
+    /// The service gets the claims in place of the token, and no request to leave HTTP.
+    fn enter(&self, parts: &mut Parts, claims: AccessClaims) -> AccessClaims {
+        parts.headers.remove(AUTHORIZATION);
+        if !self.guard.upgrades {
+            parts.headers.remove(UPGRADE);
+        }
+        parts.extensions.insert(claims.clone());
+        claims
+    }
+
     fn refusal(&self, parts: &Parts, mut reply: Reply) -> Reply {
         if let Some(allowed) = self.guard.cross_origin(&parts.headers) {
             allowed.apply(reply.headers_mut(), &self.guard.exposed);
         }
         reply
     }
-}
-
-/// The service gets the claims in place of the token.
-fn enter(parts: &mut Parts, claims: AccessClaims) -> AccessClaims {
-    parts.headers.remove(AUTHORIZATION);
-    parts.extensions.insert(claims.clone());
-    claims
 }
 
 impl fmt::Debug for BearerGuard {

@@ -92,7 +92,7 @@ impl ToolScopeLayer {
     /// Checks whether a request whose token has `claims` may send `body`, the whole body of a request to the MCP server.
     ///
     /// This is the check of the layer for frameworks that a tower layer does not fit; see
-    /// [`BearerGuard`](super::BearerGuard).
+    /// [`BearerGuard`](super::BearerGuard). The refusals have no CORS headers: the adapter adds them for browser clients.
     ///
     /// # Errors
     ///

@@ -14,7 +14,7 @@ struct Shown<'a> {
     error_description: Option<&'a str>,
 }
 
-/// Turns an error in JSON into a page if the client prefers HTML, as a browser does that follows a link (RFC 9110 §12.5.1).
+/// Turns an error in JSON into a page if the client prefers HTML (RFC 9110 §12.5.1), as a browser does that follows a link.
 ///
 /// The status and the headers stay. The page repeats nothing that the client sent.
 pub(in crate::http) fn for_person(headers: &HeaderMap, reply: Reply) -> Reply {
@@ -44,12 +44,21 @@ pub(in crate::http) fn for_person(headers: &HeaderMap, reply: Reply) -> Reply {
     Response::from_parts(parts, ResponseBody::from(page))
 }
 
-/// Whether HTML comes before JSON among the types that the client names.
+/// Whether the client names HTML, and JSON not at all or with a lower weight, or with the same weight and later.
 fn prefers_html(headers: &HeaderMap) -> bool {
-    let accepted = headers.get_all(ACCEPT).iter().filter_map(|value| value.to_str().ok());
-    let mut types =
-        accepted.flat_map(|value| value.split(',')).map(|range| range.split(';').next().unwrap_or("").trim());
-    types.find(|range| matches!(*range, "text/html" | "application/json")) == Some("text/html")
+    let values = headers.get_all(ACCEPT).iter().filter_map(|value| value.to_str().ok());
+    let (mut html, mut json) = (0.0, 0.0);
+    for range in values.flat_map(|value| value.split(',')) {
+        let (name, parameters) = range.split_once(';').unwrap_or((range, ""));
+        let weight = parameters.split(';').find_map(|parameter| parameter.trim().strip_prefix("q="));
+        let weight: f32 = weight.map_or(1.0, |weight| weight.trim().parse().unwrap_or(0.0));
+        if name.trim().eq_ignore_ascii_case("text/html") && weight > json {
+            html = weight;
+        } else if name.trim().eq_ignore_ascii_case("application/json") {
+            json = weight;
+        }
+    }
+    html > 0.0 && html >= json
 }
 
 fn escaped(text: &str) -> String {

@@ -151,7 +151,8 @@ impl<S: TokenStore> CredentialVault<S> {
         Self { clock: Arc::new(clock), ..self }
     }
 
-    /// Draws identifiers, secrets and nonces from `rng` instead of the operating system's generator (`getrandom::SysRng`).
+    /// Draws data keys and nonces from `rng` instead of the operating system's generator (`getrandom::SysRng`). A key wrapper has a
+    /// source of its own: [`Keyring`](crate::Keyring) uses the operating system's.
     ///
     /// # Security
     ///
