@@ -1,5 +1,7 @@
 //! Identifiers of families and records: 128 bits, opaque and public, shown in hexadecimal.
 
+use std::str::FromStr;
+
 macro_rules! id128 {
     ($(#[$doc:meta])* $name:ident) => {
         $(#[$doc])*
@@ -44,6 +46,32 @@ impl FamilyId {
         RecordKey::from_bytes(*self.as_bytes())
     }
 }
+
+/// Parses the 32 lower-case hexadecimal digits that [`FamilyId`] is shown as.
+///
+/// ```
+/// use mcp_token_lifecycle::FamilyId;
+///
+/// let id = FamilyId::from_bytes([0xab; 16]);
+/// assert_eq!(id.to_string().parse(), Ok(id));
+/// assert!("AB".parse::<FamilyId>().is_err());
+/// ```
+impl FromStr for FamilyId {
+    type Err = FamilyIdError;
+
+    fn from_str(text: &str) -> Result<Self, FamilyIdError> {
+        let is_digit = |byte: &u8| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
+        let is_id = text.len() == 32 && text.as_bytes().iter().all(is_digit);
+        let number = is_id.then(|| u128::from_str_radix(text, 16).ok()).flatten();
+        number.map(|number| Self::from_bytes(number.to_be_bytes())).ok_or(FamilyIdError)
+    }
+}
+
+/// A text that is not a [`FamilyId`]. It is not repeated, because it may come from a client.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("a family id must have 32 lower-case hexadecimal digits")]
+#[non_exhaustive]
+pub struct FamilyIdError;
 
 /// Identifies an issuer in the records of families by a random number that the issuer draws once.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]

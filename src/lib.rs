@@ -192,7 +192,7 @@ pub use self::family::{Status, TokenFamily};
 pub use self::grant::{
     AccessClaims, Binding, Client, ClientKind, Grant, GrantError, Resource, ResourceError, Scope, ScopeError,
 };
-pub use self::id::{FamilyId, IndexKey, IssuerId, RecordKey};
+pub use self::id::{FamilyId, FamilyIdError, IndexKey, IssuerId, RecordKey};
 pub use self::issuer::{
     Answer, AuthorizeRequest, ErrorResponse, GrantCheck, GrantStatus, IntrospectionResponse, RedeemRequest,
     RefreshRequest, TokenIssuer, TokenResponse, TokenType,

@@ -167,13 +167,31 @@ pub(super) fn panic_message(panic: &(dyn Any + Send)) -> String {
     format!("panicked: {}", text.unwrap_or("with a value that is no text"))
 }
 
-/// Checks that `found` equals `expected` in all parts.
+/// Checks that `found` equals `expected` in all parts. The error names the parts that differ, and shows no payload.
 pub(super) fn same(found: &Record, expected: &Record) -> Checked {
-    if found == expected {
-        return Ok(());
+    let mut different = Vec::new();
+    if found.key != expected.key {
+        different.push(format!("its key is {}", found.key));
     }
-    let inside = if found.payload == expected.payload { "" } else { "; the payloads differ" };
-    Err(format!("found {found:?} instead of {expected:?}{inside}"))
+    if found.version != expected.version {
+        different.push(format!("its version is {} instead of {}", found.version, expected.version));
+    }
+    if found.expires_at != expected.expires_at {
+        let (found, expected) = (found.expires_at.as_unix(), expected.expires_at.as_unix());
+        different.push(format!("its expiry is {found} instead of {expected}"));
+    }
+    if found.indexes != expected.indexes {
+        different
+            .push(format!("its index keys are {:?} instead of {:?}, in this order", found.indexes, expected.indexes));
+    }
+    if found.payload != expected.payload {
+        let pairs = found.payload.iter().zip(&expected.payload);
+        let at = pairs.take_while(|(found, expected)| found == expected).count();
+        let (found, expected) = (found.payload.len(), expected.payload.len());
+        different.push(format!("its payload of {found} bytes differs at byte {at} from the one of {expected} bytes"));
+    }
+    ensure!(different.is_empty(), "of record {}: {}", expected.key, different.join("; "));
+    Ok(())
 }
 
 /// The latest time that a signed 64-bit column can hold.
@@ -204,4 +222,26 @@ pub(super) fn record(n: u64) -> Record {
 pub(super) fn next(record: &Record) -> Record {
     let version = record.version + 1;
     Record { version, payload: format!("version {version}").into_bytes(), ..record.clone() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn same_names_each_part_that_differs() {
+        let expected = Record::new(key(1), 2, FAR, vec![index(1), index(2)], vec![1, 2, 3]);
+        assert_eq!(same(&expected, &expected), Ok(()));
+        let found = Record::new(key(1), 3, Timestamp::from_unix(5), vec![index(2), index(1)], vec![1, 2, 4, 5]);
+        let error = same(&found, &expected).unwrap_err();
+        for part in [
+            "its version is 3 instead of 2",
+            "its expiry is 5 instead of",
+            "in this order",
+            "of 4 bytes differs at byte 2",
+        ] {
+            assert!(error.contains(part), "{error}");
+        }
+        assert!(!error.contains("its key is"), "{error}");
+    }
 }
