@@ -111,7 +111,7 @@ async fn lease_least_privilege(site: &Site, bob: &Client) -> Result<()> {
     for process in &site.processes {
         let refused = bob.call(&process.url, "repositories", admin.clone()).await?;
         check(
-            refused == "the credential allows more than is needed",
+            refused == "the credential allows more than the requested scope",
             "a tool that needs only repo:read does not get a credential with write access",
         )?;
         let served = bob.call(&process.url, "repositories_with_broad_access", admin.clone()).await?;
