@@ -124,7 +124,7 @@ fn a_file_without_end_is_not_read_to_its_end() {
     let (_folder, path, storage) = storage();
     fs::File::options().write(true).open(&path).unwrap().set_len(1 << 40).unwrap();
     let message = storage.read().unwrap_err().to_string();
-    assert_eq!(message, format!("{} is {} bytes long, and must have less than 262144", path.display(), 1_u64 << 40));
+    assert_eq!(message, format!("{} must be shorter than 262144 bytes, got {}", path.display(), 1_u64 << 40));
 }
 
 #[test]
