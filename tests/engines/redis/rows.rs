@@ -246,7 +246,10 @@ async fn a_refusal_is_unavailable_and_nothing_is_written() {
         let refused = store.commit(record(2, &[])).await;
         server.tell(after);
         let Err(StoreError::Unavailable(source)) = refused else { panic!("{code}: {refused:?}") };
-        assert!(source.to_string().to_uppercase().contains(code), "{source}");
+        let first: &(dyn std::error::Error + 'static) = &*source;
+        let causes = std::iter::successors(Some(first), |error| error.source());
+        let texts: Vec<_> = causes.map(|cause| cause.to_string().to_uppercase()).collect();
+        assert!(texts.iter().any(|text| text.contains(code)), "{texts:?}");
         assert_eq!(store.get(record(1, &[]).key).await.unwrap(), Some(record(1, &[])));
     }
     assert_eq!(store.commit(record(2, &[])).await.unwrap(), Commit::Applied);
