@@ -44,9 +44,10 @@ impl Sessions {
             Some(user) => Entry::Page(self.member(visitor, user), posted.map(|_| STALE)),
             None if genuine => match users::authenticate(field("username"), field("password")) {
                 Some(user) => Entry::Page(self.member(self.log_in(user), user), None),
-                None => Entry::Login(self.login(&visitor, client, Some(WRONG))),
+                None => Entry::Login(self.login(&visitor, client, field("username"), Some(WRONG))),
             },
-            None => Entry::Login(self.login(&visitor, client, posted.map(|_| STALE))),
+            // The user name of a forged form is dropped.
+            None => Entry::Login(self.login(&visitor, client, "", posted.as_ref().map(|_| STALE))),
         }
     }
 
@@ -54,8 +55,8 @@ impl Sessions {
         Member { user, csrf: self.csrf(&visitor), visitor }
     }
 
-    fn login(&self, visitor: &Visitor, client: Option<&str>, notice: Option<Notice>) -> Page {
-        let mut page = pages::login(client, &self.csrf(visitor), notice);
+    fn login(&self, visitor: &Visitor, client: Option<&str>, username: &str, notice: Option<Notice>) -> Page {
+        let mut page = pages::login(client, username, &self.csrf(visitor), notice);
         self.set_cookie(visitor, &mut page);
         page
     }

@@ -20,6 +20,7 @@ mod consent;
 mod demo;
 mod login;
 mod pages;
+mod relative_time;
 mod server;
 mod session;
 mod tools;

@@ -8,14 +8,17 @@ use maud::{DOCTYPE, Markup, html};
 use mcp_token_lifecycle::http::{AuthorizationRequest, RegisteredClient, ResponseBody};
 use mcp_token_lifecycle::{Scope, Timestamp, TokenFamily};
 
+use super::relative_time;
 use super::users::User;
 
 pub type Page = Response<ResponseBody>;
 
 pub const STYLE: &str = include_str!("style.css");
 
-/// Builds the login page. It names the client that requests access, if there is one. Each form posts to the URL of its page.
-pub fn login(client: Option<&str>, csrf: &str, notice: Option<Notice>) -> Page {
+/// Builds the login page. It names the client that requests access, if there is one. After a wrong password it keeps the user
+/// name. Each form posts to the URL of its page.
+pub fn login(client: Option<&str>, username: &str, csrf: &str, notice: Option<Notice>) -> Page {
+    let is_first = username.is_empty();
     let content = html! {
         @if let Some(client) = client {
             p { strong { (client) } " asks for access to your notes. Log in to Notes to review the request." }
@@ -25,9 +28,11 @@ pub fn login(client: Option<&str>, csrf: &str, notice: Option<Notice>) -> Page {
         form method="post" {
             input type="hidden" name="csrf" value=(csrf);
             label for="username" { "User name" }
-            input #username name="username" autocomplete="username" autocapitalize="none" required autofocus;
+            input #username name="username" value=(username) autocomplete="username" autocapitalize="none" required
+                autofocus[is_first];
             label for="password" { "Password" }
-            input #password name="password" type="password" autocomplete="current-password" required;
+            input #password name="password" type="password" autocomplete="current-password" required
+                autofocus[!is_first];
             button { "Log in" }
         }
     };
@@ -60,36 +65,45 @@ pub fn consent(request: &AuthorizationRequest, user: &User, csrf: &str, notice: 
     page("Allow access?", notice, "", &content)
 }
 
-/// Builds the page of the user's sessions. Each entry has the name of its client and a button that revokes it.
-pub fn sessions(user: &User, csrf: &str, sessions: &[(TokenFamily, String)], notice: Option<Notice>) -> Page {
+/// A session of an MCP client, as the page shows it.
+pub struct Session {
+    pub family: TokenFamily,
+    /// The name of its client.
+    pub client: String,
+    /// Identifies the session in its form.
+    pub handle: String,
+}
+
+/// Builds the page of the user's sessions at the time `now`. Each entry has the name of its client and a button that revokes it.
+pub fn sessions(user: &User, csrf: &str, sessions: &[Session], now: Timestamp, notice: Option<Notice>) -> Page {
     let content = html! {
-        p { "You are logged in as " strong { (user.name) } "." }
+        form.account method="post" {
+            span { "Logged in as " strong { (user.name) } }
+            input type="hidden" name="csrf" value=(csrf);
+            button.quiet name="logout" value="yes" { "Log out" }
+        }
         @if sessions.is_empty() {
             p { "No program has access to your notes." }
+            p { "A program that you allow to use your notes appears here. You can then revoke its access at any time." }
         } @else {
             p { "These programs have access to your notes." }
         }
-        @for (family, client) in sessions {
-            @let id = family.id().to_string();
-            section aria-labelledby=(id) {
-                h2 id=(id) { (client) }
+        @for (number, Session { family, client, handle }) in sessions.iter().enumerate() {
+            @let heading = format!("session-{number}");
+            section aria-labelledby=(heading) {
+                h2 id=(heading) { (client) }
                 dl {
                     dt { "Can" } dd { (describe_all(family.grant().scope())) }
-                    dt { "Access since" } dd { (time(family.created_at())) }
-                    dt { "Last used" } dd { (time(family.last_used_at())) }
-                    dt { "Generation" } dd { (family.generation()) }
-                    dt { "Access ends" } dd { (time(family.absolute_expires_at())) }
+                    dt { "Access since" } dd { (time(family.created_at(), now)) }
+                    dt { "Last used" } dd { (time(family.last_used_at(), now)) }
+                    dt { "Access ends" } dd { (time(family.absolute_expires_at(), now)) }
                 }
                 form method="post" {
                     input type="hidden" name="csrf" value=(csrf);
-                    input type="hidden" name="family" value=(id);
-                    button aria-describedby=(id) { "Revoke" }
+                    input type="hidden" name="session" value=(handle);
+                    button.quiet aria-describedby=(heading) { "Revoke" }
                 }
             }
-        }
-        form method="post" {
-            input type="hidden" name="csrf" value=(csrf);
-            button.quiet name="logout" value="yes" { "Log out" }
         }
     };
     page("Your sessions", notice, "; form-action 'self'", &content)
@@ -114,6 +128,7 @@ fn page(title: &str, notice: Option<Notice>, directives: &str, content: &Markup)
                 link rel="stylesheet" href="/style.css";
             }
             body {
+                header { "Notes" }
                 main {
                     h1 { (title) }
                     @if let Some(notice) = notice { p.warning role="alert" { (notice) } }
@@ -152,7 +167,8 @@ fn describe_all(scope: &Scope) -> String {
     scope.iter().map(describe).collect::<Vec<_>>().join("; ")
 }
 
-fn time(at: Timestamp) -> Markup {
+/// Shows a time as a distance from `now`, which reads the same in each time zone. The title has the exact time.
+fn time(at: Timestamp, now: Timestamp) -> Markup {
     let exact = at.to_string();
-    html! { time datetime=(exact) { (exact.replace('T', " ").replace('Z', " UTC")) } }
+    html! { time datetime=(exact) title=(exact.replace('T', " ").replace('Z', " UTC")) { (relative_time::describe(at, now)) } }
 }

@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use axum::http::header::{COOKIE, HeaderMap, HeaderValue, SET_COOKIE};
 use base64ct::{Base64UrlUnpadded, Encoding};
 use hmac::{Hmac, KeyInit, Mac};
+use mcp_token_lifecycle::FamilyId;
 use sha2::Sha256;
 use subtle::ConstantTimeEq;
 
@@ -66,8 +67,18 @@ impl Sessions {
 
     /// Returns the CSRF token of the visitor. Each form contains it, and other sites cannot read it.
     pub fn csrf(&self, visitor: &Visitor) -> String {
+        self.mac("csrf", visitor.id.as_bytes())
+    }
+
+    /// Returns the name that the page of sessions gives to a family, so that no internal id leaves the server.
+    pub fn handle(&self, family: FamilyId) -> String {
+        self.mac("session", family.as_bytes())
+    }
+
+    fn mac(&self, purpose: &str, data: &[u8]) -> String {
         let mut mac = <Hmac<Sha256> as KeyInit>::new(&self.key.into());
-        mac.update(visitor.id.as_bytes());
+        mac.update(purpose.as_bytes());
+        mac.update(data);
         Base64UrlUnpadded::encode_string(&mac.finalize().into_bytes())
     }
 

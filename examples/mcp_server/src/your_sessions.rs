@@ -8,10 +8,10 @@ use axum::http::header::LOCATION;
 use axum::http::request::Parts;
 use axum::http::{HeaderValue, StatusCode};
 use mcp_token_lifecycle::http::{ClientRegistry, StoredClients};
-use mcp_token_lifecycle::{Error, FamilyId, RedbStore, TokenIssuer};
+use mcp_token_lifecycle::{Clock, Error, RedbStore, SystemClock, TokenIssuer};
 
 use super::login::{Entry, Form, Member};
-use super::pages::{self, Notice, Page};
+use super::pages::{self, Notice, Page, Session};
 use super::session::Sessions;
 
 #[derive(Clone)]
@@ -32,21 +32,24 @@ pub async fn your_sessions(State(state): State<YourSessions>, parts: Parts, body
 
 impl YourSessions {
     async fn list(&self, member: &Member, notice: Option<Notice>) -> Result<Page, Error> {
-        let mut families = Vec::new();
+        let mut sessions = Vec::new();
         for family in self.issuer.list_families(member.user.id).await? {
             let client = self.clients.find(family.grant().client_id()).await?;
             let name = client.as_ref().map_or("A program that is no longer registered", pages::name).to_owned();
-            families.push((family, name));
+            sessions.push(Session { handle: self.sessions.handle(family.id()), client: name, family });
         }
-        let mut page = pages::sessions(member.user, &member.csrf, &families, notice);
+        let mut page = pages::sessions(member.user, &member.csrf, &sessions, SystemClock.now(), notice);
         self.sessions.set_cookie(&member.visitor, &mut page);
         Ok(page)
     }
 
     async fn act(&self, member: &Member, form: &Form) -> Result<Page, Error> {
-        if let Some(family) = form.get("family").and_then(|id| u128::from_str_radix(id, 16).ok()) {
-            // The call revokes nothing if the family belongs to another user.
-            self.issuer.revoke_family(member.user.id, FamilyId::from_bytes(family.to_be_bytes())).await?;
+        if let Some(handle) = form.get("session") {
+            // Only families of this user are searched.
+            let mut families = self.issuer.list_families(member.user.id).await?.into_iter();
+            if let Some(family) = families.find(|family| self.sessions.handle(family.id()) == *handle) {
+                self.issuer.revoke_family(member.user.id, family.id()).await?;
+            }
         }
         if form.contains_key("logout") {
             self.sessions.log_out(&member.visitor);

@@ -41,7 +41,7 @@ export class Browser {
         const page = new URL('/sessions', server);
         let [form] = await this.open(page);
         if ('username' in form.fields) await this.post(form, { username: 'alice', password: 'wonderland' });
-        const revocations = (await this.open(page)).filter(form => 'family' in form.fields);
+        const revocations = (await this.open(page)).filter(form => 'session' in form.fields);
         for (const form of revocations) await this.post(form);
         return revocations.length;
     }

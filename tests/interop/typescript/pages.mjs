@@ -74,13 +74,17 @@ function authorization(client_id, state) {
     return url.href;
 }
 
-/** A picture of the page, wide and narrow; nothing may stick out on a telephone. */
+/** A picture of the page, wide and narrow; nothing may stick out on a telephone, and a finger has to hit each button. */
 async function look(name) {
     for (const [size, width] of [['wide', 1280], ['narrow', 320]]) {
         await page.setViewportSize({ width, height: 800 });
         if (folder) await page.screenshot({ path: join(folder, `${name}-${size}.png`), fullPage: true });
         const { width: needed } = await page.locator('html').evaluate(html => ({ width: html.scrollWidth }));
         assert.ok(needed <= width, `${name} needs ${needed} of ${width} pixels`);
+        for (const button of await page.getByRole('button').all()) {
+            const { height } = await button.boundingBox();
+            assert.ok(height >= 44, `${name}: a button is ${height} pixels high`);
+        }
     }
     await page.setViewportSize({ width: 1280, height: 800 });
 }
@@ -97,6 +101,7 @@ try {
     await step('login: a wrong password is told', async () => {
         await page.goto(url);
         await heading('Log in');
+        assert.equal(await focused().getAttribute('name'), 'username');
         await look('login');
         await page.getByLabel('User name').fill('alice');
         await page.getByLabel('Password').fill('wrong');
@@ -109,10 +114,8 @@ try {
         complaints.length = 0;
     });
 
-    await step('login by keyboard alone', async () => {
-        assert.equal(await focused().getAttribute('name'), 'username');
-        await page.keyboard.type('alice');
-        await page.keyboard.press('Tab');
+    await step('login by keyboard alone, with the user name of the first attempt', async () => {
+        assert.equal(await page.getByLabel('User name').inputValue(), 'alice');
         assert.equal(await focused().getAttribute('name'), 'password');
         await page.keyboard.type('wonderland');
         await page.keyboard.press('Tab');
@@ -204,6 +207,7 @@ try {
         await heading('Your sessions');
         const session = page.getByRole('region', { name });
         assert.match(await session.innerText(), /read your notes/);
+        assert.match(await session.getByRole('time').first().innerText(), /just now|minute/);
         await look('sessions');
         await session.getByRole('button', { name: 'Revoke' }).click();
         await page.getByText('No program has access to your notes.').waitFor();

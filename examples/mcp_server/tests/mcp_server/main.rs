@@ -1,194 +1,38 @@
 //! The example MCP server over real HTTP: its pages as a browser meets them, its tools as a client does.
 
-#[path = "../src/app.rs"]
+#[path = "../../src/app.rs"]
 mod app;
-#[path = "../src/consent.rs"]
+#[path = "../../src/consent.rs"]
 mod consent;
-#[path = "../src/demo/mod.rs"]
+#[path = "../../src/demo/mod.rs"]
 mod demo;
-#[path = "../src/login.rs"]
+#[path = "../../src/login.rs"]
 mod login;
-#[path = "../src/pages.rs"]
+#[path = "../../src/pages.rs"]
 mod pages;
-#[path = "../src/server.rs"]
+#[path = "../../src/relative_time.rs"]
+mod relative_time;
+#[path = "../../src/server.rs"]
 mod server;
-#[path = "../src/session.rs"]
+#[path = "../../src/session.rs"]
 mod session;
-#[path = "../src/tools.rs"]
+mod site;
+#[path = "../../src/tools.rs"]
 mod tools;
-#[path = "../src/users.rs"]
+#[path = "../../src/users.rs"]
 mod users;
-#[path = "../src/your_sessions.rs"]
+#[path = "../../src/your_sessions.rs"]
 mod your_sessions;
 
 use std::sync::Arc;
 
-use mcp_token_lifecycle::{RedbStore, TokenIssuer};
-use oauth2::{PkceCodeChallenge, PkceCodeVerifier};
-use reqwest::header::{HeaderMap, LOCATION, SET_COOKIE, WWW_AUTHENTICATE};
-use reqwest::redirect::Policy;
-use reqwest::{Client, Response, StatusCode, Url};
-use serde_json::{Value, json};
-use server::{Server, keyring};
-use tempfile::TempDir;
+use mcp_token_lifecycle::{RedbStore, Timestamp, TokenIssuer};
+use reqwest::header::{LOCATION, SET_COOKIE, WWW_AUTHENTICATE};
+use reqwest::{Client, StatusCode};
+use serde_json::json;
+use server::keyring;
+use site::{Browser, REDIRECT, Site, between, header, location, parameter, said};
 use tokio::net::TcpListener;
-
-const REDIRECT: &str = "http://127.0.0.1:7777/callback";
-
-/// A running server and a client that is registered with it.
-struct Site {
-    url: String,
-    folder: TempDir,
-    server: Server,
-    client_id: String,
-}
-
-impl Site {
-    async fn open() -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let (url, server) = start("127.0.0.1:0", &folder).await;
-        let metadata = json!({
-            "redirect_uris": [REDIRECT],
-            "client_name": "Notes <b>for</b> you",
-            "token_endpoint_auth_method": "none",
-        });
-        let registered = Client::new().post(format!("{url}/register")).json(&metadata).send().await.unwrap();
-        let registered: Value = registered.json().await.unwrap();
-        let client_id = registered["client_id"].as_str().unwrap().to_owned();
-        Self { url, folder, server, client_id }
-    }
-
-    async fn restart(self) -> Self {
-        self.server.stop().await.unwrap();
-        let (url, server) = start(self.url.trim_start_matches("http://"), &self.folder).await;
-        Self { url, server, ..self }
-    }
-
-    fn url(&self, path: &str) -> String {
-        format!("{}{path}", self.url)
-    }
-
-    /// An authorization request, and the secret that goes with it.
-    fn authorization(&self, scope: &str) -> (String, PkceCodeVerifier) {
-        let (challenge, verifier) = PkceCodeChallenge::new_random_sha256();
-        let query = [
-            ("response_type", "code"),
-            ("client_id", &self.client_id),
-            ("redirect_uri", REDIRECT),
-            ("scope", scope),
-            ("state", "a b"),
-            ("code_challenge", challenge.as_str()),
-            ("code_challenge_method", "S256"),
-        ];
-        (Url::parse_with_params(&self.url("/authorize"), query).unwrap().into(), verifier)
-    }
-
-    async fn token(&self, form: &[(&str, &str)]) -> (StatusCode, Value) {
-        let form = [form, &[("client_id", &*self.client_id)]].concat();
-        let response = Client::new().post(self.url("/token")).form(&form).send().await.unwrap();
-        (response.status(), response.json().await.unwrap())
-    }
-
-    async fn refresh(&self, tokens: &Value) -> (StatusCode, Value) {
-        let refresh_token = tokens["refresh_token"].as_str().unwrap();
-        self.token(&[("grant_type", "refresh_token"), ("refresh_token", refresh_token)]).await
-    }
-
-    /// Tokens for `scope`, to which the user of `browser` agrees.
-    async fn tokens(&self, browser: &Browser, scope: &str) -> Value {
-        let (url, verifier) = self.authorization(scope);
-        browser.log_in(&url).await;
-        let back = location(&browser.submit(&url, &[("consent", "approve")]).await);
-        let code = parameter(&back, "code").unwrap();
-        let form = [("grant_type", "authorization_code"), ("code", &code), ("redirect_uri", REDIRECT)];
-        let (status, tokens) = self.token(&[&form[..], &[("code_verifier", verifier.secret())]].concat()).await;
-        assert_eq!(status, StatusCode::OK, "{tokens}");
-        tokens
-    }
-
-    async fn call(&self, tokens: &Value, tool: &str, arguments: Value) -> Response {
-        let params = json!({ "name": tool, "arguments": arguments });
-        let message = json!({ "jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params });
-        let request = Client::new().post(self.url("/mcp")).bearer_auth(tokens["access_token"].as_str().unwrap());
-        request.header("accept", "application/json, text/event-stream").json(&message).send().await.unwrap()
-    }
-
-    async fn whoami(&self, tokens: &Value) -> String {
-        said(self.call(tokens, "whoami", json!({})).await).await
-    }
-}
-
-async fn start(address: &str, folder: &TempDir) -> (String, Server) {
-    let listener = TcpListener::bind(address).await.unwrap();
-    let url = format!("http://{}", listener.local_addr().unwrap());
-    let store = RedbStore::open(folder.path().join("tokens.redb")).unwrap();
-    let issuer = TokenIssuer::new(store, keyring(&folder.path().join("keys")).unwrap());
-    (url, Server::start(listener, issuer).unwrap())
-}
-
-/// What a tool answered.
-async fn said(response: Response) -> String {
-    assert_eq!(response.status(), StatusCode::OK);
-    let answer: Value = response.json().await.unwrap();
-    answer["result"]["content"][0]["text"].as_str().unwrap().to_owned()
-}
-
-/// A browser without scripts.
-struct Browser {
-    http: Client,
-    login: [(&'static str, &'static str); 2],
-}
-
-impl Browser {
-    fn of(username: &'static str, password: &'static str) -> Self {
-        let http = Client::builder().cookie_store(true).redirect(Policy::none()).build().unwrap();
-        Self { http, login: [("username", username), ("password", password)] }
-    }
-
-    fn alice() -> Self {
-        Self::of("alice", "wonderland")
-    }
-
-    async fn get(&self, url: &str) -> Response {
-        self.http.get(url).send().await.unwrap()
-    }
-
-    async fn text(&self, url: &str) -> String {
-        self.get(url).await.text().await.unwrap()
-    }
-
-    async fn post(&self, url: &str, form: &[(&str, &str)]) -> Response {
-        self.http.post(url).form(form).send().await.unwrap()
-    }
-
-    /// Fill in the form of the page at `url`, and send it.
-    async fn submit(&self, url: &str, fields: &[(&str, &str)]) -> Response {
-        let csrf = between(&self.text(url).await, "name=\"csrf\" value=\"").unwrap();
-        self.post(url, &[&[("csrf", &*csrf)], fields].concat()).await
-    }
-
-    async fn log_in(&self, url: &str) -> Response {
-        self.submit(url, &self.login).await
-    }
-}
-
-fn between(page: &str, start: &str) -> Option<String> {
-    let (_, rest) = page.split_once(start)?;
-    rest.split('"').next().map(str::to_owned)
-}
-
-fn header(headers: &HeaderMap, name: impl reqwest::header::AsHeaderName) -> &str {
-    headers.get(name).map_or("", |value| value.to_str().unwrap())
-}
-
-fn location(response: &Response) -> Url {
-    assert_eq!(response.status(), StatusCode::SEE_OTHER);
-    header(response.headers(), LOCATION).parse().unwrap()
-}
-
-fn parameter(url: &Url, name: &str) -> Option<String> {
-    url.query_pairs().find(|(other, _)| other == name).map(|(_, value)| value.into_owned())
-}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn login_with_a_wrong_password_is_refused() {
@@ -200,6 +44,29 @@ async fn login_with_a_wrong_password_is_refused() {
     for page in [url, site.url("/sessions")] {
         assert!(mallory.text(&page).await.contains("name=\"password\""));
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn login_page_names_product_and_client() {
+    let (site, alice) = (Site::open().await, Browser::alice());
+    let page = alice.text(&site.authorization("notes:read").0).await;
+    assert!(page.contains("<header>Notes</header>") && page.contains("Log in to Notes to review"));
+    assert!(page.contains("<strong>Notes &lt;b&gt;for&lt;/b&gt; you</strong> asks for access"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn login_keeps_the_user_name_after_a_wrong_password() {
+    let (site, browser) = (Site::open().await, Browser::of("\"><b>alice", "builder"));
+    let page = browser.log_in(&site.url("/sessions")).await.text().await.unwrap();
+    assert!(page.contains("name=\"username\" value=\"&quot;&gt;&lt;b&gt;alice\""), "{page}");
+    assert!(!page.contains("builder"), "the password is not in the page");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn login_drops_the_user_name_of_a_forged_form() {
+    let (site, alice) = (Site::open().await, Browser::alice());
+    let page = alice.post(&site.url("/sessions"), &alice.login).await.text().await.unwrap();
+    assert!(page.contains("name=\"username\" value=\"\""), "{page}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -221,7 +88,7 @@ async fn a_form_without_the_token_of_its_page_does_nothing() {
     let (site, alice, bob) = (Site::open().await, Browser::alice(), Browser::of("bob", "builder"));
     let tokens = site.tokens(&alice, "notes:read").await;
     let (url, sessions) = (site.authorization("notes:read").0, site.url("/sessions"));
-    let family = between(&alice.text(&sessions).await, "name=\"family\" value=\"").unwrap();
+    let session = between(&alice.text(&sessions).await, "name=\"session\" value=\"").unwrap();
     let others = between(&bob.text(&url).await, "name=\"csrf\" value=\"").unwrap();
 
     let stranger = Browser::alice();
@@ -231,11 +98,11 @@ async fn a_form_without_the_token_of_its_page_does_nothing() {
         assert!(stranger.text(&url).await.contains("name=\"password\""), "a forged login");
         let consent = alice.post(&url, &[csrf, &[("consent", "approve")]].concat()).await;
         assert_eq!((consent.status(), header(consent.headers(), LOCATION)), (StatusCode::FORBIDDEN, ""));
-        for field in [("family", &*family), ("logout", "yes")] {
+        for field in [("session", &*session), ("logout", "yes")] {
             assert_eq!(alice.post(&sessions, &[csrf, &[field]].concat()).await.status(), StatusCode::FORBIDDEN);
         }
     }
-    assert!(alice.text(&sessions).await.contains(&family));
+    assert!(alice.text(&sessions).await.contains(&session));
     assert!(site.whoami(&tokens).await.contains("Alice"));
 }
 
@@ -326,16 +193,15 @@ async fn a_user_sees_and_revokes_what_has_access() {
     alice.log_in(&sessions).await;
     assert!(alice.text(&sessions).await.contains("No program has access to your notes."));
     let kept = site.tokens(&alice, "notes:read").await;
-    let before = between(&alice.text(&sessions).await, "name=\"family\" value=\"").unwrap();
+    let before = between(&alice.text(&sessions).await, "name=\"session\" value=\"").unwrap();
     let revoked = site.tokens(&alice, "notes:read notes:write").await;
     let page = alice.text(&sessions).await;
     assert!(page.contains("Notes &lt;b&gt;for&lt;/b&gt; you") && !page.contains(&site.client_id));
     assert!(page.contains("see your name and read your notes; add notes in your name"));
-    assert!(page.contains("<dt>Generation</dt><dd>1</dd>") && page.contains("<time datetime=\"20"));
 
-    let mut families = page.split("name=\"family\" value=\"").skip(1).map(|rest| rest.split('"').next().unwrap());
-    let other = families.find(|family| *family != before).unwrap();
-    let answer = alice.submit(&sessions, &[("family", other)]).await;
+    let mut handles = page.split("name=\"session\" value=\"").skip(1).map(|rest| rest.split('"').next().unwrap());
+    let other = handles.find(|handle| *handle != before).unwrap();
+    let answer = alice.submit(&sessions, &[("session", other)]).await;
     assert_eq!((answer.status(), header(answer.headers(), LOCATION)), (StatusCode::SEE_OTHER, "/sessions"));
     let page = alice.text(&sessions).await;
     assert!(page.contains(&before) && !page.contains(other));
@@ -345,14 +211,34 @@ async fn a_user_sees_and_revokes_what_has_access() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn sessions_page_shows_relative_times() {
+    let (site, alice) = (Site::open().await, Browser::alice());
+    site.tokens(&alice, "notes:read").await;
+    let page = alice.text(&site.url("/sessions")).await;
+    assert!(page.contains("<time datetime=\"20") && page.contains("Z\" title=\"20"), "{page}");
+    assert!(page.contains(" UTC\">just now</time>") && page.contains(" UTC\">in "), "{page}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn sessions_page_has_no_internal_id() {
+    let (site, alice) = (Site::open().await, Browser::alice());
+    site.tokens(&alice, "notes:read").await;
+    let page = alice.text(&site.url("/sessions")).await;
+    assert!(page.contains("Revoke") && !page.contains(&site.client_id));
+    assert!(!page.contains(users::authenticate("alice", "wonderland").unwrap().id));
+    let longest = page.split(|c: char| !c.is_ascii_hexdigit()).map(str::len).max();
+    assert!(longest < Some(16), "the id of a family has 32 hexadecimal digits: {page}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_session_of_another_user_is_out_of_reach() {
     let (site, alice, bob) = (Site::open().await, Browser::alice(), Browser::of("bob", "builder"));
     let sessions = site.url("/sessions");
     let tokens = site.tokens(&alice, "notes:read").await;
-    let family = between(&alice.text(&sessions).await, "name=\"family\" value=\"").unwrap();
+    let handle = between(&alice.text(&sessions).await, "name=\"session\" value=\"").unwrap();
     bob.log_in(&sessions).await;
-    assert!(!bob.text(&sessions).await.contains(&family));
-    bob.submit(&sessions, &[("family", &family)]).await;
+    assert!(!bob.text(&sessions).await.contains(&handle));
+    bob.submit(&sessions, &[("session", &handle)]).await;
     assert!(site.whoami(&tokens).await.contains("Alice"));
 }
 
@@ -394,12 +280,32 @@ async fn a_restart_logs_out_no_client() {
     assert!(site.whoami(&next).await.contains("Alice"));
     let sessions = site.url("/sessions");
     alice.log_in(&sessions).await;
-    assert!(alice.text(&sessions).await.contains("<dt>Generation</dt><dd>2</dd>"));
+    assert!(alice.text(&sessions).await.contains("Notes &lt;b&gt;for&lt;/b&gt; you"));
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_demo_goes_as_told() {
     demo::demo().await.unwrap();
+}
+
+#[test]
+fn relative_time_is_rounded_in_the_largest_unit() {
+    let now = Timestamp::from_unix(1_000_000_000);
+    let (minute, hour, day) = (60, 3_600, 86_400);
+    let cases = [
+        (0, "just now", "just now"),
+        (minute - 1, "just now", "in less than a minute"),
+        (minute, "1 minute ago", "in 1 minute"),
+        (hour - 1, "60 minutes ago", "in 60 minutes"),
+        (2 * hour, "2 hours ago", "in 2 hours"),
+        (23 * hour + 5, "23 hours ago", "in 23 hours"),
+        (day, "1 day ago", "in 1 day"),
+        (30 * day - 5, "30 days ago", "in 30 days"),
+    ];
+    for (distance, past, future) in cases {
+        assert_eq!(relative_time::describe(Timestamp::from_unix(now.as_unix() - distance), now), past);
+        assert_eq!(relative_time::describe(Timestamp::from_unix(now.as_unix() + distance), now), future);
+    }
 }
 
 #[cfg(unix)]
