@@ -1,4 +1,7 @@
 //! Files that only their owner can read, change or replace.
+//!
+//! The crate `fs-mistrust` checks permissions too, and the owner of each folder. It needs a newer compiler (Rust 1.92) than
+//! this crate supports (1.90).
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, ErrorKind};

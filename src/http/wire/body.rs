@@ -1,4 +1,7 @@
 //! Response bodies, and reading of request bodies up to a limit.
+//!
+//! `http-body-util` does not fit. Its `Collected` keeps each frame, so a body in frames of one byte would take 32 times
+//! its length. Its `Limited` asks more of the error type of a body, and `Full` prints its content with `Debug`.
 
 use std::convert::Infallible;
 use std::fmt;
