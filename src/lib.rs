@@ -86,7 +86,7 @@
 //!
 //! ## You audit
 //!
-//! Begin at [`decision`]: its functions are pure, and its page has the table that they follow. `guide::audit_guide` names the
+//! Begin at [`decision`]: its functions are pure, and its page has the table that they follow. [`guide::audit_guide`] names the
 //! order to read the rest in. One request passes through the source tree like this:
 //!
 //! ```text
