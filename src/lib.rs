@@ -144,6 +144,8 @@
 //!
 //! A feature adds items and never changes behaviour.
 
+// docs.rs compiles with a nightly compiler and shows the feature that each item needs.
+#![cfg_attr(docsrs, feature(doc_cfg))]
 // In tests and examples of this package these are well.
 #![warn(unreachable_pub)]
 #![deny(
