@@ -1,4 +1,4 @@
-//! The promise to whoever audits this crate: what there is to read in order to trust rotation and revocation is short.
+//! The limit of what an auditor must read in order to trust rotation and revocation.
 
 use std::fs;
 use std::path::{Path, PathBuf};

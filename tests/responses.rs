@@ -129,7 +129,7 @@ fn introspection_of_a_bound_token_has_the_confirmation_of_its_kind() {
     let expected = (json!({ "x5t#S256": thumbprint }), json!("Bearer"));
     assert_eq!((&certificate["cnf"], &certificate["token_type"]), (&expected.0, &expected.1));
     let fingerprint = introspect(Binding::Fingerprint([1; 32]));
-    assert_eq!(fingerprint.get("cnf"), None, "a fingerprint is nobody's business");
+    assert_eq!(fingerprint.get("cnf"), None, "a fingerprint is not shown");
 }
 
 #[test]

@@ -431,7 +431,7 @@ fn revocations_against_moves(open: fn() -> Arc<dyn DynTokenStore>) {
     }
 }
 
-/// Whatever key the servers write with, a family that moves while it is listed is found.
+/// A family that moves while it is listed is found, with any key that the servers write with.
 #[test]
 fn revoke_subject_finds_a_family_that_moves_while_it_lists() {
     revocations_against_moves(|| Arc::new(MemoryStore::new()));

@@ -8,7 +8,7 @@ use mcp_token_lifecycle::{
 use crate::altered;
 use crate::support::*;
 
-/// Whatever is asked for, it has this record, and nobody may write to it.
+/// It has this record for every key, and it takes no write.
 struct Sole(Record);
 
 impl TokenStore for Sole {

@@ -253,7 +253,7 @@ impl<S: TokenStore, F: Fn() -> S> World<S, F> {
         let Some((at, id)) = pick(index, known) else { return };
         let found = block_on(self.issuer().revoke_family(user, id)).unwrap();
         let owned = self.naive.families[at].user == user;
-        assert!(owned || !found, "somebody else's session");
+        assert!(owned || !found, "the session of another user");
         assert!(found || !self.naive.live_families(|family| family.id == Some(id) && owned).contains(&at));
         self.naive.families[at].revoked |= owned;
     }
