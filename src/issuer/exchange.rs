@@ -4,16 +4,16 @@ use super::grant_check::GrantStatus;
 use super::request::{AuthorizeRequest, RedeemRequest, RefreshRequest, RequestedAccess};
 use super::response::{Answer, ErrorResponse, TokenResponse, TokenType};
 use super::store_watch::Unanswered;
-use super::token_issuer::{MAX_ATTEMPTS, TokenIssuer};
+use super::token_issuer::TokenIssuer;
 use crate::audit::{Action, AuditEvent, Reason};
 use crate::crypto::random::Randomness;
 use crate::decision::{self, Context, Decision, Issue, Redemption, RequestContext, Verdict};
 use crate::error::{Error, ErrorKind};
 use crate::family::{CodeCheck, TokenFamily};
 use crate::grant::{Binding, Client, Grant};
-use crate::record::Found;
 use crate::record::sealed::corrupt;
-use crate::store::{Commit, TokenStore};
+use crate::record::{Found, compare_and_swap};
+use crate::store::TokenStore;
 use crate::time::Timestamp;
 use crate::token::{AccessToken, AuthorizationCode, Presented, RefreshToken, VerifiedToken, access};
 
@@ -96,20 +96,17 @@ impl<S: TokenStore> TokenIssuer<S> {
         decide: &(dyn Fn(&TokenFamily, &VerifiedToken, &Context<'_>) -> Decision + Sync),
     ) -> Result<Answer, Error> {
         let Some(presented) = presented else { return Ok(self.refuse(Reason::Malformed, ask.client, None)) };
-        for _ in 0..MAX_ATTEMPTS {
-            let Some(found) = self.load(presented.family()).await? else {
-                return Ok(self.refuse(Reason::UnknownFamily, ask.client, Some(presented.family())));
-            };
+        let refuse = |reason| Ok(Some(self.refuse(reason, ask.client, Some(presented.family()))));
+        compare_and_swap(async || {
+            let Some(found) = self.load(presented.family()).await? else { return refuse(Reason::UnknownFamily) };
             let Some(token) = presented.authenticate(&found.family, &self.keyring) else {
-                return Ok(self.refuse(Reason::Forged, ask.client, Some(presented.family())));
+                return refuse(Reason::Forged);
             };
             let cx = self.context_for(&found.family)?;
             let decision = decide(&found.family, &token, &cx);
-            if let Some(answer) = self.carry_out(found, decision, ask, &cx).await? {
-                return Ok(answer);
-            }
-        }
-        Err(Error::new(ErrorKind::Contention))
+            self.carry_out(found, decision, ask, &cx).await
+        })
+        .await
     }
 
     /// Carries out `decision`. Returns `None` if the write met a conflict.
@@ -153,7 +150,7 @@ impl<S: TokenStore> TokenIssuer<S> {
                 if !matches!(&commit, Err(error) if error.kind() == ErrorKind::StoreUncertain) {
                     owed.into_iter().for_each(Unanswered::settle);
                 }
-                if commit? == Commit::Conflict {
+                if commit?.is_none() {
                     return Ok(None);
                 }
                 if issues {

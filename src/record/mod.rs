@@ -1,5 +1,6 @@
 //! A family as a sealed record: how it is sealed for the store and opened again.
 
+mod compare_and_swap;
 pub(crate) mod sealed;
 
 use std::borrow::Cow;
@@ -8,6 +9,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+pub(crate) use self::compare_and_swap::{MAX_ATTEMPTS, compare_and_swap};
 use self::sealed::{Kind, Opened, corrupt};
 use crate::crypto;
 use crate::error::Error;

@@ -6,11 +6,11 @@ use std::time::Duration;
 use super::memory::MemoryClients;
 use super::{ClientRegistry, RegisteredClient};
 use crate::crypto::sha256;
-use crate::error::{Error, ErrorKind};
+use crate::error::Error;
 use crate::id::RecordKey;
-use crate::issuer::{MAX_ATTEMPTS, TokenIssuer};
+use crate::issuer::TokenIssuer;
 use crate::record::sealed::{self, Kind, corrupt};
-use crate::store::{BoxFuture, Commit, Record, StoreError, TokenStore};
+use crate::store::{BoxFuture, Record, StoreError, TokenStore};
 use crate::time::Timestamp;
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
@@ -82,16 +82,12 @@ impl<S: TokenStore> StoredClients<S> {
         client_id: &str,
         change: impl Fn(Option<RegisteredClient>) -> Result<Option<Next>, Error> + Sync,
     ) -> Result<bool, Error> {
-        for _ in 0..MAX_ATTEMPTS {
-            let record = self.issuer.get(key(client_id)).await?;
-            let version = record.as_ref().map_or(0, |record| record.version);
-            let found = record.map_or(Ok(None), |record| self.open(record))?;
-            let Some((client, end)) = change(found)? else { return Ok(false) };
-            if self.write(client_id, version.saturating_add(1), client.as_ref(), end).await? == Commit::Applied {
-                return Ok(true);
-            }
-        }
-        Err(Error::new(ErrorKind::Contention))
+        let next = |record: Option<Record>| {
+            let version = record.as_ref().map_or(0, |record| record.version).saturating_add(1);
+            let next = change(record.map_or(Ok(None), |record| self.open(record))?)?;
+            next.map(|(client, end)| self.seal(client_id, version, client.as_ref(), end)).transpose()
+        };
+        self.issuer.replace(key(client_id), next).await
     }
 
     /// The new end of the registration of `client`, which lives for `lifetime` from now; `None` if it is too little
@@ -113,18 +109,16 @@ impl<S: TokenStore> StoredClients<S> {
         Ok(client.map(|client| RegisteredClient { expires_at: Some(expires_at), ..client }))
     }
 
-    /// Writes a registration.
-    async fn write(
+    fn seal(
         &self,
         client_id: &str,
         version: u64,
         client: Option<&RegisteredClient>,
         expires_at: Timestamp,
-    ) -> Result<Commit, Error> {
+    ) -> Result<Record, Error> {
         let record = Record::new(key(client_id), version, expires_at, Vec::new(), Vec::new());
         let (nonce, content) = (self.issuer.rng.bytes()?, sealed::encode(&client)?);
-        let record = sealed::seal(Kind::CLIENT, record, &content, self.issuer.keyring.primary(), &nonce)?;
-        Ok(self.issuer.store.commit(record).await?)
+        sealed::seal(Kind::CLIENT, record, &content, self.issuer.keyring.primary(), &nonce)
     }
 }
 
