@@ -370,7 +370,7 @@ impl<S: TokenStore> AuthorizationServer<S> {
     /// recorded too.
     pub(super) async fn note_use(&self, place: HttpEndpoint, client: &RegisteredClient) {
         if let Err(fault) = self.config.clients.used(client).await {
-            self.report(&fault.into(), Some(place), Some(client.id()), None);
+            self.report(&fault, Some(place), Some(client.id()), None);
         }
     }
 

@@ -132,24 +132,21 @@ fn key(client_id: &str) -> RecordKey {
 }
 
 impl<S: TokenStore> ClientRegistry for StoredClients<S> {
-    fn find<'a>(&'a self, client_id: &'a str) -> BoxFuture<'a, Result<Option<RegisteredClient>, StoreError>> {
+    fn find<'a>(&'a self, client_id: &'a str) -> BoxFuture<'a, Result<Option<RegisteredClient>, Error>> {
         Box::pin(async move {
             if let Some(client) = self.known.get(client_id) {
                 return Ok(Some(client));
             }
-            let found = self.issuer.get(key(client_id)).await;
-            found
-                .and_then(|record| record.map_or(Ok(None), |record| self.open(record)))
-                .map_err(StoreError::unavailable)
+            self.issuer.get(key(client_id)).await?.map_or(Ok(None), |record| self.open(record))
         })
     }
 
-    fn register(&self, client: RegisteredClient) -> BoxFuture<'_, Result<Option<Timestamp>, StoreError>> {
+    fn register(&self, client: RegisteredClient) -> BoxFuture<'_, Result<Option<Timestamp>, Error>> {
         Box::pin(async move {
             let lifetime = self.unused_lifetime.min(self.lifetime);
             let taken = || StoreError::unavailable("the client id is registered with other metadata");
             if self.known.get(client.id()).is_some() {
-                return Err(taken());
+                return Err(taken().into());
             }
             let keep = |found: Option<RegisteredClient>| match found {
                 None => Ok(Some((Some(client.clone()), self.issuer.clock.now().saturating_add(lifetime)))),
@@ -158,11 +155,11 @@ impl<S: TokenStore> ClientRegistry for StoredClients<S> {
                 }
                 Some(_) => Err(taken().into()),
             };
-            self.change(client.id(), keep).await.map(|_| None).map_err(StoreError::uncertain)
+            self.change(client.id(), keep).await.map(|_| None)
         })
     }
 
-    fn used<'a>(&'a self, client: &'a RegisteredClient) -> BoxFuture<'a, Result<(), StoreError>> {
+    fn used<'a>(&'a self, client: &'a RegisteredClient) -> BoxFuture<'a, Result<(), Error>> {
         Box::pin(async move {
             // The client that was found with the request shows whether a write is due. Nearly always this call reads
             // and writes nothing.
@@ -172,7 +169,7 @@ impl<S: TokenStore> ClientRegistry for StoredClients<S> {
             let prolong = |found: Option<RegisteredClient>| {
                 Ok(found.and_then(|found| self.later_end(&found, self.lifetime).map(|end| (Some(found), end))))
             };
-            self.change(client.id(), prolong).await.map(|_| ()).map_err(StoreError::uncertain)
+            self.change(client.id(), prolong).await.map(drop)
         })
     }
 }
