@@ -219,5 +219,5 @@ pub use self::time::{CLOCK_TOLERANCE, Clock, SystemClock, Timestamp, clock_from_
 pub use self::token::{
     AccessToken, AuthorizationCode, ChallengeError, CodeChallenge, Presented, RefreshToken, VerifiedToken,
 };
-pub use self::verifier::{AccessVerifier, Expectation, VerifyError};
+pub use self::verifier::{AccessVerifier, Expectation, LiveCheckError, VerifyError};
 pub use rand_core;

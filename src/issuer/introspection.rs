@@ -10,7 +10,7 @@ use crate::grant::AccessClaims;
 use crate::id::FamilyId;
 use crate::store::TokenStore;
 use crate::token::Presented;
-use crate::verifier::{Expectation, VerifyError};
+use crate::verifier::{Expectation, LiveCheckError, VerifyError};
 
 impl<S: TokenStore> TokenIssuer<S> {
     /// Verifies an access token offline, at the time of the issuer's clock; see [`AccessVerifier::verify`].
@@ -34,17 +34,10 @@ impl<S: TokenStore> TokenIssuer<S> {
     ///
     /// # Errors
     ///
-    /// The outer error is a fault of the server, the inner one a refusal of the token.
-    pub async fn verify_live(
-        &self,
-        token: &str,
-        expect: &Expectation<'_>,
-    ) -> Result<Result<AccessClaims, VerifyError>, Error> {
-        let claims = match self.verifier.verify_before_live(token, expect, self.clock.now()) {
-            Ok(claims) => claims,
-            Err(error) => return Ok(Err(error)),
-        };
-        Ok(if self.is_live(&claims).await? { Ok(claims) } else { Err(VerifyError::Revoked) })
+    /// [`LiveCheckError::Refused`] with the first check that fails, [`LiveCheckError::Fault`] if the server has a fault.
+    pub async fn verify_live(&self, token: &str, expect: &Expectation<'_>) -> Result<AccessClaims, LiveCheckError> {
+        let claims = self.verifier.verify_before_live(token, expect, self.clock.now())?;
+        if self.is_live(&claims).await? { Ok(claims) } else { Err(VerifyError::Revoked.into()) }
     }
 
     /// Introspects an access or refresh token (RFC 7662).

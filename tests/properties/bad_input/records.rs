@@ -63,7 +63,7 @@ impl Family {
         let faults: [Option<Error>; 7] = [
             block_on(issuer.refresh(&RefreshRequest::new(&client, &self.refresh_token))).err(),
             block_on(issuer.redeem(&code)).err(),
-            block_on(issuer.verify_live(&self.access_token, &expect)).err(),
+            block_on(issuer.verify_live(&self.access_token, &expect)).err().and_then(|error| error.refusal().err()),
             block_on(issuer.introspect(&self.access_token)).err(),
             block_on(issuer.introspect(&self.refresh_token)).err(),
             block_on(issuer.revoke(&client, &self.access_token, None)).err(),
