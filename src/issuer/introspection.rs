@@ -1,6 +1,5 @@
 //! The live check and introspection of the issuer.
 
-use super::response::IntrospectionResponse;
 use super::token_issuer::TokenIssuer;
 use crate::audit::{Action, AuditEvent, Reason};
 use crate::decision::{self, Decision};
@@ -8,6 +7,7 @@ use crate::error::Error;
 use crate::family::TokenFamily;
 use crate::grant::AccessClaims;
 use crate::id::FamilyId;
+use crate::messages::IntrospectionResponse;
 use crate::store::TokenStore;
 use crate::token::Presented;
 use crate::verifier::{Expectation, LiveCheckError, VerifyError};

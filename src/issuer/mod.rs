@@ -3,17 +3,12 @@
 mod exchange;
 mod grant_check;
 mod introspection;
-mod maintenance;
 mod newest_key;
-mod request;
-mod response;
 mod revocation;
 mod store_watch;
 mod token_issuer;
 
 pub use self::grant_check::{GrantCheck, GrantStatus};
-pub use self::request::{AuthorizeRequest, RedeemRequest, RefreshRequest};
-pub use self::response::{Answer, ErrorResponse, IntrospectionResponse, TokenResponse, TokenType};
 pub use self::token_issuer::TokenIssuer;
 #[cfg(feature = "vault")]
 pub(crate) use crate::record::MAX_ATTEMPTS;

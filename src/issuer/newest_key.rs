@@ -6,7 +6,7 @@
 use std::sync::atomic::Ordering;
 
 use super::token_issuer::TokenIssuer;
-use crate::crypto::sha256;
+use crate::crypto::{sha256, truncated};
 use crate::error::{Error, ErrorKind};
 use crate::id::RecordKey;
 use crate::record::sealed::{self, Kind};
@@ -17,9 +17,7 @@ const NEVER: Timestamp = Timestamp::from_unix(i64::MAX as u64);
 
 /// Returns the key of the note's record, which is the same for each server and keyring.
 fn place() -> RecordKey {
-    let mut key = [0; 16];
-    key.copy_from_slice(&sha256(b"mcp-token-lifecycle newest key")[..16]);
-    RecordKey::from_bytes(key)
+    RecordKey::from_bytes(truncated(sha256(b"mcp-token-lifecycle newest key")))
 }
 
 impl<S: TokenStore> TokenIssuer<S> {

@@ -33,17 +33,14 @@ impl<S: TokenStore> TokenIssuer<S> {
         let decide = |family: &TokenFamily| {
             let now = self.clock.now();
             let claim = access.as_ref().and_then(|claims| decision::contradiction(family, claims));
-            match &presented {
-                Some(presented) if presented.authenticate(family, &self.keyring).is_none() => {
-                    Decision::refuse((), family, Reason::Forged, now)
-                }
-                _ => match claim {
-                    Some(claim) => Decision::forged((), family, claim, now),
-                    None => decision::revoke_by_token(family, client, binding, &self.context()),
-                },
-            }
+            let is_forged = |presented: &Presented| presented.authenticate(family, &self.keyring).is_none();
+            Ok(Some(match claim {
+                _ if presented.as_ref().is_some_and(is_forged) => Decision::refuse((), family, Reason::Forged, now),
+                Some(claim) => Decision::forged((), family, claim, now),
+                None => decision::revoke_by_token(family, client, binding, &self.context()),
+            }))
         };
-        if self.decide(id, |family| Ok(Some(decide(family)))).await?.is_none() {
+        if self.decide(id, decide).await?.is_none() {
             let _denied = self.refuse(Reason::UnknownFamily, client, Some(id));
         }
         Ok(())

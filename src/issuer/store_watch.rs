@@ -7,7 +7,6 @@ use crate::store::StoreError;
 use crate::time::{Clock, Timestamp};
 use std::collections::HashMap;
 use std::future::Future;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -24,17 +23,12 @@ const HANGING: Duration = Duration::from_secs(2);
 
 /// Observes the operations on the store.
 #[derive(Default)]
-pub(crate) struct StoreWatch {
-    /// When the last successful operation began, in seconds since the Unix epoch.
-    last_success: AtomicU64,
-    is_failing: AtomicBool,
-    /// Whether an outage has been recorded. Nearly always none has, and then no decision takes the lock.
-    has_failed: AtomicBool,
-    state: Mutex<State>,
-}
+pub(crate) struct StoreWatch(Mutex<State>);
 
 #[derive(Default)]
 struct State {
+    /// When the last successful operation began.
+    last_success: Timestamp,
     /// The begin and the end of the failures since the last success.
     failing: Option<(Timestamp, Timestamp)>,
     outages: Outages,
@@ -71,29 +65,24 @@ impl StoreWatch {
     }
 
     fn failed(&self, began: Timestamp, now: Timestamp) {
-        let since = began.max(Timestamp::from_unix(self.last_success.load(Ordering::Relaxed)));
         let mut state = self.state();
+        let since = began.max(state.last_success);
         state.failing = Some(state.failing.map_or((since, now), |(since, last)| (since, last.max(now))));
-        self.has_failed.store(true, Ordering::Release);
-        self.is_failing.store(true, Ordering::Release);
     }
 
     fn succeeded(&self, began: Timestamp, clock: &dyn Clock) {
-        self.last_success.fetch_max(began.as_unix(), Ordering::Relaxed);
-        if self.is_failing.load(Ordering::Acquire) {
+        let mut state = self.state();
+        state.last_success = state.last_success.max(began);
+        if let Some((since, last)) = state.failing.take() {
             let now = clock.now();
-            let mut state = self.state();
-            if let Some((since, last)) = state.failing.take() {
-                state.outages = state.outages.with(since, now.min(last.saturating_add(SILENCE)));
-            }
-            self.last_success.fetch_max(now.as_unix(), Ordering::Relaxed);
-            self.is_failing.store(false, Ordering::Release);
+            state.outages = state.outages.with(since, now.min(last.saturating_add(SILENCE)));
+            state.last_success = state.last_success.max(now);
         }
     }
 
     /// Returns the recent outages.
     pub(crate) fn outages(&self) -> Outages {
-        if self.has_failed.load(Ordering::Acquire) { self.state().outages } else { Outages::default() }
+        self.state().outages
     }
 
     /// Returns the generation of `family` that may have been committed and was never answered.
@@ -121,7 +110,7 @@ impl StoreWatch {
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

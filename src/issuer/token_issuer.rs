@@ -1,16 +1,16 @@
 //! The issuer itself: its parts, and how it loads, seals and writes records.
 
 use super::grant_check::GrantCheck;
-use super::response::{Answer, ErrorResponse};
 use super::store_watch::StoreWatch;
 use crate::audit::{Action, AuditEvent, AuditSink, NoAudit, Reason};
 use crate::crypto::random::{RandomSource, Randomness};
 use crate::decision::{Context, Decision};
 use crate::error::{Error, ErrorKind};
-use crate::family::{CodeCheck, FamilySecret, Issued, TokenFamily};
-use crate::grant::{Binding, Client, Grant};
+use crate::family::TokenFamily;
+use crate::grant::Client;
 use crate::id::{FamilyId, IssuerId, RecordKey};
 use crate::keys::Keyring;
+use crate::messages::{Answer, ErrorResponse};
 use crate::policy::PolicySet;
 use crate::record::sealed::corrupt;
 use crate::record::{self, Found, compare_and_swap};
@@ -249,19 +249,6 @@ impl<S: TokenStore> TokenIssuer<S> {
 
     pub(crate) fn draw(&self) -> Result<Randomness, Error> {
         Ok(Randomness::from(&self.rng)?)
-    }
-
-    pub(super) fn begin(
-        &self,
-        grant: Grant,
-        code: Option<CodeCheck>,
-        binding: Option<Binding>,
-        cx: &Context<'_>,
-    ) -> Result<TokenFamily, Error> {
-        let id = FamilyId::from_bytes(self.rng.bytes()?);
-        let secret = FamilySecret::new(self.rng.bytes()?);
-        let (issued, absolute) = (Issued { at: cx.now, by: cx.issuer }, cx.policies.lifetimes(&grant).absolute);
-        Ok(TokenFamily::begin((id, secret), grant, code, binding, issued, absolute, cx.key_id))
     }
 }
 

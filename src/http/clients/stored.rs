@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::memory::MemoryClients;
 use super::{ClientRegistry, RegisteredClient};
-use crate::crypto::sha256;
+use crate::crypto::{sha256, truncated};
 use crate::error::Error;
 use crate::id::RecordKey;
 use crate::issuer::TokenIssuer;
@@ -125,10 +125,7 @@ impl<S: TokenStore> StoredClients<S> {
 /// The record key of a client. It does not depend on the keyring, so a re-key leaves the record where it is. A client
 /// id is random or a keyed hash, so its hash reveals nothing.
 fn key(client_id: &str) -> RecordKey {
-    let hash = sha256(format!("mcp-token-lifecycle client {client_id}").as_bytes());
-    let mut key = [0; 16];
-    key.copy_from_slice(&hash[..16]);
-    RecordKey::from_bytes(key)
+    RecordKey::from_bytes(truncated(sha256(format!("mcp-token-lifecycle client {client_id}").as_bytes())))
 }
 
 impl<S: TokenStore> ClientRegistry for StoredClients<S> {

@@ -10,7 +10,7 @@ use serde::ser::{SerializeMap, Serializer};
 use super::body::{ResponseBody, Unreadable};
 use crate::audit::{ErrorCode, Reason};
 use crate::error::Error;
-use crate::issuer::ErrorResponse;
+use crate::messages::ErrorResponse;
 
 pub(in crate::http) type Reply = Response<ResponseBody>;
 

@@ -1,9 +1,9 @@
 //! Maintenance of the store: purging expired records, and moving records to a new key.
 
-use super::token_issuer::TokenIssuer;
 use crate::audit::{Action, AuditEvent};
 use crate::error::Error;
 use crate::id::RecordKey;
+use crate::issuer::TokenIssuer;
 use crate::record::{
     self,
     sealed::{self, Kind},
