@@ -39,7 +39,7 @@ pub(crate) struct CodeCheck {
 }
 
 /// 32 random bytes that go into every token of the family and that no token reveals.
-#[derive(Clone, Serialize, Deserialize, Zeroize, ZeroizeOnDrop)]
+#[derive(Clone, Zeroize, ZeroizeOnDrop)]
 pub(crate) struct FamilySecret(pub(crate) [u8; 32]);
 
 redacted!(CodeCheck, FamilySecret);

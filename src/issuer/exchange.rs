@@ -141,20 +141,27 @@ impl<S: TokenStore> TokenIssuer<S> {
                 let is_new = issues && next.generation > found.family.generation;
                 let owed = is_new.then(|| self.watch.expect_answer(id, next.generation));
                 let commit = self.write(&next, Some(found), &draw).await;
-                // An uncertain write leaves the note: the write may have happened, and its answer is not given.
-                if !matches!(&commit, Err(error) if error.kind() == ErrorKind::StoreUncertain) {
-                    owed.into_iter().for_each(Unanswered::settle);
+                match (&commit, owed) {
+                    (Ok(Some(())), Some(owed)) => owed.answered(),
+                    (Ok(Some(())), None) if issues => self.watch.answered(id),
+                    // The write may have happened, and its answer is not given.
+                    (Err(error), owed) if error.kind() == ErrorKind::StoreUncertain => drop(owed),
+                    (_, owed) => owed.into_iter().for_each(Unanswered::not_committed),
                 }
                 commit?.is_some()
             }
+            None if !issues => true,
             // A revocation may have been written since the record was read, for instance while the grant was checked.
-            None => !issues || self.get(id.record_key()).await?.is_some_and(|now| now.version == found.version),
+            None => {
+                let is_unchanged = self.get(id.record_key()).await?.is_some_and(|now| now.version == found.version);
+                if is_unchanged {
+                    self.watch.answered(id);
+                }
+                is_unchanged
+            }
         };
         if !is_done {
             return Ok(None);
-        }
-        if issues {
-            self.watch.answered(id);
         }
         event.into_iter().for_each(|event| self.report(event));
         fault.map_or(Ok(Some(answer)), Err)

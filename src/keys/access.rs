@@ -182,6 +182,13 @@ impl AccessKeys {
         let _ = self.kept.iter().map(|slot| slot.get_or_init(derived)).find(|kept| kept.is(id, tag));
     }
 
+    /// Returns the tag of `audience`, which is computed only if no key of that audience is known.
+    pub(crate) fn tag(&self, audience: &str) -> AudienceTag {
+        let known = self.exported.iter().chain(self.kept.iter().map_while(OnceLock::get));
+        let known = known.filter(|key| key.audience.as_deref() == Some(audience)).map(|key| key.tag).next();
+        known.unwrap_or_else(|| AudienceTag::of(audience))
+    }
+
     fn root(&self, id: KeyId) -> Option<&AccessRoot> {
         self.roots.iter().find(|root| root.id == id).map(|root| &**root)
     }

@@ -125,7 +125,7 @@ pub(crate) fn seal(
     nonce: &[u8; crypto::NONCE],
 ) -> Option<Zeroizing<String>> {
     let audience = claims.audience.join();
-    let tag = AudienceTag::of(&audience);
+    let tag = keys.tag(&audience);
     keys.keep(id, tag, &audience);
     keys.find(id, tag, |key| {
         let mut header = [VERSION; HEADER];
