@@ -190,7 +190,10 @@ fn steal(server: &Server, client: &Client, spent: &TokenResponse, current: &Toke
     let expect = Expectation::resource(&here);
     let access = current.access_token.expose();
     let offline = server.issuer.verify(access, &expect);
-    let live = block_on(server.issuer.verify_live(access, &expect))?;
+    let live = match block_on(server.issuer.verify_live(access, &expect)) {
+        Ok(claims) => Ok(claims),
+        Err(error) => Err(error.refusal()?),
+    };
     show("offline check", if offline.is_ok() { "accepts the access token until it expires" } else { "refuses it" });
     show(
         "live check",

@@ -1,7 +1,6 @@
 //! Faults of the server. A refused request is not an error but an answer: see [`Answer`](crate::Answer).
 
 use std::error::Error as StdError;
-use std::fmt;
 
 use crate::crypto::random::EntropyError;
 use crate::keys::KeyId;
@@ -14,35 +13,48 @@ use crate::time::CLOCK_TOLERANCE;
 /// with the same token.
 ///
 /// [`ErrorResponse::unavailable`]: crate::ErrorResponse::unavailable
-#[derive(Debug)]
+#[derive(Debug, thiserror::Error)]
+#[error("{kind}")]
 pub struct Error {
     kind: ErrorKind,
     source: Option<Box<dyn StdError + Send + Sync>>,
 }
 
 /// The kinds of server fault.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, thiserror::Error)]
 #[non_exhaustive]
 pub enum ErrorKind {
     /// The store did not answer, and nothing was written.
+    #[error("the token store is unavailable")]
     StoreUnavailable,
     /// The store did not confirm a write, which may have happened. A retry with the same token finds out.
+    #[error("the token store did not confirm a write")]
     StoreUncertain,
     /// The random source failed.
+    #[error("the random source failed")]
     Entropy,
     /// A record did not authenticate or could not be decoded: it was altered, or exchanged with another record.
+    #[error("a token record is corrupt")]
     CorruptRecord,
     /// A key is missing from the keyring: a record is sealed with it, the current token of a family is made with it, or
     /// another server seals records with it.
+    #[error("key {0} is not in the keyring")]
     UnknownKey(KeyId),
     /// A record was written by a clock that is ahead of this server's clock by more than
     /// [`CLOCK_TOLERANCE`](crate::CLOCK_TOLERANCE). No decision was made.
+    #[error(
+        "the clock of this server is more than {} s behind the clock that wrote a token record",
+        CLOCK_TOLERANCE.as_secs()
+    )]
     ClockSkew,
     /// A write met too many conflicts with concurrent writes to the same record.
+    #[error("too many concurrent writes to one record")]
     Contention,
     /// The application's [`GrantCheck`](crate::GrantCheck) returned an error.
+    #[error("the grant check failed")]
     GrantCheck,
     /// The grant that the user consented to is not valid, for instance because it is too large for a token.
+    #[error("the grant that the user consented to is not valid")]
     Grant,
 }
 
@@ -85,32 +97,6 @@ impl Error {
     /// Whether the fault concerns one record, so that other records may still be usable.
     pub(crate) fn is_about_one_record(&self) -> bool {
         matches!(self.kind, ErrorKind::CorruptRecord | ErrorKind::UnknownKey(_))
-    }
-}
-
-impl fmt::Display for Error {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.kind {
-            ErrorKind::StoreUnavailable => f.write_str("the token store is unavailable"),
-            ErrorKind::StoreUncertain => f.write_str("the token store did not confirm a write"),
-            ErrorKind::Entropy => f.write_str("the random source failed"),
-            ErrorKind::CorruptRecord => f.write_str("a token record is corrupt"),
-            ErrorKind::UnknownKey(id) => write!(f, "key {id} is not in the keyring"),
-            ErrorKind::ClockSkew => write!(
-                f,
-                "the clock of this server is more than {} s behind the clock that wrote a token record",
-                CLOCK_TOLERANCE.as_secs()
-            ),
-            ErrorKind::Contention => f.write_str("too many concurrent writes to one record"),
-            ErrorKind::GrantCheck => f.write_str("the grant check failed"),
-            ErrorKind::Grant => f.write_str("the grant that the user consented to is not valid"),
-        }
-    }
-}
-
-impl StdError for Error {
-    fn source(&self) -> Option<&(dyn StdError + 'static)> {
-        self.source.as_ref().map(|source| &**source as &(dyn StdError + 'static))
     }
 }
 

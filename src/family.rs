@@ -8,7 +8,6 @@ use crate::keys::KeyId;
 use crate::policy::Lifetimes;
 use crate::time::Timestamp;
 use std::sync::Arc;
-use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use zeroize::{Zeroize, ZeroizeOnDrop};
@@ -40,18 +39,8 @@ pub(crate) struct CodeCheck {
 }
 
 /// 32 random bytes that go into every token of the family and that no token reveals.
-#[derive(Clone, Serialize, Deserialize, Zeroize, ZeroizeOnDrop)]
-pub(crate) struct FamilySecret([u8; 32]);
-
-impl FamilySecret {
-    pub(crate) fn new(bytes: [u8; 32]) -> Self {
-        Self(bytes)
-    }
-
-    pub(crate) fn as_bytes(&self) -> &[u8; 32] {
-        &self.0
-    }
-}
+#[derive(Clone, Zeroize, ZeroizeOnDrop)]
+pub(crate) struct FamilySecret(pub(crate) [u8; 32]);
 
 redacted!(CodeCheck, FamilySecret);
 
@@ -99,34 +88,6 @@ pub struct TokenFamily {
 }
 
 impl TokenFamily {
-    /// Begins a family: at generation 0 if there is a code to redeem, otherwise at generation 1.
-    pub(crate) fn begin(
-        (id, secret): (FamilyId, FamilySecret),
-        grant: Grant,
-        code: Option<CodeCheck>,
-        binding: Option<Binding>,
-        issued: Issued,
-        absolute: Duration,
-        key_id: KeyId,
-    ) -> Self {
-        Self {
-            id,
-            absolute_expires_at: issued.at.saturating_add(absolute),
-            grant: Arc::new(grant),
-            generation: if code.is_some() { 0 } else { 1 },
-            created_at: issued.at,
-            issued: [issued, Issued::default(), Issued::default()],
-            used_at: issued.at,
-            status: Status::Active,
-            secret: secret.into(),
-            code: code.map(Arc::new),
-            binding: binding.map(Arc::new),
-            retries: 0,
-            confirmed: false,
-            key_id,
-        }
-    }
-
     /// Returns the id of the family.
     pub fn id(&self) -> FamilyId {
         self.id

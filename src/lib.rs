@@ -144,6 +144,8 @@
 //!
 //! A feature adds items and never changes behaviour.
 
+// docs.rs compiles with a nightly compiler and shows the feature that each item needs.
+#![cfg_attr(docsrs, feature(doc_cfg))]
 // In tests and examples of this package these are well.
 #![warn(unreachable_pub)]
 #![deny(
@@ -168,11 +170,15 @@ pub mod guide;
 pub mod http;
 mod id;
 mod issuer;
+mod key_text;
 mod keys;
+mod maintenance;
+mod messages;
 mod net;
 mod pointers;
 mod policy;
 mod record;
+mod shown;
 mod store;
 mod time;
 mod token;
@@ -193,11 +199,12 @@ pub use self::grant::{
     AccessClaims, Binding, Client, ClientKind, Grant, GrantError, Resource, ResourceError, Scope, ScopeError,
 };
 pub use self::id::{FamilyId, FamilyIdError, IndexKey, IssuerId, RecordKey};
-pub use self::issuer::{
-    Answer, AuthorizeRequest, ErrorResponse, GrantCheck, GrantStatus, IntrospectionResponse, RedeemRequest,
-    RefreshRequest, TokenIssuer, TokenResponse, TokenType,
-};
+pub use self::issuer::{GrantCheck, GrantStatus, TokenIssuer};
 pub use self::keys::{AccessKeys, KeyId, Keyring, KeyringError, MasterKey};
+pub use self::messages::{
+    Answer, AuthorizeRequest, ErrorResponse, IntrospectionResponse, RedeemRequest, RefreshRequest, TokenResponse,
+    TokenType,
+};
 pub use self::policy::{
     Lifetimes, OnAhead, OnReuse, OnSuperseded, PolicyError, PolicySet, Rotation, RotationPolicy, RotationPolicyBuilder,
     ScopeLimit,
@@ -217,5 +224,5 @@ pub use self::time::{CLOCK_TOLERANCE, Clock, SystemClock, Timestamp, clock_from_
 pub use self::token::{
     AccessToken, AuthorizationCode, ChallengeError, CodeChallenge, Presented, RefreshToken, VerifiedToken,
 };
-pub use self::verifier::{AccessVerifier, Expectation, VerifyError};
+pub use self::verifier::{AccessVerifier, Expectation, LiveCheckError, VerifyError};
 pub use rand_core;

@@ -1,5 +1,6 @@
 //! The per-request path: offline verification of access tokens.
 
+use crate::error::Error;
 use crate::grant::{AccessClaims, Binding, Resource, Scope};
 use crate::keys::{AccessKeys, Keyring};
 use crate::time::Timestamp;
@@ -77,6 +78,32 @@ impl VerifyError {
         match self {
             Self::Scope => 403,
             _ => 401,
+        }
+    }
+}
+
+/// Why a [live check](crate::TokenIssuer::verify_live) returned no claims.
+#[derive(Debug, thiserror::Error)]
+#[allow(clippy::exhaustive_enums, reason = "a check fails because of the token or because of the server")]
+pub enum LiveCheckError {
+    /// The token is refused. Answer with [`VerifyError::status`].
+    #[error(transparent)]
+    Refused(#[from] VerifyError),
+    /// The server has a fault, so nothing is known about the token. Answer 503.
+    #[error(transparent)]
+    Fault(#[from] Error),
+}
+
+impl LiveCheckError {
+    /// Returns why the token is refused.
+    ///
+    /// # Errors
+    ///
+    /// The [`Error`] of a fault of the server.
+    pub fn refusal(self) -> Result<VerifyError, Error> {
+        match self {
+            Self::Refused(refusal) => Ok(refusal),
+            Self::Fault(fault) => Err(fault),
         }
     }
 }

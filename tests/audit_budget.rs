@@ -1,4 +1,4 @@
-//! The promise to whoever audits this crate: what there is to read in order to trust rotation and revocation is short.
+//! The limit of what an auditor must read in order to trust rotation and revocation.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -25,9 +25,12 @@ fn src() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("src")
 }
 
+/// The most code lines that the audit set may have.
+const LIMIT: usize = 3_620;
+
 /// Everything between a presented token and its answer.
 #[test]
-fn audit_set_has_under_4150_lines() {
+fn audit_set_is_within_its_limit() {
     const AUDIT_SET: [&str; 13] = [
         "time.rs",
         "id.rs",
@@ -46,7 +49,7 @@ fn audit_set_has_under_4150_lines() {
     let files: Vec<_> = AUDIT_SET.iter().flat_map(|part| rust_files(&src().join(part))).collect();
     let lines: usize = files.iter().map(|file| code_lines(file)).sum();
     println!("{lines} code lines in {} files", files.len());
-    assert!(lines < 4_150, "{lines} lines");
+    assert!(lines <= LIMIT, "{lines} lines, at most {LIMIT}");
 }
 
 #[test]

@@ -274,7 +274,7 @@ fn a_reuse_that_costs_the_user_all_sessions_costs_all_of_them_wherever_it_was_dr
     }
 }
 
-/// Whatever was left of it, the store holds a whole family or none, and the user logs in anew.
+/// The store holds a whole family or none, and the user logs in again.
 fn nothing_or_a_whole_family(bench: &Bench<Store>, ended: bool) -> usize {
     // Behind any write that is still under way.
     bench.begin(grant_of("user-2", "client-1"));

@@ -228,7 +228,7 @@ fn without_the_dropped_key_what_was_sealed_with_it_is_lost_for_good() {
     let second = new.refresh(rt(&first)).unwrap();
     assert_eq!(key_id_of(rt(&second)), 2);
 
-    // The record as it was before, in a free page or in a backup, and nobody with the old key.
+    // The record as it was before, in a free page or in a backup, and no server with the old key.
     let shredded = old.twin(Arc::clone(&leftovers), new_keyring(), RotationPolicy::standard());
     assert_eq!(shredded.attempt(rt(&second)).unwrap_err(), ErrorKind::UnknownKey(KeyId::new(1)));
     assert_eq!(block_on(shredded.issuer.rekey()).unwrap_err().kind(), ErrorKind::UnknownKey(KeyId::new(1)));

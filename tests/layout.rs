@@ -5,9 +5,32 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The folders and files at the root of `src/`, from the first to the last. Each imports from those before it alone.
-const ORDER: [&str; 21] = [
-    "pointers", "time", "id", "net", "crypto", "grant", "store", "keys", "policy", "error", "audit", "family", "token",
-    "record", "decision", "verifier", "issuer", "vault", "http", "client", "guide",
+const ORDER: [&str; 25] = [
+    "pointers",
+    "shown",
+    "time",
+    "id",
+    "net",
+    "crypto",
+    "grant",
+    "store",
+    "keys",
+    "key_text",
+    "policy",
+    "error",
+    "audit",
+    "family",
+    "token",
+    "messages",
+    "record",
+    "decision",
+    "verifier",
+    "issuer",
+    "maintenance",
+    "vault",
+    "http",
+    "client",
+    "guide",
 ];
 
 /// A module as its path from the root of the crate: `["store", "redb", "rows"]`.

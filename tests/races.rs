@@ -1,5 +1,5 @@
-//! Many requests at once for one login, on real threads, through two issuers that share a store. Whatever the order: one
-//! rotation, one successor, nobody is logged out; and what was revoked is dead.
+//! Many requests at once for one login, on real threads, through two issuers that share a store. In every order: one
+//! rotation, one successor, no client is logged out; and what was revoked is dead.
 
 #[cfg(feature = "redb")]
 #[path = "support/in_file.rs"]
@@ -35,7 +35,7 @@ fn refreshes<S: TokenStore + ?Sized>(store: Arc<S>, rounds: u64) {
     for round in 0..rounds {
         nodes[0].told();
         let mut answers =
-            simultaneously(THREADS, |thread| nodes[thread % 2].refresh(rt(&current)).expect("nobody is logged out"));
+            simultaneously(THREADS, |thread| nodes[thread % 2].refresh(rt(&current)).expect("no client is logged out"));
         assert_eq!(answers.iter().map(rt).collect::<HashSet<_>>().len(), 1, "one successor");
         let told = nodes[0].told();
         assert_eq!(told.iter().filter(|(act, _)| *act == "rotate").count(), 1, "one rotation: {told:?}");

@@ -1,7 +1,7 @@
 //! A machine that loses power at any moment loses nothing that was acknowledged.
 //!
 //! The store is on a file system on a loop device, and that file system is shut down without a flush of its log, while a
-//! child commits: whatever was not synced is gone. An acknowledgement counts only if it was read before the shutdown.
+//! child commits: what was not synced is gone. An acknowledgement counts only if it was read before the shutdown.
 //!
 //! Needs Linux, root, and the programs of `xfsprogs` and `e2fsprogs`. Without them it is skipped, but fails where `CI` is set.
 

@@ -129,7 +129,7 @@ fn introspection_of_a_bound_token_has_the_confirmation_of_its_kind() {
     let expected = (json!({ "x5t#S256": thumbprint }), json!("Bearer"));
     assert_eq!((&certificate["cnf"], &certificate["token_type"]), (&expected.0, &expected.1));
     let fingerprint = introspect(Binding::Fingerprint([1; 32]));
-    assert_eq!(fingerprint.get("cnf"), None, "a fingerprint is nobody's business");
+    assert_eq!(fingerprint.get("cnf"), None, "a fingerprint is not shown");
 }
 
 #[test]
@@ -255,9 +255,12 @@ fn a_live_check_refuses_offline_what_it_can_before_it_asks_the_store() {
     let first = bench.login();
     let other = Resource::parse("https://b.example").unwrap();
     bench.issuer.store().operations();
-    let live = |token: &str, expect: &Expectation<'_>| block_on(bench.issuer.verify_live(token, expect)).unwrap();
-    assert_eq!(live(first.access_token.expose(), &Expectation::resource(&other)).unwrap_err(), VerifyError::Audience);
-    assert_eq!(live("garbage", &Expectation::resource(&other)).unwrap_err(), VerifyError::Invalid);
+    let refusal = |token: &str| {
+        let live = block_on(bench.issuer.verify_live(token, &Expectation::resource(&other)));
+        live.unwrap_err().refusal().unwrap()
+    };
+    assert_eq!(refusal(first.access_token.expose()), VerifyError::Audience);
+    assert_eq!(refusal("garbage"), VerifyError::Invalid);
     assert_eq!(bench.issuer.store().operations(), []);
     assert!(bench.live(&first).is_ok());
     assert_eq!(bench.issuer.store().operations(), [Op::Get], "one read and no write");

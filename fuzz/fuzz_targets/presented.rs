@@ -7,7 +7,7 @@ use libfuzzer_sys::fuzz_target;
 use mcp_token_lifecycle::{Keyring, Presented, TokenFamily};
 use mcp_token_lifecycle_fuzz::{SUBJECT, issuer, keyring, presented, ready, tokens};
 
-/// Prefix, body and guard: only whoever has the key can make so many characters of a token.
+/// Prefix, body and guard: only a holder of the key can make so many characters of a token.
 const GUARDED: usize = "mcprt_".len() + (1 + 4 + 16 + 8 + 8 + 9) * 4 / 3;
 
 static WORLD: LazyLock<(Keyring, [String; 3], Vec<TokenFamily>)> = LazyLock::new(|| {

@@ -9,7 +9,6 @@ pub(crate) mod base64url;
 mod pure;
 pub(crate) mod random;
 pub(crate) mod redacted;
-pub(crate) mod shown;
 #[cfg(test)]
 mod tests;
 #[cfg(feature = "ring")]
@@ -70,6 +69,11 @@ pub(crate) fn subkey(master: &[u8; 32], label: &str) -> Zeroizing<[u8; 32]> {
 
 pub(crate) fn sha256(bytes: &[u8]) -> [u8; 32] {
     Sha256::digest(bytes).into()
+}
+
+/// Returns the first bytes of a hash.
+pub(crate) fn truncated<const N: usize>(hash: [u8; 32]) -> [u8; N] {
+    std::array::from_fn(|at| hash[at])
 }
 
 /// Compares in a time that depends only on the lengths.

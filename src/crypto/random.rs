@@ -18,40 +18,33 @@ impl EntropyError {
     }
 }
 
+type Fill = dyn Fn(&mut [u8]) -> Result<(), EntropyError> + Send + Sync;
+
 /// Where random bytes come from.
-#[derive(Clone, Default)]
-pub(crate) enum RandomSource {
-    /// The operating system, which needs no lock.
-    #[default]
-    System,
-    /// A generator of the application's.
-    Given(Arc<Mutex<dyn Fill + Send>>),
-}
+#[derive(Clone)]
+pub(crate) struct RandomSource(Arc<Fill>);
 
-/// Fills bytes from a generator of any error type.
-pub(crate) trait Fill {
-    fn fill(&mut self, bytes: &mut [u8]) -> Result<(), EntropyError>;
-}
-
-impl<R: TryCryptoRng> Fill for R {
-    fn fill(&mut self, bytes: &mut [u8]) -> Result<(), EntropyError> {
-        self.try_fill_bytes(bytes).map_err(|error| EntropyError::new(error.to_string()))
+impl Default for RandomSource {
+    /// Returns the operating system's generator.
+    fn default() -> Self {
+        Self(Arc::new(|bytes| fill(&mut SysRng, bytes)))
     }
 }
 
 impl RandomSource {
     pub(crate) fn new(rng: impl TryCryptoRng + Send + 'static) -> Self {
-        Self::Given(Arc::new(Mutex::new(rng)))
+        let rng = Mutex::new(rng);
+        Self(Arc::new(move |bytes| fill(&mut *rng.lock().unwrap_or_else(PoisonError::into_inner), bytes)))
     }
 
     pub(crate) fn bytes<const N: usize>(&self) -> Result<[u8; N], EntropyError> {
         let mut bytes = [0; N];
-        match self {
-            Self::System => SysRng.fill(&mut bytes)?,
-            Self::Given(rng) => rng.lock().unwrap_or_else(PoisonError::into_inner).fill(&mut bytes)?,
-        }
-        Ok(bytes)
+        (self.0)(&mut bytes).map(|()| bytes)
     }
+}
+
+fn fill(rng: &mut impl TryCryptoRng, bytes: &mut [u8]) -> Result<(), EntropyError> {
+    rng.try_fill_bytes(bytes).map_err(|error| EntropyError::new(error.to_string()))
 }
 
 /// The random values that one decision needs. They are drawn at once, because each request to the operating system is a

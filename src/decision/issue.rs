@@ -1,11 +1,40 @@
 //! The tokens that a decision issues.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::context::Context;
-use crate::family::TokenFamily;
-use crate::grant::{AccessClaims, Audience, Resource, Scope, SubjectAndClient};
+use crate::family::{CodeCheck, FamilySecret, Issued, Status, TokenFamily};
+use crate::grant::{AccessClaims, Audience, Binding, Grant, Resource, Scope, SubjectAndClient};
+use crate::id::FamilyId;
 use crate::time::Timestamp;
+
+/// Begins a family: at generation 0 if there is a code to redeem, otherwise at generation 1.
+pub(crate) fn begin(
+    id: FamilyId,
+    secret: FamilySecret,
+    grant: Grant,
+    code: Option<CodeCheck>,
+    binding: Option<Binding>,
+    cx: &Context<'_>,
+) -> TokenFamily {
+    TokenFamily {
+        id,
+        absolute_expires_at: cx.now.saturating_add(cx.policies.lifetimes(&grant).absolute),
+        grant: Arc::new(grant),
+        generation: if code.is_some() { 0 } else { 1 },
+        created_at: cx.now,
+        issued: [Issued { at: cx.now, by: cx.issuer }, Issued::default(), Issued::default()],
+        used_at: cx.now,
+        status: Status::Active,
+        secret: secret.into(),
+        code: code.map(Arc::new),
+        binding: binding.map(Arc::new),
+        retries: 0,
+        confirmed: false,
+        key_id: cx.key_id,
+    }
+}
 
 /// Returns the first tokens of a family that begins without a code.
 pub fn issue(family: &TokenFamily, cx: &Context<'_>) -> Issue {

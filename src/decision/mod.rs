@@ -28,13 +28,11 @@
 //! a token whose time was dropped from the record. A code has no leeway, unless the policy gives it one.
 
 mod context;
-mod event;
 mod introspect;
 mod issue;
 mod outages;
 mod outcome;
 mod redeem;
-mod refresh;
 mod request_context;
 mod revoke;
 mod rotation;
@@ -42,10 +40,11 @@ mod window;
 
 pub use self::context::Context;
 pub use self::introspect::{contradiction, introspect_refresh, live};
+pub(crate) use self::issue::begin;
 pub use self::issue::{Issue, issue};
 pub use self::outages::Outages;
 pub use self::outcome::{Decision, Verdict};
 pub use self::redeem::{Redemption, redeem};
-pub use self::refresh::refresh;
 pub use self::request_context::RequestContext;
 pub use self::revoke::{revoke, revoke_by_token};
+pub use self::rotation::refresh;

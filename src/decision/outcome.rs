@@ -4,6 +4,7 @@ use super::issue::Issue;
 use crate::audit::{Action, AuditEvent, Claim, ErrorCode, Reason};
 use crate::family::TokenFamily;
 use crate::time::Timestamp;
+use std::sync::Arc;
 
 /// What the issuer must do, in this order: seal what is to be issued, write, report, answer.
 ///
@@ -45,5 +46,17 @@ impl<T> Decision<T> {
     pub(crate) fn forged(verdict: T, family: &TokenFamily, claim: Claim, now: Timestamp) -> Self {
         let event = AuditEvent::on_family(now, Action::Forgery, family).because(Reason::Forgery(claim));
         Self { write: None, verdict, event: Some(event) }
+    }
+}
+
+impl AuditEvent {
+    pub(crate) fn on_family(at: Timestamp, action: Action, family: &TokenFamily) -> Self {
+        Self {
+            family: Some(family.id),
+            generation: Some(family.generation),
+            client_id: Some(Arc::clone(&family.grant.client_id)),
+            subject: Some(Arc::clone(&family.grant.subject)),
+            ..Self::new(at, action)
+        }
     }
 }

@@ -12,6 +12,11 @@ use crate::token::VerifiedToken;
 use std::cmp::Ordering;
 use std::sync::Arc;
 
+/// Decides on a refresh with `token`, which was authenticated against `family` (RFC 6749 §6, OAuth 2.1 §4.3).
+pub fn refresh(family: &TokenFamily, token: &VerifiedToken, ask: &RequestContext<'_>, cx: &Context<'_>) -> Decision {
+    Presentation::new(family, token, ask, cx).decide(ask.may_present(family))
+}
+
 /// The presentation of one token, with everything that the decision depends on.
 pub(super) struct Presentation<'a> {
     pub(super) family: &'a TokenFamily,
@@ -165,12 +170,12 @@ impl<'a> Presentation<'a> {
     /// Issues tokens, with `write` as the next state if there is one. A refusal here consumes nothing.
     fn issue(&self, action: Action, reason: Option<Reason>, write: Option<TokenFamily>) -> Result<Decision, Reason> {
         let grant = &self.family.grant;
-        let scope = match self.ask.scope {
+        let scope = match &self.ask.scope {
             Some(asked) if !grant.scope.includes(asked) => return Err(Reason::ScopeExceeded),
             Some(asked) if !asked.as_str().is_empty() => asked,
             _ => &grant.scope,
         };
-        let audience = match self.ask.resources {
+        let audience = match &*self.ask.resources {
             [] => grant.resources.clone(),
             asked if asked.iter().all(|resource| grant.resources().contains(resource)) => asked.into(),
             _ => return Err(Reason::ResourceNotGranted),

@@ -79,11 +79,7 @@ impl Binding {
 
     /// Whether a request with the binding `presented` satisfies `required`.
     pub(crate) fn satisfies(presented: Option<&Self>, required: Option<&Self>) -> bool {
-        match (required, presented) {
-            (None, _) => true,
-            (Some(required), Some(presented)) => required == presented,
-            (Some(_), None) => false,
-        }
+        required.is_none() || required == presented
     }
 }
 

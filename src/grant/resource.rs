@@ -5,8 +5,8 @@ use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
 
-use crate::crypto::shown::shown_url;
 use crate::net::uri;
+use crate::shown::shown_url;
 
 /// The URI of a protected resource (RFC 8707 §2), which a client requests and which becomes the audience of its token.
 ///
@@ -52,7 +52,8 @@ impl fmt::Display for Resource {
     }
 }
 
-/// The resources of a token. Nearly always there is one, and then it takes no allocation of its own.
+/// The resources of a token. Nearly always there is one, and then it takes no allocation of its own: the row "allocations
+/// in `verify` for its claims" of the benchmarks.
 ///
 /// `Many` must hold two or more, so that equal audiences compare equal.
 #[derive(Clone, PartialEq, Eq, Hash)]

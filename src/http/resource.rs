@@ -6,9 +6,9 @@ use http::header::HeaderValue;
 use serde_json::json;
 
 use super::config_error::ConfigError;
-use crate::crypto::shown::{shown, shown_url};
 use crate::grant::{Grant, Resource, Scope};
 use crate::net::address;
+use crate::shown::{shown, shown_url};
 
 /// A protected resource and the scopes that it supports.
 #[derive(Clone, Debug)]

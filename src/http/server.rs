@@ -18,11 +18,11 @@ use super::wire::error_page;
 use super::wire::reply::{Cause, Refusal, Reply, json, without_content};
 use super::wire::tls::TlsPolicy;
 use crate::audit::{Action, AuditEvent, HttpEndpoint, Reason};
-use crate::crypto::shown::shown_url;
 use crate::error::Error;
 use crate::grant::{Binding, Resource};
 use crate::issuer::TokenIssuer;
 use crate::net::uri;
+use crate::shown::shown_url;
 use crate::store::TokenStore;
 
 /// The largest request body, in bytes.
@@ -370,7 +370,7 @@ impl<S: TokenStore> AuthorizationServer<S> {
     /// recorded too.
     pub(super) async fn note_use(&self, place: HttpEndpoint, client: &RegisteredClient) {
         if let Err(fault) = self.config.clients.used(client).await {
-            self.report(&fault.into(), Some(place), Some(client.id()), None);
+            self.report(&fault, Some(place), Some(client.id()), None);
         }
     }
 

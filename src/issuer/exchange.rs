@@ -1,19 +1,21 @@
 //! Token requests: load, decide, commit, respond.
 
 use super::grant_check::GrantStatus;
-use super::request::{AuthorizeRequest, RedeemRequest, RefreshRequest, RequestedAccess};
-use super::response::{Answer, ErrorResponse, TokenResponse, TokenType};
 use super::store_watch::Unanswered;
-use super::token_issuer::{MAX_ATTEMPTS, TokenIssuer};
+use super::token_issuer::TokenIssuer;
 use crate::audit::{Action, AuditEvent, Reason};
 use crate::crypto::random::Randomness;
 use crate::decision::{self, Context, Decision, Issue, Redemption, RequestContext, Verdict};
 use crate::error::{Error, ErrorKind};
-use crate::family::{CodeCheck, TokenFamily};
+use crate::family::{CodeCheck, FamilySecret, TokenFamily};
 use crate::grant::{Binding, Client, Grant};
-use crate::record::Found;
+use crate::id::FamilyId;
+use crate::messages::{
+    Answer, AuthorizeRequest, ErrorResponse, RedeemRequest, RefreshRequest, TokenResponse, TokenType,
+};
 use crate::record::sealed::corrupt;
-use crate::store::{Commit, TokenStore};
+use crate::record::{Found, compare_and_swap};
+use crate::store::TokenStore;
 use crate::time::Timestamp;
 use crate::token::{AccessToken, AuthorizationCode, Presented, RefreshToken, VerifiedToken, access};
 
@@ -57,14 +59,10 @@ impl<S: TokenStore> TokenIssuer<S> {
     /// [`Answer::Deny`].
     pub async fn redeem(&self, request: &RedeemRequest<'_>) -> Result<Answer, Error> {
         let RedeemRequest { client, code, redirect_uri, code_verifier, scope, resources, binding } = request;
-        let requested = match RequestedAccess::parse(*scope, resources) {
-            Ok(requested) => requested,
-            Err(reason) => return Ok(self.refuse(reason, client, None)),
-        };
         let proof = Redemption { code_verifier, redirect_uri: *redirect_uri };
-        let ask = requested.request_context(client, binding.as_ref());
+        let ask = RequestContext::parse(client, binding.as_ref(), *scope, resources);
         let presented = Presented::code(code, &self.keyring);
-        self.exchange(presented.as_ref(), &ask, &|family, token, cx| decision::redeem(family, token, &proof, &ask, cx))
+        self.exchange(client, presented, ask, |family, token, ask, cx| decision::redeem(family, token, &proof, ask, cx))
             .await
     }
 
@@ -76,40 +74,35 @@ impl<S: TokenStore> TokenIssuer<S> {
     /// [`Answer::Deny`].
     pub async fn refresh(&self, request: &RefreshRequest<'_>) -> Result<Answer, Error> {
         let RefreshRequest { client, refresh_token, scope, resources, binding } = request;
-        let requested = match RequestedAccess::parse(*scope, resources) {
-            Ok(requested) => requested,
-            Err(reason) => return Ok(self.refuse(reason, client, None)),
-        };
-        let ask = requested.request_context(client, binding.as_ref());
+        let ask = RequestContext::parse(client, binding.as_ref(), *scope, resources);
         let presented = Presented::refresh_token(refresh_token, &self.keyring);
-        self.exchange(presented.as_ref(), &ask, &|family, token, cx| decision::refresh(family, token, &ask, cx)).await
+        self.exchange(client, presented, ask, decision::refresh).await
     }
 
     /// Loads, authenticates, decides, commits and responds; starts again if the commit met a conflict.
-    ///
-    /// The presented token is borrowed: moving it into this future would leave a copy of its MAC behind.
     async fn exchange(
         &self,
-        presented: Option<&Presented>,
-        ask: &RequestContext<'_>,
-        // A trait object, so that both callers share one future, which is large.
-        decide: &(dyn Fn(&TokenFamily, &VerifiedToken, &Context<'_>) -> Decision + Sync),
+        client: &Client,
+        presented: Option<Presented>,
+        ask: Result<RequestContext<'_>, Reason>,
+        decide: impl Fn(&TokenFamily, &VerifiedToken, &RequestContext<'_>, &Context<'_>) -> Decision + Sync,
     ) -> Result<Answer, Error> {
-        let Some(presented) = presented else { return Ok(self.refuse(Reason::Malformed, ask.client, None)) };
-        for _ in 0..MAX_ATTEMPTS {
-            let Some(found) = self.load(presented.family()).await? else {
-                return Ok(self.refuse(Reason::UnknownFamily, ask.client, Some(presented.family())));
-            };
+        let (presented, ask) = match (presented, ask) {
+            (_, Err(reason)) => return Ok(self.refuse(reason, client, None)),
+            (None, _) => return Ok(self.refuse(Reason::Malformed, client, None)),
+            (Some(presented), Ok(ask)) => (presented, ask),
+        };
+        let refuse = |reason| Ok(Some(self.refuse(reason, client, Some(presented.family()))));
+        compare_and_swap(async || {
+            let Some(found) = self.load(presented.family()).await? else { return refuse(Reason::UnknownFamily) };
             let Some(token) = presented.authenticate(&found.family, &self.keyring) else {
-                return Ok(self.refuse(Reason::Forged, ask.client, Some(presented.family())));
+                return refuse(Reason::Forged);
             };
             let cx = self.context_for(&found.family)?;
-            let decision = decide(&found.family, &token, &cx);
-            if let Some(answer) = self.carry_out(found, decision, ask, &cx).await? {
-                return Ok(answer);
-            }
-        }
-        Err(Error::new(ErrorKind::Contention))
+            let decision = decide(&found.family, &token, &ask, &cx);
+            self.carry_out(found, decision, client, &cx).await
+        })
+        .await
     }
 
     /// Carries out `decision`. Returns `None` if the write met a conflict.
@@ -117,14 +110,14 @@ impl<S: TokenStore> TokenIssuer<S> {
         &self,
         found: Found,
         decision: Decision,
-        ask: &RequestContext<'_>,
+        client: &Client,
         cx: &Context<'_>,
     ) -> Result<Option<Answer>, Error> {
         let Decision { write, verdict, event } = decision;
         let (draw, mut fault) = (self.draw()?, None);
         let answer = match verdict {
             Verdict::Issue(issue) => {
-                if self.standing(&issue.family, ask.client).await? == GrantStatus::Withdrawn {
+                if self.standing(&issue.family, client).await? == GrantStatus::Withdrawn {
                     let event = AuditEvent::on_family(cx.now, Action::Deny, &found.family);
                     self.report(event.because(Reason::GrantWithdrawn));
                     return Ok(Some(Answer::Deny(ErrorResponse::new(Reason::GrantWithdrawn.code()))));
@@ -142,37 +135,47 @@ impl<S: TokenStore> TokenIssuer<S> {
             }
             Verdict::Deny(code) => Answer::Deny(ErrorResponse::new(code)),
         };
-        let issues = matches!(answer, Answer::Issue(_));
-        match write {
+        let (id, issues) = (found.family.id, matches!(answer, Answer::Issue(_)));
+        let is_done = match write {
             Some(next) => {
-                let id = next.id;
                 let is_new = issues && next.generation > found.family.generation;
                 let owed = is_new.then(|| self.watch.expect_answer(id, next.generation));
                 let commit = self.write(&next, Some(found), &draw).await;
-                // An uncertain write leaves the note: the write may have happened, and its answer is not given.
-                if !matches!(&commit, Err(error) if error.kind() == ErrorKind::StoreUncertain) {
-                    owed.into_iter().for_each(Unanswered::settle);
+                match (&commit, owed) {
+                    (Ok(Some(())), Some(owed)) => owed.answered(),
+                    (Ok(Some(())), None) if issues => self.watch.answered(id),
+                    // The write may have happened, and its answer is not given.
+                    (Err(error), owed) if error.kind() == ErrorKind::StoreUncertain => drop(owed),
+                    (_, owed) => owed.into_iter().for_each(Unanswered::not_committed),
                 }
-                if commit? == Commit::Conflict {
-                    return Ok(None);
-                }
-                if issues {
+                commit?.is_some()
+            }
+            None if !issues => true,
+            // A revocation may have been written since the record was read, for instance while the grant was checked.
+            None => {
+                let is_unchanged = self.get(id.record_key()).await?.is_some_and(|now| now.version == found.version);
+                if is_unchanged {
                     self.watch.answered(id);
                 }
+                is_unchanged
             }
-            // A revocation may have been written since the record was read, for instance while the grant was checked.
-            None if issues && !self.is_unchanged(&found).await? => return Ok(None),
-            None if issues => self.watch.answered(found.family.id),
-            None => {}
+        };
+        if !is_done {
+            return Ok(None);
         }
         event.into_iter().for_each(|event| self.report(event));
         fault.map_or(Ok(Some(answer)), Err)
     }
 
-    /// Whether the record is still the version that was found.
-    async fn is_unchanged(&self, found: &Found) -> Result<bool, Error> {
-        let now = self.get(found.family.id.record_key()).await?;
-        Ok(now.is_some_and(|record| record.version == found.version))
+    fn begin(
+        &self,
+        grant: Grant,
+        code: Option<CodeCheck>,
+        binding: Option<Binding>,
+        cx: &Context<'_>,
+    ) -> Result<TokenFamily, Error> {
+        let (id, secret) = (FamilyId::from_bytes(self.rng.bytes()?), FamilySecret(self.rng.bytes()?));
+        Ok(decision::begin(id, secret, grant, code, binding, cx))
     }
 
     async fn standing(&self, family: &TokenFamily, client: &Client) -> Result<GrantStatus, Error> {

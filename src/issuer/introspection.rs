@@ -1,18 +1,16 @@
 //! The live check and introspection of the issuer.
 
-use super::response::IntrospectionResponse;
-use super::token_issuer::{MAX_ATTEMPTS, TokenIssuer};
+use super::token_issuer::TokenIssuer;
 use crate::audit::{Action, AuditEvent, Reason};
 use crate::decision::{self, Decision};
-use crate::error::{Error, ErrorKind};
-#[cfg(feature = "http")]
+use crate::error::Error;
 use crate::family::TokenFamily;
 use crate::grant::AccessClaims;
 use crate::id::FamilyId;
-use crate::record::Found;
-use crate::store::{Commit, TokenStore};
+use crate::messages::IntrospectionResponse;
+use crate::store::TokenStore;
 use crate::token::Presented;
-use crate::verifier::{Expectation, VerifyError};
+use crate::verifier::{Expectation, LiveCheckError, VerifyError};
 
 impl<S: TokenStore> TokenIssuer<S> {
     /// Verifies an access token offline, at the time of the issuer's clock; see [`AccessVerifier::verify`].
@@ -36,17 +34,10 @@ impl<S: TokenStore> TokenIssuer<S> {
     ///
     /// # Errors
     ///
-    /// The outer error is a fault of the server, the inner one a refusal of the token.
-    pub async fn verify_live(
-        &self,
-        token: &str,
-        expect: &Expectation<'_>,
-    ) -> Result<Result<AccessClaims, VerifyError>, Error> {
-        let claims = match self.verifier.verify_before_live(token, expect, self.clock.now()) {
-            Ok(claims) => claims,
-            Err(error) => return Ok(Err(error)),
-        };
-        Ok(if self.is_live(&claims).await? { Ok(claims) } else { Err(VerifyError::Revoked) })
+    /// [`LiveCheckError::Refused`] with the first check that fails, [`LiveCheckError::Fault`] if the server has a fault.
+    pub async fn verify_live(&self, token: &str, expect: &Expectation<'_>) -> Result<AccessClaims, LiveCheckError> {
+        let claims = self.verifier.verify_before_live(token, expect, self.clock.now())?;
+        if self.is_live(&claims).await? { Ok(claims) } else { Err(VerifyError::Revoked.into()) }
     }
 
     /// Introspects an access or refresh token (RFC 7662).
@@ -66,31 +57,32 @@ impl<S: TokenStore> TokenIssuer<S> {
         let Some(presented) = Presented::refresh_token(token, &self.keyring) else {
             return Ok(self.inactive(Reason::Malformed, None));
         };
-        let Some(Found { family, .. }) = self.load(presented.family()).await? else {
-            return Ok(self.inactive(Reason::UnknownFamily, Some(presented.family())));
-        };
-        let cx = self.context_for(&family)?;
-        let lifetimes = self.policies.lifetimes(&family.grant);
-        let Some(genuine) = presented.authenticate(&family, &self.keyring) else {
-            return Ok(self.inactive(Reason::Forged, Some(family.id)));
-        };
-        let Decision { verdict, event, .. } = decision::introspect_refresh(&family, &genuine, &cx);
-        event.into_iter().for_each(|event| self.report(event));
-        if !verdict {
-            return Ok(IntrospectionResponse::Inactive);
-        }
-        // For a spent token within its leeway this is the same as before it was spent.
-        let idle_end = match genuine.is_current(&family) {
-            true => family.idle_end(&lifetimes),
-            false => genuine.issued_at().saturating_add(lifetimes.idle),
-        };
-        Ok(IntrospectionResponse::Refresh {
-            subject: family.grant.subject().to_owned(),
-            client_id: family.grant.client_id().to_owned(),
-            scope: family.grant.scope().clone(),
-            expires_at: idle_end.min(family.absolute_end(&lifetimes)).as_unix(),
-            issued_at: genuine.issued_at().as_unix(),
-        })
+        let answer = self.decide(presented.family(), |family| {
+            let cx = self.context_for(family)?;
+            let Some(token) = presented.authenticate(family, &self.keyring) else {
+                let refused = Decision::refuse(IntrospectionResponse::Inactive, family, Reason::Forged, cx.now);
+                return Ok(Some(refused));
+            };
+            let Decision { write, verdict, event } = decision::introspect_refresh(family, &token, &cx);
+            let lifetimes = self.policies.lifetimes(&family.grant);
+            // For a spent token within its leeway this is the same as before it was spent.
+            let idle_end = match token.is_current(family) {
+                true => family.idle_end(&lifetimes),
+                false => token.issued_at().saturating_add(lifetimes.idle),
+            };
+            let verdict = match verdict {
+                false => IntrospectionResponse::Inactive,
+                true => IntrospectionResponse::Refresh {
+                    subject: family.grant.subject().to_owned(),
+                    client_id: family.grant.client_id().to_owned(),
+                    scope: family.grant.scope().clone(),
+                    expires_at: idle_end.min(family.absolute_end(&lifetimes)).as_unix(),
+                    issued_at: token.issued_at().as_unix(),
+                },
+            };
+            Ok(Some(Decision { write, verdict, event }))
+        });
+        Ok(answer.await?.unwrap_or_else(|| self.inactive(Reason::UnknownFamily, Some(presented.family()))))
     }
 
     /// Whether the access token with these claims, which was live when a stream or session was opened with it, is still
@@ -98,7 +90,7 @@ impl<S: TokenStore> TokenIssuer<S> {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::ClockSkew`] if this server's clock is too far behind the clock that wrote the record.
+    /// [`ErrorKind::ClockSkew`](crate::ErrorKind::ClockSkew) if this server's clock is too far behind the clock that wrote the record.
     #[cfg(feature = "http")]
     pub(crate) fn is_still_live(&self, family: Option<&TokenFamily>, claims: &AccessClaims) -> Result<bool, Error> {
         let Some(family) = family else {
@@ -117,21 +109,8 @@ impl<S: TokenStore> TokenIssuer<S> {
     }
 
     async fn is_live(&self, claims: &AccessClaims) -> Result<bool, Error> {
-        for _ in 0..MAX_ATTEMPTS {
-            let Some(found) = self.load(claims.family).await? else {
-                let _inactive = self.inactive(Reason::UnknownFamily, Some(claims.family));
-                return Ok(false);
-            };
-            let Decision { write, verdict, event } =
-                decision::live(&found.family, claims, &self.context_for(&found.family)?);
-            if let Some(next) = write
-                && self.write(&next, Some(found), &self.draw()?).await? == Commit::Conflict
-            {
-                continue;
-            }
-            event.into_iter().for_each(|event| self.report(event));
-            return Ok(verdict);
-        }
-        Err(Error::new(ErrorKind::Contention))
+        let live = |family: &TokenFamily| Ok(Some(decision::live(family, claims, &self.context_for(family)?)));
+        let verdict = self.decide(claims.family, live).await?;
+        Ok(verdict.unwrap_or_else(|| self.inactive(Reason::UnknownFamily, Some(claims.family)).is_active()))
     }
 }

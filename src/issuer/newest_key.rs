@@ -5,21 +5,19 @@
 
 use std::sync::atomic::Ordering;
 
-use super::token_issuer::{MAX_ATTEMPTS, TokenIssuer};
-use crate::crypto::sha256;
+use super::token_issuer::TokenIssuer;
+use crate::crypto::{sha256, truncated};
 use crate::error::{Error, ErrorKind};
 use crate::id::RecordKey;
 use crate::record::sealed::{self, Kind};
-use crate::store::{Commit, Record, TokenStore};
+use crate::store::{Record, TokenStore};
 use crate::time::Timestamp;
 
 const NEVER: Timestamp = Timestamp::from_unix(i64::MAX as u64);
 
 /// Returns the key of the note's record, which is the same for each server and keyring.
 fn place() -> RecordKey {
-    let mut key = [0; 16];
-    key.copy_from_slice(&sha256(b"mcp-token-lifecycle newest key")[..16]);
-    RecordKey::from_bytes(key)
+    RecordKey::from_bytes(truncated(sha256(b"mcp-token-lifecycle newest key")))
 }
 
 impl<S: TokenStore> TokenIssuer<S> {
@@ -33,21 +31,17 @@ impl<S: TokenStore> TokenIssuer<S> {
         if self.has_noted_key.load(Ordering::Acquire) || self.keyring.iter().count() == 1 {
             return Ok(());
         }
-        for _ in 0..MAX_ATTEMPTS {
-            let found = self.get(place()).await?;
-            let is_noted = found.as_ref().and_then(sealed::key_id).is_some_and(|id| id >= primary.id);
+        let note = |found: Option<Record>| {
+            if found.as_ref().and_then(sealed::key_id).is_some_and(|id| id >= primary.id) {
+                return Ok(None);
+            }
             let version = found.map_or(0, |record| record.version).saturating_add(1);
             let note = Record::new(place(), version, NEVER, Vec::new(), Vec::new());
-            let nonce = self.rng.bytes()?;
-            if is_noted
-                || self.store.commit(sealed::seal(Kind::NEWEST_KEY, note, &[], primary, &nonce)?).await?
-                    == Commit::Applied
-            {
-                self.has_noted_key.store(true, Ordering::Release);
-                return Ok(());
-            }
-        }
-        Err(Error::new(ErrorKind::Contention))
+            sealed::seal(Kind::NEWEST_KEY, note, &[], primary, &self.rng.bytes()?).map(Some)
+        };
+        self.replace(place(), note).await?;
+        self.has_noted_key.store(true, Ordering::Release);
+        Ok(())
     }
 
     /// Returns an error with the newest key in use, if this server does not have it and it is newer than all keys of

@@ -2,15 +2,15 @@
 
 use std::collections::BTreeMap;
 
-use super::token_issuer::{MAX_ATTEMPTS, PAGE, TokenIssuer};
+use super::token_issuer::TokenIssuer;
 use crate::audit::{Reason, RevocationReason};
 use crate::decision::{self, Decision};
 use crate::error::{Error, ErrorKind};
 use crate::family::{Status, TokenFamily};
 use crate::grant::{AccessClaims, Binding, Client};
 use crate::id::FamilyId;
-use crate::record::{self, CLIENT_INDEX, Found, SUBJECT_INDEX};
-use crate::store::{Commit, Select, TokenStore};
+use crate::record::{self, CLIENT_INDEX, Found, MAX_ATTEMPTS, SUBJECT_INDEX};
+use crate::store::{Pages, Select, TokenStore};
 use crate::token::Presented;
 
 impl<S: TokenStore> TokenIssuer<S> {
@@ -33,17 +33,14 @@ impl<S: TokenStore> TokenIssuer<S> {
         let decide = |family: &TokenFamily| {
             let now = self.clock.now();
             let claim = access.as_ref().and_then(|claims| decision::contradiction(family, claims));
-            match &presented {
-                Some(presented) if presented.authenticate(family, &self.keyring).is_none() => {
-                    Decision::refuse((), family, Reason::Forged, now)
-                }
-                _ => match claim {
-                    Some(claim) => Decision::forged((), family, claim, now),
-                    None => decision::revoke_by_token(family, client, binding, &self.context()),
-                },
-            }
+            let is_forged = |presented: &Presented| presented.authenticate(family, &self.keyring).is_none();
+            Ok(Some(match claim {
+                _ if presented.as_ref().is_some_and(is_forged) => Decision::refuse((), family, Reason::Forged, now),
+                Some(claim) => Decision::forged((), family, claim, now),
+                None => decision::revoke_by_token(family, client, binding, &self.context()),
+            }))
         };
-        if !self.transition(id, |family| Some(decide(family))).await? {
+        if self.decide(id, decide).await?.is_none() {
             let _denied = self.refuse(Reason::UnknownFamily, client, Some(id));
         }
         Ok(())
@@ -56,11 +53,11 @@ impl<S: TokenStore> TokenIssuer<S> {
     ///
     /// [`Error`] if the server has a fault. The family may not be revoked then.
     pub async fn revoke_family(&self, subject: &str, id: FamilyId) -> Result<bool, Error> {
-        self.transition(id, |family| {
+        let revoke = |family: &TokenFamily| {
             let owned = family.grant().subject() == subject;
-            owned.then(|| decision::revoke(family, RevocationReason::Session, &self.context()))
-        })
-        .await
+            Ok(owned.then(|| decision::revoke(family, RevocationReason::Session, &self.context())))
+        };
+        Ok(self.decide(id, revoke).await?.is_some())
     }
 
     /// Revokes every family of `subject`, and returns how many were active.
@@ -120,8 +117,8 @@ impl<S: TokenStore> TokenIssuer<S> {
                 return fault.or(failed).map_or(Ok(count), Err);
             }
             for id in alive {
-                match self.transition(id, |family| Some(decision::revoke(family, reason, &self.context()))).await {
-                    Ok(found) => count += usize::from(found),
+                match self.decide(id, |family| Ok(Some(decision::revoke(family, reason, &self.context())))).await {
+                    Ok(revoked) => count += usize::from(revoked.is_some()),
                     Err(error) if error.is_about_one_record() => failed = Some(error),
                     Err(error) => return Err(error),
                 }
@@ -166,44 +163,18 @@ impl<S: TokenStore> TokenIssuer<S> {
         let (mut families, mut fault) = (BTreeMap::new(), None);
         for keys in self.keyring.oldest_first() {
             let index = keys.index(index, value);
-            let mut after = None;
-            loop {
-                let page = self.store.list(Select::Index(index), after, PAGE).await?;
+            let mut pages = Pages::new(&self.store, Select::Index(index));
+            while let Some(records) = pages.next().await? {
                 // The seal authenticates the index keys of a record; the store's claim alone is not enough.
-                for record in page.records.into_iter().filter(|record| record.indexes.contains(&index)) {
+                for record in records.into_iter().filter(|record| record.indexes.contains(&index)) {
                     match record::open(record, &self.keyring) {
                         Ok(Found { family, .. }) => drop(families.insert(family.id, family)),
                         Err(error) => fault = Some(error),
                     }
                 }
-                after = page.next;
-                if after.is_none() {
-                    break;
-                }
             }
         }
         let missing = self.missing_key().await?;
         Ok((families, fault.or(missing)))
-    }
-
-    /// Loads the family, decides, commits and reports, until there is no conflict. Returns `false` if the family does
-    /// not exist or `decide` returns `None`.
-    async fn transition(
-        &self,
-        id: FamilyId,
-        decide: impl Fn(&TokenFamily) -> Option<Decision<()>>,
-    ) -> Result<bool, Error> {
-        for _ in 0..MAX_ATTEMPTS {
-            let Some(found) = self.load(id).await? else { return Ok(false) };
-            let Some(Decision { write, event, .. }) = decide(&found.family) else { return Ok(false) };
-            if let Some(next) = write
-                && self.write(&next, Some(found), &self.draw()?).await? == Commit::Conflict
-            {
-                continue;
-            }
-            event.into_iter().for_each(|event| self.report(event));
-            return Ok(true);
-        }
-        Err(Error::new(ErrorKind::Contention))
     }
 }

@@ -27,9 +27,9 @@ const HANGING: Duration = Duration::from_secs(2);
 pub(crate) struct StoreWatch {
     /// When the last successful operation began, in seconds since the Unix epoch.
     last_success: AtomicU64,
-    is_failing: AtomicBool,
-    /// Whether an outage has been recorded. Nearly always none has, and then no decision takes the lock.
-    has_failed: AtomicBool,
+    /// Whether an operation has ever failed, or an answer was never given. Until then there is nothing to look up, and
+    /// most requests take no lock.
+    has_trouble: AtomicBool,
     state: Mutex<State>,
 }
 
@@ -44,6 +44,7 @@ struct State {
 }
 
 /// An answer that is owed to the client of a family.
+#[derive(Clone, Copy)]
 struct Owed {
     /// The generation that is being committed.
     generation: u64,
@@ -74,54 +75,54 @@ impl StoreWatch {
         let since = began.max(Timestamp::from_unix(self.last_success.load(Ordering::Relaxed)));
         let mut state = self.state();
         state.failing = Some(state.failing.map_or((since, now), |(since, last)| (since, last.max(now))));
-        self.has_failed.store(true, Ordering::Release);
-        self.is_failing.store(true, Ordering::Release);
+        self.has_trouble.store(true, Ordering::Release);
     }
 
     fn succeeded(&self, began: Timestamp, clock: &dyn Clock) {
         self.last_success.fetch_max(began.as_unix(), Ordering::Relaxed);
-        if self.is_failing.load(Ordering::Acquire) {
+        let Some(mut state) = self.trouble() else { return };
+        if let Some((since, last)) = state.failing.take() {
             let now = clock.now();
-            let mut state = self.state();
-            if let Some((since, last)) = state.failing.take() {
-                state.outages = state.outages.with(since, now.min(last.saturating_add(SILENCE)));
-            }
+            state.outages = state.outages.with(since, now.min(last.saturating_add(SILENCE)));
             self.last_success.fetch_max(now.as_unix(), Ordering::Relaxed);
-            self.is_failing.store(false, Ordering::Release);
         }
     }
 
     /// Returns the recent outages.
     pub(crate) fn outages(&self) -> Outages {
-        if self.has_failed.load(Ordering::Acquire) { self.state().outages } else { Outages::default() }
+        self.trouble().map(|state| state.outages).unwrap_or_default()
     }
 
     /// Returns the generation of `family` that may have been committed and was never answered.
     pub(crate) fn unanswered(&self, family: FamilyId) -> Option<u64> {
-        self.state().owed.get(&family).filter(|owed| owed.is_note).map(|owed| owed.generation)
+        self.trouble()?.owed.get(&family).filter(|owed| owed.is_note).map(|owed| owed.generation)
     }
 
     /// Records that a commit of `generation` begins. Unless the result is settled, a note remains that no client has
     /// that generation.
     pub(crate) fn expect_answer(&self, family: FamilyId, generation: u64) -> Unanswered<'_> {
         let mut state = self.state();
-        match state.owed.get_mut(&family).filter(|owed| owed.generation == generation) {
-            Some(owed) => owed.pending += 1,
-            None => {
-                state.forget(family);
-                state.owed.insert(family, Owed { generation, pending: 1, is_note: false });
-            }
-        }
-        Unanswered { watch: self, family, generation, is_settled: false }
+        let new = Owed { generation, pending: 0, is_note: false };
+        let owed = state.owed.entry(family).or_insert(new);
+        let is_earlier = owed.generation != generation;
+        let earlier = is_earlier.then(|| std::mem::replace(owed, new));
+        owed.pending += 1;
+        state.notes -= usize::from(earlier.is_some_and(|earlier| earlier.is_note));
+        Unanswered { watch: self, family, generation, outcome: Outcome::Unknown }
     }
 
-    /// Records that the client of `family` gets an answer.
+    /// Records that the client of `family` gets an answer that needed no commit.
     pub(crate) fn answered(&self, family: FamilyId) {
         self.state().forget(family);
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Returns the state if there has been trouble.
+    fn trouble(&self) -> Option<MutexGuard<'_, State>> {
+        self.has_trouble.load(Ordering::Acquire).then(|| self.state())
     }
 }
 
@@ -133,14 +134,14 @@ impl State {
 
     /// Records that a request ended that was about to give the answer of `generation`. Another request may have given
     /// it before.
-    fn settle(&mut self, family: FamilyId, generation: u64, is_settled: bool) {
+    fn settle(&mut self, family: FamilyId, generation: u64, outcome: Outcome) {
         let Some(owed) = self.owed.get_mut(&family).filter(|owed| owed.generation == generation) else { return };
         owed.pending -= 1;
-        if !is_settled && !owed.is_note {
+        if outcome == Outcome::Unknown && !owed.is_note {
             owed.is_note = true;
             self.notes += 1;
         }
-        if owed.pending == 0 && !owed.is_note {
+        if outcome == Outcome::Answered || owed.pending == 0 && !owed.is_note {
             self.forget(family);
         } else if self.notes > MAX_NOTES {
             let another = self.owed.iter().find(|(id, owed)| owed.is_note && **id != family).map(|(id, _)| *id);
@@ -169,24 +170,40 @@ impl Drop for Pending<'_> {
     }
 }
 
-/// An answer that is owed to a client.
+/// What became of a commit whose answer is owed to a client.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Outcome {
+    Unknown,
+    NotCommitted,
+    Answered,
+}
+
+/// An answer that is owed to a client. Dropped, it leaves a note that the answer may never have been given.
 pub(crate) struct Unanswered<'a> {
     watch: &'a StoreWatch,
     family: FamilyId,
     generation: u64,
-    is_settled: bool,
+    outcome: Outcome,
 }
 
 impl Unanswered<'_> {
-    /// Records that the commit happened and is answered now, or that it did not happen.
-    pub(crate) fn settle(mut self) {
-        self.is_settled = true;
+    /// Records that the commit did not happen.
+    pub(crate) fn not_committed(mut self) {
+        self.outcome = Outcome::NotCommitted;
+    }
+
+    /// Records that the commit happened and is answered now.
+    pub(crate) fn answered(mut self) {
+        self.outcome = Outcome::Answered;
     }
 }
 
 impl Drop for Unanswered<'_> {
     fn drop(&mut self) {
-        self.watch.state().settle(self.family, self.generation, self.is_settled);
+        self.watch.state().settle(self.family, self.generation, self.outcome);
+        if self.outcome == Outcome::Unknown {
+            self.watch.has_trouble.store(true, Ordering::Release);
+        }
     }
 }
 
@@ -239,8 +256,7 @@ mod tests {
         let watch = StoreWatch::default();
         let (first, second) = (watch.expect_answer(family(1), 2), watch.expect_answer(family(1), 2));
         assert_eq!(watch.unanswered(family(1)), None, "both are under way");
-        first.settle();
-        watch.answered(family(1));
+        first.answered();
         drop(second);
         assert_eq!(watch.unanswered(family(1)), None, "the second was dropped after the first had answered");
     }
@@ -250,7 +266,7 @@ mod tests {
         let watch = StoreWatch::default();
         drop(watch.expect_answer(family(1), 2));
         assert_eq!(watch.unanswered(family(1)), Some(2));
-        watch.expect_answer(family(1), 2).settle();
+        watch.expect_answer(family(1), 2).not_committed();
         assert_eq!(watch.unanswered(family(1)), Some(2), "a conflict answers nothing");
         watch.answered(family(1));
         assert_eq!(watch.unanswered(family(1)), None);

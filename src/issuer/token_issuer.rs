@@ -1,19 +1,19 @@
 //! The issuer itself: its parts, and how it loads, seals and writes records.
 
 use super::grant_check::GrantCheck;
-use super::response::{Answer, ErrorResponse};
 use super::store_watch::StoreWatch;
 use crate::audit::{Action, AuditEvent, AuditSink, NoAudit, Reason};
 use crate::crypto::random::{RandomSource, Randomness};
-use crate::decision::Context;
+use crate::decision::{Context, Decision};
 use crate::error::{Error, ErrorKind};
-use crate::family::{CodeCheck, FamilySecret, Issued, TokenFamily};
-use crate::grant::{Binding, Client, Grant};
+use crate::family::TokenFamily;
+use crate::grant::Client;
 use crate::id::{FamilyId, IssuerId, RecordKey};
 use crate::keys::Keyring;
+use crate::messages::{Answer, ErrorResponse};
 use crate::policy::PolicySet;
 use crate::record::sealed::corrupt;
-use crate::record::{self, Found};
+use crate::record::{self, Found, compare_and_swap};
 use crate::store::{Commit, DynTokenStore, Record, TokenStore};
 use crate::time::{CLOCK_TOLERANCE, Clock, SystemClock};
 use crate::token::refresh;
@@ -24,11 +24,6 @@ use std::sync::Arc;
 use std::sync::OnceLock;
 use std::sync::atomic::AtomicBool;
 use zeroize::Zeroizing;
-/// How often a write is tried when it meets conflicts. Each conflict means that another write succeeded.
-pub(crate) const MAX_ATTEMPTS: usize = 128;
-
-/// The number of records in a page: enough to make round trips rare, and few enough to hold in memory.
-pub(crate) const PAGE: usize = 256;
 
 /// Issues, rotates, revokes and introspects tokens on a store that the application chooses.
 ///
@@ -179,21 +174,61 @@ impl<S: TokenStore> TokenIssuer<S> {
         self.get(id.record_key()).await?.map(|record| record::open(record, &self.keyring)).transpose()
     }
 
-    pub(super) async fn insert(&self, family: &TokenFamily, draw: &Randomness) -> Result<(), Error> {
-        match self.write(family, None, draw).await? {
-            Commit::Applied => Ok(()),
-            // Two families have the same random id, so the random source repeats itself.
-            Commit::Conflict => Err(Error::new(ErrorKind::Entropy)),
+    /// Writes `record`. Returns `None` if it met a conflict.
+    pub(crate) async fn commit(&self, record: Record) -> Result<Option<()>, Error> {
+        match self.watch.observe(&*self.clock, self.store.commit(record)).await? {
+            Commit::Applied => Ok(Some(())),
+            Commit::Conflict => Ok(None),
         }
     }
 
-    /// Writes `next` as the next version of `found`, or as a new record if there is none.
+    /// Writes what `next` makes of the record under `key`. Returns whether there was a write.
+    pub(crate) async fn replace(
+        &self,
+        key: RecordKey,
+        next: impl Fn(Option<Record>) -> Result<Option<Record>, Error> + Sync,
+    ) -> Result<bool, Error> {
+        compare_and_swap(async || match next(self.get(key).await?)? {
+            Some(record) => Ok(self.commit(record).await?.map(|()| true)),
+            None => Ok(Some(false)),
+        })
+        .await
+    }
+
+    /// Decides on the family `id` by `decide`, and writes and reports the decision. Returns the verdict, or `None` if
+    /// there is no such family or `decide` returns `None`.
+    pub(super) async fn decide<T>(
+        &self,
+        id: FamilyId,
+        decide: impl Fn(&TokenFamily) -> Result<Option<Decision<T>>, Error> + Sync,
+    ) -> Result<Option<T>, Error> {
+        compare_and_swap(async || {
+            let Some(found) = self.load(id).await? else { return Ok(Some(None)) };
+            let Some(Decision { write, verdict, event }) = decide(&found.family)? else { return Ok(Some(None)) };
+            if let Some(next) = write
+                && self.write(&next, Some(found), &self.draw()?).await?.is_none()
+            {
+                return Ok(None);
+            }
+            event.into_iter().for_each(|event| self.report(event));
+            Ok(Some(Some(verdict)))
+        })
+        .await
+    }
+
+    pub(super) async fn insert(&self, family: &TokenFamily, draw: &Randomness) -> Result<(), Error> {
+        // In a conflict two families have the same random id, so the random source repeats itself.
+        self.write(family, None, draw).await?.ok_or_else(|| Error::new(ErrorKind::Entropy))
+    }
+
+    /// Writes `next` as the next version of `found`, or as a new record if there is none. Returns `None` if the write
+    /// met a conflict.
     pub(crate) async fn write(
         &self,
         next: &TokenFamily,
         found: Option<Found>,
         draw: &Randomness,
-    ) -> Result<Commit, Error> {
+    ) -> Result<Option<()>, Error> {
         let primary = self.keyring.primary();
         let keys = found.as_ref().map_or(primary, |found| self.keyring.for_next_version(found.sealed_with));
         if found.as_ref().is_none_or(|found| found.sealed_with != keys.id) {
@@ -205,7 +240,7 @@ impl<S: TokenStore> TokenIssuer<S> {
         let indexes = kept.unwrap_or_else(|| record::indexes(next, keys));
         let expires_at = next.purge_at(&self.policies.lifetimes(&next.grant));
         let record = record::seal(next, version, expires_at, indexes, keys, &draw.record_nonce)?;
-        self.watch.observe(&*self.clock, self.store.commit(record)).await
+        self.commit(record).await
     }
 
     pub(super) fn derive(&self, family: &TokenFamily) -> Result<Zeroizing<String>, Error> {
@@ -214,19 +249,6 @@ impl<S: TokenStore> TokenIssuer<S> {
 
     pub(crate) fn draw(&self) -> Result<Randomness, Error> {
         Ok(Randomness::from(&self.rng)?)
-    }
-
-    pub(super) fn begin(
-        &self,
-        grant: Grant,
-        code: Option<CodeCheck>,
-        binding: Option<Binding>,
-        cx: &Context<'_>,
-    ) -> Result<TokenFamily, Error> {
-        let id = FamilyId::from_bytes(self.rng.bytes()?);
-        let secret = FamilySecret::new(self.rng.bytes()?);
-        let (issued, absolute) = (Issued { at: cx.now, by: cx.issuer }, cx.policies.lifetimes(&grant).absolute);
-        Ok(TokenFamily::begin((id, secret), grant, code, binding, issued, absolute, cx.key_id))
     }
 }
 

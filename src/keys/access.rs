@@ -3,16 +3,15 @@
 use std::fmt;
 use std::sync::OnceLock;
 
-use base64ct::{Base64, Encoding};
 use zeroize::Zeroizing;
 
-use super::entry::{distinct, parse_entry, raw_entries};
+use super::entry::distinct;
 use super::error::KeyringError;
 use super::id::KeyId;
-use crate::crypto::{Aead, Mac, sha256};
+use crate::crypto::{Aead, Mac, sha256, truncated};
 use crate::grant::Resource;
 
-/// The number of resources whose derived keys are kept. A server protects one resource, or a few.
+/// The number of derived keys that are kept. A server protects one resource, or a few.
 const KEPT: usize = 16;
 
 /// The keys that access tokens are sealed with, either for each resource or for certain resources.
@@ -45,14 +44,17 @@ const KEPT: usize = 16;
 /// let verifier = AccessVerifier::new(AccessKeys::parse(&exported)?);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
+#[derive(Default)]
+// The keys are boxed, so that a list that grows leaves no copies of them behind.
+#[allow(clippy::vec_box, reason = "see above")]
 pub struct AccessKeys {
     /// The subkeys that the key of every audience derives from, one for each master key. Empty if these are the keys of
     /// certain resources.
-    roots: Vec<AccessRoot>,
+    roots: Vec<Box<AccessRoot>>,
     /// The keys of certain resources.
-    exported: Vec<AudienceKeys>,
+    exported: Vec<Box<AccessKey>>,
     /// The keys of single resources, derived from the roots when they were first needed.
-    kept: [OnceLock<Box<AudienceKeys>>; KEPT],
+    kept: [OnceLock<Box<AccessKey>>; KEPT],
 }
 
 /// The subkey that the keys of all audiences derive from.
@@ -62,40 +64,26 @@ pub(crate) struct AccessRoot {
     mac: Mac,
 }
 
-/// The keys of one audience.
-struct AudienceKeys {
-    audience: Box<str>,
-    tag: AudienceTag,
-    keys: Vec<AccessKey>,
-}
-
 /// A key of one audience.
 pub(crate) struct AccessKey {
     id: KeyId,
+    tag: AudienceTag,
+    /// The audience, if it is known: its tag does not reveal it.
+    pub(crate) audience: Option<Box<str>>,
     bytes: Zeroizing<[u8; 32]>,
     pub(crate) aead: Aead,
 }
 
 /// A hash of the audience of a token. The token contains it in the clear, so that its key can be derived.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) struct AudienceTag([u8; Self::LEN]);
+pub(crate) struct AudienceTag(pub(crate) [u8; Self::LEN]);
 
 impl AudienceTag {
     pub(crate) const LEN: usize = 16;
 
     /// Computes the tag of an audience: resources separated by spaces.
     pub(crate) fn of(audience: &str) -> Self {
-        let mut tag = [0; Self::LEN];
-        tag.copy_from_slice(&sha256(audience.as_bytes())[..Self::LEN]);
-        Self(tag)
-    }
-
-    pub(crate) const fn as_bytes(&self) -> &[u8; Self::LEN] {
-        &self.0
-    }
-
-    pub(crate) const fn from_bytes(bytes: [u8; Self::LEN]) -> Self {
-        Self(bytes)
+        Self(truncated(sha256(audience.as_bytes())))
     }
 }
 
@@ -116,171 +104,99 @@ impl AccessRoot {
 
     /// Computes the one block of HKDF-Expand (RFC 5869 §2.3). The extract step is not needed, because the subkey is a
     /// pseudorandom key already.
-    fn derive(&self, tag: AudienceTag) -> AccessKey {
-        AccessKey::new(self.id, Zeroizing::new(self.mac.tag([&b"audience"[..], tag.as_bytes(), &[1]])))
+    fn derive(&self, tag: AudienceTag, audience: Option<&str>) -> AccessKey {
+        let bytes = Zeroizing::new(self.mac.tag([&b"audience"[..], &tag.0, &[1]]));
+        AccessKey::new(self.id, tag, audience, bytes)
     }
 }
 
 impl AccessKey {
-    fn new(id: KeyId, bytes: Zeroizing<[u8; 32]>) -> Self {
-        let aead = Aead::new(&bytes);
-        Self { id, bytes, aead }
+    fn new(id: KeyId, tag: AudienceTag, audience: Option<&str>, bytes: Zeroizing<[u8; 32]>) -> Self {
+        Self { id, tag, audience: audience.map(Box::from), aead: Aead::new(&bytes), bytes }
     }
-}
 
-impl AudienceKeys {
-    fn get(&self, id: KeyId) -> Option<&AccessKey> {
-        self.keys.iter().find(|key| key.id == id)
+    fn is(&self, id: KeyId, tag: AudienceTag) -> bool {
+        self.id == id && self.tag == tag
     }
 }
 
 impl AccessKeys {
-    pub(crate) fn new(roots: Vec<AccessRoot>) -> Self {
-        Self::of(roots, Vec::new())
-    }
-
-    fn of(roots: Vec<AccessRoot>, exported: Vec<AudienceKeys>) -> Self {
-        Self { roots, exported, kept: std::array::from_fn(|_| OnceLock::new()) }
+    pub(crate) fn new(roots: impl Iterator<Item = AccessRoot>) -> Self {
+        Self { roots: roots.map(Box::new).collect(), ..Self::default() }
     }
 
     /// Returns the keys of `resource` alone.
     ///
     /// If these are keys of other resources only, the result has no key and verifies no token.
     pub fn for_resource(&self, resource: &Resource) -> Self {
-        let (audience, tag) = (resource.as_str(), AudienceTag::of(resource.as_str()));
-        let exported = self.exported.iter().filter(|keys| keys.tag == tag).flat_map(|keys| &keys.keys);
-        let exported = exported.map(|key| AccessKey::new(key.id, key.bytes.clone()));
-        // The vector must not grow, because growing leaves copies of keys behind; an iterator of unknown length would
-        // make it grow.
-        let mut keys =
-            Vec::with_capacity(self.roots.len() + self.exported.iter().map(|keys| keys.keys.len()).sum::<usize>());
-        keys.extend(self.roots.iter().map(|root| root.derive(tag)).chain(exported));
-        Self::of(Vec::new(), vec![AudienceKeys { audience: audience.into(), tag, keys }])
+        let (audience, tag) = (Some(resource.as_str()), AudienceTag::of(resource.as_str()));
+        let derived = self.roots.iter().map(|root| root.derive(tag, audience));
+        let exported = self.exported.iter().filter(|key| key.tag == tag);
+        let exported = exported.map(|key| AccessKey::new(key.id, tag, audience, key.bytes.clone()));
+        Self { exported: derived.chain(exported).map(Box::new).collect(), ..Self::default() }
     }
 
-    /// Calls `with` with the key of `tag` and id `id`, and with the audience if that is known. Returns `None` if there
-    /// is no such key.
-    pub(crate) fn find<T>(
-        &self,
-        id: KeyId,
-        tag: AudienceTag,
-        with: impl FnOnce(&AccessKey, Option<&str>) -> Option<T>,
-    ) -> Option<T> {
-        match self.known().find(|known| known.tag == tag) {
-            Some(known) => with(known.get(id)?, Some(&known.audience)),
-            None => with(&self.root(id)?.derive(tag), None),
-        }
-    }
-
-    /// Calls `with` with the key of `audience` and id `id`, and with the tag of `audience`. Returns `None` if there is
-    /// no such key.
-    pub(crate) fn find_for<T>(
-        &self,
-        id: KeyId,
-        audience: &str,
-        with: impl FnOnce(&AccessKey, AudienceTag) -> Option<T>,
-    ) -> Option<T> {
-        if let Some(known) = self.known().find(|known| *known.audience == *audience) {
-            return with(known.get(id)?, known.tag);
-        }
-        let tag = AudienceTag::of(audience);
-        self.keep(audience, tag);
-        with(&self.root(id)?.derive(tag), tag)
-    }
-
-    /// Keeps the keys of `audience` if there is room and it is a single resource. There are many sets of resources, and
-    /// a client chooses among them, so keys of sets are not kept.
-    pub(crate) fn keep(&self, audience: &str, tag: AudienceTag) {
-        if self.roots.is_empty() || audience.contains(' ') {
-            return;
-        }
-        let derived = || {
-            let keys = self.roots.iter().map(|root| root.derive(tag)).collect();
-            Box::new(AudienceKeys { audience: audience.into(), tag, keys })
-        };
-        // Another thread may take a slot meanwhile, perhaps for the same audience. Then nothing is kept, and the next
-        // token tries again.
-        let _ = self.kept.iter().map(|slot| slot.get_or_init(derived)).find(|kept| kept.tag == tag);
-    }
-
-    fn known(&self) -> impl Iterator<Item = &AudienceKeys> {
-        self.exported.iter().chain(self.kept.iter().map_while(|slot| slot.get().map(|kept| &**kept)))
-    }
-
-    fn root(&self, id: KeyId) -> Option<&AccessRoot> {
-        self.roots.iter().find(|root| root.id == id)
-    }
-
-    /// Writes the keys as text for a resource server: entries `id:base64@resource`, one a line, without `@resource` for
-    /// the keys of every resource.
-    ///
-    /// The text is secret. It is zeroized on drop.
-    pub fn export(&self) -> Zeroizing<String> {
-        let roots = self.roots.iter().map(|root| (root.id, &root.bytes, ""));
-        let of_audience = |known: &'_ AudienceKeys| known.audience.len() * known.keys.len();
-        let exported =
-            self.exported.iter().flat_map(|of| of.keys.iter().map(|key| (key.id, &key.bytes, &*of.audience)));
-        // An entry has up to ten digits, 44 characters of Base64 and three separators. The text must not grow, because
-        // growing leaves copies of keys behind.
-        let keys = self.roots.len() + self.exported.iter().map(|known| known.keys.len()).sum::<usize>();
-        let capacity = keys * 57 + self.exported.iter().map(of_audience).sum::<usize>();
-        let mut text = Zeroizing::new(String::with_capacity(capacity));
-        for (id, bytes, audience) in roots.chain(exported) {
-            let bytes = Zeroizing::new(Base64::encode_string(bytes.as_ref()));
-            let at = if audience.is_empty() { "" } else { "@" };
-            [&id.to_string(), ":", &bytes, at, audience, "\n"].into_iter().for_each(|part| text.push_str(part));
-        }
-        text
-    }
-
-    /// Parses what [`AccessKeys::export`] wrote. Exports for several resources may be concatenated; the result has the
-    /// keys of all of them.
+    /// Adds a key: the subkey for every audience, or a key of `resource`.
     ///
     /// # Errors
     ///
-    /// As [`Keyring::parse`](crate::Keyring::parse). Also [`KeyringError::Malformed`] if a resource is malformed, or if
-    /// entries with and without a resource are mixed.
-    pub fn parse(text: &str) -> Result<Self, KeyringError> {
-        // These vectors must not grow either.
-        let most = text.len() / 44;
-        let (mut roots, mut exported) = (Vec::<AccessRoot>::with_capacity(most), Vec::<AudienceKeys>::new());
-        for (at, entry) in raw_entries(text).enumerate() {
-            let malformed = || KeyringError::Malformed { entry: at + 1 };
-            let (key, resource) = entry.split_once('@').map_or((entry, None), |(key, uri)| (key, Some(uri)));
-            let (id, key) = parse_entry(key, at + 1)?;
-            let bytes = Zeroizing::new(*key.as_bytes());
-            let Some(uri) = resource else {
-                distinct(roots.iter().map(AccessRoot::named), (id, &bytes))?;
-                roots.push(AccessRoot::new(id, bytes));
-                continue;
-            };
-            let resource = Resource::parse(uri).map_err(|_| malformed())?;
-            let of_resource = exported.iter_mut().position(|known| *known.audience == *resource.as_str());
-            let place = of_resource.unwrap_or_else(|| {
-                let (audience, tag) = (resource.as_str().into(), AudienceTag::of(resource.as_str()));
-                exported.push(AudienceKeys { audience, tag, keys: Vec::with_capacity(most) });
-                exported.len() - 1
-            });
-            if let Some(known) = exported.get_mut(place) {
-                distinct(known.keys.iter().map(|key| (key.id, &key.bytes)), (id, &bytes))?;
-                known.keys.push(AccessKey::new(id, bytes));
-            }
+    /// [`KeyringError::DuplicateId`] or [`KeyringError::DuplicateKey`] if there is such a key.
+    pub(crate) fn add(
+        &mut self,
+        id: KeyId,
+        bytes: Zeroizing<[u8; 32]>,
+        resource: Option<&Resource>,
+    ) -> Result<(), KeyringError> {
+        let audience = resource.map(Resource::as_str);
+        let known = self.all().filter(|(.., other)| *other == audience).map(|(id, bytes, _)| (id, bytes));
+        distinct(known, (id, &bytes))?;
+        match audience {
+            None => self.roots.push(Box::new(AccessRoot::new(id, bytes))),
+            Some(uri) => self.exported.push(Box::new(AccessKey::new(id, AudienceTag::of(uri), audience, bytes))),
         }
-        match (roots.is_empty(), exported.is_empty()) {
-            (true, true) => Err(KeyringError::NoKey),
-            (false, false) => Err(KeyringError::Malformed { entry: 1 }),
-            _ => Ok(Self::of(roots, exported)),
+        Ok(())
+    }
+
+    /// Returns each key with the resource that it belongs to; `None` for the subkeys of every audience.
+    pub(crate) fn all(&self) -> impl Iterator<Item = (KeyId, &Zeroizing<[u8; 32]>, Option<&str>)> {
+        let roots = self.roots.iter().map(|root| (root.id, &root.bytes, None));
+        roots.chain(self.exported.iter().map(|key| (key.id, &key.bytes, key.audience.as_deref())))
+    }
+
+    /// Calls `with` with the key of `tag` and id `id`. Returns `None` if there is no such key.
+    pub(crate) fn find<T>(&self, id: KeyId, tag: AudienceTag, with: impl FnOnce(&AccessKey) -> Option<T>) -> Option<T> {
+        let kept = self.kept.iter().map_while(OnceLock::get);
+        match self.exported.iter().chain(kept).find(|key| key.is(id, tag)) {
+            Some(key) => with(key),
+            None => with(&self.root(id)?.derive(tag, None)),
         }
+    }
+
+    /// Keeps the key of `audience` if there is room and it is a single resource. There are many sets of resources, and a
+    /// client chooses among them, so keys of sets are not kept.
+    pub(crate) fn keep(&self, id: KeyId, tag: AudienceTag, audience: &str) {
+        let Some(root) = self.root(id).filter(|_| !audience.contains(' ')) else { return };
+        let derived = || Box::new(root.derive(tag, Some(audience)));
+        // Another thread may take a slot meanwhile, perhaps for the same audience. Then nothing is kept, and the next
+        // token tries again.
+        let _ = self.kept.iter().map(|slot| slot.get_or_init(derived)).find(|kept| kept.is(id, tag));
+    }
+
+    /// Returns the tag of `audience`, which is computed only if no key of that audience is known.
+    pub(crate) fn tag(&self, audience: &str) -> AudienceTag {
+        let known = self.exported.iter().chain(self.kept.iter().map_while(OnceLock::get));
+        let known = known.filter(|key| key.audience.as_deref() == Some(audience)).map(|key| key.tag).next();
+        known.unwrap_or_else(|| AudienceTag::of(audience))
+    }
+
+    fn root(&self, id: KeyId) -> Option<&AccessRoot> {
+        self.roots.iter().find(|root| root.id == id).map(|root| &**root)
     }
 }
 
 impl fmt::Debug for AccessKeys {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { roots, exported, kept: _ } = self;
-        let ids = |keys: &AudienceKeys| keys.keys.iter().map(|key| key.id).collect::<Vec<_>>();
-        f.debug_map()
-            .entries(roots.iter().map(|root| ("every resource", root.id)))
-            .entries(exported.iter().map(|keys| (&keys.audience, ids(keys))))
-            .finish()
+        let entries = self.all().map(|(id, _, audience)| (audience.unwrap_or("every resource"), id));
+        f.debug_map().entries(entries).finish()
     }
 }

@@ -3,7 +3,7 @@
 use std::io;
 
 use super::id::KeyId;
-use crate::crypto::shown::shown_mode;
+use crate::shown::shown_mode;
 
 /// Why a [`Keyring`](crate::Keyring) could not be created. No variant contains key material.
 #[derive(Debug, thiserror::Error)]

@@ -70,7 +70,7 @@ impl Keyring {
     ///
     /// Give a resource server only the keys of its own resource: see [`AccessKeys::for_resource`].
     pub fn access_keys(&self) -> AccessKeys {
-        AccessKeys::new(self.iter().map(|keys| keys.access.copy()).collect())
+        AccessKeys::new(self.iter().map(|keys| keys.access.copy()))
     }
 
     pub(crate) fn primary(&self) -> &KeySet {

@@ -7,7 +7,6 @@ mod id;
 mod keyring;
 mod master;
 mod subkeys;
-mod text;
 
 pub use self::access::AccessKeys;
 pub use self::error::KeyringError;

@@ -3,7 +3,7 @@
 use super::access::AccessRoot;
 use super::id::KeyId;
 use super::master::MasterKey;
-use crate::crypto::{Aead, Mac, subkey};
+use crate::crypto::{Aead, Mac, subkey, truncated};
 use crate::id::IndexKey;
 
 /// All subkeys of one master key. Each has one purpose and reveals nothing about the others.
@@ -36,9 +36,6 @@ impl KeySet {
 
     /// Computes the blind index key of `value` in the index `name`: 128 bits of a keyed hash.
     pub(crate) fn index(&self, name: &str, value: &str) -> IndexKey {
-        let tag = self.index.tag([name.as_bytes(), &[0], value.as_bytes()]);
-        let mut key = [0; 16];
-        key.copy_from_slice(&tag[..16]);
-        IndexKey::from_bytes(key)
+        IndexKey::from_bytes(truncated(self.index.tag([name.as_bytes(), &[0], value.as_bytes()])))
     }
 }

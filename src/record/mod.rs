@@ -1,13 +1,17 @@
 //! A family as a sealed record: how it is sealed for the store and opened again.
 
+mod compare_and_swap;
 pub(crate) mod sealed;
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+use zeroize::Zeroizing;
 
+pub(crate) use self::compare_and_swap::{MAX_ATTEMPTS, compare_and_swap};
 use self::sealed::{Kind, Opened, corrupt};
 use crate::crypto;
 use crate::error::Error;
@@ -23,26 +27,23 @@ pub(crate) const SUBJECT_INDEX: &str = "subject";
 /// The name of the blind index by client.
 pub(crate) const CLIENT_INDEX: &str = "client";
 
-/// When a generation was issued, in a fixed width, so that a record does not grow with its rotations.
-#[derive(Clone, Copy, Serialize, Deserialize)]
-struct StoredIssued {
-    #[serde(with = "postcard::fixint::le")]
-    at: u64,
-    #[serde(with = "postcard::fixint::le")]
-    by: u32,
-}
+/// The part of a family that has a fixed width, so that a record does not grow with its rotations:
+/// `generation ‖ secret ‖ three times of issue`. A time of issue is `seconds since the family began, plus one ‖ issuer`,
+/// and zero if there was no such generation. Numbers are big-endian.
+///
+/// It is one piece because serde encodes an array of bytes one by one.
+type Fixed = [u8; FIXED];
+const FIXED: usize = 8 + 32 + 3 * (4 + 4);
 
-/// The encoding of a family. The generation has a fixed width, so that a record does not grow with its rotations.
+/// The encoding of a family.
 #[derive(Serialize, Deserialize)]
 struct StoredFamily<'a> {
-    #[serde(with = "postcard::fixint::le")]
-    generation: u64,
+    #[serde(borrow)]
+    fixed: &'a [u8],
     created_at: Timestamp,
-    issued: [StoredIssued; 3],
     used_at: Timestamp,
     absolute_expires_at: Timestamp,
     status: Status,
-    secret: FamilySecret,
     code: Option<CodeCheck>,
     binding: Option<Binding>,
     retries: u32,
@@ -56,17 +57,29 @@ struct StoredFamily<'a> {
     claims: Cow<'a, BTreeMap<String, String>>,
 }
 
+fn fixed(family: &TokenFamily) -> Zeroizing<Fixed> {
+    let mut fixed = Zeroizing::new([0; FIXED]);
+    let (generation, rest) = fixed.split_at_mut(8);
+    generation.copy_from_slice(&family.generation.to_be_bytes());
+    let (secret, issued) = rest.split_at_mut(32);
+    secret.copy_from_slice(&family.secret.0);
+    for (stored, Issued { at, by }) in issued.chunks_exact_mut(8).zip(family.issued) {
+        let since = at.as_unix().checked_sub(family.created_at.as_unix()).map_or(0, |since| since.saturating_add(1));
+        stored[..4].copy_from_slice(&u32::try_from(since).unwrap_or(u32::MAX).to_be_bytes());
+        stored[4..].copy_from_slice(&by.0.to_be_bytes());
+    }
+    fixed
+}
+
 impl<'a> StoredFamily<'a> {
-    fn of(family: &'a TokenFamily) -> Self {
+    fn of(family: &'a TokenFamily, fixed: &'a Fixed) -> Self {
         let grant = &*family.grant;
         Self {
-            generation: family.generation,
+            fixed,
             created_at: family.created_at,
-            issued: family.issued.map(|issued| StoredIssued { at: issued.at.as_unix(), by: issued.by.0 }),
             used_at: family.used_at,
             absolute_expires_at: family.absolute_expires_at,
             status: family.status,
-            secret: (*family.secret).clone(),
             code: family.code.as_deref().copied(),
             binding: family.binding().copied(),
             retries: family.retries,
@@ -80,7 +93,16 @@ impl<'a> StoredFamily<'a> {
         }
     }
 
-    fn into_family(self, id: FamilyId) -> TokenFamily {
+    fn into_family(self, id: FamilyId) -> Option<TokenFamily> {
+        let (generation, rest) = self.fixed.split_first_chunk()?;
+        let (secret, issued) = rest.split_first_chunk()?;
+        let (issued, _) = issued.as_chunks::<4>();
+        let [at, by, at_before, by_before, at_first, by_first] = issued.first_chunk()?.map(u32::from_be_bytes);
+        let issued = [(at, by), (at_before, by_before), (at_first, by_first)].map(|(at, by)| {
+            let at =
+                u64::from(at).checked_sub(1).map(|since| self.created_at.saturating_add(Duration::from_secs(since)));
+            Issued { at: at.unwrap_or_default(), by: IssuerId(by) }
+        });
         let grant = Grant {
             subject: self.subject.into(),
             client_id: self.client_id.into(),
@@ -88,22 +110,22 @@ impl<'a> StoredFamily<'a> {
             resources: Audience::split(&self.resources),
             claims: self.claims.into_owned(),
         };
-        TokenFamily {
+        Some(TokenFamily {
             id,
             grant: Arc::new(grant),
-            generation: self.generation,
+            generation: u64::from_be_bytes(*generation),
             created_at: self.created_at,
-            issued: self.issued.map(|stored| Issued { at: Timestamp::from_unix(stored.at), by: IssuerId(stored.by) }),
+            issued,
             used_at: self.used_at,
             absolute_expires_at: self.absolute_expires_at,
             status: self.status,
-            secret: self.secret.into(),
+            secret: FamilySecret(*secret).into(),
             code: self.code.map(Arc::new),
             binding: self.binding.map(Arc::new),
             retries: self.retries,
             confirmed: self.confirmed,
             key_id: KeyId::new(self.key_id),
-        }
+        })
     }
 }
 
@@ -133,7 +155,7 @@ pub(crate) fn seal(
     nonce: &[u8; crypto::NONCE],
 ) -> Result<Record, Error> {
     let record = Record::new(family.id.record_key(), version, expires_at, indexes, Vec::new());
-    sealed::seal(Kind::FAMILY, record, &sealed::encode(&StoredFamily::of(family))?, keys, nonce)
+    sealed::seal(Kind::FAMILY, record, &sealed::encode(&StoredFamily::of(family, &fixed(family)))?, keys, nonce)
 }
 
 /// Opens `record`.
@@ -155,5 +177,5 @@ pub(crate) fn read(record: &Record, opened: &Opened) -> Result<TokenFamily, Erro
     }
     let (stored, rest) = postcard::take_from_bytes::<StoredFamily<'_>>(opened.content()).map_err(|_| corrupt())?;
     let id = FamilyId::from_bytes(*record.key.as_bytes());
-    if rest.is_empty() { Ok(stored.into_family(id)) } else { Err(corrupt()) }
+    stored.into_family(id).filter(|_| rest.is_empty()).ok_or_else(corrupt)
 }

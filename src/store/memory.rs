@@ -48,11 +48,14 @@ impl MemoryStore {
 
 impl TokenStore for MemoryStore {
     async fn get(&self, key: RecordKey) -> Result<Option<Record>, StoreError> {
-        Ok(self.shard(key).records.get(&key).cloned())
+        Ok(self.shard(key).records.get(&key).map(|row| row.record(key)))
     }
 
     async fn commit(&self, record: Record) -> Result<Commit, StoreError> {
-        Ok(self.shard(record.key).commit(record))
+        let key = record.key;
+        Row::new(record)
+            .map(|row| self.shard(key).commit(key, row))
+            .ok_or_else(|| StoreError::unavailable("a record has too many index keys"))
     }
 
     /// The cursor is the key of the last record.
@@ -87,37 +90,70 @@ impl fmt::Debug for MemoryStore {
 /// The records whose keys have the same leading bits.
 #[derive(Default)]
 struct Shard {
-    records: HashMap<RecordKey, Record>,
+    records: HashMap<RecordKey, Row>,
     indexes: HashMap<IndexKey, HashSet<RecordKey>>,
     expiries: BTreeSet<(Timestamp, RecordKey)>,
 }
 
+/// A record without its key. The index keys are part of the row, because a read among many records costs a cache miss for
+/// each allocation.
+struct Row {
+    version: u64,
+    expires_at: Timestamp,
+    indexes: [IndexKey; Record::MAX_INDEXES],
+    indexes_len: usize,
+    payload: Vec<u8>,
+}
+
+impl Row {
+    /// Returns `None` if the record has too many index keys.
+    fn new(Record { version, expires_at, indexes, payload, .. }: Record) -> Option<Self> {
+        let mut row = Self {
+            version,
+            expires_at,
+            indexes: [IndexKey::from_bytes([0; 16]); Record::MAX_INDEXES],
+            indexes_len: indexes.len(),
+            payload,
+        };
+        row.indexes.get_mut(..indexes.len())?.copy_from_slice(&indexes);
+        Some(row)
+    }
+
+    fn record(&self, key: RecordKey) -> Record {
+        Record::new(key, self.version, self.expires_at, self.indexes().to_vec(), self.payload.clone())
+    }
+
+    fn indexes(&self) -> &[IndexKey] {
+        &self.indexes[..self.indexes_len]
+    }
+}
+
 impl Shard {
-    fn commit(&mut self, record: Record) -> Commit {
-        let old = self.records.get_mut(&record.key);
-        if old.as_ref().map_or(0, |old| old.version).checked_add(1) != Some(record.version) {
+    fn commit(&mut self, key: RecordKey, row: Row) -> Commit {
+        let old = self.records.get_mut(&key);
+        if old.as_ref().map_or(0, |old| old.version).checked_add(1) != Some(row.version) {
             return Commit::Conflict;
         }
         match old {
             // An ordinary rotation changes neither indexes nor expiry.
-            Some(old) if old.indexes == record.indexes && old.expires_at == record.expires_at => *old = record,
+            Some(old) if old.indexes() == row.indexes() && old.expires_at == row.expires_at => *old = row,
             _ => {
-                self.remove(record.key);
-                self.expiries.insert((record.expires_at, record.key));
-                for index in &record.indexes {
-                    self.indexes.entry(*index).or_default().insert(record.key);
+                self.remove(key);
+                self.expiries.insert((row.expires_at, key));
+                for index in row.indexes() {
+                    self.indexes.entry(*index).or_default().insert(key);
                 }
-                self.records.insert(record.key, record);
+                self.records.insert(key, row);
             }
         }
         Commit::Applied
     }
 
     fn remove(&mut self, key: RecordKey) {
-        if let Some(Record { expires_at, indexes, .. }) = self.records.remove(&key) {
-            self.expiries.remove(&(expires_at, key));
-            for index in indexes {
-                if let Entry::Occupied(mut listed) = self.indexes.entry(index) {
+        if let Some(row) = self.records.remove(&key) {
+            self.expiries.remove(&(row.expires_at, key));
+            for index in row.indexes() {
+                if let Entry::Occupied(mut listed) = self.indexes.entry(*index) {
                     listed.get_mut().remove(&key);
                     if listed.get().is_empty() {
                         listed.remove();
@@ -135,7 +171,7 @@ impl Shard {
         };
         let mut keys: BinaryHeap<_> = all.filter(|key| after.is_none_or(|after| **key > after)).map(Reverse).collect();
         let next = iter::from_fn(|| keys.pop()).take(limit - page.len());
-        page.extend(next.filter_map(|Reverse(key)| self.records.get(key).cloned()));
+        page.extend(next.filter_map(|Reverse(key)| self.records.get(key).map(|row| row.record(*key))));
     }
 
     fn purge(&mut self, now: Timestamp, limit: usize) -> usize {

@@ -5,6 +5,7 @@ pub mod conformance;
 mod contract;
 mod dynamic;
 mod memory;
+mod pages;
 #[cfg(feature = "postgres")]
 mod postgres;
 #[cfg(feature = "redb")]
@@ -15,6 +16,9 @@ mod redis;
 pub use self::contract::{Commit, Cursor, Page, Record, Select, StoreError, TokenStore};
 pub use self::dynamic::{BoxFuture, DynTokenStore};
 pub use self::memory::MemoryStore;
+#[cfg(feature = "vault")]
+pub(crate) use self::pages::PAGE;
+pub(crate) use self::pages::{Pages, purge_all};
 #[cfg(feature = "postgres")]
 pub use self::postgres::{PostgresError, PostgresStore};
 #[cfg(feature = "redb")]

@@ -1,9 +1,7 @@
 //! What binds an authorization code to the client that requested it: PKCE (RFC 7636) and the redirect URI.
 
-use base64ct::{Base64UrlUnpadded, Encoding};
-
 use crate::crypto::redacted::redacted;
-use crate::crypto::{equal, sha256};
+use crate::crypto::{base64url, equal, sha256};
 use crate::family::CodeCheck;
 
 /// A PKCE code challenge of the method `S256`. OAuth 2.1 §4.1.1 and the MCP specification do not allow `plain`.
@@ -22,10 +20,7 @@ impl CodeChallenge {
             return Err(ChallengeError::Method);
         }
         let mut bytes = [0; 32];
-        match Base64UrlUnpadded::decode(challenge, &mut bytes) {
-            Ok(decoded) if decoded.len() == 32 => Ok(Self(bytes)),
-            _ => Err(ChallengeError::Malformed),
-        }
+        base64url::decode(challenge, &mut bytes).map(|()| Self(bytes)).ok_or(ChallengeError::Malformed)
     }
 
     /// Computes the challenge that `verifier` answers.

@@ -83,7 +83,7 @@ impl Body {
     /// Computes the MAC. What of it stayed on the stack could get into a future with a value that is not initialized.
     fn mac(&self, keys: &KeySet, bytes: &[u8; BODY], secret: &FamilySecret) -> Zeroizing<[u8; MAC]> {
         let mut mac = Zeroizing::new([0; MAC]);
-        keys.refresh.tag_into([self.prefix().as_bytes(), bytes, secret.as_bytes()], &mut mac);
+        keys.refresh.tag_into([self.prefix().as_bytes(), bytes, &secret.0], &mut mac);
         mac
     }
 }

@@ -1,4 +1,4 @@
-//! Ten processes and one file, some of them killed in the middle of whatever they do.
+//! Ten processes and one file, some of them killed in the middle of their work.
 
 use std::thread::{sleep, yield_now};
 use std::time::Duration;

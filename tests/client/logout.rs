@@ -123,7 +123,7 @@ fn lost() -> Result<Refreshed, UpstreamError> {
     Err(UpstreamError::uncertain("timeout"))
 }
 
-/// The server may have given tokens for the old ones that nobody can revoke.
+/// The server may have given tokens for the old ones that no client can revoke.
 #[tokio::test]
 async fn a_logout_after_an_answer_was_lost_is_told_apart_and_deletes_the_login() {
     // Lost to the logout itself, to a refresh before it, and to one that finds out at once. A lost answer is asked for four times.

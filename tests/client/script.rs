@@ -201,14 +201,14 @@ pub async fn token(credentials: &TokenManager) -> String {
     credentials.access_token().await.unwrap().expose().to_owned()
 }
 
-/// The lock, which nobody else has. A process that is just being started from this one has a copy of it for a moment, though.
+/// The lock, which no other process has. A process that is just being started from this one has a copy of it for a moment, though.
 pub fn lock_of(storage: &FileStorage) -> StorageLock {
     let begun = Instant::now();
     loop {
         if let Some(lock) = storage.try_lock().unwrap() {
             return lock;
         }
-        assert!(begun.elapsed() < Duration::from_secs(60), "somebody else has the lock");
+        assert!(begun.elapsed() < Duration::from_secs(60), "another process has the lock");
         std::thread::sleep(Duration::from_millis(1));
     }
 }

@@ -75,7 +75,7 @@ async fn refusals_of_the_authorization_endpoint_are_reported() {
     let (site, mut seen) = (Site::open().await, Seen::default());
     let own = site.register("https://elsewhere.example/callback").await;
     for (changes, reason, who) in [
-        (&[("client_id", "nobody")][..], "unknown_client", ""),
+        (&[("client_id", "unknown")][..], "unknown_client", ""),
         (&[("client_id", WEB_SECRET)], "unknown_client", ""),
         (&[("client_id", "")], "bad_request", ""),
         (&[("redirect_uri", "https://evil.example/")], "wrong_redirect", CLIENT),
@@ -114,8 +114,8 @@ async fn refusals_of_the_endpoints_for_clients_are_reported() {
         let token = ("token", &*tokens.access);
         let grant = [("grant_type", "refresh_token"), ("refresh_token", &*tokens.refresh), token];
         for (who, reason, of) in [
-            (&[("client_id", "nobody")][..], "unknown_client", ""),
-            (&[("client_id", "nobody"), ("client_secret", WEB_SECRET)], "unknown_client", ""),
+            (&[("client_id", "unknown")][..], "unknown_client", ""),
+            (&[("client_id", "unknown"), ("client_secret", WEB_SECRET)], "unknown_client", ""),
             (&[("client_id", WEB_CLIENT)], "wrong_client_secret", WEB_CLIENT),
             (&[("client_id", WEB_CLIENT), ("client_secret", "guess")], "wrong_client_secret", WEB_CLIENT),
             (&[("client_id", CLIENT), ("client_secret", WEB_SECRET)], "wrong_client_secret", CLIENT),

@@ -126,7 +126,7 @@ async fn a_code_comes_back_once_the_user_has_agreed_without_another_page() {
 async fn authorize_does_not_redirect_for_an_unknown_client() {
     let site = Site::open().await;
     for changes in
-        [[("client_id", "")], [("client_id", "nobody")], [("client_id", "https://nobody.example/client.json")]]
+        [[("client_id", "")], [("client_id", "unknown")], [("client_id", "https://unknown.example/client.json")]]
     {
         let refused = site.authorize(&changes).await;
         assert_eq!(
@@ -135,7 +135,7 @@ async fn authorize_does_not_redirect_for_an_unknown_client() {
             "{changes:?}"
         );
     }
-    // Nor for a resource server, which takes no codes, whatever it says.
+    // Nor for a resource server, which takes no codes, no matter what it says.
     let refused = site.authorize(&[("client_id", GUARD)]).await;
     assert_eq!((refused.status, refused.header("location")), (400, ""));
 }
@@ -353,7 +353,7 @@ async fn the_debug_output_of_an_answer_shows_no_code_and_no_cookie() {
 async fn trouble_with_the_store_is_503_before_the_client_is_known_and_a_redirect_after() {
     let site = Site::open().await;
     site.store.fail_every(Op::Get, Fault::Unavailable);
-    site.authorize(&[("client_id", "mcpc_whoever")]).await.assert_unavailable();
+    site.authorize(&[("client_id", "mcpc_unknown")]).await.assert_unavailable();
     site.store.heal();
     site.store.fail_every(Op::Commit, Fault::Unavailable);
     assert_eq!(fault(&site), (None, Reason::Fault(ErrorKind::StoreUnavailable)));

@@ -42,7 +42,7 @@ async fn a_wrong_secret_or_none_is_401_and_says_how_to_authenticate() {
         basic(WEB_CLIENT, "wrong"),
         basic(WEB_CLIENT, nearly),
         basic(WEB_CLIENT, ""),
-        basic("nobody", WEB_SECRET),
+        basic("unknown", WEB_SECRET),
         basic("", ""),
         basic(CLIENT, WEB_SECRET),
         raw_basic("without a colon"),
@@ -60,7 +60,7 @@ async fn a_wrong_secret_or_none_is_401_and_says_how_to_authenticate() {
     for posted in [
         &[("client_id", WEB_CLIENT)][..],
         &[("client_id", WEB_CLIENT), ("client_secret", nearly)],
-        &[("client_id", "nobody")],
+        &[("client_id", "unknown")],
         &[("client_id", CLIENT), ("client_secret", WEB_SECRET)],
     ] {
         let refused = redeem(&site, None, posted).await;
@@ -205,7 +205,7 @@ fn a_stored_client_is_gone_once_it_is_removed_or_its_time_is_over() {
     block_on(stored.register(client())).unwrap();
     block_on(stored.register(web_client())).unwrap();
     assert!(block_on(stored.remove(CLIENT)).unwrap());
-    assert!(!block_on(stored.remove(CLIENT)).unwrap() && !block_on(stored.remove("nobody")).unwrap());
+    assert!(!block_on(stored.remove(CLIENT)).unwrap() && !block_on(stored.remove("unknown")).unwrap());
     assert!(find(&stored, CLIENT).is_none() && find(&stored, WEB_CLIENT).is_some());
     clock.advance(Duration::from_secs(59));
     assert!(find(&stored, WEB_CLIENT).is_some());

@@ -56,7 +56,7 @@ async fn any_page_may_use_what_reads_no_cookie() {
 async fn a_refusal_can_be_read_by_the_page_too() {
     let site = Site::open().await;
     let unknown =
-        site.post("/token", &[("grant_type", "refresh_token"), ("client_id", "nobody"), ("refresh_token", "a")]).await;
+        site.post("/token", &[("grant_type", "refresh_token"), ("client_id", "unknown"), ("refresh_token", "a")]).await;
     let long = site.post_as("/token", "application/x-www-form-urlencoded", &"a".repeat(17 * 1024)).await;
     assert_eq!((unknown.status, allowed(&unknown)), (401, "*"));
     assert_eq!((long.status, allowed(&long)), (413, "*"));

@@ -42,7 +42,7 @@ async fn plain_http_is_refused_but_for_this_very_machine() {
         assert_eq!(statuses(&site, &[("host", host)]).await, REFUSED, "{host}");
     }
     let forwarded = [("host", "mcp.example.com"), ("x-forwarded-proto", "https"), ("forwarded", "proto=https")];
-    assert_eq!(statuses(&site, &forwarded).await, REFUSED, "nobody said that a proxy is trusted");
+    assert_eq!(statuses(&site, &forwarded).await, REFUSED, "no proxy was declared as trusted");
 }
 
 /// spec: MCP authorization §Security: Communication a

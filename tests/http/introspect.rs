@@ -67,7 +67,7 @@ async fn introspection_by_an_unpermitted_client_shows_nothing() {
     for who in [
         &[][..],
         &[("client_id", CLIENT)],
-        &[("client_id", "nobody")],
+        &[("client_id", "unknown")],
         &[("client_id", GUARD)],
         &[("client_id", GUARD), ("client_secret", "wrong")],
         &[("client_id", WEB_CLIENT), ("client_secret", WEB_SECRET)],

@@ -94,7 +94,7 @@ async fn session_of_another_subject_or_client_does_not_exist() {
         assert!(events.iter().all(|event| event.subject.as_deref() == Some(subject)
             && (event.action, event.reason) == (Action::Deny, Some(Reason::WrongSession))));
     }
-    assert_eq!(mcp.ping(&alice, &session).await, 200, "nobody has ended it");
+    assert_eq!(mcp.ping(&alice, &session).await, 200, "it was not ended");
     let deleted = mcp.request(Client::new().delete(&mcp.url), &alice, Some(&session)).send().await.unwrap();
     assert!(deleted.status().is_success());
     assert_eq!(mcp.ping(&alice, &session).await, 404);

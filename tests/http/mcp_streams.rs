@@ -32,7 +32,7 @@ struct Ticker {
 
 #[tool_router(server_handler)]
 impl Ticker {
-    #[tool(description = "Reports progress for as long as somebody listens")]
+    #[tool(description = "Reports progress for as long as a client listens")]
     async fn watch(
         &self,
         meta: RequestMetaObject,
@@ -50,7 +50,7 @@ impl Ticker {
             }
         }
         self.over.notify_one();
-        "nobody listens".into()
+        "no client listens".into()
     }
 }
 

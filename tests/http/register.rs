@@ -268,7 +268,7 @@ async fn register_leaves_odd_members_out() {
         ("client_name", json!(["a", 7])),
         ("scope", json!(["notes:read", 7])),
         ("scope", json!("calendar notes:read")),
-        ("contacts", json!("nobody")),
+        ("contacts", json!("unknown")),
         ("jwks", json!([])),
         ("client_id", json!("chosen")),
         ("application_type", json!("rocket")),

@@ -65,7 +65,7 @@ async fn a_client_that_is_unknown_or_does_not_authenticate_is_refused() {
     let tokens = site.login().await;
     let token = ("token", tokens.refresh.as_str());
     for who in [
-        &[("client_id", "nobody")][..],
+        &[("client_id", "unknown")][..],
         &[("client_id", WEB_CLIENT)],
         &[("client_id", WEB_CLIENT), ("client_secret", "x")],
     ] {

@@ -175,7 +175,7 @@ impl Site {
         send(request.body(Body::empty()).unwrap()).await
     }
 
-    /// What introspection says of an access token, asked by whoever may.
+    /// What introspection says of an access token, asked by a client that may.
     pub async fn introspect(&self, token: &str) -> Value {
         let answer = self.post_with("/introspect", &basic(GUARD, GUARD_SECRET), &[("token", token)]).await;
         assert_eq!(answer.status, 200);

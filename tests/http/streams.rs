@@ -59,7 +59,7 @@ async fn stream_ends_at_the_expiry_of_its_token() {
     site.pass(1);
     for stream in &mut open {
         assert_eq!((stream.through("too late"), stream.read()), ("end".into(), "end".into()));
-        assert!(stream.tap.is_closed(), "what is behind it learns that nobody listens");
+        assert!(stream.tap.is_closed(), "what is behind it learns that no client listens");
         assert!(stream.body.is_end_stream() && stream.body.size_hint().exact() == Some(0));
     }
 }
@@ -187,7 +187,7 @@ async fn streams_that_wait_for_one_read_are_all_woken() {
     for (dropped, reading) in readers {
         assert_eq!(reading.await.ok(), (!dropped).then_some(true));
     }
-    assert_eq!(reads(&site), 0, "nobody read again");
+    assert_eq!(reads(&site), 0, "no response read again");
 }
 
 #[tokio::test]
@@ -222,7 +222,7 @@ async fn store_that_never_answers_holds_a_stream_until_its_expiry() {
     let mut stream = Stream::open(&site, &layer(&site, &alarm, true), &tokens.access).await;
     let _gate = site.store.hold(Op::Get);
     site.pass(60);
-    assert_eq!(stream.through("held"), "nothing", "nobody knows whether it is still live");
+    assert_eq!(stream.through("held"), "nothing", "it is not known whether it is still live");
     let reading = tokio::spawn(async move { stream.body.frame().await.is_none() });
     tokio::task::yield_now().await;
     alarm.pass(&site.clock, lifetime(&tokens) - 60);

@@ -140,7 +140,7 @@ async fn a_refresh_token_of_another_client_is_invalid_grant_and_lives_on() {
 async fn token_refuses_another_grant_type_for_each_client() {
     let site = Site::open().await;
     for (grant_type, client) in
-        [("client_credentials", CLIENT), ("password", "nobody"), ("Refresh_Token", CLIENT), ("implicit", CLIENT)]
+        [("client_credentials", CLIENT), ("password", "unknown"), ("Refresh_Token", CLIENT), ("implicit", CLIENT)]
     {
         let refused = site.post("/token", &[("grant_type", grant_type), ("client_id", client)]).await;
         assert_eq!(refused.refusal(), (400, "unsupported_grant_type".into()), "{grant_type}");

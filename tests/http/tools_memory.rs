@@ -15,7 +15,7 @@ use crate::support::block_on;
 
 /// As much as is read by default.
 const LENGTH: usize = 4 * 1024 * 1024;
-/// What a request takes whatever its body is.
+/// What a request takes with any body.
 const BESIDE: usize = 8 * 1024;
 const BLOCK: usize = 64 * 1024;
 

@@ -18,7 +18,7 @@ use tower::{Layer, ServiceExt, service_fn};
 use crate::drip::Alarm;
 use crate::site::*;
 
-/// Switches to another protocol whatever the request says, greets, and closes the connection with the token.
+/// Switches to another protocol for every request, greets, and closes the connection with the token.
 async fn switch(mut request: Request<Body>) -> Result<Response<Body>, Infallible> {
     let upgrade = hyper::upgrade::on(&mut request);
     let watch = request.extensions().get::<TokenWatch>().cloned();

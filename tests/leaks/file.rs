@@ -1,4 +1,4 @@
-//! The database file: nobody's name, no scope, no token, no key.
+//! The database file: no name, no scope, no token, no key.
 
 use std::fs;
 use std::sync::Arc;

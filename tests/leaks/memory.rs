@@ -48,7 +48,7 @@ fn a_dropped_token_leaves_zeros() {
     let (address, length) = (response.access_token.expose().as_ptr(), response.access_token.expose().len());
     assert_eq!(after_drop(response.access_token, address, length), vec![0; length - ALLOCATOR]);
 
-    // The control: a string that is nobody's secret.
+    // The control: a string that is no secret.
     let token = rt(&bench.login()).to_owned();
     let copy = token.clone();
     let (address, length) = (copy.as_ptr(), copy.len());

@@ -87,7 +87,7 @@ fn no_debug_tells_a_token_or_a_key() {
         outages: Outages::default(),
         unanswered: None,
     };
-    let ask = RequestContext { client: &client, binding: Some(&binding), scope: None, resources: &[] };
+    let ask = RequestContext { client: &client, binding: Some(&binding), scope: None, resources: Vec::new() };
     let families = block_on(story.bench.issuer.list_families("user-1")).unwrap();
     let presented = Presented::refresh_token(rt(&login), &keys).unwrap();
     let family = families.iter().find(|family| family.id() == presented.family()).unwrap();

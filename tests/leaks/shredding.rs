@@ -1,4 +1,4 @@
-//! What a purge and a change of keys leave behind in the file: bytes that nobody can open once the old key is dropped.
+//! What a purge and a change of keys leave behind in the file: bytes that cannot be opened once the old key is dropped.
 //!
 //! Neither overwrites anything: the engine copies on write. This is crypto-shredding, and here it is seen to work.
 
@@ -61,7 +61,7 @@ fn what_is_left_in_the_file_after_a_purge_and_a_change_of_keys_opens_with_no_key
         assert_eq!(opens(record, keyring(2)), Err(ErrorKind::UnknownKey(KeyId::new(1))));
     }
 
-    // And whoever lives is served without the old key.
+    // And active families are served without the old key.
     let new = old.twin(store, keyring(2), PolicySet::default());
     assert_eq!(block_on(new.issuer.list_families("user-1")).unwrap().len(), moved.len());
 }

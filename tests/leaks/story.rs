@@ -23,7 +23,7 @@ pub struct Story<S> {
     pub store: Arc<S>,
     pub entropy: TestRng,
     pub tokens: Vec<String>,
-    /// Whatever was shown, errors included.
+    /// All that was shown, errors included.
     pub texts: Vec<String>,
     pub errors: Vec<String>,
 }

@@ -103,8 +103,10 @@ impl Node {
                 let here = support::resource();
                 let expectation = Expectation::resource(&here);
                 let expectation = binding.iter().fold(expectation, Expectation::binding);
-                let live = block_on(issuer.verify_live(&text, &expectation)).unwrap();
-                return if live.is_ok() { Reply::Live } else { Reply::Nothing };
+                return match block_on(issuer.verify_live(&text, &expectation)) {
+                    Ok(_) => Reply::Live,
+                    Err(error) => error.refusal().map(|_| Reply::Nothing).unwrap(),
+                };
             }
             Call::Revoke => {
                 block_on(issuer.revoke(&client, &text, binding.as_ref())).unwrap();

@@ -10,20 +10,20 @@ use crate::setup::{LEEWAY, Setup};
 use crate::world::{Who, Work, World};
 
 /// Once a reuse or a revocation is committed, no live check and no refresh accepts anything of the family any more: none did,
-/// and none would now, whatever token it is asked about.
+/// and none would now, for any token that it is asked about.
 pub const DEAD_STAYS_DEAD: &str = "a: nothing of a dead family is accepted";
-/// A client alone with the network is never refused, whatever is lost or comes twice, if each of its requests reaches a node
+/// A client alone with the network is never refused, even if messages are lost or come twice, if each of its requests reaches a node
 /// less than a leeway after it first sent that token. With an open lost-response window: less than a window after.
 pub const HONEST_STAYS_IN: &str = "b: an honest client is never logged out";
-/// Of all tokens that were ever handed out at most one would be rotated now. Whatever else is answered at all is a retry, and
+/// Of all tokens that were ever handed out at most one would be rotated now. Every other answer is a retry, and
 /// gets that same one.
 pub const ONE_SUCCESSOR: &str = "c: there are never two live successors";
 /// Client and thief hold the same token when it is stolen, and again when one of them asks within the leeway of the other's
 /// rotation. From the last such moment on there are at most two rotations, if both go on refreshing: if neither rotates more
 /// than twice before the other's next turn.
 pub const THEFT_ENDS: &str = "d: a theft is followed by two rotations at most";
-/// And it is not merely stuck then: whoever is refused with a genuine token leaves a dead family behind.
-pub const REFUSAL_KILLS: &str = "d: whoever is refused leaves a dead family";
+/// And it is not merely stuck then: a refusal of a genuine token leaves a dead family behind.
+pub const REFUSAL_KILLS: &str = "d: a refusal leaves a dead family";
 /// A request with a token that is not genuine, by another client, or without the binding leads to no write and to no tokens.
 pub const NO_INTRUSION: &str = "e: only a rightful request changes state";
 

@@ -40,7 +40,7 @@ pub struct Setup {
 /// What is broken on purpose.
 #[derive(Clone, Copy)]
 pub enum Flaw {
-    /// The store takes every write, whatever version it replaces.
+    /// The store takes every write, no matter which version it replaces.
     BlindCommit,
     /// A retry rotates once more instead of repeating the successor.
     FreshSuccessor,

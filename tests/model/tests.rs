@@ -2,7 +2,7 @@
 //! nodes that race on one store, a logout, a clock. Every state that can be reached within the bounds of a setup (a last tick,
 //! a last version of the record) is visited.
 //!
-//! Nothing of the crate is written anew. What a node makes of a request is what the real issuer makes of it: it parses,
+//! Nothing of the crate is written a second time. What a node makes of a request is what the real issuer makes of it: it parses,
 //! authenticates, decides and seals, on the record that the node has loaded. The model only stops it before the commit, so
 //! that another node can come in between.
 //!

@@ -1,4 +1,4 @@
-//! Real threads. Each race is a function of the store, for whatever store wants to be held to it.
+//! Real threads. Each race is a function of the store, for any store that must pass it.
 
 use std::collections::HashSet;
 use std::sync::Arc;

@@ -116,7 +116,8 @@ fn s61_an_outage_of_the_store_is_never_a_refusal() {
                 errors.extend(block_on(issuer.revoke(&client, rt(&first), None)).err());
                 errors.extend(block_on(issuer.revoke_family("user-1", family)).err());
                 errors.extend(block_on(issuer.introspect(access)).err());
-                errors.extend(block_on(issuer.verify_live(access, &Expectation::resource(&here))).err());
+                let live = block_on(issuer.verify_live(access, &Expectation::resource(&here)));
+                errors.extend(live.err().and_then(|error| error.refusal().err()));
                 assert_eq!(errors.len(), 6, "{op:?}");
             }
             if op == Op::Get {

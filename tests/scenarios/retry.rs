@@ -116,7 +116,7 @@ fn s20_the_leeway_does_not_reach_beyond_the_successors_idle_life() {
 
 const DAY: u64 = 24 * 60 * 60;
 
-/// Several processes with one credential file, and a day to come back for a successor that nobody has used yet.
+/// Several processes with one credential file, and a day to come back for a successor that was not used yet.
 fn with_window() -> RotationPolicy {
     let window = Some(seconds(DAY));
     RotationPolicy::shared_credential().to_builder().lost_response_window(window).build().unwrap()

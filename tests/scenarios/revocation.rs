@@ -138,6 +138,6 @@ fn s58_a_purge_leaves_healthy_families_and_tombstones_alone() {
     assert_eq!(bench.told(), [("deny", Some(Reason::UnknownFamily)), ("deny", tombstone)]);
     assert!(bench.refresh(rt(&healthy)).is_ok());
     bench.pass(36_000);
-    assert_eq!(block_on(bench.issuer.purge()).unwrap(), 2, "nothing lives for ever");
+    assert_eq!(block_on(bench.issuer.purge()).unwrap(), 2, "everything ends");
     assert!(bench.issuer.store().is_empty());
 }

@@ -102,7 +102,7 @@ fn s77_fourth_rotation_within_a_leeway_keeps_the_token() {
     assert_eq!(bench.refresh(&first).unwrap_err(), ErrorCode::InvalidGrant);
 }
 
-/// A client whose processes share the tokens: any order of refreshes within a leeway ends nobody's session.
+/// A client whose processes share the tokens: any order of refreshes within a leeway ends no session.
 #[test]
 fn s77_no_burst_of_an_honest_client_ends_its_family() {
     let mut seed = 1_u64;
@@ -164,7 +164,7 @@ fn s67_lost_response_before_an_outage_is_still_a_retry_after_it() {
     assert_eq!(bench.refresh(rt(&first)).unwrap_err(), ErrorCode::InvalidGrant);
 }
 
-/// A client that comes back after a long silence: nobody has the successor, so it is good whatever the leeway.
+/// A client that comes back after a long silence: no client has the successor, so it is good with any leeway.
 #[test]
 fn s67_rotation_that_was_never_answered_waits_for_its_client() {
     for policy in PRESETS {

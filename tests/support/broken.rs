@@ -14,7 +14,7 @@ pub enum Fault {
     None,
     /// Compares in one step and writes in another.
     CheckThenWrite,
-    /// Replaces whatever version is there.
+    /// Replaces any version that is there.
     LostUpdate,
     /// Writes a replacement where there is nothing: what was deleted comes back.
     Upsert,
@@ -174,7 +174,7 @@ impl TokenStore for Broken {
         }
         match self.fault {
             Fault::CheckThenWrite | Fault::DeleteThenInsert => {
-                // A gap that somebody meets, however busy the machine is.
+                // A gap that another writer meets, however busy the machine is.
                 thread::sleep(Duration::from_millis(1));
                 self.rows().insert(key, self.row(before.as_ref(), record));
             }

@@ -25,7 +25,7 @@ pub enum Fault {
     UncertainUndone,
     /// It happened, and the store does not know.
     UncertainDone,
-    /// Somebody else was faster, it says. For commits only.
+    /// Another writer was faster, it says. For commits only.
     Conflict,
 }
 

@@ -83,7 +83,7 @@ fn subkey(master: &[u8; 32], label: &str) -> [u8; 32] {
     key
 }
 
-/// What an access token says: whatever its maker likes.
+/// What an access token says: anything that its maker likes.
 #[derive(Clone)]
 pub struct AccessForge {
     pub master: [u8; 32],

@@ -1,4 +1,4 @@
-//! A store that lets a test act on behind the back of whoever uses it, at an exact point of a listing.
+//! A store that lets a test act on between two calls of its user, at an exact point of a listing.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};

@@ -234,7 +234,7 @@ impl<S: TokenStore> Bench<S> {
     pub fn live(&self, response: &TokenResponse) -> Result<AccessClaims, VerifyError> {
         let here = resource();
         block_on(self.issuer.verify_live(response.access_token.expose(), &Expectation::resource(&here)))
-            .expect("no fault of the server")
+            .map_err(|error| error.refusal().expect("no fault of the server"))
     }
 
     pub fn claims(&self, response: &TokenResponse) -> AccessClaims {

@@ -7,7 +7,7 @@ use std::task::{Context, Poll, Waker};
 
 use mcp_token_lifecycle::{Commit, Cursor, Page, Record, RecordKey, Select, StoreError, Timestamp, TokenStore};
 
-/// Whatever the store inside does at once takes its time here.
+/// What the store inside does at once takes its time here.
 pub struct Pausing<S>(pub S);
 
 impl<S: TokenStore> TokenStore for Pausing<S> {

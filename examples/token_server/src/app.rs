@@ -12,7 +12,7 @@ use axum::routing::{delete, get, post};
 use axum::{Json, Router};
 use mcp_token_lifecycle::{
     AuthorizationCode, AuthorizeRequest, Client, CodeChallenge, DynTokenStore, Error, ErrorCode, ErrorResponse,
-    Expectation, Grant, RedeemRequest, RefreshRequest, Resource, Scope, TokenIssuer, VerifyError,
+    Expectation, Grant, LiveCheckError, RedeemRequest, RefreshRequest, Resource, Scope, TokenIssuer, VerifyError,
 };
 use serde_json::json;
 
@@ -172,7 +172,7 @@ async fn whoami(State(app): State<Arc<App>>, headers: HeaderMap) -> Result<impl 
 /// A protected route with the live check: one store read, so a revocation takes effect at once.
 async fn delete_notes(State(app): State<Arc<App>>, headers: HeaderMap) -> Result<StatusCode, Challenge> {
     let expect = Expectation::resource(&app.resource).scope(&app.all);
-    app.issuer.verify_live(bearer(&headers)?, &expect).await??;
+    app.issuer.verify_live(bearer(&headers)?, &expect).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -259,9 +259,12 @@ impl From<VerifyError> for Challenge {
     }
 }
 
-impl From<Error> for Challenge {
-    fn from(fault: Error) -> Self {
-        Self::Unavailable(fault.into())
+impl From<LiveCheckError> for Challenge {
+    fn from(error: LiveCheckError) -> Self {
+        match error {
+            LiveCheckError::Refused(refused) => Self::Refused(refused),
+            LiveCheckError::Fault(fault) => Self::Unavailable(fault.into()),
+        }
     }
 }
 

@@ -6,7 +6,7 @@ use std::fmt;
 use http::HeaderMap;
 use http::header::AUTHORIZATION;
 
-use crate::issuer::TokenType;
+use crate::messages::TokenType;
 
 /// The longest accepted token, in bytes.
 const MAX_TOKEN: usize = 8 * 1024;

@@ -23,10 +23,11 @@ use crate::http::wire::cors::{Cors, CrossOrigin};
 use crate::http::wire::reply::{Refusal, Reply, empty, json, set, unavailable};
 use crate::http::wire::tls::TlsPolicy;
 use crate::id::FamilyId;
-use crate::issuer::{TokenIssuer, TokenType};
+use crate::issuer::TokenIssuer;
+use crate::messages::TokenType;
 use crate::store::{BoxFuture, TokenStore};
 use crate::time::{Clock, Timestamp};
-use crate::verifier::{AccessVerifier, Expectation, VerifyError};
+use crate::verifier::{AccessVerifier, Expectation, LiveCheckError, VerifyError};
 
 type Verdict = Result<AccessClaims, VerifyError>;
 
@@ -42,7 +43,11 @@ pub(super) trait Verify: Send + Sync {
 /// Verifies tokens with the store.
 pub(super) trait LiveCheck: Send + Sync {
     /// Verifies a token with one read of the store.
-    fn verify_live<'a>(&'a self, token: &'a str, expect: Expectation<'a>) -> BoxFuture<'a, Result<Verdict, Error>>;
+    fn verify_live<'a>(
+        &'a self,
+        token: &'a str,
+        expect: Expectation<'a>,
+    ) -> BoxFuture<'a, Result<AccessClaims, LiveCheckError>>;
 
     /// Reads a family from the store.
     fn read(self: Arc<Self>, family: FamilyId) -> BoxFuture<'static, Result<Option<TokenFamily>, Error>>;
@@ -72,7 +77,11 @@ impl<S: TokenStore> Verify for TokenIssuer<S> {
 }
 
 impl<S: TokenStore + 'static> LiveCheck for TokenIssuer<S> {
-    fn verify_live<'a>(&'a self, token: &'a str, expect: Expectation<'a>) -> BoxFuture<'a, Result<Verdict, Error>> {
+    fn verify_live<'a>(
+        &'a self,
+        token: &'a str,
+        expect: Expectation<'a>,
+    ) -> BoxFuture<'a, Result<AccessClaims, LiveCheckError>> {
         Box::pin(async move { TokenIssuer::verify_live(self, token, &expect).await })
     }
 
@@ -168,8 +177,9 @@ impl Guard {
                 let (guard, check, token) = (Arc::clone(self), Arc::clone(check), Zeroizing::new(token.to_owned()));
                 Admission::CheckStore(Box::pin(async move {
                     match check.verify_live(&token, guard.expectation(binding.as_ref())).await {
-                        Ok(verdict) => guard.admit(&token, verdict),
-                        Err(fault) => {
+                        Ok(claims) => guard.admit(&token, Ok(claims)),
+                        Err(LiveCheckError::Refused(refusal)) => guard.admit(&token, Err(refusal)),
+                        Err(LiveCheckError::Fault(fault)) => {
                             guard.report_fault(&fault, guard.verifier.open(&token).as_ref());
                             Err(Box::new(unavailable()))
                         }

@@ -16,12 +16,12 @@ use super::calls::{Unclear, each_call};
 use super::guard::Guard;
 use super::protected::ProtectedBody;
 use crate::audit::Reason;
-use crate::crypto::shown::shown;
 use crate::grant::{AccessClaims, Scope};
 use crate::http::config_error::ConfigError;
 use crate::http::resource::{optional_scopes, union};
 use crate::http::wire::body::{MAX_MESSAGE, ResponseBody, Unreadable, read};
 use crate::http::wire::reply::{Refusal, Reply};
+use crate::shown::shown;
 use crate::store::BoxFuture;
 use crate::verifier::VerifyError;
 

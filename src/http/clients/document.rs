@@ -11,6 +11,7 @@ use serde_json::Value;
 use super::document_url::is_document;
 use super::metadata::{AuthMethod, ClientMetadata, MetadataError};
 use super::{ClientRegistry, RegisteredClient};
+use crate::error::Error;
 use crate::store::{BoxFuture, StoreError};
 use crate::time::Timestamp;
 
@@ -136,7 +137,7 @@ impl<R: ClientRegistry, F: FetchDocument> WithDocuments<R, F> {
 }
 
 impl<R: ClientRegistry, F: FetchDocument> ClientRegistry for WithDocuments<R, F> {
-    fn find<'a>(&'a self, client_id: &'a str) -> BoxFuture<'a, Result<Option<RegisteredClient>, StoreError>> {
+    fn find<'a>(&'a self, client_id: &'a str) -> BoxFuture<'a, Result<Option<RegisteredClient>, Error>> {
         Box::pin(async move {
             let known = self.registry.find(client_id).await?;
             if known.is_some() || !is_document(client_id) {
@@ -147,11 +148,11 @@ impl<R: ClientRegistry, F: FetchDocument> ClientRegistry for WithDocuments<R, F>
         })
     }
 
-    fn register(&self, client: RegisteredClient) -> BoxFuture<'_, Result<Option<Timestamp>, StoreError>> {
+    fn register(&self, client: RegisteredClient) -> BoxFuture<'_, Result<Option<Timestamp>, Error>> {
         self.registry.register(client)
     }
 
-    fn used<'a>(&'a self, client: &'a RegisteredClient) -> BoxFuture<'a, Result<(), StoreError>> {
+    fn used<'a>(&'a self, client: &'a RegisteredClient) -> BoxFuture<'a, Result<(), Error>> {
         self.registry.used(client)
     }
 }

@@ -4,6 +4,7 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use super::{ClientRegistry, RegisteredClient};
+use crate::error::Error;
 use crate::store::{BoxFuture, StoreError};
 use crate::time::Timestamp;
 
@@ -68,10 +69,10 @@ impl MemoryClients {
 }
 
 impl Clients {
-    fn register(&mut self, client: RegisteredClient) -> Result<(), StoreError> {
+    fn register(&mut self, client: RegisteredClient) -> Result<(), Error> {
         match self.known.get(&client.id) {
             Some(entry) if entry.client.is_registered_as(&client) => return Ok(()),
-            Some(_) => return Err(StoreError::unavailable("the client id is registered with other metadata")),
+            Some(_) => return Err(StoreError::unavailable("the client id is registered with other metadata").into()),
             None => {}
         }
         self.registered.push_back(client.id.clone());
@@ -87,16 +88,16 @@ impl Clients {
 }
 
 impl ClientRegistry for MemoryClients {
-    fn find<'a>(&'a self, client_id: &'a str) -> BoxFuture<'a, Result<Option<RegisteredClient>, StoreError>> {
+    fn find<'a>(&'a self, client_id: &'a str) -> BoxFuture<'a, Result<Option<RegisteredClient>, Error>> {
         let found = self.get(client_id);
         Box::pin(async move { Ok(found) })
     }
 
-    fn register(&self, client: RegisteredClient) -> BoxFuture<'_, Result<Option<Timestamp>, StoreError>> {
+    fn register(&self, client: RegisteredClient) -> BoxFuture<'_, Result<Option<Timestamp>, Error>> {
         Box::pin(async move { self.write().register(client).map(|()| None) })
     }
 
-    fn used<'a>(&'a self, client: &'a RegisteredClient) -> BoxFuture<'a, Result<(), StoreError>> {
+    fn used<'a>(&'a self, client: &'a RegisteredClient) -> BoxFuture<'a, Result<(), Error>> {
         Box::pin(async move {
             // Read first, because after its first use the entry does not change again.
             if self.read().known.get(&client.id).is_some_and(|entry| !entry.used)

@@ -20,18 +20,22 @@ pub use self::secret::ClientSecret;
 use self::secret::SecretHash;
 pub use self::stored::StoredClients;
 use super::address::RedirectUri;
+use crate::error::Error;
 use crate::grant::Client;
-use crate::store::{BoxFuture, StoreError};
+use crate::store::BoxFuture;
 use crate::time::Timestamp;
 
 /// Finds and stores clients.
+///
+/// A registry of the application's reports its faults as [`StoreError`](crate::StoreError), from which an [`Error`] is
+/// made by `?` or `into`.
 pub trait ClientRegistry: Send + Sync {
     /// Finds the client `client_id`, which comes from the request unchecked.
     ///
     /// # Errors
     ///
-    /// [`StoreError`] if this cannot be found out now: the client gets a 503 and retries.
-    fn find<'a>(&'a self, client_id: &'a str) -> BoxFuture<'a, Result<Option<RegisteredClient>, StoreError>>;
+    /// [`Error`] if this cannot be found out now: the client gets a 503 and retries.
+    fn find<'a>(&'a self, client_id: &'a str) -> BoxFuture<'a, Result<Option<RegisteredClient>, Error>>;
 
     /// Stores a client that has just registered (RFC 7591). Returns when its secret expires, or `None` if it does not
     /// expire while it is in use.
@@ -42,8 +46,8 @@ pub trait ClientRegistry: Send + Sync {
     ///
     /// # Errors
     ///
-    /// [`StoreError`] if the client was not stored, or may not have been.
-    fn register(&self, client: RegisteredClient) -> BoxFuture<'_, Result<Option<Timestamp>, StoreError>>;
+    /// [`Error`] if the client was not stored, or may not have been.
+    fn register(&self, client: RegisteredClient) -> BoxFuture<'_, Result<Option<Timestamp>, Error>>;
 
     /// Records that `client`, as [`find`](Self::find) returned it, is in use: a user agreed to it, or it got tokens.
     ///
@@ -52,8 +56,8 @@ pub trait ClientRegistry: Send + Sync {
     ///
     /// # Errors
     ///
-    /// [`StoreError`] if it was not recorded. The fault is reported, and the client gets its answer.
-    fn used<'a>(&'a self, client: &'a RegisteredClient) -> BoxFuture<'a, Result<(), StoreError>> {
+    /// [`Error`] if it was not recorded. The fault is reported, and the client gets its answer.
+    fn used<'a>(&'a self, client: &'a RegisteredClient) -> BoxFuture<'a, Result<(), Error>> {
         let _ = client;
         Box::pin(async { Ok(()) })
     }
@@ -61,13 +65,13 @@ pub trait ClientRegistry: Send + Sync {
 
 pointers! {
     impl ClientRegistry {
-        fn find<'a>(&'a self, client_id: &'a str) -> BoxFuture<'a, Result<Option<RegisteredClient>, StoreError>> {
+        fn find<'a>(&'a self, client_id: &'a str) -> BoxFuture<'a, Result<Option<RegisteredClient>, Error>> {
             T::find(self, client_id)
         }
-        fn register(&self, client: RegisteredClient) -> BoxFuture<'_, Result<Option<Timestamp>, StoreError>> {
+        fn register(&self, client: RegisteredClient) -> BoxFuture<'_, Result<Option<Timestamp>, Error>> {
             T::register(self, client)
         }
-        fn used<'a>(&'a self, client: &'a RegisteredClient) -> BoxFuture<'a, Result<(), StoreError>> {
+        fn used<'a>(&'a self, client: &'a RegisteredClient) -> BoxFuture<'a, Result<(), Error>> {
             T::used(self, client)
         }
     }

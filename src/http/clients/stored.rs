@@ -5,12 +5,12 @@ use std::time::Duration;
 
 use super::memory::MemoryClients;
 use super::{ClientRegistry, RegisteredClient};
-use crate::crypto::sha256;
-use crate::error::{Error, ErrorKind};
+use crate::crypto::{sha256, truncated};
+use crate::error::Error;
 use crate::id::RecordKey;
-use crate::issuer::{MAX_ATTEMPTS, TokenIssuer};
+use crate::issuer::TokenIssuer;
 use crate::record::sealed::{self, Kind, corrupt};
-use crate::store::{BoxFuture, Commit, Record, StoreError, TokenStore};
+use crate::store::{BoxFuture, Record, StoreError, TokenStore};
 use crate::time::Timestamp;
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
@@ -82,16 +82,12 @@ impl<S: TokenStore> StoredClients<S> {
         client_id: &str,
         change: impl Fn(Option<RegisteredClient>) -> Result<Option<Next>, Error> + Sync,
     ) -> Result<bool, Error> {
-        for _ in 0..MAX_ATTEMPTS {
-            let record = self.issuer.get(key(client_id)).await?;
-            let version = record.as_ref().map_or(0, |record| record.version);
-            let found = record.map_or(Ok(None), |record| self.open(record))?;
-            let Some((client, end)) = change(found)? else { return Ok(false) };
-            if self.write(client_id, version.saturating_add(1), client.as_ref(), end).await? == Commit::Applied {
-                return Ok(true);
-            }
-        }
-        Err(Error::new(ErrorKind::Contention))
+        let next = |record: Option<Record>| {
+            let version = record.as_ref().map_or(0, |record| record.version).saturating_add(1);
+            let next = change(record.map_or(Ok(None), |record| self.open(record))?)?;
+            next.map(|(client, end)| self.seal(client_id, version, client.as_ref(), end)).transpose()
+        };
+        self.issuer.replace(key(client_id), next).await
     }
 
     /// The new end of the registration of `client`, which lives for `lifetime` from now; `None` if it is too little
@@ -113,49 +109,41 @@ impl<S: TokenStore> StoredClients<S> {
         Ok(client.map(|client| RegisteredClient { expires_at: Some(expires_at), ..client }))
     }
 
-    /// Writes a registration.
-    async fn write(
+    fn seal(
         &self,
         client_id: &str,
         version: u64,
         client: Option<&RegisteredClient>,
         expires_at: Timestamp,
-    ) -> Result<Commit, Error> {
+    ) -> Result<Record, Error> {
         let record = Record::new(key(client_id), version, expires_at, Vec::new(), Vec::new());
         let (nonce, content) = (self.issuer.rng.bytes()?, sealed::encode(&client)?);
-        let record = sealed::seal(Kind::CLIENT, record, &content, self.issuer.keyring.primary(), &nonce)?;
-        Ok(self.issuer.store.commit(record).await?)
+        sealed::seal(Kind::CLIENT, record, &content, self.issuer.keyring.primary(), &nonce)
     }
 }
 
 /// The record key of a client. It does not depend on the keyring, so a re-key leaves the record where it is. A client
 /// id is random or a keyed hash, so its hash reveals nothing.
 fn key(client_id: &str) -> RecordKey {
-    let hash = sha256(format!("mcp-token-lifecycle client {client_id}").as_bytes());
-    let mut key = [0; 16];
-    key.copy_from_slice(&hash[..16]);
-    RecordKey::from_bytes(key)
+    RecordKey::from_bytes(truncated(sha256(format!("mcp-token-lifecycle client {client_id}").as_bytes())))
 }
 
 impl<S: TokenStore> ClientRegistry for StoredClients<S> {
-    fn find<'a>(&'a self, client_id: &'a str) -> BoxFuture<'a, Result<Option<RegisteredClient>, StoreError>> {
+    fn find<'a>(&'a self, client_id: &'a str) -> BoxFuture<'a, Result<Option<RegisteredClient>, Error>> {
         Box::pin(async move {
             if let Some(client) = self.known.get(client_id) {
                 return Ok(Some(client));
             }
-            let found = self.issuer.get(key(client_id)).await;
-            found
-                .and_then(|record| record.map_or(Ok(None), |record| self.open(record)))
-                .map_err(StoreError::unavailable)
+            self.issuer.get(key(client_id)).await?.map_or(Ok(None), |record| self.open(record))
         })
     }
 
-    fn register(&self, client: RegisteredClient) -> BoxFuture<'_, Result<Option<Timestamp>, StoreError>> {
+    fn register(&self, client: RegisteredClient) -> BoxFuture<'_, Result<Option<Timestamp>, Error>> {
         Box::pin(async move {
             let lifetime = self.unused_lifetime.min(self.lifetime);
             let taken = || StoreError::unavailable("the client id is registered with other metadata");
             if self.known.get(client.id()).is_some() {
-                return Err(taken());
+                return Err(taken().into());
             }
             let keep = |found: Option<RegisteredClient>| match found {
                 None => Ok(Some((Some(client.clone()), self.issuer.clock.now().saturating_add(lifetime)))),
@@ -164,11 +152,11 @@ impl<S: TokenStore> ClientRegistry for StoredClients<S> {
                 }
                 Some(_) => Err(taken().into()),
             };
-            self.change(client.id(), keep).await.map(|_| None).map_err(StoreError::uncertain)
+            self.change(client.id(), keep).await.map(|_| None)
         })
     }
 
-    fn used<'a>(&'a self, client: &'a RegisteredClient) -> BoxFuture<'a, Result<(), StoreError>> {
+    fn used<'a>(&'a self, client: &'a RegisteredClient) -> BoxFuture<'a, Result<(), Error>> {
         Box::pin(async move {
             // The client that was found with the request shows whether a write is due. Nearly always this call reads
             // and writes nothing.
@@ -178,7 +166,7 @@ impl<S: TokenStore> ClientRegistry for StoredClients<S> {
             let prolong = |found: Option<RegisteredClient>| {
                 Ok(found.and_then(|found| self.later_end(&found, self.lifetime).map(|end| (Some(found), end))))
             };
-            self.change(client.id(), prolong).await.map(|_| ()).map_err(StoreError::uncertain)
+            self.change(client.id(), prolong).await.map(drop)
         })
     }
 }

@@ -11,7 +11,7 @@ use crate::http::resource::intersection;
 use crate::http::server::AuthorizationServer;
 use crate::http::wire::params::Params;
 use crate::http::wire::reply::{Refusal, Reply, redirect, seal_page};
-use crate::issuer::{AuthorizeRequest, ErrorResponse};
+use crate::messages::{AuthorizeRequest, ErrorResponse};
 use crate::store::TokenStore;
 use crate::token::CodeChallenge;
 use std::sync::Arc;

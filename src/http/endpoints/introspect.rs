@@ -9,7 +9,7 @@ use crate::grant::{Client, ClientKind};
 use crate::http::server::AuthorizationServer;
 use crate::http::wire::params::Params;
 use crate::http::wire::reply::{Refusal, Reply, json};
-use crate::issuer::IntrospectionResponse;
+use crate::messages::IntrospectionResponse;
 use crate::store::TokenStore;
 
 impl<S: TokenStore> AuthorizationServer<S> {

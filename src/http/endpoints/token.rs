@@ -8,7 +8,7 @@ use crate::audit::{ErrorCode, HttpEndpoint, Reason};
 use crate::http::server::AuthorizationServer;
 use crate::http::wire::params::Params;
 use crate::http::wire::reply::{Refusal, Reply, json};
-use crate::issuer::{ErrorResponse, RedeemRequest, RefreshRequest};
+use crate::messages::{ErrorResponse, RedeemRequest, RefreshRequest};
 use crate::store::TokenStore;
 
 impl<S: TokenStore> AuthorizationServer<S> {

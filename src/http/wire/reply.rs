@@ -10,8 +10,7 @@ use serde::ser::{SerializeMap, Serializer};
 use super::body::{ResponseBody, Unreadable};
 use crate::audit::{ErrorCode, Reason};
 use crate::error::Error;
-use crate::issuer::ErrorResponse;
-use crate::store::StoreError;
+use crate::messages::ErrorResponse;
 
 pub(in crate::http) type Reply = Response<ResponseBody>;
 
@@ -69,12 +68,6 @@ impl From<Unreadable> for Refusal {
                 Self::Status(StatusCode::BAD_REQUEST, "the body of the request broke off before its end")
             }
         }
-    }
-}
-
-impl From<StoreError> for Refusal {
-    fn from(fault: StoreError) -> Self {
-        Self::Fault(fault.into())
     }
 }
 

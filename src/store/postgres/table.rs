@@ -1,7 +1,7 @@
 //! The table: its name, its layout, and how it is created.
 
 use super::error::{MAX_IDENTIFIER, PostgresError};
-use crate::crypto::shown::shown;
+use crate::shown::shown;
 
 /// The layout that this version knows. The comment of the table contains it.
 const LAYOUT: u32 = 1;

@@ -4,7 +4,7 @@ use std::error::Error as StdError;
 use std::path::Path;
 use std::sync::Arc;
 
-use crate::crypto::shown::{mode_of, shown_mode, shown_path};
+use crate::shown::{mode_of, shown_mode, shown_path};
 use crate::store::{Record, StoreError};
 use redb::{DatabaseError, StorageError};
 use std::io;

@@ -38,8 +38,8 @@ use self::layout::{KeyNames, read};
 use self::scripts::Scripts;
 use self::topology::Topology;
 use super::{Commit, Cursor, Page, Record, Select, StoreError, TokenStore};
-use crate::crypto::shown::{shown, shown_url};
 use crate::id::RecordKey;
+use crate::shown::{shown, shown_url};
 use crate::time::Timestamp;
 
 /// The most records in one page, for any limit: a larger answer would take much memory on both sides.

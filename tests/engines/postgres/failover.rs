@@ -109,7 +109,7 @@ async fn under_load(pair: &Pair, what: &str, disturb: impl AsyncFnOnce(&Counts))
          lost acknowledged: {lost}, replays accepted: {replays}"
     );
     assert_eq!((lost, replays), (0, 0));
-    assert!(faults > 0, "nobody noticed");
+    assert!(faults > 0, "no client noticed");
 }
 
 /// Wait until so many requests more were answered 503.
@@ -154,7 +154,7 @@ fn a_frozen_standby_stops_commits_and_loses_none() {
         let waiting = "SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'SyncRep'";
         until("the commit", async || (sql(&pair.url(), waiting).await == ["0"]).then_some(())).await;
         let second = refresh(&issuer, rt(&first)).await.unwrap();
-        assert!(second.retry, "the write that nobody confirmed did happen");
+        assert!(second.retry, "the write that was not confirmed did happen");
         let again = refresh(&issuer, rt(&first)).await.unwrap();
         assert_eq!(rt(&again), rt(&second));
         assert!(!refresh(&issuer, rt(&second)).await.unwrap().retry);

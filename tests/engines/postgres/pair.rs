@@ -33,7 +33,7 @@ impl Pair {
         let from = ["-h", "127.0.0.1", "-p", &port, "-U", "postgres"];
         standby.run("pg_basebackup", &[&from[..], &["-R", "-X", "stream", "-C", "-S", "b", "--no-sync"]].concat());
         standby.start();
-        // Only now, for a primary without its synchronous standby answers nobody; and without a restart, after which the standby
+        // Only now, for a primary without its synchronous standby answers no client; and without a restart, after which the standby
         // would take seconds to come back.
         let settings = primary.directory.join("postgresql.auto.conf");
         File::options().append(true).open(settings).unwrap().write_all(b"synchronous_standby_names = '*'\n").unwrap();

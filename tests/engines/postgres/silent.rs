@@ -54,7 +54,7 @@ fn a_host_is_reached_although_giving_up_the_one_before_takes_longer_than_anybody
         let config = format!("{}?connect_timeout=1", behind(&[&silent])).parse().unwrap();
         let pool = Pool::builder(Manager::new(config, NoTls)).max_size(4).build().unwrap();
         let store = PostgresStore::from_pool(pool).with_timeout(Duration::from_millis(300)).with_table(&table).unwrap();
-        assert!(store.get(RecordKey::from_bytes([1; 16])).await.is_err(), "nobody is silent");
+        assert!(store.get(RecordKey::from_bytes([1; 16])).await.is_err(), "no server is silent");
         let reached = until("a connection", async || store.get(RecordKey::from_bytes([1; 16])).await.ok());
         assert_eq!(reached.await, None);
     });

@@ -17,7 +17,7 @@ use crate::support::*;
 /// A proxy that passes everything on, until it is told to swallow the answer to the next script and hang up.
 pub struct Proxy {
     cut: AtomicBool,
-    /// It lets nobody in.
+    /// It lets no connection in.
     is_shut: AtomicBool,
     /// How many connections there were, and up to which of them it passes no answer on any more.
     connections: AtomicUsize,
@@ -193,7 +193,7 @@ async fn a_server_that_is_not_there_is_unavailable() {
     assert!(RedisStore::connect(&server.url()).await.is_err());
 }
 
-/// Such a connection does not break, and nobody waits for as long as the store would.
+/// Such a connection does not break, and no caller waits for as long as the store would.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_silent_connection_is_given_up_though_every_caller_gives_up_first() {
     let server = Server::start(&[]);

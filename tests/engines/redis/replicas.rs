@@ -1,4 +1,4 @@
-//! A primary whose replication link is cut, and its replica, which takes over: nobody was told of what is lost.
+//! A primary whose replication link is cut, and its replica, which takes over: no client was told of what is lost.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -92,7 +92,7 @@ async fn a_retry_is_not_given_a_successor_that_a_failover_loses() {
     pair.fail_over();
     let bench = bench.twin(pair.on(&pair.replica).await, keyring(), RotationPolicy::standard());
     let second = bench.issuer.refresh(&request).await.unwrap().into_result().unwrap();
-    assert!(!second.retry, "the rotation was lost, and nobody had been told of it");
+    assert!(!second.retry, "the rotation was lost, and no client had been told of it");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -105,7 +105,7 @@ async fn a_first_sentinel_that_hangs_is_got_past() {
     let (mut faults, begun) = (0, Instant::now());
     while store.get(RecordKey::from_bytes([7; 16])).await.is_err() {
         faults += 1;
-        assert!(begun.elapsed() < LONG, "each operation begins to connect anew");
+        assert!(begun.elapsed() < LONG, "each operation connects again");
     }
     println!("a first Sentinel that hangs: {faults} reads failed");
     assert!(faults > 0, "it does hang");

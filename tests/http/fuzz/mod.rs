@@ -1,4 +1,4 @@
-//! Whatever is sent to whichever endpoint: no panic, no 5xx but 503 while the store is in trouble, and nothing secret comes back.
+//! Any request to any endpoint: no panic, no 5xx but 503 while the store is in trouble, and nothing secret comes back.
 
 mod draft;
 

@@ -20,7 +20,7 @@ const browser = new Browser();
 let onTheWay = () => {};
 const network = async (url, options) => (await onTheWay(new URL(url).pathname)) || fetch(url, options);
 
-/** Nobody goes on before `n` are there. */
+/** Every caller waits until `n` are there. */
 function meeting(n) {
     let open;
     const all = new Promise(resolve => (open = resolve));

@@ -30,7 +30,8 @@ fn elsewhere() -> Resource {
 fn live(bench: &Bench<MemoryStore>, token: &str, here: &Resource) -> Result<(), VerifyError> {
     let binding = Binding::DpopKey([1; 32]);
     let expect = Expectation::resource(here).binding(&binding);
-    block_on(bench.issuer.verify_live(token, &expect)).expect("no fault of the server").map(drop)
+    let live = block_on(bench.issuer.verify_live(token, &expect));
+    live.map(drop).map_err(|error| error.refusal().expect("no fault of the server"))
 }
 
 fn genuine(bench: &Bench<MemoryStore>, response: &TokenResponse) -> AccessForge {

@@ -8,7 +8,7 @@ use mcp_token_lifecycle::{
 use crate::altered;
 use crate::support::*;
 
-/// Whatever is asked for, it has this record, and nobody may write to it.
+/// It has this record for every key, and it takes no write.
 struct Sole(Record);
 
 impl TokenStore for Sole {
@@ -63,7 +63,7 @@ impl Family {
         let faults: [Option<Error>; 7] = [
             block_on(issuer.refresh(&RefreshRequest::new(&client, &self.refresh_token))).err(),
             block_on(issuer.redeem(&code)).err(),
-            block_on(issuer.verify_live(&self.access_token, &expect)).err(),
+            block_on(issuer.verify_live(&self.access_token, &expect)).err().and_then(|error| error.refusal().err()),
             block_on(issuer.introspect(&self.access_token)).err(),
             block_on(issuer.introspect(&self.refresh_token)).err(),
             block_on(issuer.revoke(&client, &self.access_token, None)).err(),

@@ -83,7 +83,7 @@ fn no_other_spelling_of_a_refresh_token_or_code_is_accepted() {
     issued.are_as_before();
 }
 
-/// Whoever can put a token together out of others still cannot make one.
+/// Parts of several tokens put together make no token.
 #[test]
 fn the_front_of_one_token_with_the_back_of_another_is_refused() {
     let issued = Issued::new();

@@ -253,7 +253,7 @@ impl<S: TokenStore, F: Fn() -> S> World<S, F> {
         let Some((at, id)) = pick(index, known) else { return };
         let found = block_on(self.issuer().revoke_family(user, id)).unwrap();
         let owned = self.naive.families[at].user == user;
-        assert!(owned || !found, "somebody else's session");
+        assert!(owned || !found, "the session of another user");
         assert!(found || !self.naive.live_families(|family| family.id == Some(id) && owned).contains(&at));
         self.naive.families[at].revoked |= owned;
     }
@@ -291,7 +291,7 @@ impl<S: TokenStore, F: Fn() -> S> World<S, F> {
         let here = Resource::parse(&access.audience[0]).unwrap();
         let expect = Expectation::resource(&here);
         let expect = if let Some(binding) = &access.binding { expect.binding(binding) } else { expect };
-        let claims = block_on(issuer.verify_live(text, &expect)).unwrap()?;
+        let claims = block_on(issuer.verify_live(text, &expect)).map_err(|error| error.refusal().unwrap())?;
         let family = &self.naive.families[access.family];
         assert_eq!((claims.subject(), claims.client_id()), (family.user, family.app));
         assert_eq!(claims.scope().as_str(), access.scope);

@@ -128,7 +128,7 @@ async fn the_cookie_is_out_of_reach_and_changes_at_login() {
     for cookie in [&first, second] {
         assert!(cookie.starts_with("session=") && cookie.ends_with("; Path=/; HttpOnly; SameSite=Lax"), "{cookie}");
     }
-    assert_ne!(first, second, "or whoever planted the first id would be logged in now");
+    assert_ne!(first, second, "or an attacker who planted the first id would be logged in now");
     assert!(alice.get(&url).await.headers().get(SET_COOKIE).is_none());
 }
 

@@ -1,27 +1,16 @@
 //! Maintenance of the store: purging expired records, and moving records to a new key.
 
-use super::token_issuer::{MAX_ATTEMPTS, PAGE, TokenIssuer};
 use crate::audit::{Action, AuditEvent};
-use crate::error::{Error, ErrorKind};
+use crate::error::Error;
 use crate::id::RecordKey;
-use crate::record::sealed::{self, Kind};
-use crate::record::{self};
-use crate::store::{Commit, Record, Select, StoreError, TokenStore};
-use crate::time::Clock;
+use crate::issuer::TokenIssuer;
+use crate::record::{
+    self,
+    sealed::{self, Kind},
+};
+use crate::store::{Pages, Select, TokenStore, purge_all};
 use std::future::Future;
 use std::time::Duration;
-
-/// Deletes all expired records, page by page.
-pub(crate) async fn purge_all<S: TokenStore>(store: &S, clock: &dyn Clock) -> Result<usize, StoreError> {
-    let mut count = 0;
-    loop {
-        let purged = store.purge(clock.now(), PAGE).await?;
-        count += purged;
-        if purged < PAGE {
-            return Ok(count);
-        }
-    }
-}
 
 impl<S: TokenStore> TokenIssuer<S> {
     /// Deletes all expired records and returns their number.
@@ -60,48 +49,38 @@ impl<S: TokenStore> TokenIssuer<S> {
     /// [`Error`] if the store fails. A record that cannot be opened does not stop the others; the last such error is
     /// returned after all records were tried.
     pub async fn rekey(&self) -> Result<usize, Error> {
-        let (mut count, mut after, mut fault) = (0, None, None);
-        loop {
-            let page = self.store.list(Select::All, after, PAGE).await?;
-            for record in page.records {
+        let (mut count, mut fault) = (0, None);
+        let mut pages = Pages::new(&self.store, Select::All);
+        while let Some(records) = pages.next().await? {
+            for record in records {
                 // The vault wraps its data keys again by itself.
                 if !sealed::is_upstream(&record) && sealed::key_id(&record) != Some(self.keyring.primary_id()) {
-                    match self.rekey_record(record).await {
+                    match self.rekey_record(record.key).await {
                         Ok(moved) => count += usize::from(moved),
                         Err(error) if error.is_about_one_record() => fault = Some(error),
                         Err(error) => return Err(error),
                     }
                 }
             }
-            after = page.next;
-            if after.is_none() {
-                break;
-            }
         }
         self.report(AuditEvent::new(self.clock.now(), Action::Rekey { count }));
         fault.map_or(Ok(count), Err)
     }
 
-    async fn rekey_record(&self, record: Record) -> Result<bool, Error> {
+    async fn rekey_record(&self, key: RecordKey) -> Result<bool, Error> {
         self.note_primary_key().await?;
-        let key: RecordKey = record.key;
-        let mut current = Some(record);
-        for _ in 0..MAX_ATTEMPTS {
-            let Some(mut record) = current else { return Ok(false) };
+        self.replace(key, |found| {
+            let Some(mut record) = found else { return Ok(None) };
             let (opened, keys) = (sealed::open(&mut record, &self.keyring)?, self.keyring.primary());
             if opened.sealed_with >= keys.id {
-                return Ok(false);
+                return Ok(None);
             }
             record.version = record.version.saturating_add(1);
             if opened.kind == Kind::FAMILY {
                 record.indexes = record::indexes(&record::read(&record, &opened)?, keys);
             }
-            let resealed = sealed::seal(opened.kind, record, opened.content(), keys, &self.rng.bytes()?)?;
-            if self.store.commit(resealed).await? == Commit::Applied {
-                return Ok(true);
-            }
-            current = self.get(key).await?;
-        }
-        Err(Error::new(ErrorKind::Contention))
+            sealed::seal(opened.kind, record, opened.content(), keys, &self.rng.bytes()?).map(Some)
+        })
+        .await
     }
 }

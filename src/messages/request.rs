@@ -2,9 +2,7 @@
 
 use std::fmt;
 
-use crate::audit::Reason;
-use crate::decision::RequestContext;
-use crate::grant::{Binding, Client, Grant, Resource, Scope};
+use crate::grant::{Binding, Client, Grant};
 use crate::token::CodeChallenge;
 
 /// An approved authorization request: the user has logged in and consented to `grant`.
@@ -105,33 +103,4 @@ token_request! {
 token_request! {
     /// A token request with `grant_type=refresh_token` (OAuth 2.1 §4.3).
     RefreshRequest { refresh_token: &'a str as &'a str }
-}
-
-/// The requested scope and resources, parsed.
-pub(crate) struct RequestedAccess {
-    scope: Option<Scope>,
-    resources: Vec<Resource>,
-}
-
-impl RequestedAccess {
-    pub(crate) fn parse(scope: Option<&str>, resources: &[&str]) -> Result<Self, Reason> {
-        let scope = scope.map(Scope::parse).transpose().map_err(|_| Reason::ScopeExceeded)?;
-        let mut wanted = Vec::new();
-        for uri in resources {
-            let resource = Resource::parse(uri).map_err(|_| Reason::ResourceNotGranted)?;
-            // A repeated resource counts once, so that repetitions do not make an audience larger.
-            if !wanted.contains(&resource) {
-                wanted.push(resource);
-            }
-        }
-        Ok(Self { scope, resources: wanted })
-    }
-
-    pub(crate) fn request_context<'a>(
-        &'a self,
-        client: &'a Client,
-        binding: Option<&'a Binding>,
-    ) -> RequestContext<'a> {
-        RequestContext { client, binding, scope: self.scope.as_ref(), resources: &self.resources }
-    }
 }

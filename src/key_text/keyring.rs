@@ -7,10 +7,9 @@ use std::path::Path;
 
 use zeroize::Zeroizing;
 
-use super::entry::entries;
-use super::error::KeyringError;
-use super::keyring::Keyring;
-use crate::crypto::shown::{mode, mode_of, shown_path};
+use crate::keys::entry::entries;
+use crate::keys::{Keyring, KeyringError};
+use crate::shown::{mode, mode_of, shown_path};
 
 impl Keyring {
     /// Parses a keyring: entries `id:base64`, one a line or separated by commas, the primary first. `#` begins a
