@@ -4,10 +4,8 @@ use crate::audit::{Action, AuditEvent};
 use crate::error::Error;
 use crate::id::RecordKey;
 use crate::issuer::TokenIssuer;
-use crate::record::{
-    self,
-    sealed::{self, Kind},
-};
+use crate::record;
+use crate::record::sealed::{self, Kind};
 use crate::store::{Pages, Select, TokenStore, purge_all};
 use std::future::Future;
 use std::time::Duration;

@@ -50,11 +50,8 @@ impl<'a> Presentation<'a> {
                 Ordering::Equal | Ordering::Greater => self.ahead(),
             },
         });
-        decision.unwrap_or_else(|reason| self.deny(reason))
-    }
-
-    fn deny(&self, reason: Reason) -> Decision {
-        Decision::refuse(Verdict::Deny(reason.code()), self.family, reason, self.cx.now)
+        let deny = |reason: Reason| Decision::refuse(Verdict::Deny(reason.code()), self.family, reason, self.cx.now);
+        decision.unwrap_or_else(deny)
     }
 
     /// Decides on the current token: g = G.

@@ -56,7 +56,7 @@ impl fmt::Display for Resource {
 /// in `verify` for its claims" of the benchmarks.
 ///
 /// `Many` must hold two or more, so that equal audiences compare equal.
-#[derive(Clone, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Audience {
     One(Resource),
     Many(Vec<Resource>),
@@ -84,12 +84,6 @@ impl Audience {
             Self::One(resource) => std::slice::from_ref(resource),
             Self::Many(resources) => resources,
         }
-    }
-}
-
-impl fmt::Debug for Audience {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_list().entries(self.as_slice()).finish()
     }
 }
 

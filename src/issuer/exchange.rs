@@ -30,7 +30,7 @@ impl<S: TokenStore> TokenIssuer<S> {
         let cx = self.context();
         let check = CodeCheck::new(challenge, redirect_uri);
         let family = self.begin(grant, Some(check), binding, &cx)?;
-        let code = AuthorizationCode::new(self.derive(&family)?);
+        let code = AuthorizationCode(self.derive(&family)?);
         self.insert(&family, &self.draw()?).await?;
         self.report(AuditEvent::on_family(cx.now, Action::Authorize, &family));
         Ok(code)
@@ -117,7 +117,9 @@ impl<S: TokenStore> TokenIssuer<S> {
         let (draw, mut fault) = (self.draw()?, None);
         let answer = match verdict {
             Verdict::Issue(issue) => {
-                if self.standing(&issue.family, client).await? == GrantStatus::Withdrawn {
+                if let Some(check) = &self.grant_check
+                    && check.check(&issue.family, client).await.map_err(Error::grant_check)? == GrantStatus::Withdrawn
+                {
                     let event = AuditEvent::on_family(cx.now, Action::Deny, &found.family);
                     self.report(event.because(Reason::GrantWithdrawn));
                     return Ok(Some(Answer::Deny(ErrorResponse::new(Reason::GrantWithdrawn.code()))));
@@ -178,23 +180,16 @@ impl<S: TokenStore> TokenIssuer<S> {
         Ok(decision::begin(id, secret, grant, code, binding, cx))
     }
 
-    async fn standing(&self, family: &TokenFamily, client: &Client) -> Result<GrantStatus, Error> {
-        match &self.grant_check {
-            None => Ok(GrantStatus::Good),
-            Some(check) => check.check(family, client).await.map_err(Error::grant_check),
-        }
-    }
-
     /// Returns the response with the tokens that were decided on.
     fn respond(&self, issue: Issue, now: Timestamp, draw: &Randomness) -> Result<TokenResponse, Error> {
         let claims = issue.claims(now, draw.jitter);
         let (keys, id) = (self.verifier.keys(), self.keyring.primary_id());
         let access_token = access::seal(&claims, keys, id, &draw.access_nonce).ok_or_else(corrupt)?;
         Ok(TokenResponse {
-            access_token: AccessToken::new(access_token),
+            access_token: AccessToken(access_token),
             token_type: TokenType::for_binding(issue.family.binding()),
             expires_in: claims.expires_at.since(now).as_secs(),
-            refresh_token: RefreshToken::new(self.derive(&issue.family)?),
+            refresh_token: RefreshToken(self.derive(&issue.family)?),
             scope: issue.scope,
             refresh_token_timeout: issue.idle.as_secs(),
             authorization_expires_in: issue.absolute.as_secs(),

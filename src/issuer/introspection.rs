@@ -90,7 +90,8 @@ impl<S: TokenStore> TokenIssuer<S> {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::ClockSkew`](crate::ErrorKind::ClockSkew) if this server's clock is too far behind the clock that wrote the record.
+    /// [`ErrorKind::ClockSkew`](crate::ErrorKind::ClockSkew) if this server's clock is too far behind the clock that
+    /// wrote the record.
     #[cfg(feature = "http")]
     pub(crate) fn is_still_live(&self, family: Option<&TokenFamily>, claims: &AccessClaims) -> Result<bool, Error> {
         let Some(family) = family else {

@@ -67,14 +67,8 @@ impl PolicySet {
     }
 
     fn limited(&self, client_id: &str, scope: &Scope) -> Lifetimes {
-        let lifetimes = self.policy(client_id).lifetimes;
-        if self.scopes.is_empty() {
-            return lifetimes;
-        }
-        scope
-            .iter()
-            .filter_map(|token| self.scopes.get(token))
-            .fold(lifetimes, |lifetimes, limit| lifetimes.min(*limit))
+        let limits = scope.iter().filter_map(|token| self.scopes.get(token));
+        limits.fold(self.policy(client_id).lifetimes, |lifetimes, limit| lifetimes.min(*limit))
     }
 }
 

@@ -32,3 +32,41 @@ where
     }
     Err(Error::new(ErrorKind::Contention).into())
 }
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+
+    use super::*;
+
+    /// Runs the loop with `conflicts` conflicts before a success. Returns the result and the number of attempts.
+    fn run(conflicts: usize) -> (Result<(), ErrorKind>, usize) {
+        let attempts = Cell::new(0);
+        let done = pollster::block_on(compare_and_swap(async || {
+            attempts.set(attempts.get() + 1);
+            Ok::<_, Error>((attempts.get() > conflicts).then_some(()))
+        }));
+        (done.map_err(|error| error.kind()), attempts.get())
+    }
+
+    #[test]
+    fn conflict_leads_to_another_attempt() {
+        assert_eq!(run(0), (Ok(()), 1));
+        assert_eq!(run(MAX_ATTEMPTS - 1), (Ok(()), MAX_ATTEMPTS));
+    }
+
+    #[test]
+    fn conflicts_without_end_are_contention() {
+        assert_eq!(run(MAX_ATTEMPTS), (Err(ErrorKind::Contention), MAX_ATTEMPTS));
+    }
+
+    #[test]
+    fn error_of_an_attempt_ends_the_loop() {
+        let attempts = Cell::new(0);
+        let done = pollster::block_on(compare_and_swap(async || {
+            attempts.set(attempts.get() + 1);
+            Err::<Option<()>, _>(Error::new(ErrorKind::StoreUncertain))
+        }));
+        assert_eq!((done.unwrap_err().kind(), attempts.get()), (ErrorKind::StoreUncertain, 1));
+    }
+}

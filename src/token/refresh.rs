@@ -10,7 +10,7 @@ use std::fmt;
 use zeroize::Zeroizing;
 
 use super::{CODE, REFRESH, VERSION};
-use crate::crypto::{base64url, equal};
+use crate::crypto::{base64url, equal, truncated};
 use crate::family::{FamilySecret, TokenFamily};
 use crate::id::FamilyId;
 use crate::keys::{KeyId, KeySet, Keyring};
@@ -74,10 +74,7 @@ impl Body {
     /// Computes the guard, and the mask of the time of issue.
     fn guard(prefix: &str, keys: &KeySet, head: &[u8]) -> ([u8; GUARD], [u8; ISSUED_AT]) {
         let tag = keys.guard.tag([prefix.as_bytes(), head]);
-        let (mut guard, mut mask) = ([0; GUARD], [0; ISSUED_AT]);
-        guard.copy_from_slice(&tag[..GUARD]);
-        mask.copy_from_slice(&tag[GUARD..GUARD + ISSUED_AT]);
-        (guard, mask)
+        (truncated(tag), std::array::from_fn(|at| tag[GUARD + at]))
     }
 
     /// Computes the MAC. What of it stayed on the stack could get into a future with a value that is not initialized.

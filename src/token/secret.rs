@@ -9,13 +9,9 @@ macro_rules! secret_string {
         $(#[$doc])*
         ///
         /// Zeroized on drop. `Debug` shows `(..)`; only [`expose`](Self::expose) returns the text.
-        pub struct $name(Zeroizing<String>);
+        pub struct $name(pub(crate) Zeroizing<String>);
 
         impl $name {
-            pub(crate) fn new(text: Zeroizing<String>) -> Self {
-                Self(text)
-            }
-
             /// Returns the text for the response to the client. Do not write it to a log, an error or a URL that is
             /// logged.
             pub fn expose(&self) -> &str {
