@@ -26,7 +26,7 @@ fn src() -> PathBuf {
 }
 
 /// The most code lines that the audit set may have.
-const LIMIT: usize = 3_600;
+const LIMIT: usize = 3_640;
 
 /// Everything between a presented token and its answer.
 #[test]
