@@ -87,7 +87,7 @@ fn for_resource_mints_nothing_for_another_resource() {
 
 /// A token for several resources has a key of its own, which no server of one resource has.
 #[test]
-fn a_token_for_two_resources_is_refused_by_each_alone() {
+fn verify_token_of_two_resources_needs_keys_of_both() {
     let bench = bench(RotationPolicy::standard());
     let grant = grant_at(&resource()).with_resource(elsewhere()).unwrap();
     let wide = bench.begin(grant);
@@ -141,7 +141,7 @@ fn for_resource_has_the_retired_keys_too() {
 
 /// The keys of a few resources are kept once they are derived; there is no limit to those that work.
 #[test]
-fn a_verifier_serves_any_number_of_resources() {
+fn access_verifier_serves_forty_resources() {
     let bench = bench(RotationPolicy::standard());
     let resources: Vec<_> = (0..40).map(|n| Resource::parse(&format!("https://{n}.example.com")).unwrap()).collect();
     for _ in 0..2 {

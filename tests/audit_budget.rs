@@ -53,7 +53,7 @@ fn audit_set_is_within_its_limit() {
 }
 
 #[test]
-fn no_file_is_longer_than_400_lines() {
+fn source_files_are_within_400_lines() {
     for file in rust_files(&src()) {
         let lines = code_lines(&file);
         assert!(lines <= 400, "{} has {lines} lines", file.display());

@@ -92,7 +92,7 @@ fn assert_dead(bench: &Bench<Store>, response: &TokenResponse) {
 }
 
 #[test]
-fn a_store_that_suspends_around_every_call_is_cut_off_at_each() {
+fn at_every_cut_drops_before_and_after_each_store_call() {
     let cuts = |open| {
         let refresh = async |bench: &Bench<Store>, token: &String| spend(bench, token).await;
         at_every_cut(open, RotationPolicy::standard(), new_refresh_token, refresh, |_, _, _| {})
@@ -120,7 +120,7 @@ fn the_retry_is_answered(policy: RotationPolicy, wait: u64, token: fn(&Bench<Sto
 
 /// A code is used once: after an answer its second use ends the session, and without one it is the first that counts.
 #[test]
-fn a_redemption_that_was_dropped_anywhere_is_answered_by_its_retry() {
+fn redeem_dropped_anywhere_is_answered_on_retry() {
     for (policy, wait) in [(RotationPolicy::standard(), 29), (RotationPolicy::shared_credential(), 59)] {
         for open in STORES {
             let check = |bench: &Bench<Store>, code: &String, output: Option<Result<TokenResponse, ErrorCode>>| {
@@ -140,14 +140,14 @@ fn a_redemption_that_was_dropped_anywhere_is_answered_by_its_retry() {
 }
 
 #[test]
-fn a_refresh_that_was_dropped_anywhere_is_answered_by_its_retry() {
+fn refresh_dropped_anywhere_is_answered_on_retry() {
     the_retry_is_answered(RotationPolicy::standard(), 29, new_refresh_token);
     the_retry_is_answered(RotationPolicy::shared_credential(), 119, new_refresh_token);
 }
 
 /// Without a leeway a request that was answered is reuse when it comes again. One that was dropped before its answer is not.
 #[test]
-fn without_a_leeway_a_dropped_request_is_answered_by_its_retry() {
+fn strict_policy_answers_retry_of_dropped_request() {
     for token in [Bench::code, new_refresh_token] {
         for open in STORES {
             let (answered, reused) = (Cell::new(0), Cell::new(0));
@@ -184,7 +184,7 @@ fn revocable(bench: &Bench<Store>) -> (TokenResponse, [String; 4]) {
 }
 
 #[test]
-fn a_revocation_that_was_dropped_anywhere_is_completed_by_its_retry() {
+fn revoke_dropped_anywhere_is_completed_by_retry() {
     for policy in [RotationPolicy::standard(), RotationPolicy::strict()] {
         for open in STORES {
             for token in 0..4 {
@@ -208,7 +208,7 @@ fn logins(bench: &Bench<Store>) -> [TokenResponse; 3] {
 }
 
 #[test]
-fn a_revocation_of_many_that_was_dropped_anywhere_is_completed_by_its_retry() {
+fn revoke_subject_or_client_dropped_is_completed_by_retry() {
     for open in STORES {
         for revoke_client in [false, true] {
             let revoke = async |bench: &Bench<Store>, _: &[TokenResponse; 3]| match revoke_client {
@@ -235,7 +235,7 @@ fn spent(bench: &Bench<Store>) -> (String, TokenResponse) {
 }
 
 #[test]
-fn a_reuse_that_was_dropped_anywhere_is_completed_by_the_next_presentation() {
+fn reuse_dropped_anywhere_revokes_family_on_next_use() {
     for policy in [RotationPolicy::standard(), RotationPolicy::strict()] {
         for open in STORES {
             for victim_goes_on in [false, true] {
@@ -260,7 +260,7 @@ fn a_reuse_that_was_dropped_anywhere_is_completed_by_the_next_presentation() {
 }
 
 #[test]
-fn a_reuse_that_costs_the_user_all_sessions_costs_all_of_them_wherever_it_was_dropped() {
+fn reuse_with_revoke_subject_dropped_ends_all_sessions() {
     let policy = policy(|policy| policy.on_reuse(OnReuse::RevokeSubject));
     for open in STORES {
         let begin = |bench: &Bench<Store>| (logins(bench), spent(bench));
@@ -290,7 +290,7 @@ fn nothing_or_a_whole_family(bench: &Bench<Store>, ended: bool) -> usize {
 }
 
 #[test]
-fn an_authorization_that_was_dropped_anywhere_leaves_nothing_or_a_whole_family() {
+fn authorize_dropped_anywhere_leaves_no_or_whole_family() {
     for open in STORES {
         let seen = Cell::new([0, 0]);
         let authorize = async |bench: &Bench<Store>, _: &()| {
@@ -314,7 +314,7 @@ fn an_authorization_that_was_dropped_anywhere_leaves_nothing_or_a_whole_family()
 }
 
 #[test]
-fn an_issue_that_was_dropped_anywhere_leaves_nothing_or_a_whole_family() {
+fn issue_dropped_anywhere_leaves_no_or_whole_family() {
     for open in STORES {
         let issue = async |bench: &Bench<Store>, _: &()| {
             bench.issuer.issue(grant(), None).await.expect("no fault of the server")

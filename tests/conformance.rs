@@ -23,13 +23,13 @@ fn memory_store_conforms() {
 }
 
 #[test]
-fn a_store_chosen_at_run_time_conforms() {
+fn dyn_store_conforms() {
     Suite::new(|| async { Arc::new(MemoryStore::new()) as Arc<dyn DynTokenStore> }).run().assert_ok();
 }
 
 #[cfg(feature = "redb")]
 #[test]
-fn the_store_in_a_file_conforms() {
+fn redb_store_conforms() {
     // On a busy machine every write takes its time.
     let suite = Suite::new(|| async { in_file::InFile::new() }).with_time_limit(Duration::from_secs(600));
     let report = suite.run();
@@ -42,7 +42,7 @@ fn run(fault: Fault) -> Report {
 }
 
 #[test]
-fn without_a_fault_the_test_store_conforms() {
+fn test_store_without_fault_conforms() {
     run(Fault::None).assert_ok();
 }
 
@@ -85,14 +85,14 @@ broken_stores! {
 }
 
 #[test]
-fn a_panic_is_reported() {
+fn suite_reports_panic() {
     let report = run(Fault::Panic);
     let failure = report.failures().next().and_then(|outcome| outcome.failure.as_deref());
     assert_eq!(failure, Some("panicked: attempt to subtract with overflow"));
 }
 
 #[test]
-fn a_panic_in_a_race_is_reported() {
+fn suite_reports_panic_in_a_race() {
     let calls = AtomicUsize::new(0);
     let suite = Suite::new(|| async { MemoryStore::new() }).with_block_on(move |mut future| {
         // The first call makes the store; those after it come from the threads of the race.
@@ -104,21 +104,21 @@ fn a_panic_in_a_race_is_reported() {
 }
 
 #[test]
-fn a_driver_that_gives_up_is_reported() {
+fn suite_reports_driver_that_drops_its_future() {
     let report =
         Suite::new(|| async { MemoryStore::new() }).with_block_on(|future| drop(future)).only(["list_all"]).run();
     assert!(report.to_string().contains("the driver returned before the future was done"), "{report}");
 }
 
 #[test]
-fn a_store_that_hangs_is_reported() {
+fn suite_reports_store_that_hangs() {
     let suite = Suite::new(|| async { Broken::new(Fault::Hang) });
     let report = suite.with_time_limit(Duration::from_millis(200)).only(["list_all"]).run();
     assert!(report.to_string().contains("not done after 200ms"), "{report}");
 }
 
 #[test]
-fn every_future_goes_through_the_driver_that_was_given() {
+fn suite_runs_every_future_through_given_driver() {
     let driven = Arc::new(AtomicUsize::new(0));
     let count = Arc::clone(&driven);
     let suite = Suite::new(|| async { MemoryStore::new() }).with_block_on(move |mut future| {
@@ -131,7 +131,7 @@ fn every_future_goes_through_the_driver_that_was_given() {
 }
 
 #[test]
-fn a_name_that_no_check_has_fails() {
+fn suite_fails_for_unknown_check_name() {
     let report = Suite::new(|| async { MemoryStore::new() }).only(["list_al"]).run();
     assert!(!report.is_ok());
     assert!(report.to_string().contains("there is no such check"), "{report}");

@@ -29,7 +29,7 @@ fn new_keyring() -> Keyring {
 }
 
 #[test]
-fn a_keyring_text_takes_lines_commas_blanks_and_comments_with_the_primary_first() {
+fn keyring_parse_takes_separators_comments_and_primary_first() {
     let text = format!("# keys\n\n {} , {}\n{} # the oldest\n", line(3, 3), line(2, 2), line(1, 7));
     let keyring = Keyring::parse(&text).unwrap();
     assert_eq!(keyring.primary_id(), KeyId::new(3));
@@ -47,7 +47,7 @@ fn a_keyring_text_takes_lines_commas_blanks_and_comments_with_the_primary_first(
 }
 
 #[test]
-fn a_keyring_text_without_a_key_is_refused() {
+fn keyring_parse_refuses_a_text_without_a_key() {
     for text in ["", " \n", "# nothing", ",,"] {
         assert!(matches!(Keyring::parse(text), Err(KeyringError::NoKey)), "{text:?}");
         assert!(matches!(AccessKeys::parse(text), Err(KeyringError::NoKey)), "{text:?}");
@@ -55,7 +55,7 @@ fn a_keyring_text_without_a_key_is_refused() {
 }
 
 #[test]
-fn a_malformed_entry_is_named_by_its_number_and_not_quoted() {
+fn keyring_parse_names_a_malformed_entry_by_its_number_alone() {
     let good = line(1, 1);
     for bad in ["no colon", "x:AAAA", "-1:AAAA", "4294967296:AAAA", "2:not base64!", "two"] {
         let error = Keyring::parse(&format!("{good}\n{bad}")).unwrap_err();
@@ -65,7 +65,7 @@ fn a_malformed_entry_is_named_by_its_number_and_not_quoted() {
 }
 
 #[test]
-fn a_key_of_another_length_is_refused() {
+fn master_key_of_another_length_than_32_bytes_is_refused() {
     use base64ct::{Base64, Encoding};
     for length in [0, 16, 31, 33, 64] {
         let text = format!("1:{}", Base64::encode_string(&vec![9; length]));
@@ -77,7 +77,7 @@ fn a_key_of_another_length_is_refused() {
 }
 
 #[test]
-fn neither_an_id_nor_a_key_may_be_there_twice() {
+fn keyring_refuses_a_duplicate_id_or_key() {
     let twice = |first, second| Keyring::parse(&format!("{first}\n{second}")).unwrap_err();
     assert!(matches!(twice(line(1, 1), line(1, 2)), KeyringError::DuplicateId(id) if id == KeyId::new(1)));
     let same = twice(line(1, 1), line(2, 1));
@@ -90,7 +90,7 @@ fn neither_an_id_nor_a_key_may_be_there_twice() {
 
 #[cfg(unix)]
 #[test]
-fn a_key_file_that_others_may_read_or_write_is_refused() {
+fn keyring_from_file_refuses_a_file_open_to_others() {
     use std::os::unix::fs::PermissionsExt;
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("keys");
@@ -114,7 +114,7 @@ fn a_key_file_that_others_may_read_or_write_is_refused() {
 
 #[cfg(unix)]
 #[test]
-fn a_key_file_with_a_bad_entry_is_named_with_it() {
+fn keyring_from_file_names_the_file_with_its_bad_entry() {
     use std::os::unix::fs::PermissionsExt;
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("keys");
@@ -137,7 +137,7 @@ fn a_key_file_with_a_bad_entry_is_named_with_it() {
 }
 
 #[test]
-fn a_keyring_comes_from_an_environment_variable() {
+fn keyring_from_env_reads_an_environment_variable() {
     const NAME: &str = "MCP_TOKEN_LIFECYCLE_TEST_KEYS";
     if std::env::var(NAME).is_ok() {
         assert_eq!(Keyring::from_env(NAME).unwrap().primary_id(), KeyId::new(6));
@@ -148,7 +148,7 @@ fn a_keyring_comes_from_an_environment_variable() {
     assert!(matches!(Keyring::from_env(NAME), Err(KeyringError::NoVariable(name)) if name == NAME));
     // The variable is set for a process of its own: this test once more.
     let status = std::process::Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", "a_keyring_comes_from_an_environment_variable"])
+        .args(["--exact", "keyring_from_env_reads_an_environment_variable"])
         .env(NAME, line(6, 6))
         .stdout(std::process::Stdio::null())
         .status();
@@ -173,7 +173,7 @@ fn records(store: &impl TokenStore) -> Vec<Record> {
 }
 
 #[test]
-fn a_rekey_moves_records_and_blind_indexes_to_the_primary_key_and_nothing_else() {
+fn rekey_moves_records_and_indexes_to_the_primary_key() {
     let store = Arc::new(MemoryStore::new());
     let old = bench_on(Arc::clone(&store), keyring(), RotationPolicy::standard());
     let (idle, revoked) = (old.login(), old.login());
@@ -207,7 +207,7 @@ fn a_rekey_moves_records_and_blind_indexes_to_the_primary_key_and_nothing_else()
 }
 
 #[test]
-fn all_families_of_a_subject_are_found_under_every_key_of_the_keyring() {
+fn families_of_a_subject_are_found_under_every_key() {
     let store = Arc::new(MemoryStore::new());
     let old = bench_on(Arc::clone(&store), keyring(), RotationPolicy::standard());
     let new = old.twin(Arc::clone(&store), rotated_keyring(), RotationPolicy::standard());
@@ -219,7 +219,7 @@ fn all_families_of_a_subject_are_found_under_every_key_of_the_keyring() {
 }
 
 #[test]
-fn without_the_dropped_key_what_was_sealed_with_it_is_lost_for_good() {
+fn dropped_key_leaves_what_it_sealed_unreadable() {
     let journal = FlakyStore::new(MemoryStore::new());
     let old = bench_on(journal, keyring(), RotationPolicy::standard());
     let first = old.begin(grant());
@@ -242,7 +242,7 @@ fn without_the_dropped_key_what_was_sealed_with_it_is_lost_for_good() {
 /// spec: MCP authorization §Security: Token Theft a
 /// spec: OAuth 2.1 §4.3 b
 #[test]
-fn a_record_tells_nothing_of_its_subject_client_or_scope() {
+fn record_shows_nothing_of_its_subject_client_or_scope() {
     let bench = bench(RotationPolicy::standard());
     bench.login();
     let shown = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
@@ -275,7 +275,7 @@ fn refresh_after(alter: impl Fn(&mut Record)) -> Option<ErrorKind> {
 
 /// spec: MCP authorization §Security: Token Theft a
 #[test]
-fn an_altered_record_does_not_open() {
+fn record_that_was_altered_does_not_open() {
     assert_eq!(refresh_after(|_| ()), None);
     let corrupt = Some(ErrorKind::CorruptRecord);
     assert_eq!(refresh_after(|record| record.expires_at = record.expires_at.saturating_add(seconds(1))), corrupt);
@@ -290,7 +290,7 @@ fn an_altered_record_does_not_open() {
 }
 
 #[test]
-fn a_record_put_back_under_a_newer_version_or_another_key_does_not_open() {
+fn record_under_another_version_or_record_key_does_not_open() {
     let bench = bench_on(FlakyStore::new(MemoryStore::new()), keyring(), RotationPolicy::standard());
     let first = bench.begin(grant());
     let second = bench.refresh(rt(&first)).unwrap();
@@ -317,7 +317,7 @@ fn a_record_put_back_under_a_newer_version_or_another_key_does_not_open() {
 
 /// spec: OAuth 2.1 §7.1.1 b
 #[test]
-fn the_exported_access_keys_verify_access_tokens_and_do_nothing_else() {
+fn access_keys_export_verifies_access_tokens_and_no_more() {
     let store = Arc::new(MemoryStore::new());
     let old = bench_on(Arc::clone(&store), keyring(), RotationPolicy::standard());
     let first = old.login();
@@ -348,7 +348,7 @@ fn the_exported_access_keys_verify_access_tokens_and_do_nothing_else() {
 /// spec: OAuth 2.1 §7.1.1 a
 /// spec: RFC 6750 §5.2 a
 #[test]
-fn an_access_token_with_any_byte_turned_is_invalid() {
+fn access_token_with_any_byte_altered_is_invalid() {
     let bench = bench(RotationPolicy::standard());
     let first = bench.login();
     let token = first.access_token.expose();
@@ -366,7 +366,7 @@ fn an_access_token_with_any_byte_turned_is_invalid() {
 }
 
 #[test]
-fn a_random_source_that_repeats_itself_is_a_fault_and_overwrites_nothing() {
+fn issue_with_repeated_randomness_fails_and_overwrites_nothing() {
     struct Stuck;
     impl Fill for Stuck {
         fn fill(&self, bytes: &mut [u8]) -> Result<(), Dry> {
@@ -385,7 +385,7 @@ fn a_random_source_that_repeats_itself_is_a_fault_and_overwrites_nothing() {
 
 /// spec: OAuth 2.1 §7.7
 #[test]
-fn without_randomness_no_family_begins() {
+fn issue_without_randomness_begins_no_family() {
     let entropy = TestRng::default();
     let mut bench = bench(RotationPolicy::standard());
     bench.issuer = bench.issuer.with_rng(FillRng(entropy.clone()));

@@ -227,7 +227,7 @@ fn imports_go_from_later_folders_to_earlier_ones() {
 }
 
 #[test]
-fn no_two_files_import_each_other() {
+fn imports_between_files_form_no_cycle() {
     let mut imports = imports(&files());
     // What imports nothing that is left is on no circle.
     while let Some(done) = imports.iter().find(|(_, targets)| targets.is_empty()).map(|(module, _)| module.clone()) {

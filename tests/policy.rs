@@ -116,7 +116,7 @@ fn leeway_of_a_preset_shrinks_with_the_access_lifetime() {
 /// spec: OAuth 2.1 §7.1.3.5
 /// spec: RFC 6750 §5.3
 #[test]
-fn every_preset_is_valid_and_says_what_its_table_says() {
+fn preset_is_valid_and_has_the_lifetimes_of_its_table() {
     let table = [
         (RotationPolicy::strict(), 15 * MINUTE, 7 * DAY, 30 * DAY, 0),
         (RotationPolicy::standard(), 30 * MINUTE, 14 * DAY, 90 * DAY, 30),
@@ -146,7 +146,7 @@ fn answered(policy: RotationPolicy, after: u64) -> bool {
 }
 
 #[test]
-fn the_presets_differ_in_how_long_a_spent_token_is_answered() {
+fn preset_answers_a_spent_token_within_its_own_leeway() {
     for (policy, longest) in [
         (RotationPolicy::standard(), Some(29)),
         (RotationPolicy::background_agent(), Some(29)),
@@ -164,7 +164,7 @@ fn the_presets_differ_in_how_long_a_spent_token_is_answered() {
 /// spec: MCP authorization §Security: Token Theft c
 /// spec: RFC 9700 §2.2.2 a
 #[test]
-fn the_reusable_preset_keeps_the_token_of_whom_no_thief_can_be_and_rotates_all_others() {
+fn reusable_preset_keeps_tokens_with_proof_and_rotates_others() {
     let (public, confidential) = (Client::public("client-1"), Client::confidential("client-1"));
     let (key, certificate, fingerprint) =
         (Binding::DpopKey([1; 32]), Binding::Certificate([1; 32]), Binding::Fingerprint([1; 32]));
@@ -186,7 +186,7 @@ fn the_reusable_preset_keeps_the_token_of_whom_no_thief_can_be_and_rotates_all_o
 }
 
 #[test]
-fn a_reusable_token_slides_with_its_use_and_dies_of_disuse() {
+fn reusable_token_slides_with_its_use_and_expires_when_idle() {
     let bench = bench(RotationPolicy::reusable());
     let (first, client) = (bench.login(), Client::confidential("client-1"));
     let ask = || bench.ask(RefreshRequest::new(&client, rt(&first)));
@@ -201,7 +201,7 @@ fn a_reusable_token_slides_with_its_use_and_dies_of_disuse() {
 }
 
 #[test]
-fn several_uses_of_a_reusable_token_in_one_second_cost_one_write() {
+fn reusable_token_used_thrice_in_one_second_costs_one_write() {
     let store = FlakyStore::new(MemoryStore::new());
     let bench = bench_on(store, keyring(), RotationPolicy::reusable());
     let (first, client) = (bench.login(), Client::confidential("client-1"));
@@ -216,7 +216,7 @@ fn several_uses_of_a_reusable_token_in_one_second_cost_one_write() {
 
 /// spec: RFC 9700 §4.14.2 a
 #[test]
-fn of_the_lifetimes_of_client_and_scopes_the_shortest_wins() {
+fn lifetimes_of_client_and_scopes_are_the_shortest() {
     let policies = PolicySet::new(policy(|p| p))
         .with_client("agent", RotationPolicy::background_agent().to_builder().jitter_percent(0).build().unwrap())
         .with_scope("mcp:write", ScopeLimit::access(seconds(15 * MINUTE)).with_idle(seconds(DAY)))
@@ -241,7 +241,7 @@ fn of_the_lifetimes_of_client_and_scopes_the_shortest_wins() {
 }
 
 #[test]
-fn an_access_token_without_the_limited_scope_lives_as_long_as_any() {
+fn scope_limit_does_not_bind_an_access_token_without_the_scope() {
     let limit = ScopeLimit::access(seconds(300));
     let bench = bench(PolicySet::new(policy(|p| p)).with_scope("mcp:write", limit)).without_jitter();
     let (first, client) = (bench.login(), client());
@@ -252,7 +252,7 @@ fn an_access_token_without_the_limited_scope_lives_as_long_as_any() {
 }
 
 #[test]
-fn a_scope_may_limit_access_tokens_to_less_than_what_is_worth_issuing_at_a_familys_end() {
+fn scope_limit_may_be_below_the_min_access_lifetime() {
     let limit = ScopeLimit::access(seconds(3));
     let bench = bench(PolicySet::new(policy(|p| p.min_access_lifetime(seconds(5)))).with_scope("mcp:write", limit))
         .without_jitter();
@@ -262,7 +262,7 @@ fn a_scope_may_limit_access_tokens_to_less_than_what_is_worth_issuing_at_a_famil
 }
 
 #[test]
-fn no_access_token_outlives_the_refresh_token_that_came_with_it() {
+fn access_token_never_outlives_its_refresh_token() {
     let limit = ScopeLimit::default().with_idle(seconds(600));
     let policies = PolicySet::new(policy(|p| p.reuse_leeway(seconds(60)))).with_scope("mcp:write", limit);
     let (bench, client) = (bench(policies).without_jitter(), client());
@@ -278,7 +278,7 @@ fn no_access_token_outlives_the_refresh_token_that_came_with_it() {
 }
 
 #[test]
-fn a_scopes_absolute_limit_ends_the_family() {
+fn scope_limit_with_absolute_ends_the_family() {
     let limit = ScopeLimit::access(seconds(300)).with_absolute(seconds(HOUR));
     let bench = bench(PolicySet::new(RotationPolicy::standard()).with_scope("mcp:write", limit)).without_jitter();
     let first = bench.login();
@@ -390,7 +390,7 @@ fn theft(act: OnReuse) -> (Bench<MemoryStore>, Vec<TokenResponse>) {
 }
 
 #[test]
-fn reuse_costs_the_family_or_every_login_of_the_subject_or_nothing() {
+fn on_reuse_revokes_nothing_the_family_or_the_subject() {
     for (act, alive) in [
         (OnReuse::RejectOnly, [true, true, true]),
         (OnReuse::RevokeFamily, [false, true, true]),
@@ -403,13 +403,13 @@ fn reuse_costs_the_family_or_every_login_of_the_subject_or_nothing() {
 }
 
 #[test]
-fn after_revoke_subject_one_event_tells_of_the_reuse_and_one_of_each_other_family() {
+fn revoke_subject_on_reuse_has_one_event_for_each_family() {
     let (bench, _) = theft(OnReuse::RevokeSubject);
     assert_eq!(bench.told(), [("revoke_reuse", None), ("reuse_revoke_subject", Some(Reason::SpentToken))]);
 }
 
 #[test]
-fn when_revoke_subject_is_cut_off_the_spent_token_sets_it_off_again() {
+fn revoke_subject_cut_off_is_resumed_by_the_spent_token() {
     // A read, a listing and a look for a newer key, a read and a write for the other family, the same listing and look, and the
     // family's own write.
     for step in 0..8 {
@@ -430,7 +430,7 @@ fn when_revoke_subject_is_cut_off_the_spent_token_sets_it_off_again() {
 }
 
 #[test]
-fn a_clients_own_policy_decides_about_its_rotation_and_leeway() {
+fn client_policy_decides_about_its_rotation_and_leeway() {
     let policies = PolicySet::new(RotationPolicy::standard()).with_client("client-1", RotationPolicy::strict());
     let bench = bench(policies);
     let first = bench.login();
@@ -452,7 +452,7 @@ fn fractions_of_a_second_lengthen_no_leeway() {
 }
 
 #[test]
-fn one_damaged_record_does_not_save_the_family_whose_token_was_reused() {
+fn reuse_revokes_the_family_despite_another_damaged_record() {
     let bench = bench(policy(|p| p.on_reuse(OnReuse::RevokeSubject)));
     let (stolen, other) = (bench.begin(grant()), bench.begin(grant()));
     let second = bench.refresh(rt(&stolen)).unwrap();

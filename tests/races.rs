@@ -140,12 +140,12 @@ macro_rules! races {
             use super::*;
 
             #[test]
-            fn of_64_simultaneous_refreshes_one_rotates_and_all_get_its_successor() {
+            fn refresh_by_64_threads_rotates_once_and_has_one_successor() {
                 refreshes($open, $refreshes);
             }
 
             #[test]
-            fn no_token_survives_a_revocation_that_raced_its_refresh() {
+            fn revoke_racing_a_refresh_leaves_no_survivor() {
                 refresh_against_revoke($open, $revocations);
             }
 
@@ -155,7 +155,7 @@ macro_rules! races {
             }
 
             #[test]
-            fn no_token_survives_a_reuse_that_raced_the_victims_refresh() {
+            fn reuse_racing_the_victims_refresh_leaves_no_survivor() {
                 reuse_against_refresh($open, $revocations);
             }
         }

@@ -22,7 +22,7 @@ fn child() {
 }
 
 #[test]
-fn a_killed_process_loses_nothing() {
+fn redb_kill_loses_no_acknowledged_commit() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("tokens.redb");
     let mut acknowledged = Acknowledged::new();

@@ -49,7 +49,7 @@ fn child_without_sync() {
 const VERSIONS: redb::TableDefinition<'_, u64, u64> = redb::TableDefinition::new("versions");
 
 #[test]
-fn a_power_cut_loses_nothing() {
+fn redb_power_cut_loses_no_acknowledged_commit() {
     for kind in ["ext4", "xfs"] {
         let Some(mut disk) = Disk::make(kind) else { return };
         let path = disk.mount.join("tokens.redb");
@@ -85,7 +85,7 @@ fn a_power_cut_loses_nothing() {
 
 /// At one of the cuts, for a busy machine may write everything out just before one of them.
 #[test]
-fn without_sync_a_power_cut_is_seen_to_lose() {
+fn redb_power_cut_without_sync_loses_a_commit() {
     for kind in ["ext4", "xfs"] {
         let Some(mut disk) = Disk::make(kind) else { return };
         let is_seen = (0..10).any(|_| loses_without_sync(&mut disk, kind));

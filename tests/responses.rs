@@ -20,7 +20,7 @@ fn unvaried() -> RotationPolicy {
 }
 
 #[test]
-fn a_token_response_serializes_to_the_members_of_the_rfcs() {
+fn token_response_serializes_to_the_members_of_the_rfcs() {
     let bench = bench(unvaried());
     let first = bench.login();
     assert_eq!(
@@ -40,7 +40,7 @@ fn a_token_response_serializes_to_the_members_of_the_rfcs() {
 }
 
 #[test]
-fn every_refusal_of_a_token_is_the_same_to_the_byte() {
+fn refresh_refusals_are_the_same_to_the_byte() {
     let bench = bench(RotationPolicy::standard());
     let [spent, idle] = [bench.login(), bench.login()];
     bench.refresh(rt(&spent)).unwrap();
@@ -75,7 +75,7 @@ fn error_codes_have_their_names_and_statuses() {
 
 /// spec: RFC 7662 §2.2 a
 #[test]
-fn introspection_of_an_access_token_says_all_of_it_and_nothing_null() {
+fn introspection_of_an_access_token_says_all_and_nothing_null() {
     let bench = bench(unvaried());
     let first = bench.begin(grant().with_claim("tenant", "acme").unwrap());
     bench.pass(10);
@@ -96,7 +96,7 @@ fn introspection_of_an_access_token_says_all_of_it_and_nothing_null() {
 }
 
 #[test]
-fn introspection_of_a_refresh_token_says_when_it_dies_of_disuse() {
+fn introspection_of_a_refresh_token_says_when_it_expires() {
     let bench = bench(policy(|p| p.idle_lifetime(seconds(3600)).absolute_lifetime(seconds(5400))));
     let first = bench.login();
     bench.pass(1800);
@@ -116,7 +116,7 @@ fn introspection_of_a_refresh_token_says_when_it_dies_of_disuse() {
 }
 
 #[test]
-fn introspection_of_a_bound_token_has_the_confirmation_of_its_kind() {
+fn introspection_of_a_bound_token_has_the_cnf_of_its_kind() {
     let bench = bench(RotationPolicy::standard());
     let thumbprint = "AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE";
     let introspect = |binding| {
@@ -141,7 +141,7 @@ fn introspection_names_several_audiences_as_a_list() {
 }
 
 #[test]
-fn of_an_inactive_token_introspection_says_that_and_nothing_else() {
+fn introspection_of_an_inactive_token_says_nothing_else() {
     let bench = bench(RotationPolicy::standard());
     let (expired, revoked, code) = (bench.login(), bench.login(), bench.code());
     bench.revoke(&client(), rt(&revoked));
@@ -186,7 +186,7 @@ fn verify<'a>(
 }
 
 #[test]
-fn an_access_token_is_valid_until_the_second_before_its_expiry() {
+fn access_token_is_valid_until_the_second_before_its_expiry() {
     let bench = bench(unvaried());
     let first = bench.login();
     let here = resource();
@@ -199,7 +199,7 @@ fn an_access_token_is_valid_until_the_second_before_its_expiry() {
 
 /// spec: MCP authorization §Token Handling b
 #[test]
-fn an_access_token_is_for_its_own_resource_alone() {
+fn access_token_is_valid_for_its_own_resource_alone() {
     let bench = bench(RotationPolicy::standard());
     let first = bench.login();
     for other in [
@@ -217,7 +217,7 @@ fn an_access_token_is_for_its_own_resource_alone() {
 }
 
 #[test]
-fn every_scope_that_is_needed_must_be_there_whole() {
+fn verify_needs_every_expected_scope_whole() {
     let bench = bench(RotationPolicy::standard());
     let first = bench.login();
     let here = resource();
@@ -235,7 +235,7 @@ fn every_scope_that_is_needed_must_be_there_whole() {
 
 /// spec: OAuth 2.1 §5.2
 #[test]
-fn the_checks_of_an_access_token_come_in_their_order() {
+fn verify_checks_expiry_audience_binding_scope_in_that_order() {
     let bench = bench(policy(|p| p));
     let key = Binding::DpopKey([1; 32]);
     let first = block_on(bench.issuer.issue(grant(), Some(key))).unwrap();
@@ -250,7 +250,7 @@ fn the_checks_of_an_access_token_come_in_their_order() {
 }
 
 #[test]
-fn a_live_check_refuses_offline_what_it_can_before_it_asks_the_store() {
+fn verify_live_refuses_offline_before_it_asks_the_store() {
     let bench = bench_on(FlakyStore::new(MemoryStore::new()), keyring(), policy(|p| p));
     let first = bench.login();
     let other = Resource::parse("https://b.example").unwrap();
@@ -268,7 +268,7 @@ fn a_live_check_refuses_offline_what_it_can_before_it_asks_the_store() {
 
 /// spec: MCP authorization §Security: Code Protection
 #[test]
-fn of_the_challenge_methods_s256_alone_is_taken() {
+fn code_challenge_parse_takes_s256_alone() {
     let challenge = "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM";
     assert_eq!(CodeChallenge::parse(challenge, "S256"), Ok(CodeChallenge::of_verifier(VERIFIER)), "RFC 7636 B");
     for method in ["plain", "", "s256", "S512"] {
@@ -283,7 +283,7 @@ fn of_the_challenge_methods_s256_alone_is_taken() {
 }
 
 #[test]
-fn a_wrong_verifier_or_redirect_uri_does_not_consume_the_code() {
+fn redeem_with_wrong_verifier_or_redirect_spends_no_code() {
     let bench = bench(RotationPolicy::standard());
     let (code, client) = (bench.code(), client());
     bench.told();
@@ -306,7 +306,7 @@ fn a_wrong_verifier_or_redirect_uri_does_not_consume_the_code() {
 }
 
 #[test]
-fn a_verifier_shorter_or_longer_than_the_rfc_allows_is_refused_though_it_matches() {
+fn redeem_refuses_a_matching_verifier_outside_the_rfc() {
     let bench = bench(RotationPolicy::standard());
     let client = client();
     let redeemed = |verifier: &str| {
@@ -319,7 +319,7 @@ fn a_verifier_shorter_or_longer_than_the_rfc_allows_is_refused_though_it_matches
 }
 
 #[test]
-fn a_retry_of_a_code_without_its_verifier_gets_nothing_and_kills_nothing() {
+fn redeem_replayed_with_another_verifier_revokes_nothing() {
     let bench = bench(RotationPolicy::standard());
     let (code, client) = (bench.code(), client());
     let first = bench.redeem(&code).unwrap();
@@ -333,7 +333,7 @@ fn a_retry_of_a_code_without_its_verifier_gets_nothing_and_kills_nothing() {
 
 /// spec: OAuth 2.1 §4.1.2
 #[test]
-fn a_code_lives_for_its_own_lifetime_and_a_stale_one_kills_nothing() {
+fn code_expires_with_its_lifetime_and_then_revokes_nothing() {
     let bench = bench(RotationPolicy::standard());
     let (in_time, late) = (bench.code(), bench.code());
     bench.pass(59);
@@ -362,7 +362,7 @@ fn scopes_are_sets() {
 
 /// spec: RFC 8707 §2 a
 #[test]
-fn a_resource_is_an_absolute_uri_without_fragment_or_user() {
+fn resource_is_an_absolute_uri_without_fragment_or_user() {
     assert_eq!(Resource::parse("https://A.example/").unwrap().as_str(), "https://a.example");
     assert_eq!(Resource::parse("https://a.example/P?Q").unwrap().as_str(), "https://a.example/P?Q");
     assert_eq!(Resource::parse("https://a.example:443/%50/.").unwrap().as_str(), "https://a.example/P/");
@@ -384,7 +384,7 @@ fn a_resource_is_an_absolute_uri_without_fragment_or_user() {
 }
 
 #[test]
-fn a_grant_has_a_subject_a_client_no_reserved_claims_and_a_limit() {
+fn grant_refuses_empty_parts_reserved_claims_and_excess_bytes() {
     let new = |subject: &str, client: &str| Grant::new(subject, client, scope("a"), resource()).map(drop);
     assert_eq!(new("u", "c"), Ok(()));
     assert_eq!(new("", "c"), Err(GrantError::Empty { part: "subject" }));
@@ -399,7 +399,7 @@ fn a_grant_has_a_subject_a_client_no_reserved_claims_and_a_limit() {
 }
 
 #[test]
-fn the_largest_grant_there_may_be_fits_into_a_token() {
+fn grant_of_the_largest_size_fits_into_a_token() {
     let bench = bench(RotationPolicy::standard());
     let size = |grant: &Grant, room| grant.clone().with_claim("c", "x".repeat(room)).is_ok();
     let base = grant();
@@ -431,7 +431,7 @@ fn the_largest_grant_there_may_be_fits_into_a_token() {
 }
 
 #[test]
-fn a_resource_named_many_times_is_wanted_once() {
+fn resource_named_many_times_is_in_the_audience_once() {
     let bench = bench(RotationPolicy::standard());
     let first = bench.login();
     let client = client();

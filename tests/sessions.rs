@@ -38,7 +38,7 @@ fn list_families_gives_the_subjects_own_newest_first() {
 }
 
 #[test]
-fn the_list_leaves_out_what_is_revoked_idle_or_over() {
+fn list_families_leaves_out_revoked_idle_and_ended_ones() {
     let bench = bench(policy(|p| p.idle_lifetime(seconds(3600)).absolute_lifetime(seconds(7200))));
     let list = || block_on(bench.issuer.list_families("user-1")).unwrap().len();
     let (mut kept, revoked) = (bench.login(), bench.login());
@@ -59,7 +59,7 @@ fn the_list_leaves_out_what_is_revoked_idle_or_over() {
 }
 
 #[test]
-fn a_session_is_ended_by_its_own_subject_alone() {
+fn revoke_family_is_for_its_own_subject_alone() {
     let bench = bench(RotationPolicy::standard());
     let first = bench.login();
     let id = bench.family(&first);
@@ -78,7 +78,7 @@ fn a_session_is_ended_by_its_own_subject_alone() {
 /// spec: OAuth 2.1 §4.3.3 b
 /// spec: RFC 9700 §4.14.2 g
 #[test]
-fn a_revoked_subject_loses_every_login_at_every_client_and_every_code() {
+fn revoke_subject_ends_every_family_and_code_of_the_subject() {
     let bench = bench(RotationPolicy::standard());
     let code = bench.code();
     let tokens = [bench.login(), bench.login(), bench.begin(grant_of("user-1", "client-2"))];
@@ -97,7 +97,7 @@ fn a_revoked_subject_loses_every_login_at_every_client_and_every_code() {
 }
 
 #[test]
-fn the_audit_tells_a_session_from_login_to_logout_act_by_act() {
+fn audit_tells_a_session_from_login_to_logout() {
     let bench = bench(RotationPolicy::standard());
     let code = bench.code();
     let first = bench.redeem(&code).unwrap();
@@ -145,7 +145,7 @@ fn the_audit_tells_a_session_from_login_to_logout_act_by_act() {
 }
 
 #[test]
-fn a_login_without_a_code_and_a_kept_token_have_acts_of_their_own() {
+fn audit_tells_issue_and_keep_as_acts_of_their_own() {
     let bench = bench(RotationPolicy::reusable());
     let first = bench.begin(grant());
     let client = Client::confidential("client-1");
@@ -154,7 +154,7 @@ fn a_login_without_a_code_and_a_kept_token_have_acts_of_their_own() {
 }
 
 #[test]
-fn a_request_that_finds_no_family_is_reported_with_the_client_that_made_it() {
+fn audit_of_a_request_without_a_family_names_its_client() {
     let bench = bench(RotationPolicy::standard());
     let _refused = bench.refresh("garbage");
     let event = bench.audit.take().remove(0);
@@ -163,7 +163,7 @@ fn a_request_that_finds_no_family_is_reported_with_the_client_that_made_it() {
 }
 
 #[test]
-fn with_reject_only_every_presentation_is_reported() {
+fn reject_only_reports_every_presentation() {
     let bench = bench(policy(|p| p.on_reuse(OnReuse::RejectOnly)));
     let first = bench.login();
     bench.refresh(rt(&first)).unwrap();
@@ -174,7 +174,7 @@ fn with_reject_only_every_presentation_is_reported() {
 }
 
 #[test]
-fn revocation_takes_a_stale_expired_or_foreign_token_for_what_it_is() {
+fn revoke_denies_malformed_tokens_and_takes_an_expired_one() {
     let bench = bench(RotationPolicy::standard());
     let first = bench.login();
     bench.pass(7200);
@@ -192,7 +192,7 @@ fn revocation_takes_a_stale_expired_or_foreign_token_for_what_it_is() {
 }
 
 #[test]
-fn a_family_bound_to_a_key_is_revoked_with_the_proof_and_one_with_a_fingerprint_without() {
+fn revoke_needs_the_proof_of_a_key_but_not_of_a_fingerprint() {
     let bench = bench(RotationPolicy::standard());
     let key = Binding::DpopKey([1; 32]);
     let bound = block_on(bench.issuer.issue(grant(), Some(key))).unwrap();
@@ -212,7 +212,7 @@ fn a_family_bound_to_a_key_is_revoked_with_the_proof_and_one_with_a_fingerprint_
 }
 
 #[test]
-fn a_code_that_was_revoked_before_its_redemption_is_dead() {
+fn code_revoked_before_its_redemption_is_refused() {
     let bench = bench(RotationPolicy::standard());
     let code = bench.code();
     bench.revoke(&client(), &code);
@@ -222,7 +222,7 @@ fn a_code_that_was_revoked_before_its_redemption_is_dead() {
 const HOUR: u64 = 3600;
 
 #[test]
-fn a_purge_deletes_at_the_end_and_not_a_second_before() {
+fn purge_deletes_at_the_end_and_not_a_second_before() {
     let bench = bench(policy(|p| p.access_lifetime(seconds(60)).idle_lifetime(seconds(16_000))));
     bench.code();
     let first = bench.login();
@@ -242,7 +242,7 @@ fn a_purge_deletes_at_the_end_and_not_a_second_before() {
 }
 
 #[test]
-fn a_purge_goes_on_until_nothing_expired_is_left() {
+fn purge_goes_on_until_nothing_expired_is_left() {
     let bench = bench(RotationPolicy::standard());
     for _ in 0..600 {
         bench.code();
@@ -254,7 +254,7 @@ fn a_purge_goes_on_until_nothing_expired_is_left() {
 }
 
 #[test]
-fn the_purge_task_purges_after_every_sleep_and_outlives_a_failure() {
+fn purge_every_purges_after_each_sleep_and_outlives_a_failure() {
     let bench = bench_on(FlakyStore::new(MemoryStore::new()), keyring(), RotationPolicy::standard());
     bench.code();
     bench.issuer.store().fail_after(1, Fault::Unavailable);
@@ -289,7 +289,7 @@ fn the_purge_task_purges_after_every_sleep_and_outlives_a_failure() {
 }
 
 #[test]
-fn a_store_chosen_at_run_time_serves_an_issuer_in_another_thread() {
+fn dyn_token_store_serves_an_issuer_in_another_thread() {
     let stores: [Arc<dyn DynTokenStore>; 2] =
         [Arc::new(MemoryStore::new()), Arc::new(FlakyStore::new(MemoryStore::new()))];
     for store in stores {
@@ -309,7 +309,7 @@ fn a_store_chosen_at_run_time_serves_an_issuer_in_another_thread() {
 }
 
 #[test]
-fn every_future_of_the_issuer_may_move_between_threads() {
+fn issuer_futures_are_send() {
     fn moves<T: Send>(future: T) -> T {
         future
     }
@@ -328,7 +328,7 @@ fn every_future_of_the_issuer_may_move_between_threads() {
 }
 
 #[test]
-fn a_request_that_is_dropped_half_way_is_finished_by_its_retry() {
+fn refresh_dropped_halfway_is_finished_by_its_retry() {
     struct Stalled(MemoryStore, AtomicBool);
     impl TokenStore for Stalled {
         async fn get(&self, key: RecordKey) -> Result<Option<Record>, StoreError> {
@@ -365,7 +365,7 @@ fn a_request_that_is_dropped_half_way_is_finished_by_its_retry() {
 }
 
 #[test]
-fn a_confidential_client_revokes_a_bound_family_without_the_proof_and_a_public_one_does_not() {
+fn revoke_without_proof_is_for_confidential_clients_alone() {
     let bench = bench(RotationPolicy::standard());
     let bound = block_on(bench.issuer.issue(grant(), Some(Binding::DpopKey([1; 32])))).unwrap();
     bench.told();
@@ -507,7 +507,7 @@ fn revoke_subject_without_the_newest_key_is_an_error() {
 
 /// The same for a family that goes where this server cannot follow it, at any point of the listing.
 #[test]
-fn revoke_subject_that_loses_a_family_to_an_unknown_key_is_an_error() {
+fn revoke_subject_ends_a_family_of_an_unknown_key_or_fails() {
     for at in 0..2 {
         for how in [Move::Refresh, Move::Rekey] {
             let store = Arc::new(MemoryStore::new());
@@ -530,7 +530,7 @@ fn revoke_subject_that_loses_a_family_to_an_unknown_key_is_an_error() {
 
 /// One read for an issuer and one write for a key, and nothing where there is no rotation.
 #[test]
-fn the_note_of_a_key_is_written_once() {
+fn key_note_is_read_once_per_issuer_and_written_once_per_key() {
     let alone = bench_on(FlakyStore::new(MemoryStore::new()), keyring(), RotationPolicy::standard());
     alone.begin(grant());
     assert_eq!(alone.issuer.store().operations(), [Op::Commit]);

@@ -6,7 +6,7 @@ use mcp_token_lifecycle::{Action, ErrorCode, Expectation, RotationPolicy};
 use support::*;
 
 #[test]
-fn a_session_from_login_to_theft() {
+fn session_runs_from_login_over_retry_to_reuse() {
     let bench = bench(RotationPolicy::standard());
     let first = bench.login();
     let here = resource();

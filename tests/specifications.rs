@@ -86,14 +86,14 @@ fn document() -> (String, Vec<String>) {
 }
 
 #[test]
-fn every_requirement_has_a_place_and_a_test_or_a_reason() {
+fn requirements_all_have_a_test_or_a_reason() {
     let (document, faults) = document();
     assert!(faults.is_empty(), "{faults:#?}");
     assert!(document.matches("\n| ").count() > 150);
 }
 
 #[test]
-fn the_document_is_up_to_date() {
+fn specifications_document_is_up_to_date() {
     let (document, _) = document();
     if std::env::var_os("UPDATE_SPECIFICATIONS").is_some() {
         fs::write(here(DOCUMENT), &document).unwrap();

@@ -106,7 +106,7 @@ mod tests {
     }
 
     #[test]
-    fn a_token_is_served_then_refreshed_ahead_then_refreshed_first() {
+    fn act_serves_then_refreshes_ahead_then_refreshes_first() {
         let held = held(1000);
         let acts: Vec<_> = (0..=1001).map(|second| held.act(at(second), None)).collect();
         let ahead = acts.iter().position(|act| *act == Act::RefreshAhead).unwrap();
@@ -117,7 +117,7 @@ mod tests {
     }
 
     #[test]
-    fn every_token_has_a_moment_of_its_own() {
+    fn act_refreshes_ahead_at_a_moment_that_differs_by_token() {
         let moment = |token: u32| {
             let mut held = held(100_000);
             held.tokens.access_token = SecretText::new(token.to_string());
@@ -129,7 +129,7 @@ mod tests {
     }
 
     #[test]
-    fn short_lifetimes_have_a_short_margin_and_none_is_served_when_it_is_over() {
+    fn act_gives_short_lives_a_short_margin_and_serves_no_expired() {
         assert_eq!(held(10).act(at(8), None), Act::RefreshAhead);
         assert_eq!(held(10).act(at(9), None), Act::Refresh);
         assert_eq!(held(0).act(at(0), None), Act::Refresh);
@@ -143,7 +143,7 @@ mod tests {
     }
 
     #[test]
-    fn without_a_refresh_token_it_is_served_to_the_end_and_then_the_user_is_asked() {
+    fn act_without_refresh_token_serves_to_the_end_then_authorizes() {
         let mut held = held(1000);
         held.tokens.refresh_token = None;
         assert_eq!(held.act(at(994), None), Act::Serve);
@@ -151,7 +151,7 @@ mod tests {
     }
 
     #[test]
-    fn an_expired_refresh_token_is_none() {
+    fn act_takes_an_expired_refresh_token_for_none() {
         let mut held = held(1000);
         held.tokens.refresh_expires_at = Some(at(900));
         assert_eq!(
@@ -162,7 +162,7 @@ mod tests {
     }
 
     #[test]
-    fn a_refused_token_is_refreshed_at_once_and_another_is_not() {
+    fn act_refreshes_a_refused_token_at_once_and_no_other() {
         let held = held(1000);
         assert_eq!(held.act(at(0), Some(&SecretText::new("access"))), Act::Refresh);
         assert_eq!(held.act(at(0), Some(&SecretText::new("another"))), Act::Serve);
@@ -183,7 +183,7 @@ mod tests {
     }
 
     #[test]
-    fn the_server_is_left_alone_for_as_long_as_it_asks_but_not_for_days() {
+    fn failed_pauses_as_retry_after_asks_up_to_max_pause() {
         let wait = |after| held(1).failed(&UpstreamError::retry_after(after, "busy"), at(9)).1;
         let asked = Duration::from_secs(3600);
         assert_eq!((wait(asked), wait(Duration::MAX)), (asked, RefreshPolicy::MAX_PAUSE));
@@ -215,7 +215,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_operator_has_to_act_on_never_asks_for_a_login() {
+    fn act_on_a_configuration_error_holds_off_without_login() {
         let mut held = held(1000);
         for second in [2_000, 200_000, 400_000] {
             (held, _) = held.failed(&UpstreamError::configuration("invalid_client"), at(second));

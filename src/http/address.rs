@@ -227,7 +227,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_origin_can_be_put_into_a_content_security_policy() {
+    fn origin_is_safe_in_a_content_security_policy() {
         for authority in
             ["a.example;sandbox", "a.example,x", "*", "'self'", "a.example:80;x", "a.example:", "me@a.example"]
         {

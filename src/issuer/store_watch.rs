@@ -236,7 +236,7 @@ mod tests {
     }
 
     #[test]
-    fn outage_begins_after_the_last_success_and_ends_soon_after_the_last_failure() {
+    fn outage_runs_from_last_success_to_soon_after_last_failure() {
         let watch = StoreWatch::default();
         watch.succeeded(at(120), &clock_from_fn(|| at(121)));
         watch.failed(at(100), at(130));

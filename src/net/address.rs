@@ -42,7 +42,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn nothing_but_a_port_comes_after_the_host() {
+    fn parse_takes_nothing_but_a_port_after_the_host() {
         for good in
             ["https://a", "https://a:8443/b?c", "http://127.0.0.1:0/", "http://[::1]:65535/cb", "http://localhost"]
         {

@@ -101,7 +101,7 @@ mod tests {
 
     /// The test passes if it compiles.
     #[test]
-    fn an_issuer_on_a_store_chosen_at_run_time_can_be_spawned() {
+    fn dyn_token_store_lets_an_issuers_futures_be_spawned() {
         fn assert_spawnable(_: impl Future<Output: Send> + Send + 'static) {}
         let store: Arc<dyn DynTokenStore> = Arc::new(MemoryStore::new());
         let issuer = Arc::new(TokenIssuer::new(store, Keyring::new(KeyId::new(1), MasterKey::from_bytes([7; 32]))));

@@ -224,7 +224,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_encoded_is_read() {
+    fn read_returns_what_was_encoded() {
         let longest = format!("https://a.example/{}", "x".repeat(1_900));
         for resources in [&["https://a.example"][..], &["https://a.example", "https://b.example/mcp"], &[&longest]] {
             for own in [&[][..], &[("tenant", "7")]] {
@@ -235,7 +235,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_cut_off_or_longer_is_not_read() {
+    fn read_refuses_claims_cut_off_or_lengthened() {
         let bare = encode(&claims(&["https://a.example"], &[]), Vec::new()).unwrap();
         let whole = encode(&claims(&["https://a.example"], &[("tenant", "7")]), Vec::new()).unwrap();
         for length in (0..whole.len()).filter(|length| *length != bare.len()) {
@@ -249,7 +249,7 @@ mod tests {
     const BINDING: usize = LENGTHS + 4 * 2;
 
     #[test]
-    fn a_length_that_cuts_a_character_or_reaches_too_far_is_not_read() {
+    fn read_refuses_a_length_that_cuts_a_character_or_overruns() {
         let whole = encode(&claims(&["https://a.example"], &[]), Vec::new()).unwrap();
         let with_lengths = |lengths: [u16; 4]| {
             let mut bytes = whole.clone();
@@ -271,7 +271,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_binding_or_no_text_is_not_read() {
+    fn read_refuses_an_unknown_binding_and_invalid_text() {
         let whole = encode(&claims(&["https://a.example"], &[]), Vec::new()).unwrap();
         for (at, byte) in [(BINDING, 2), (BINDING + 1, 3), (BINDING + 34, 0xff)] {
             let mut bytes = whole.clone();

@@ -63,7 +63,7 @@ async fn dropped_during_a_change<F: Future<Output = ()> + Send + 'static>(
 }
 
 #[tokio::test]
-async fn a_dropped_login_keeps_the_lock_until_it_is_written() {
+async fn login_dropped_during_write_holds_lock_until_written() {
     let lab = Arc::new(Lab::new(Script::new([])));
     let lab_of_call = lab.clone();
     dropped_during_a_change(&lab, |credentials| async move { lab_of_call.log_in(&credentials).await }).await;
@@ -71,7 +71,7 @@ async fn a_dropped_login_keeps_the_lock_until_it_is_written() {
 }
 
 #[tokio::test]
-async fn a_dropped_logout_keeps_the_lock_until_it_is_deleted() {
+async fn forget_dropped_during_delete_holds_lock_until_deleted() {
     let lab = Lab::new(Script::new([]));
     lab.log_in(&lab.credentials()).await;
     lab.script.on_revoke(Ok(Revocation::Done));

@@ -33,7 +33,7 @@ fn read(storage: &FileStorage) -> Vec<u8> {
 }
 
 #[test]
-fn what_is_made_is_its_owners_alone() {
+fn file_storage_creates_files_0600_and_folders_0700() {
     let folder = tempdir().unwrap();
     let path = folder.path().join("a/b/credentials");
     let storage = FileStorage::open(&path).unwrap();
@@ -45,7 +45,7 @@ fn what_is_made_is_its_owners_alone() {
 }
 
 #[test]
-fn a_file_that_is_open_to_others_is_refused_by_each_bit() {
+fn read_refuses_file_with_any_group_or_other_bit() {
     let (_folder, path, storage) = storage();
     for bit in [0o040, 0o020, 0o010, 0o004, 0o002, 0o001] {
         set_mode(&path, 0o600 | bit);
@@ -57,7 +57,7 @@ fn a_file_that_is_open_to_others_is_refused_by_each_bit() {
 }
 
 #[test]
-fn a_lock_that_others_may_hold_is_refused() {
+fn try_lock_refuses_lock_file_with_open_mode() {
     let (_folder, path, storage) = storage();
     drop(storage.try_lock().unwrap());
     set_mode(&path.with_extension("lock"), 0o644);
@@ -65,7 +65,7 @@ fn a_lock_that_others_may_hold_is_refused() {
 }
 
 #[test]
-fn a_folder_that_others_may_write_to_is_refused_even_when_it_is_sticky() {
+fn file_storage_refuses_writable_folder_even_if_sticky() {
     let (folder, path, storage) = storage();
     for open in [0o770, 0o707, 0o1777] {
         set_mode(folder.path(), open);
@@ -79,7 +79,7 @@ fn a_folder_that_others_may_write_to_is_refused_even_when_it_is_sticky() {
 }
 
 #[test]
-fn a_folder_further_up_that_others_may_write_to_is_refused_unless_it_is_sticky() {
+fn read_refuses_writable_ancestor_unless_sticky() {
     let folder = tempdir().unwrap();
     let path = folder.path().join("mine/credentials");
     let storage = FileStorage::open(&path).unwrap();
@@ -90,7 +90,7 @@ fn a_folder_further_up_that_others_may_write_to_is_refused_unless_it_is_sticky()
 }
 
 #[test]
-fn a_link_is_not_followed_and_a_folder_is_no_file() {
+fn file_storage_follows_no_symlink_and_reads_no_folder() {
     let (folder, path, storage) = storage();
     let elsewhere = folder.path().join("elsewhere");
     fs::rename(&path, &elsewhere).unwrap();
@@ -104,7 +104,7 @@ fn a_link_is_not_followed_and_a_folder_is_no_file() {
 }
 
 #[test]
-fn what_a_killed_process_has_left_behind_is_replaced_and_never_written_through() {
+fn write_replaces_stale_temp_file_and_follows_no_symlink() {
     let (folder, path, storage) = storage();
     let temp = path.with_extension("tmp");
     fs::write(&temp, "half of it, and longer than what comes").unwrap();
@@ -120,7 +120,7 @@ fn what_a_killed_process_has_left_behind_is_replaced_and_never_written_through()
 }
 
 #[test]
-fn a_file_without_end_is_not_read_to_its_end() {
+fn read_refuses_file_over_size_limit() {
     let (_folder, path, storage) = storage();
     fs::File::options().write(true).open(&path).unwrap().set_len(1 << 40).unwrap();
     let message = storage.read().unwrap_err().to_string();
@@ -128,7 +128,7 @@ fn a_file_without_end_is_not_read_to_its_end() {
 }
 
 #[test]
-fn one_at_a_time_has_the_lock() {
+fn try_lock_is_exclusive_and_outlives_the_file() {
     let (_folder, path, storage) = storage();
     let other = FileStorage::open(&path).unwrap();
     let held = storage.try_lock().unwrap();
@@ -152,7 +152,7 @@ fn deleting_what_is_not_there_is_a_success() {
 }
 
 #[test]
-fn a_read_during_writes_is_all_of_the_old_or_all_of_the_new() {
+fn read_during_writes_sees_old_or_new_whole() {
     let (_folder, path, storage) = storage();
     let contents = [vec![b'a'; 20_000], vec![b'b'; 30_000]];
     storage.write(&contents[0]).unwrap();

@@ -8,14 +8,14 @@ use super::script::*;
 use super::support::*;
 
 #[tokio::test]
-async fn without_a_login_there_are_no_credentials() {
+async fn access_token_without_login_is_no_credentials() {
     let lab = Lab::new(Script::new([]));
     let refused = lab.credentials().access_token().await;
     assert!(matches!(refused, Err(TokenManagerError::NoCredentials)), "{refused:?}");
 }
 
 #[tokio::test]
-async fn a_fresh_token_is_served_without_asking_the_server() {
+async fn access_token_fresh_is_served_without_refresh() {
     let lab = Lab::new(Script::new([]));
     lab.log_in(&lab.credentials()).await;
     lab.pass(2600);
@@ -24,7 +24,7 @@ async fn a_fresh_token_is_served_without_asking_the_server() {
 }
 
 #[tokio::test]
-async fn a_token_that_is_due_is_refreshed_by_one_and_the_others_are_served_the_valid_one() {
+async fn access_token_due_is_refreshed_once_others_get_the_valid() {
     let lab = Lab::new(Script::new([successor(1)]).gated());
     let first = lab.refreshing_after(3000).await;
     for _ in 0..20 {
@@ -49,7 +49,7 @@ async fn slow_refresh_ahead_serves_the_valid_token() {
 }
 
 #[tokio::test]
-async fn who_loses_patience_when_the_token_has_died_waits_on() {
+async fn access_token_dead_while_waiting_waits_for_refresh() {
     let lab = Lab::new(Script::new([successor(1)]).gated());
     let first = lab.refreshing_after(3590).await;
     lab.pass(10);
@@ -60,7 +60,7 @@ async fn who_loses_patience_when_the_token_has_died_waits_on() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn when_it_has_expired_all_wait_for_the_one() {
+async fn access_token_expired_64_callers_share_one_refresh() {
     let lab = Lab::new(Script::new([successor(1)]).gated());
     lab.log_in(&lab.credentials()).await;
     lab.pass(3600);
@@ -76,7 +76,7 @@ async fn when_it_has_expired_all_wait_for_the_one() {
 }
 
 #[tokio::test]
-async fn each_refresh_presents_the_newest_refresh_token() {
+async fn refresh_presents_newest_refresh_token() {
     let lab = Lab::new(Script::new((1..=5).map(successor)));
     lab.log_in(&lab.credentials()).await;
     for n in 1..=5 {
@@ -87,7 +87,7 @@ async fn each_refresh_presents_the_newest_refresh_token() {
 }
 
 #[tokio::test]
-async fn a_refresh_whose_caller_has_gone_is_stored_all_the_same() {
+async fn refresh_of_aborted_caller_is_stored() {
     let lab = Lab::new(Script::new([successor(1)]).gated());
     let caller = lab.refreshing_after(3600).await;
     caller.abort();
@@ -98,7 +98,7 @@ async fn a_refresh_whose_caller_has_gone_is_stored_all_the_same() {
 }
 
 #[tokio::test]
-async fn a_refused_token_is_replaced_once_however_many_met_the_refusal() {
+async fn access_token_after_refusal_refreshes_once_for_all() {
     let lab = Lab::new(Script::new([successor(1)]));
     let credentials = lab.credentials();
     lab.log_in(&credentials).await;
@@ -110,7 +110,7 @@ async fn a_refused_token_is_replaced_once_however_many_met_the_refusal() {
 }
 
 #[tokio::test]
-async fn without_a_refresh_token_the_user_is_asked_when_it_is_over() {
+async fn access_token_without_refresh_token_needs_authorization() {
     let lab = Lab::new(Script::new([]));
     let credentials = lab.credentials();
     let expires_at = mcp_token_lifecycle::Clock::now(&lab.clock).saturating_add(HOUR);
@@ -124,7 +124,7 @@ async fn without_a_refresh_token_the_user_is_asked_when_it_is_over() {
 }
 
 #[tokio::test]
-async fn a_token_that_is_over_when_it_comes_is_served_for_a_few_seconds() {
+async fn access_token_expired_on_arrival_is_served_for_seconds() {
     let over = |n| successor(n).map(|refreshed| refreshed.expires_in(seconds(0)));
     let lab = Lab::new(Script::new([over(1), over(2)]));
     let credentials = lab.credentials();

@@ -8,7 +8,7 @@ use mcp_token_lifecycle::vault::{Refreshed, Revocation, UpstreamError};
 use super::script::*;
 
 #[tokio::test]
-async fn a_logout_revokes_at_the_server_and_leaves_nothing_but_the_lock() {
+async fn forget_revokes_and_leaves_only_the_lock_file() {
     for answer in [Ok(Revocation::Done), Ok(Revocation::Unsupported), Err(UpstreamError::InvalidGrant)] {
         let lab = Lab::new(Script::new([]));
         let credentials = lab.credentials();
@@ -23,7 +23,7 @@ async fn a_logout_revokes_at_the_server_and_leaves_nothing_but_the_lock() {
 }
 
 #[tokio::test]
-async fn a_logout_that_the_server_did_not_hear_of_deletes_nothing() {
+async fn forget_while_server_is_down_keeps_login() {
     let lab = Lab::new(Script::new([]));
     let credentials = lab.credentials();
     lab.log_in(&credentials).await;
@@ -38,7 +38,7 @@ async fn a_logout_that_the_server_did_not_hear_of_deletes_nothing() {
 }
 
 #[tokio::test]
-async fn a_logout_passes_on_for_how_long_the_server_asks_to_be_left_alone() {
+async fn forget_reports_retry_after_of_server_up_to_a_day() {
     let lab = Lab::new(Script::new([]));
     let credentials = lab.credentials();
     lab.log_in(&credentials).await;
@@ -65,7 +65,7 @@ async fn done_after_a_lost_answer_is_told_apart() {
 }
 
 #[tokio::test]
-async fn a_logout_waits_for_a_refresh_and_revokes_what_it_brought() {
+async fn forget_waits_for_refresh_and_revokes_its_successor() {
     let lab = Lab::new(Script::new([successor(1)]).gated());
     let leaving = lab.credentials();
     let refresh = lab.refreshing_after(3600).await;
@@ -81,7 +81,7 @@ async fn a_logout_waits_for_a_refresh_and_revokes_what_it_brought() {
 }
 
 #[tokio::test]
-async fn a_server_that_takes_only_a_live_token_gets_one_that_is_kept_first() {
+async fn forget_needing_refresh_stores_successor_then_revokes() {
     let lab = Lab::new(Script::new([successor(1)]));
     let credentials = lab.credentials();
     lab.log_in(&credentials).await;
@@ -98,7 +98,7 @@ async fn a_server_that_takes_only_a_live_token_gets_one_that_is_kept_first() {
 }
 
 #[tokio::test]
-async fn a_login_that_is_dead_already_is_deleted() {
+async fn forget_with_dead_login_deletes_it() {
     let lab = Lab::new(Script::new([Err(UpstreamError::InvalidGrant)]));
     let credentials = lab.credentials();
     lab.log_in(&credentials).await;
@@ -125,7 +125,7 @@ fn lost() -> Result<Refreshed, UpstreamError> {
 
 /// The server may have given tokens for the old ones that no client can revoke.
 #[tokio::test]
-async fn a_logout_after_an_answer_was_lost_is_told_apart_and_deletes_the_login() {
+async fn forget_after_lost_answer_is_answer_lost_and_deletes() {
     // Lost to the logout itself, to a refresh before it, and to one that finds out at once. A lost answer is asked for four times.
     for (lost_answers, refreshes) in [(4, 0), (4, 2), (1, 1)] {
         let answers = (0..lost_answers).map(|_| lost()).chain([Err(UpstreamError::InvalidGrant)]);
@@ -150,7 +150,7 @@ async fn a_logout_after_an_answer_was_lost_is_told_apart_and_deletes_the_login()
 }
 
 #[tokio::test]
-async fn an_answer_that_a_process_did_not_live_to_hear_is_lost() {
+async fn forget_after_death_during_refresh_is_answer_lost() {
     let lab = Lab::new(Script::new([successor(1), Err(UpstreamError::InvalidGrant)]).gated());
     let caller = lab.refreshing_after(3600).await;
     // What it leaves behind if it ends here.
@@ -165,7 +165,7 @@ async fn an_answer_that_a_process_did_not_live_to_hear_is_lost() {
 }
 
 #[tokio::test]
-async fn a_failure_of_which_it_is_certain_that_nothing_has_changed_loses_no_answer() {
+async fn forget_after_certain_failure_succeeds() {
     let lab = Lab::new(Script::new([Err(UpstreamError::unavailable("down")), Err(UpstreamError::InvalidGrant)]));
     let credentials = lab.credentials();
     lab.log_in(&credentials).await;
@@ -177,7 +177,7 @@ async fn a_failure_of_which_it_is_certain_that_nothing_has_changed_loses_no_answ
 }
 
 #[tokio::test]
-async fn a_lost_answer_that_the_server_repeats_is_not_lost() {
+async fn forget_after_lost_answer_was_repeated_succeeds() {
     let lab = Lab::new(Script::new([lost(), successor(1)]));
     let credentials = lab.credentials();
     lab.log_in(&credentials).await;

@@ -35,7 +35,7 @@ impl Os {
 }
 
 #[tokio::test]
-async fn a_login_lives_in_the_store_and_nothing_of_it_in_a_file() {
+async fn os_storage_keeps_login_in_entry_and_lock_file_empty() {
     let os = Os::new(Script::new([successor(1)]));
     assert!(matches!(os.credentials().access_token().await, Err(TokenManagerError::NoCredentials)));
     os.lab.log_in(&os.credentials()).await;
@@ -50,7 +50,7 @@ async fn a_login_lives_in_the_store_and_nothing_of_it_in_a_file() {
 }
 
 #[tokio::test]
-async fn all_who_use_the_entry_share_one_refresh() {
+async fn os_storage_users_share_one_refresh() {
     let os = Os::new(Script::new([successor(1)]).gated());
     let (first, second) = (os.credentials(), os.credentials());
     os.lab.log_in(&first).await;
@@ -65,7 +65,7 @@ async fn all_who_use_the_entry_share_one_refresh() {
 }
 
 #[tokio::test]
-async fn a_store_that_fails_is_an_error_and_shows_nothing_of_what_is_stored() {
+async fn os_storage_error_shows_no_stored_secret() {
     let os = Os::new(Script::new([]));
     os.lab.log_in(&os.credentials()).await;
     let secret = || b"access-0".to_vec();

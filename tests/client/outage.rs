@@ -13,7 +13,7 @@ use super::script::*;
 use super::support::*;
 
 #[tokio::test]
-async fn a_lost_answer_is_asked_for_again_with_the_old_refresh_token() {
+async fn lost_answer_is_retried_with_old_refresh_token() {
     let lost = || Err(UpstreamError::uncertain("cut off"));
     let lab = Lab::new(Script::new([lost(), lost(), lost(), successor(1)]));
     let credentials = lab.credentials();
@@ -25,7 +25,7 @@ async fn a_lost_answer_is_asked_for_again_with_the_old_refresh_token() {
 }
 
 #[tokio::test]
-async fn a_slow_answer_that_is_lost_is_not_asked_for_beyond_the_leeway() {
+async fn lost_answer_that_was_slow_is_not_retried_past_leeway() {
     for (takes, times) in [(7, 4), (8, 3), (20, 2), (25, 1)] {
         let lost = (0..4).map(|_| Err(UpstreamError::uncertain("timed out")));
         let lab = Lab::new(Script::new(lost).taking(seconds(takes)));
@@ -56,7 +56,7 @@ async fn invalid_grant_ends_the_login_and_leaves_no_token_behind() {
 }
 
 #[tokio::test]
-async fn while_the_server_is_down_the_valid_token_is_served_and_then_none() {
+async fn server_outage_serves_valid_token_until_expiry() {
     let down = || Err(UpstreamError::unavailable("down"));
     let lab = Lab::new(Script::new([down(), down(), successor(1)]));
     let credentials = lab.credentials();
@@ -74,7 +74,7 @@ async fn while_the_server_is_down_the_valid_token_is_served_and_then_none() {
 }
 
 #[tokio::test]
-async fn a_token_that_dies_during_the_refresh_is_not_served() {
+async fn access_token_that_expires_during_refresh_is_not_served() {
     let lost = || Err(UpstreamError::uncertain("timed out"));
     let lab = Lab::new(Script::new([lost(), lost(), lost(), lost()]).taking(seconds(20)));
     let credentials = lab.credentials();
@@ -85,7 +85,7 @@ async fn a_token_that_dies_during_the_refresh_is_not_served() {
 }
 
 #[tokio::test]
-async fn all_processes_leave_the_server_alone_for_as_long_as_it_asks() {
+async fn retry_after_is_kept_by_all_token_managers() {
     let lab = Lab::new(Script::new([Err(UpstreamError::retry_after(seconds(120), "busy")), successor(1)]));
     lab.log_in(&lab.credentials()).await;
     lab.pass(3600);
@@ -100,7 +100,7 @@ async fn all_processes_leave_the_server_alone_for_as_long_as_it_asks() {
 }
 
 #[tokio::test]
-async fn a_refusal_of_the_client_loses_nothing_and_says_why() {
+async fn configuration_error_names_cause_and_keeps_login() {
     let lab = Lab::new(Script::new([Err(UpstreamError::configuration("invalid_client")), successor(1)]));
     let credentials = lab.credentials();
     lab.log_in(&credentials).await;
@@ -135,7 +135,7 @@ async fn unknown_refusal_asks_for_a_login_within_a_day() {
 }
 
 #[tokio::test]
-async fn a_login_comes_back_when_the_server_stops_refusing() {
+async fn refused_login_recovers_once_server_accepts() {
     let refused = || Err(UpstreamError::refused("account_closed"));
     let lab = Lab::new(Script::new([refused(), refused(), successor(1)]));
     let credentials = lab.credentials();
@@ -151,7 +151,7 @@ async fn a_login_comes_back_when_the_server_stops_refusing() {
 }
 
 #[tokio::test]
-async fn a_rotation_without_an_access_token_is_kept() {
+async fn rotation_without_access_token_is_stored() {
     let rotated = Ok(Refreshed::rotated(SecretText::new("refresh-1")));
     let lab = Lab::new(Script::new([rotated, successor(2)]));
     let credentials = lab.credentials();
@@ -165,7 +165,7 @@ async fn a_rotation_without_an_access_token_is_kept() {
 }
 
 #[tokio::test]
-async fn who_waits_for_the_lock_in_vain_is_told_to_try_again() {
+async fn lock_timeout_is_unavailable_and_login_survives() {
     let lab = Lab::new(Script::new([successor(1)]));
     let credentials = lab.credentials();
     lab.log_in(&credentials).await;
@@ -227,21 +227,21 @@ async fn served_at(age: u64, lab: &Lab, from: usize, to: usize) -> Result<String
 }
 
 #[tokio::test]
-async fn a_full_disk_is_found_out_before_the_refresh_token_is_spent() {
+async fn full_disk_is_detected_before_refresh_token_is_spent() {
     let (lab, served) = on_full_disk(1, usize::MAX).await;
     assert!(matches!(served, Err(TokenManagerError::Storage(StorageError::Io { .. }))), "{served:?}");
     assert_eq!(lab.script.presented(), Vec::<String>::new());
 }
 
 #[tokio::test]
-async fn a_write_that_failed_is_tried_again() {
+async fn write_that_failed_is_retried() {
     let (lab, served) = on_full_disk(2, 5).await;
     assert_eq!(served.unwrap(), "access-1");
     assert_eq!(token(&lab.credentials()).await, "access-1");
 }
 
 #[tokio::test]
-async fn what_could_not_be_stored_is_not_served() {
+async fn refreshed_token_that_cannot_be_stored_is_not_served() {
     let (lab, served) = on_full_disk(2, usize::MAX).await;
     assert!(matches!(served, Err(TokenManagerError::Storage(StorageError::Io { .. }))), "{served:?}");
     assert_eq!(token(&lab.credentials()).await, "access-2", "the next one asks again with the old refresh token");
@@ -249,7 +249,7 @@ async fn what_could_not_be_stored_is_not_served() {
 }
 
 #[tokio::test]
-async fn on_a_full_disk_the_valid_token_is_served() {
+async fn full_disk_serves_valid_token_without_refresh() {
     let lab = Lab::new(Script::new([]));
     assert_eq!(served_at(3000, &lab, 1, usize::MAX).await.unwrap(), "access-0");
     assert_eq!(lab.script.presented(), Vec::<String>::new());
@@ -268,7 +268,7 @@ async fn refresh_failure_that_is_not_stored_keeps_the_valid_token() {
 }
 
 #[tokio::test]
-async fn a_valid_token_is_not_served_in_place_of_one_that_could_not_be_stored() {
+async fn unstored_refresh_is_an_error_though_old_token_is_valid() {
     let lab = Lab::new(Script::new([successor(1)]));
     let served = served_at(3000, &lab, 2, usize::MAX).await;
     assert!(matches!(served, Err(TokenManagerError::Storage(StorageError::Io { .. }))), "{served:?}");

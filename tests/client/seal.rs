@@ -11,7 +11,7 @@ fn shows_a_token(bytes: &[u8]) -> bool {
 }
 
 #[tokio::test]
-async fn a_sealed_file_shows_no_token_and_opens_with_its_key_alone() {
+async fn sealed_file_shows_no_token_and_needs_its_key() {
     let lab = Lab::new(Script::new([successor(1)]));
     let sealed = lab.credentials().sealed_with(keyring());
     lab.log_in(&sealed).await;
@@ -25,7 +25,7 @@ async fn a_sealed_file_shows_no_token_and_opens_with_its_key_alone() {
 }
 
 #[tokio::test]
-async fn a_retired_key_still_opens_it_and_the_next_write_uses_the_primary() {
+async fn retired_key_opens_file_and_next_write_uses_primary() {
     let lab = Lab::new(Script::new([successor(1)]));
     lab.log_in(&lab.credentials().sealed_with(keyring())).await;
     let new = || Keyring::new(KeyId::new(2), MasterKey::from_bytes([8; 32]));
@@ -36,7 +36,7 @@ async fn a_retired_key_still_opens_it_and_the_next_write_uses_the_primary() {
 }
 
 #[tokio::test]
-async fn what_is_not_sealed_is_refused_by_who_expects_a_seal_and_the_other_way_round() {
+async fn seal_mismatch_between_writer_and_reader_is_refused() {
     let lab = Lab::new(Script::new([]));
     let (plain, sealed) = (lab.credentials(), lab.credentials().sealed_with(keyring()));
     for (writer, reader) in [(&plain, &sealed), (&sealed, &plain)] {
@@ -47,7 +47,7 @@ async fn what_is_not_sealed_is_refused_by_who_expects_a_seal_and_the_other_way_r
 }
 
 #[tokio::test]
-async fn a_sealed_file_with_any_bit_altered_does_not_open() {
+async fn sealed_file_with_any_byte_altered_is_refused() {
     let lab = Lab::new(Script::new([]));
     let sealed = lab.credentials().sealed_with(keyring());
     lab.log_in(&sealed).await;
@@ -62,7 +62,7 @@ async fn a_sealed_file_with_any_bit_altered_does_not_open() {
 }
 
 #[tokio::test]
-async fn a_file_that_was_cut_off_or_is_of_a_later_version_is_malformed() {
+async fn credentials_file_truncated_or_of_later_version_is_malformed() {
     let lab = Lab::new(Script::new([]));
     let credentials = lab.credentials();
     lab.log_in(&credentials).await;
@@ -77,7 +77,7 @@ async fn a_file_that_was_cut_off_or_is_of_a_later_version_is_malformed() {
 }
 
 #[tokio::test]
-async fn nothing_that_is_shown_has_a_token_in_it() {
+async fn debug_and_errors_show_no_token() {
     let lab = Lab::new(Script::new([]));
     let credentials = lab.credentials();
     lab.log_in(&credentials).await;

@@ -53,7 +53,7 @@ fn background_agent_finds_a_thief_within_six_rotations() {
 }
 
 #[test]
-fn every_scope_limit_finds_a_thief_within_six_rotations() {
+fn scope_limit_finds_a_thief_within_six_rotations() {
     for access in [3, 5, 16, 60, 300, 600, 3600] {
         for policy in [RotationPolicy::standard(), RotationPolicy::shared_credential()] {
             let limit = ScopeLimit::access(seconds(access));
@@ -112,7 +112,7 @@ fn last_tokens_of_a_family_find_a_thief_as_soon() {
 
 /// The thief's requests go to another server than the victim's: its clock is tolerated.
 #[test]
-fn two_servers_find_a_thief_within_six_rotations() {
+fn thief_at_another_server_is_found_within_six_rotations() {
     for (name, policy) in [
         ("standard", RotationPolicy::standard()),
         ("shared_credential", RotationPolicy::shared_credential()),

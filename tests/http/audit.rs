@@ -276,7 +276,7 @@ async fn empty(_: Request<Body>) -> Result<Response<Body>, std::convert::Infalli
 }
 
 #[tokio::test]
-async fn token_that_needs_the_live_check_is_reported_where_there_is_none() {
+async fn live_check_required_is_reported_by_offline_layer() {
     let audit = TestAudit::default();
     let policy = RotationPolicy::builder().lost_response_window(Some(seconds(600))).build().unwrap();
     let issuer = TokenIssuer::new(MemoryStore::new(), keyring()).with_policies(policy).with_audit(audit.clone());
@@ -305,7 +305,7 @@ async fn revoked_token_is_reported_once_by_the_issuer() {
 }
 
 #[tokio::test]
-async fn what_was_done_or_could_not_be_leaves_no_refusal() {
+async fn deny_events_are_absent_after_success_and_fault() {
     let site = Site::open().await;
     let tokens = site.login().await;
     site.call("/mcp", &tokens.access).await;

@@ -36,7 +36,7 @@ fn told(answer: &Answer, site: &Site) -> String {
 /// spec: MCP authorization §Security: Documents b
 /// spec: OAuth 2.1 §7.10
 #[tokio::test]
-async fn a_visitor_is_shown_the_applications_page_in_no_frame_and_no_cache() {
+async fn authorize_page_forbids_framing_and_caching() {
     let site = Site::open().await;
     let page = site.get(&site.authorize_path(&[("scope", "notes:read")])).await;
     let asks = format!("{CLIENT} asks for notes:read at {}/mcp and returns to http://127.0.0.1:7777", site.origin);
@@ -114,7 +114,7 @@ async fn consent_to_less_grants_less_and_to_nothing_denies() {
 }
 
 #[tokio::test]
-async fn a_code_comes_back_once_the_user_has_agreed_without_another_page() {
+async fn authorize_with_consent_redirects_with_code() {
     let site = Site::open().await;
     let answer = site.authorize(&[]).await;
     assert!(answer.header("location").starts_with(&format!("{CALLBACK}?code=mcpac_")));
@@ -156,7 +156,7 @@ async fn authorize_does_not_redirect_for_a_repeated_parameter() {
 /// spec: RFC 8707 §2 b
 /// spec: RFC 9207 §2 a
 #[tokio::test]
-async fn any_other_mistake_goes_back_to_the_client_with_state_and_iss() {
+async fn authorize_error_redirects_with_state_and_iss() {
     let site = Site::open().await;
     for (change, error) in [
         (("response_type", "token"), "unsupported_response_type"),
@@ -182,7 +182,7 @@ async fn any_other_mistake_goes_back_to_the_client_with_state_and_iss() {
 /// spec: MCP authorization §Security: Open Redirection b
 /// spec: OAuth 2.1 §7.12.2
 #[tokio::test]
-async fn the_mistake_of_a_client_that_registered_itself_is_no_way_to_redirect_a_browser_anywhere() {
+async fn authorize_error_of_registered_web_client_is_no_redirect() {
     let site = Site::open().await;
     let client = site.register("https://phish.example/").await;
     let at_client = [("client_id", client.as_str()), ("redirect_uri", "https://phish.example/")];
@@ -199,7 +199,7 @@ async fn the_mistake_of_a_client_that_registered_itself_is_no_way_to_redirect_a_
 /// spec: MCP authorization §Canonical Server URI a
 /// spec: RFC 8707 §3
 #[tokio::test]
-async fn the_resource_may_be_spelled_in_capitals_named_twice_or_left_out() {
+async fn authorize_resource_in_capitals_twice_or_absent_is_one() {
     let site = Site::open().await;
     let spellings = [format!("{}/mcp", site.origin), format!("{}/mcp", site.origin.to_uppercase())];
     let named = form(&[("resource", &spellings[0]), ("resource", &spellings[1])]);
@@ -288,7 +288,7 @@ async fn state_comes_back_as_it_was_and_what_is_not_there_stays_away() {
 }
 
 #[tokio::test]
-async fn a_grant_that_cannot_be_made_is_the_servers_error_and_a_redirect() {
+async fn authorize_grant_too_large_redirects_with_server_error() {
     let site = Site::open().await;
     let request = site.request("GET", &site.authorize_path(&[])).header("cookie", format!("user={}", "x".repeat(3000)));
     let answer = send(request.body(Body::empty()).unwrap()).await;
@@ -297,7 +297,7 @@ async fn a_grant_that_cannot_be_made_is_the_servers_error_and_a_redirect() {
 }
 
 #[tokio::test]
-async fn a_login_that_could_only_fail_is_refused_before_the_user_is_asked() {
+async fn authorize_refuses_oversized_client_before_consent() {
     let id = "c".repeat(2000);
     let site = Site::open_with(|server| {
         let client = RegisteredClient::public(id.clone(), ClientMetadata::new([CALLBACK]).unwrap());
@@ -314,7 +314,7 @@ async fn a_login_that_could_only_fail_is_refused_before_the_user_is_asked() {
 }
 
 #[tokio::test]
-async fn a_resource_with_all_the_scopes_that_it_can_have_lets_its_users_in() {
+async fn authorize_with_maximal_scopes_grants_them_all() {
     // 8 bytes and a space each, up to the last byte but 8 of what a resource may have.
     let here = "http://localhost/mcp";
     let scopes: Vec<_> = (0..(ProtectedResource::MAX_BYTES - here.len() + 1) / 9).map(|n| format!("s{n:07}")).collect();
@@ -334,7 +334,7 @@ async fn a_resource_with_all_the_scopes_that_it_can_have_lets_its_users_in() {
 }
 
 #[tokio::test]
-async fn the_debug_output_of_an_answer_shows_no_code_and_no_cookie() {
+async fn reply_and_consent_debug_show_no_code_or_cookie() {
     let site = Site::open().await;
     let request = site.request("GET", &site.authorize_path(&[])).header("cookie", "user=user-1");
     let (parts, ()) = request.body(()).unwrap().into_parts();
@@ -350,7 +350,7 @@ async fn the_debug_output_of_an_answer_shows_no_code_and_no_cookie() {
 }
 
 #[tokio::test]
-async fn trouble_with_the_store_is_503_before_the_client_is_known_and_a_redirect_after() {
+async fn authorize_outage_is_503_or_redirect_once_client_is_known() {
     let site = Site::open().await;
     site.store.fail_every(Op::Get, Fault::Unavailable);
     site.authorize(&[("client_id", "mcpc_unknown")]).await.assert_unavailable();
@@ -363,7 +363,7 @@ async fn trouble_with_the_store_is_503_before_the_client_is_known_and_a_redirect
 }
 
 #[tokio::test]
-async fn a_method_other_than_get_and_post_is_not_allowed() {
+async fn authorize_refuses_methods_but_get_and_post() {
     let site = Site::open().await;
     for method in ["HEAD", "PUT", "DELETE", "OPTIONS"] {
         let refused = send(site.request(method, &site.authorize_path(&[])).body(Body::empty()).unwrap()).await;

@@ -31,7 +31,7 @@ async fn call_as(site: &Site, path: &str, authorization: &str) -> Answer {
 /// spec: RFC 6750 §3.1 b
 /// spec: RFC 9728 §5.1
 #[tokio::test]
-async fn without_a_token_the_challenge_says_where_to_get_one_and_of_no_error() {
+async fn bearer_without_token_challenges_without_error() {
     let site = Site::open().await;
     for path in ["/mcp", "/offline"] {
         for answer in [site.get(path).await, call_as(&site, path, &basic(WEB_CLIENT, WEB_SECRET)).await] {
@@ -49,7 +49,7 @@ async fn without_a_token_the_challenge_says_where_to_get_one_and_of_no_error() {
 /// spec: MCP authorization §Token Handling d
 /// spec: MCP authorization §Security: Privilege Restriction b
 #[tokio::test]
-async fn a_good_token_stays_at_the_door_and_its_claims_go_in() {
+async fn bearer_passes_claims_on_and_keeps_the_token() {
     let site = Site::open().await;
     let tokens = site.login_for("notes:read").await;
     for (path, scheme) in [("/mcp", "Bearer"), ("/offline", "bearer"), ("/mcp", "BEARER")] {
@@ -70,7 +70,7 @@ async fn a_good_token_stays_at_the_door_and_its_claims_go_in() {
 /// spec: RFC 6750 §3 a
 /// spec: RFC 6750 §3.1 a
 #[tokio::test]
-async fn a_token_that_is_none_is_401_invalid_token() {
+async fn bearer_token_that_is_no_access_token_is_401() {
     let site = Site::open().await;
     let tokens = site.login().await;
     let altered = format!("{}A", &tokens.access[..tokens.access.len() - 1]);
@@ -100,7 +100,7 @@ async fn a_token_that_is_none_is_401_invalid_token() {
 /// spec: MCP authorization §Token Handling c
 /// spec: RFC 6750 §3 c
 #[tokio::test]
-async fn an_expired_token_is_401_invalid_token() {
+async fn bearer_expired_token_is_401_invalid_token() {
     let site = Site::open().await;
     let tokens = site.login().await;
     // A client counts from when it hears of the token, and its request has a way to go.
@@ -120,7 +120,7 @@ async fn an_expired_token_is_401_invalid_token() {
 /// spec: OAuth 2.1 §7.1.4 b
 /// spec: RFC 9728 §7.4
 #[tokio::test]
-async fn a_token_for_another_resource_is_refused_and_never_forwarded() {
+async fn bearer_token_for_another_resource_is_401() {
     let site = Site::open().await;
     let tokens = site.login().await;
     let refused = site.call("/elsewhere", &tokens.access).await;
@@ -136,7 +136,7 @@ async fn a_token_for_another_resource_is_refused_and_never_forwarded() {
 /// spec: RFC 6750 §2
 /// spec: RFC 6750 §3.1 a
 #[tokio::test]
-async fn two_headers_or_two_tokens_are_400_invalid_request() {
+async fn bearer_two_headers_or_tokens_are_400_invalid_request() {
     let site = Site::open().await;
     let token = site.login().await.access;
     let bearer = format!("Bearer {token}");
@@ -164,7 +164,7 @@ async fn two_headers_or_two_tokens_are_400_invalid_request() {
 /// spec: OAuth 2.1 §5.1
 /// spec: RFC 6750 §2.2
 #[tokio::test]
-async fn a_token_outside_of_the_header_is_no_token() {
+async fn bearer_token_outside_the_header_is_401_without_error() {
     let site = Site::open().await;
     let token = site.login().await.access;
     let in_query = format!("/mcp?access_token={token}");
@@ -189,7 +189,7 @@ async fn a_token_outside_of_the_header_is_no_token() {
 /// spec: MCP authorization §Runtime Insufficient Scope Errors a
 /// spec: RFC 6750 §3.1 a
 #[tokio::test]
-async fn a_token_without_the_scope_is_403_with_all_that_are_needed() {
+async fn bearer_token_without_scope_is_403_naming_the_required() {
     let site = Site::open().await;
     let tokens = site.login_for("notes:read").await;
     let refused = site.call("/write", &tokens.access).await;
@@ -206,7 +206,7 @@ async fn a_token_without_the_scope_is_403_with_all_that_are_needed() {
 
 /// spec: MCP authorization §Step-Up Authorization Flow
 #[tokio::test]
-async fn a_broad_scope_stands_for_the_narrow_ones() {
+async fn broad_scope_implies_the_narrow_ones() {
     let site = Site::open().await;
     let tokens = site.login_for("notes:admin").await;
     for path in ["/mcp", "/offline", "/write"] {
@@ -228,7 +228,7 @@ async fn required_scopes_add_up() {
 }
 
 #[tokio::test]
-async fn a_revocation_is_seen_by_the_live_check_at_once_and_by_the_other_at_expiry() {
+async fn bearer_live_sees_revocation_at_once_and_offline_does_not() {
     let site = Site::open().await;
     let tokens = site.login().await;
     site.post("/revoke", &[("client_id", CLIENT), ("token", &tokens.refresh)]).await;
@@ -256,7 +256,7 @@ async fn trouble_with_the_store_is_503_and_no_challenge() {
 }
 
 #[tokio::test]
-async fn a_server_with_the_access_keys_alone_checks_as_well() {
+async fn bearer_offline_verifies_with_access_keys_alone() {
     let site = Site::open().await;
     site.clock.set(SystemClock.now());
     let tokens = site.login_for("notes:read").await;
@@ -275,7 +275,7 @@ async fn a_server_with_the_access_keys_alone_checks_as_well() {
 }
 
 #[tokio::test]
-async fn a_token_bound_to_a_key_needs_the_scheme_and_the_key() {
+async fn bearer_bound_token_needs_dpop_scheme_and_key() {
     let site = Site::open_with(|server| {
         server.with_binding(|parts| {
             let key = parts.headers.get("x-verified-key")?.as_bytes().first()?;

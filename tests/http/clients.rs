@@ -22,7 +22,7 @@ async fn redeem(site: &Site, authorization: Option<&str>, more: &[(&str, &str)])
 
 /// spec: MCP authorization §Overview a
 #[tokio::test]
-async fn a_secret_is_taken_by_basic_and_by_post() {
+async fn client_secret_is_accepted_by_basic_and_post() {
     let site = Site::open().await;
     redeem(&site, Some(&basic(WEB_CLIENT, WEB_SECRET)), &[]).await.tokens();
     redeem(&site, Some(&basic(WEB_CLIENT, WEB_SECRET)), &[("client_id", WEB_CLIENT)]).await.tokens();
@@ -35,7 +35,7 @@ async fn a_secret_is_taken_by_basic_and_by_post() {
 /// spec: OAuth 2.1 §3.2.4
 /// spec: OAuth 2.1 §4.3.1 b
 #[tokio::test]
-async fn a_wrong_secret_or_none_is_401_and_says_how_to_authenticate() {
+async fn client_secret_wrong_or_missing_is_401_with_challenge() {
     let site = Site::open().await;
     let nearly = &WEB_SECRET[..WEB_SECRET.len() - 1];
     for authorization in [
@@ -70,7 +70,7 @@ async fn a_wrong_secret_or_none_is_401_and_says_how_to_authenticate() {
 }
 
 #[tokio::test]
-async fn a_public_client_may_leave_its_secret_empty_but_not_have_one() {
+async fn public_client_with_secret_is_401_unless_empty() {
     let site = Site::open().await;
     let tokens = site.login().await;
     let pairs = [("grant_type", "refresh_token"), ("refresh_token", tokens.refresh.as_str())];
@@ -165,7 +165,7 @@ fn both_registries_find_what_was_registered_and_nothing_else() {
 }
 
 #[test]
-fn clients_known_beforehand_are_found_beside_the_stored_ones_and_are_not_stored() {
+fn stored_clients_find_preregistered_without_storing_them() {
     let clock = TestClock::default();
     let store = Arc::new(MemoryStore::new());
     let stored = StoredClients::new(issuer(Arc::clone(&store), keyring(), &clock)).with(client());
@@ -197,7 +197,7 @@ fn stored_clients_survive_a_restart_and_a_change_of_keys() {
 }
 
 #[test]
-fn a_stored_client_is_gone_once_it_is_removed_or_its_time_is_over() {
+fn stored_client_is_gone_once_removed_or_expired() {
     let clock = TestClock::default();
     let store = Arc::new(MemoryStore::new());
     let issuer = issuer(Arc::clone(&store), keyring(), &clock);
@@ -215,7 +215,7 @@ fn a_stored_client_is_gone_once_it_is_removed_or_its_time_is_over() {
 }
 
 #[test]
-fn a_client_with_its_secret_shows_neither_it_nor_its_hash() {
+fn client_debug_shows_neither_secret_nor_hash() {
     let secret = ClientSecret::from_text(WEB_SECRET);
     let shown = format!("{secret:?} {:?} {:?}", web_client(), MemoryClients::new().with(web_client()));
     assert!(
@@ -331,7 +331,7 @@ async fn stored_client_whose_use_cannot_be_noted_gets_its_tokens() {
 }
 
 #[test]
-fn stored_client_that_is_removed_is_not_brought_back_by_its_use() {
+fn stored_client_removed_during_its_use_stays_removed() {
     let clock = TestClock::default();
     let store = Arc::new(crate::support::FlakyStore::new(MemoryStore::new()));
     let issuer = issuer(Arc::clone(&store), keyring(), &clock);

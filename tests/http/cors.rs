@@ -53,7 +53,7 @@ async fn any_page_may_use_what_reads_no_cookie() {
 }
 
 #[tokio::test]
-async fn a_refusal_can_be_read_by_the_page_too() {
+async fn cors_allows_pages_to_read_errors() {
     let site = Site::open().await;
     let unknown =
         site.post("/token", &[("grant_type", "refresh_token"), ("client_id", "unknown"), ("refresh_token", "a")]).await;
@@ -64,7 +64,7 @@ async fn a_refusal_can_be_read_by_the_page_too() {
 
 /// spec: RFC 9700 §2.6
 #[tokio::test]
-async fn no_page_reads_what_a_browser_is_sent_to_or_a_resource_server_asks() {
+async fn cors_never_covers_authorize_and_introspect() {
     let site = Site::open().await;
     for path in ["/authorize", "/introspect"] {
         let answer = preflight(&site, path, PAGE).await;
@@ -74,7 +74,7 @@ async fn no_page_reads_what_a_browser_is_sent_to_or_a_resource_server_asks() {
 }
 
 #[tokio::test]
-async fn only_the_pages_that_are_named_may() {
+async fn cors_only_allows_listed_origins() {
     let site = Site::open_with(|server| server.with_cors(Cors::Only(vec![PAGE.into()]))).await;
     for (path, _) in OPEN {
         for answer in [preflight(&site, path, PAGE).await, simple(&site, path, PAGE).await] {
@@ -89,7 +89,7 @@ async fn only_the_pages_that_are_named_may() {
 }
 
 #[tokio::test]
-async fn no_page_may_where_that_is_said() {
+async fn cors_deny_allows_no_origin() {
     let site = Site::open_with(|server| server.with_cors(Cors::Deny)).await;
     for (path, _) in OPEN {
         assert_eq!(allowed(&preflight(&site, path, PAGE).await), "");

@@ -51,7 +51,7 @@ async fn site_of(clients: impl ClientRegistry + 'static, change: impl FnOnce(Ser
 /// spec: MCP authorization §Registration: Documents a
 /// spec: MCP authorization §Registration: Documents e
 #[tokio::test]
-async fn a_client_with_a_document_goes_all_the_way() {
+async fn document_client_redeems_and_refreshes() {
     let (site, _) = open().await;
     let code = site.code(&[("client_id", ID)]).await;
     let pairs = [("grant_type", "authorization_code"), ("client_id", ID), ("code", &code), ("code_verifier", VERIFIER)];
@@ -66,7 +66,7 @@ async fn a_client_with_a_document_goes_all_the_way() {
 }
 
 #[tokio::test]
-async fn a_document_that_is_not_good_is_a_client_that_is_not_known() {
+async fn document_invalid_or_missing_is_an_unknown_client() {
     let (site, web) = open().await;
     *web.0.lock().unwrap() = Ok(Some(json!({ "client_id": "https://other.example/client.json" })));
     let refused = site.authorize(&[("client_id", ID)]).await;
@@ -78,7 +78,7 @@ async fn a_document_that_is_not_good_is_a_client_that_is_not_known() {
 }
 
 #[tokio::test]
-async fn a_document_that_cannot_be_fetched_now_is_503_and_costs_no_token() {
+async fn document_that_cannot_be_fetched_is_503() {
     let (site, web) = open().await;
     *web.0.lock().unwrap() = Err("no route to host");
     let answer =
@@ -89,7 +89,7 @@ async fn a_document_that_cannot_be_fetched_now_is_503_and_costs_no_token() {
 
 /// spec: MCP authorization §Registration: Documents c
 #[test]
-fn a_document_says_who_it_is_about_and_where_codes_may_go() {
+fn from_document_reads_id_name_and_redirect_uris() {
     let client = RegisteredClient::from_document(ID, document().to_string().as_bytes()).unwrap();
     assert_eq!((client.id(), client.metadata().name.as_deref()), (ID, Some("Notebook")));
     assert_eq!(client.metadata().auth_method, AuthMethod::None);
@@ -99,7 +99,7 @@ fn a_document_says_who_it_is_about_and_where_codes_may_go() {
 
 /// spec: MCP authorization §Registration: Documents b
 #[test]
-fn a_document_is_refused_for_what_is_wrong_with_it() {
+fn from_document_names_what_is_wrong() {
     let with = |member: &str, value: Value| {
         let mut document = document();
         document[member] = value;
@@ -141,7 +141,7 @@ fn a_document_is_refused_for_what_is_wrong_with_it() {
 }
 
 #[test]
-fn a_client_id_with_a_public_name_and_a_plain_path_is_an_address_of_a_document() {
+fn from_document_accepts_public_hosts_and_plain_paths() {
     for id in [
         ID,
         "https://client.example:8443/client.json",
@@ -163,7 +163,7 @@ fn a_client_id_with_a_public_name_and_a_plain_path_is_an_address_of_a_document()
 }
 
 #[tokio::test]
-async fn an_address_that_is_not_public_never_reaches_the_fetcher() {
+async fn document_address_that_is_not_public_is_not_fetched() {
     let (site, web) = open().await;
     *web.0.lock().unwrap() = Err("it was fetched");
     for id in ["https://localhost/a", "https://client.example/a/%2e%2e/b", "https://2130706433/a", "https://[::1]/a"] {
@@ -174,7 +174,7 @@ async fn an_address_that_is_not_public_never_reaches_the_fetcher() {
 
 /// spec: MCP authorization §Registration: Documents b
 #[test]
-fn a_client_id_that_is_no_address_of_a_document_is_refused() {
+fn from_document_refuses_client_ids_that_are_no_address() {
     for id in [
         "http://client.example/client.json",
         "http://127.0.0.1/client.json",
@@ -253,7 +253,7 @@ fn registered(changes: Value) -> Result<RegisteredClient, DocumentError> {
 
 /// spec: MCP authorization §Overview b
 #[tokio::test]
-async fn document_that_prefers_a_method_we_lack_and_lists_none_goes_all_the_way() {
+async fn document_with_unsupported_method_falls_back_to_none() {
     let (site, web) = open().await;
     let callback = "https://client.example/connector/oauth/IbUR3zxyNQ16";
     *web.0.lock().unwrap() = Ok(Some(json!({

@@ -51,7 +51,7 @@ async fn plain_http_is_refused_but_for_this_very_machine() {
 /// spec: RFC 7662 §2
 /// spec: RFC 7591 §5
 #[tokio::test]
-async fn the_refusal_says_why_and_every_endpoint_gives_it() {
+async fn https_refusal_of_every_endpoint_says_why() {
     let site = Site::open().await;
     let tokens = site.login().await;
     for (method, path) in [
@@ -126,7 +126,7 @@ async fn https_require_believes_nothing_that_the_client_writes() {
 }
 
 #[tokio::test]
-async fn https_require_takes_tls_and_loopback_peers_that_name_a_loopback_host() {
+async fn https_require_takes_tls_and_loopback_peers_with_local_host() {
     let site = Site::open().await;
     let tls = Some(Connection::tls("203.0.113.9:4000".parse().unwrap()));
     assert!(is_let_in(&site, TlsPolicy::Require, tls, PATH, &[PUBLIC]).await);
@@ -196,7 +196,7 @@ fn https_for_listener_is_loopback_for_loopback_addresses_alone() {
 
 /// spec: OAuth 2.1 §7.1.3.3
 #[tokio::test]
-async fn a_trusted_proxy_has_the_last_word() {
+async fn https_trust_proxy_goes_by_last_forwarded_proto() {
     let site = Site::open_with(|server| server.with_tls(TlsPolicy::TrustProxy)).await;
     let host = ("host", "mcp.example.com");
     let said = |text: &'static str| ("x-forwarded-proto", text);
@@ -253,7 +253,7 @@ async fn trusted_proxies_go_by_the_entry_of_the_outermost() {
 }
 
 #[tokio::test]
-async fn trusted_proxies_may_use_the_forwarded_header_and_then_it_alone() {
+async fn trusted_proxies_with_forwarded_header_read_it_alone() {
     let site = Site::open().await;
     let https = TlsPolicy::TrustProxies(TrustedProxies::new(ProxyHeader::Forwarded));
     for (said, expected) in [
@@ -280,7 +280,7 @@ async fn trusted_proxies_may_use_the_forwarded_header_and_then_it_alone() {
 }
 
 #[tokio::test]
-async fn a_process_that_terminates_tls_itself_need_not_be_told() {
+async fn https_terminate_accepts_plain_requests() {
     let site = Site::open_with(|server| server.with_tls(TlsPolicy::Terminate)).await;
     assert_eq!(statuses(&site, &[("host", "mcp.example.com")]).await, REACHED);
 }

@@ -12,7 +12,7 @@ use crate::support::{Fault, Op};
 /// spec: RFC 6750 §5.3
 /// spec: RFC 7662 §2.2 a
 #[tokio::test]
-async fn of_a_live_access_token_is_said_what_is_in_it() {
+async fn introspect_live_access_token_shows_its_claims() {
     let site = Site::open().await;
     let tokens = site.login_for("notes:read").await;
     let seen = site.introspect(&tokens.access).await;
@@ -30,7 +30,7 @@ async fn of_a_live_access_token_is_said_what_is_in_it() {
 /// spec: RFC 7662 §2.3
 /// spec: RFC 7662 §4 a
 #[tokio::test]
-async fn of_any_other_token_is_said_that_it_is_inactive_and_nothing_more() {
+async fn introspect_any_other_token_is_just_inactive() {
     let site = Site::open_with(|server| {
         server.with_resource(ProtectedResource::new("https://second.example/mcp", "files:read").unwrap())
     })
@@ -96,7 +96,7 @@ async fn introspection_refuses_a_public_client_always() {
 /// spec: RFC 7009 §2.1 a
 /// spec: RFC 7662 §2.1 a
 #[tokio::test]
-async fn a_request_without_a_token_or_with_two_is_refused() {
+async fn introspect_without_one_token_or_form_is_refused() {
     let site = Site::open().await;
     for tokens in [&[][..], &[("token", "")], &[("token", "a"), ("token", "a")]] {
         let refused = site.post_with("/introspect", &basic(GUARD, GUARD_SECRET), tokens).await;

@@ -21,7 +21,7 @@ fn padded(length: usize) -> String {
 }
 
 #[tokio::test]
-async fn a_body_beyond_the_limit_is_413_at_every_endpoint() {
+async fn body_limit_exceeded_is_413_at_every_endpoint() {
     let site = Site::open().await;
     assert_eq!(site.post_as("/token", FORM, &padded(LIMIT)).await.refusal(), (400, "invalid_grant".into()));
     for path in ["/token", "/revoke", "/introspect", "/register", "/authorize"] {
@@ -31,7 +31,7 @@ async fn a_body_beyond_the_limit_is_413_at_every_endpoint() {
 }
 
 #[tokio::test]
-async fn a_body_that_does_not_say_how_long_it_is_is_read_up_to_the_limit() {
+async fn body_limit_holds_for_streamed_bodies() {
     let site = Site::open().await;
     for (length, status) in [(LIMIT, 400), (LIMIT + 1, 413), (100 * LIMIT, 413)] {
         let request = site.request("POST", "/token").header("content-type", FORM).body(streamed(&padded(length)));
@@ -40,7 +40,7 @@ async fn a_body_that_does_not_say_how_long_it_is_is_read_up_to_the_limit() {
 }
 
 #[tokio::test]
-async fn the_limit_holds_where_no_transport_keeps_it() {
+async fn body_limit_holds_for_handle_without_transport() {
     let site = Site::open().await;
     let (parts, ()) = site.request("POST", "/token").header("content-type", FORM).body(()).unwrap().into_parts();
     assert_eq!(site.server.handle(&parts, padded(LIMIT + 1).as_bytes()).await.status(), 413);
@@ -48,7 +48,7 @@ async fn the_limit_holds_where_no_transport_keeps_it() {
 }
 
 #[tokio::test]
-async fn a_body_that_breaks_off_is_no_request() {
+async fn body_that_breaks_off_is_400() {
     let site = Site::open().await;
     let chunks = [Ok("grant_type=refresh_token".to_owned()), Err(std::io::Error::other("the line is dead"))];
     let body = Body::from_stream(futures_util::stream::iter(chunks));
@@ -58,7 +58,7 @@ async fn a_body_that_breaks_off_is_no_request() {
 }
 
 #[tokio::test]
-async fn a_query_beyond_the_limit_is_413() {
+async fn query_limit_exceeded_is_413() {
     let site = Site::open().await;
     let state = "a".repeat(8 * 1024);
     assert_eq!(site.authorize(&[("state", &state)]).await.refusal(), (413, "invalid_request".into()));
@@ -66,7 +66,7 @@ async fn a_query_beyond_the_limit_is_413() {
 }
 
 #[tokio::test]
-async fn a_request_that_is_no_http_reaches_nothing() {
+async fn malformed_http_is_400_before_any_endpoint() {
     let site = Site::open().await;
     for request in [
         "POST /token\r\n\r\n",
@@ -104,7 +104,7 @@ async fn read_of_a_refused(
 }
 
 #[tokio::test]
-async fn a_refused_message_is_read_to_its_end_so_that_the_connection_lasts() {
+async fn refused_body_is_drained_up_to_a_limit() {
     let site = Site::open().await;
     let token = site.login().await.access;
     site.pass(3600);

@@ -20,7 +20,7 @@ const RESOURCE: &str = "/.well-known/oauth-protected-resource";
 /// spec: RFC 8414 §3.2
 /// spec: RFC 9207 §2.3 a
 #[tokio::test]
-async fn the_authorization_server_says_all_that_a_client_looks_for() {
+async fn server_metadata_has_every_member() {
     let site = Site::open().await;
     let url = |path| format!("{}{path}", site.origin);
     let expected = json!({
@@ -52,7 +52,7 @@ async fn the_authorization_server_says_all_that_a_client_looks_for() {
 /// spec: RFC 9728 §3.2
 /// spec: RFC 9728 §3.3
 #[tokio::test]
-async fn the_resource_says_who_issues_tokens_for_it() {
+async fn resource_metadata_names_its_authorization_server() {
     let site = Site::open().await;
     let expected = json!({
         "resource": format!("{}/mcp", site.origin),
@@ -94,7 +94,7 @@ async fn resource_metadata_is_found_however_its_path_is_spelled() {
 /// spec: RFC 9207 §2.3 b
 /// spec: RFC 9207 §2.4
 #[tokio::test]
-async fn the_issuer_is_the_same_byte_for_byte_wherever_it_is_named() {
+async fn issuer_is_byte_identical_in_metadata_and_iss() {
     for identifier in
         ["http://localhost", "http://LOCALHOST:80/", "http://localhost/tenant-1", "http://localhost/tenant-1/"]
     {
@@ -120,7 +120,7 @@ async fn the_issuer_is_the_same_byte_for_byte_wherever_it_is_named() {
 
 /// spec: RFC 8414 §3
 #[tokio::test]
-async fn with_a_path_in_the_issuer_nothing_is_served_outside_of_it() {
+async fn issuer_with_path_serves_nothing_outside_of_it() {
     let site = Site::open_with(|server| {
         let resource = ProtectedResource::new("http://localhost/mcp", "notes:read").unwrap();
         let issuer = server.issuer().clone();
@@ -154,7 +154,7 @@ async fn head_has_the_headers_of_get_and_no_content() {
 /// spec: RFC 8414 §3.1
 /// spec: RFC 9728 §3.1
 #[tokio::test]
-async fn a_method_other_than_get_is_not_allowed_and_another_path_is_not_found() {
+async fn metadata_refuses_other_methods_and_unknown_paths() {
     let site = Site::open().await;
     for path in [SERVER, "/.well-known/oauth-protected-resource/mcp"] {
         for method in ["POST", "PUT", "DELETE"] {
@@ -171,7 +171,7 @@ async fn a_method_other_than_get_is_not_allowed_and_another_path_is_not_found() 
 /// spec: RFC 9728 §3
 /// spec: RFC 9728 §3.3
 #[test]
-fn a_resources_metadata_is_between_its_host_and_its_path() {
+fn metadata_path_is_between_host_and_path_of_resource() {
     for (uri, path) in [
         ("https://mcp.example.com", ""),
         ("https://mcp.example.com/", ""),
@@ -192,7 +192,7 @@ fn a_resources_metadata_is_between_its_host_and_its_path() {
 /// spec: RFC 9207 §2 b
 /// spec: RFC 9728 §1.2
 #[test]
-fn a_server_or_resource_that_no_client_could_trust_is_not_made() {
+fn server_and_resource_refuse_bad_identifiers_and_scopes() {
     let new = |identifier: &str| {
         let issuer = Arc::new(TokenIssuer::new(MemoryStore::new(), keyring()));
         let resource = ProtectedResource::new("https://mcp.example.com/mcp", "notes:read").unwrap();

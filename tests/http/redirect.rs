@@ -28,7 +28,7 @@ async fn reaches(site: &Site, registered: &str, presented: &str) -> bool {
 /// spec: OAuth 2.1 §2.3.1
 /// spec: OAuth 2.1 §4.1.2.1
 #[tokio::test]
-async fn an_https_redirect_uri_matches_byte_for_byte() {
+async fn redirect_uri_https_matches_byte_for_byte() {
     let site = Site::open().await;
     let registered = "https://app.example.com/callback?tenant=1";
     assert!(reaches(&site, registered, registered).await);
@@ -56,7 +56,7 @@ async fn an_https_redirect_uri_matches_byte_for_byte() {
 /// spec: MCP authorization §Security: Open Redirection a
 /// spec: OAuth 2.1 §2.3.1
 #[tokio::test]
-async fn on_a_loopback_host_the_port_is_free_and_nothing_else() {
+async fn redirect_uri_on_loopback_may_differ_in_port_alone() {
     let site = Site::open().await;
     for (registered, presented) in [
         ("http://127.0.0.1/callback", "http://127.0.0.1:51004/callback"),
@@ -82,7 +82,7 @@ async fn on_a_loopback_host_the_port_is_free_and_nothing_else() {
 }
 
 #[tokio::test]
-async fn it_may_be_left_out_where_the_client_has_one_alone() {
+async fn redirect_uri_may_be_omitted_if_client_has_one() {
     let site = Site::open().await;
     assert!(site.authorize(&[("redirect_uri", "")]).await.header("location").starts_with(&format!("{CALLBACK}?code=")));
     let refused = site.authorize(&[("client_id", WEB_CLIENT), ("redirect_uri", "")]).await;
@@ -91,7 +91,7 @@ async fn it_may_be_left_out_where_the_client_has_one_alone() {
 
 /// spec: OAuth 2.1 §7.11
 #[tokio::test]
-async fn the_answer_is_added_to_the_query_that_is_there() {
+async fn redirect_uri_keeps_its_query() {
     let site = Site::open().await;
     let uri = "https://app.example.com/other?tenant=1";
     let answer = site.authorize(&[("client_id", WEB_CLIENT), ("redirect_uri", uri)]).await;
@@ -101,7 +101,7 @@ async fn the_answer_is_added_to_the_query_that_is_there() {
 
 /// spec: MCP authorization §Security: Documents b
 #[test]
-fn a_page_can_say_where_the_code_goes_and_whether_that_is_the_users_own_machine() {
+fn redirect_uri_shows_origin_and_is_loopback() {
     for (uri, origin, loopback) in [
         ("https://app.example.com:8443/callback?a=b", "https://app.example.com:8443", false),
         ("https://app.example.com", "https://app.example.com", false),

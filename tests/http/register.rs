@@ -15,7 +15,7 @@ async fn register(site: &Site, metadata: Value) -> Answer {
 /// spec: RFC 7591 §2 b
 /// spec: RFC 7591 §3.2.1 a
 #[tokio::test]
-async fn a_public_client_is_told_what_was_registered_and_no_secret() {
+async fn register_public_client_gets_metadata_and_no_secret() {
     let site = Site::open().await;
     let uris = ["http://127.0.0.1:3000/callback", "https://app.example.com/callback"];
     let asked = json!({
@@ -41,7 +41,7 @@ async fn a_public_client_is_told_what_was_registered_and_no_secret() {
 /// spec: RFC 7591 §2 a
 /// spec: RFC 7591 §3.2.1 a
 #[tokio::test]
-async fn a_client_that_does_not_say_how_it_authenticates_gets_a_secret() {
+async fn register_without_auth_method_gets_a_secret() {
     let site = Site::open().await;
     let answer = register(&site, json!({ "redirect_uris": [WEB_CALLBACK] })).await;
     let body = answer.json();
@@ -60,7 +60,7 @@ async fn a_client_that_does_not_say_how_it_authenticates_gets_a_secret() {
 /// spec: OAuth 2.1 §7.7
 /// spec: RFC 7591 §3.2.1 c
 #[tokio::test]
-async fn no_two_clients_have_anything_secret_in_common() {
+async fn register_twice_shares_neither_id_nor_secret() {
     let site = Site::open().await;
     let metadata = json!({ "redirect_uris": [WEB_CALLBACK] });
     let (one, other) = (register(&site, metadata.clone()).await.json(), register(&site, metadata).await.json());
@@ -122,7 +122,7 @@ async fn metadata_that_cannot_be_honoured_is_refused() {
 }
 
 #[tokio::test]
-async fn a_registered_name_has_nothing_in_it_that_cannot_be_seen() {
+async fn register_strips_invisible_characters_from_names() {
     let site = Site::open().await;
     for (asked, registered) in [
         ("Note\u{202E}koob\u{202C}", "Notekoob"),
@@ -141,7 +141,7 @@ async fn a_registered_name_has_nothing_in_it_that_cannot_be_seen() {
 
 /// spec: RFC 7591 §3
 #[tokio::test]
-async fn the_application_says_who_may_register() {
+async fn register_denied_by_application_is_400_and_stores_nothing() {
     let site = Site::open().await;
     let request =
         site.request("POST", "/register").header("content-type", "application/json").header("x-unwanted", "1");
@@ -151,7 +151,7 @@ async fn the_application_says_who_may_register() {
 }
 
 #[tokio::test]
-async fn a_registration_that_was_not_kept_is_not_confirmed() {
+async fn register_that_is_not_stored_is_503() {
     let site = Site::open().await;
     site.store.fail_every(Op::Commit, Fault::Unavailable);
     register(&site, json!({ "redirect_uris": [WEB_CALLBACK] })).await.assert_unavailable();

@@ -26,7 +26,7 @@ async fn either_token_ends_the_session_at_once() {
 
 /// spec: RFC 7009 §2.2
 #[tokio::test]
-async fn of_a_token_that_is_not_there_nothing_is_said() {
+async fn revoke_unknown_or_revoked_token_is_200_and_empty() {
     let site = Site::open().await;
     let spent = site.login().await;
     revoke(&site, &spent.refresh).await;
@@ -38,7 +38,7 @@ async fn of_a_token_that_is_not_there_nothing_is_said() {
 
 /// spec: RFC 7009 §2.1 b
 #[tokio::test]
-async fn a_wrong_hint_does_not_matter() {
+async fn revoke_ignores_a_wrong_token_type_hint() {
     let site = Site::open().await;
     for hint in ["access_token", "refresh_token", "something_else"] {
         let tokens = site.login().await;
@@ -60,7 +60,7 @@ async fn another_client_revokes_nothing_and_is_told_nothing() {
 
 /// spec: RFC 7009 §2.1 c
 #[tokio::test]
-async fn a_client_that_is_unknown_or_does_not_authenticate_is_refused() {
+async fn revoke_by_unauthenticated_client_is_refused() {
     let site = Site::open().await;
     let tokens = site.login().await;
     let token = ("token", tokens.refresh.as_str());
@@ -79,7 +79,7 @@ async fn a_client_that_is_unknown_or_does_not_authenticate_is_refused() {
 /// spec: RFC 7009 §2.1 a
 /// spec: RFC 7662 §2.1 a
 #[tokio::test]
-async fn a_request_without_a_token_or_with_two_is_refused() {
+async fn revoke_without_one_token_or_form_is_refused() {
     let site = Site::open().await;
     let token = ("token", "a");
     for tokens in [&[][..], &[("token", "")], &[token, token]] {

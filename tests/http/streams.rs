@@ -426,7 +426,7 @@ async fn client_of_a_stream_sees_a_clean_end_and_then_401() {
 }
 
 #[tokio::test]
-async fn without_a_timer_a_stream_ends_at_its_next_frame() {
+async fn stream_without_timer_ends_at_next_frame_after_expiry() {
     let site = Site::open().await;
     let tokens = site.login().await;
     let mut stream = Stream::open(&site, &site.server.bearer(), &tokens.access).await;

@@ -9,7 +9,7 @@ const NUMBERS: [&str; 3] = ["expires_in", "refresh_token_timeout", "authorizatio
 /// spec: MCP authorization §Overview a
 /// spec: OAuth 2.1 §3.2.3 a
 #[tokio::test]
-async fn a_code_becomes_tokens_with_every_member_in_its_type() {
+async fn redeem_response_has_every_member_in_its_type() {
     let site = Site::open().await;
     let tokens = site.login_for("notes:read notes:write").await;
     let members: Vec<_> = tokens.all.as_object().unwrap().keys().map(String::as_str).collect();
@@ -30,7 +30,7 @@ async fn a_code_becomes_tokens_with_every_member_in_its_type() {
 /// spec: OAuth 2.1 §4.3 d
 /// spec: OAuth 2.1 §4.3.1 a
 #[tokio::test]
-async fn a_refresh_rotates_and_a_narrower_scope_holds_for_one_access_token() {
+async fn refresh_rotates_and_narrower_scope_holds_once() {
     let site = Site::open().await;
     let first = site.login_for("notes:read notes:write").await;
     let narrow = site.refresh(&first.refresh, &[("scope", "notes:read")]).await.tokens();
@@ -55,7 +55,7 @@ async fn offline_access_in_the_scope_of_a_refresh_is_left_out() {
 /// spec: RFC 9700 §4.14.2 b
 /// spec: RFC 8707 §2 b
 #[tokio::test]
-async fn a_scope_or_resource_beyond_the_grant_consumes_nothing() {
+async fn scope_or_resource_beyond_grant_consumes_nothing() {
     let site = Site::open().await;
     let code = site.code(&[("scope", "notes:read")]).await;
     let pairs =
@@ -81,7 +81,7 @@ async fn a_scope_or_resource_beyond_the_grant_consumes_nothing() {
 
 /// spec: OAuth 2.1 §4.3.1 c
 #[tokio::test]
-async fn what_will_never_work_again_is_invalid_grant_and_not_a_word_more() {
+async fn invalid_grant_of_dead_tokens_gives_no_detail() {
     let site = Site::open().await;
     let [logged_out, reused, idle] = [site.login().await, site.login().await, site.login().await];
     site.post("/revoke", &[("client_id", CLIENT), ("token", &logged_out.refresh)]).await;
@@ -104,7 +104,7 @@ async fn what_will_never_work_again_is_invalid_grant_and_not_a_word_more() {
 
 /// spec: OAuth 2.1 §4.1.2
 #[tokio::test]
-async fn a_code_takes_its_client_its_verifier_and_its_redirect_uri() {
+async fn redeem_needs_client_verifier_and_redirect_uri_of_code() {
     let site = Site::open().await;
     let code = site.code(&[]).await;
     let attempt = async |client: &str, verifier: &str, redirect: &str| {
@@ -126,7 +126,7 @@ async fn a_code_takes_its_client_its_verifier_and_its_redirect_uri() {
 /// spec: OAuth 2.1 §4.3 c
 /// spec: RFC 9700 §2.2.2 b
 #[tokio::test]
-async fn a_refresh_token_of_another_client_is_invalid_grant_and_lives_on() {
+async fn refresh_by_another_client_is_invalid_grant_and_harmless() {
     let site = Site::open().await;
     let tokens = site.login().await;
     let pairs = [("grant_type", "refresh_token"), ("refresh_token", tokens.refresh.as_str())];
@@ -149,7 +149,7 @@ async fn token_refuses_another_grant_type_for_each_client() {
 
 /// spec: OAuth 2.1 §3.2
 #[tokio::test]
-async fn a_missing_or_empty_parameter_is_invalid_request() {
+async fn token_parameter_missing_or_empty_is_invalid_request() {
     let site = Site::open().await;
     let (code, tokens) = (site.code(&[]).await, site.login().await);
     let redemption = [
@@ -176,7 +176,7 @@ async fn a_missing_or_empty_parameter_is_invalid_request() {
 /// spec: OAuth 2.1 §3.2
 /// spec: RFC 8707 §2 a
 #[tokio::test]
-async fn no_parameter_may_be_there_twice_but_resource() {
+async fn token_parameter_repeated_is_refused_except_resource() {
     let site = Site::open().await;
     let tokens = site.login().await;
     let pairs = [("grant_type", "refresh_token"), ("client_id", CLIENT), ("refresh_token", tokens.refresh.as_str())];
@@ -190,7 +190,7 @@ async fn no_parameter_may_be_there_twice_but_resource() {
 }
 
 #[tokio::test]
-async fn the_parameters_come_in_a_form_and_nowhere_else() {
+async fn token_parameters_are_read_from_a_form_body_alone() {
     let site = Site::open().await;
     let tokens = site.login().await;
     let body = form(&[("grant_type", "refresh_token"), ("client_id", CLIENT), ("refresh_token", &tokens.refresh)]);
@@ -210,7 +210,7 @@ async fn the_parameters_come_in_a_form_and_nowhere_else() {
 /// spec: RFC 7009 §2.1 a
 /// spec: RFC 7662 §2.1 a
 #[tokio::test]
-async fn a_method_other_than_post_is_not_allowed() {
+async fn post_endpoints_refuse_other_methods() {
     let site = Site::open().await;
     for path in ["/token", "/revoke", "/introspect", "/register"] {
         for method in ["GET", "HEAD", "PUT", "DELETE", "PATCH"] {
@@ -239,7 +239,7 @@ async fn trouble_with_the_store_is_503_and_costs_no_token() {
 }
 
 #[tokio::test]
-async fn a_response_that_was_lost_is_given_again() {
+async fn refresh_retry_within_leeway_gets_same_successor() {
     let site = Site::open().await;
     let tokens = site.login().await;
     let lost = site.refresh(&tokens.refresh, &[]).await.tokens();
@@ -251,7 +251,7 @@ async fn a_response_that_was_lost_is_given_again() {
 /// spec: OAuth 2.1 §4.3.1 d
 /// spec: RFC 9700 §4.14.2 d
 #[tokio::test]
-async fn after_the_leeway_a_spent_token_ends_the_session() {
+async fn reuse_after_leeway_revokes_family() {
     let site = Site::open().await;
     let first = site.login().await;
     let second = site.refresh(&first.refresh, &[]).await.tokens();

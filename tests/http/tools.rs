@@ -31,7 +31,7 @@ fn asked(answer: &Answer) -> String {
 /// spec: MCP authorization §Runtime Insufficient Scope Errors a
 /// spec: MCP authorization §Runtime Insufficient Scope Errors b
 #[tokio::test]
-async fn a_call_without_its_scope_is_403_with_all_that_it_needs() {
+async fn tool_call_without_scope_is_403_naming_all_scopes() {
     let site = Site::open().await;
     let (reader, writer) =
         (site.login_for("notes:read").await.access, site.login_for("notes:read notes:write").await.access);
@@ -44,7 +44,7 @@ async fn a_call_without_its_scope_is_403_with_all_that_it_needs() {
 
 /// spec: MCP authorization §Step-Up Authorization Flow
 #[tokio::test]
-async fn a_call_with_its_scope_arrives_as_it_was_sent() {
+async fn tool_call_with_scope_arrives_unchanged() {
     let site = Site::open().await;
     for scope in ["notes:read notes:write", "notes:admin"] {
         let token = site.login_for(scope).await.access;
@@ -55,7 +55,7 @@ async fn a_call_with_its_scope_arrives_as_it_was_sent() {
 }
 
 #[tokio::test]
-async fn what_calls_no_such_tool_needs_no_more() {
+async fn tool_scopes_are_not_needed_by_other_messages() {
     let site = Site::open().await;
     let token = site.login_for("notes:read").await.access;
     let other_name = json!({ "method": "prompts/get", "params": { "name": "delete_note" } }).to_string();
@@ -76,7 +76,7 @@ async fn what_calls_no_such_tool_needs_no_more() {
 }
 
 #[tokio::test]
-async fn a_call_hides_in_no_batch_and_behind_no_other_method() {
+async fn tool_call_in_batch_escape_or_other_method_is_checked() {
     let site = Site::open().await;
     let token = site.login_for("notes:read").await.access;
     for (method, body) in [
@@ -94,7 +94,7 @@ async fn a_call_hides_in_no_batch_and_behind_no_other_method() {
 }
 
 #[tokio::test]
-async fn a_message_that_another_reader_might_read_otherwise_is_400() {
+async fn tool_message_that_is_ambiguous_is_400() {
     let site = Site::open().await;
     let token = site.login_for("notes:admin").await.access;
     for body in [
@@ -139,7 +139,7 @@ async fn a_message_that_another_reader_might_read_otherwise_is_400() {
 }
 
 #[tokio::test]
-async fn a_batch_of_more_than_128_messages_is_400() {
+async fn tool_batch_over_128_messages_is_400() {
     let site = Site::open().await;
     let token = site.login_for("notes:read").await.access;
     let batch = |count: usize| format!("[{}]", vec!["{}"; count].join(","));
@@ -150,7 +150,7 @@ async fn a_batch_of_more_than_128_messages_is_400() {
 }
 
 #[tokio::test]
-async fn where_unlisted_tools_are_refused_only_listed_ones_are_called() {
+async fn unlisted_tools_are_403_with_unlisted_refused() {
     let site = Site::open().await;
     let token = site.login_for("notes:read").await.access;
     let bearer = site.server.bearer_live().require_scope("notes:read").unwrap();
@@ -179,7 +179,7 @@ async fn where_unlisted_tools_are_refused_only_listed_ones_are_called() {
 }
 
 #[tokio::test]
-async fn a_message_beyond_the_limit_is_413_whether_it_says_how_long_it_is_or_not() {
+async fn tool_message_over_the_limit_is_413() {
     let site = Site::open().await;
     let token = site.login_for("notes:read").await.access;
     let padded = |length: usize| format!("{READ}{}", " ".repeat(length - READ.len()));
@@ -191,7 +191,7 @@ async fn a_message_beyond_the_limit_is_413_whether_it_says_how_long_it_is_or_not
 }
 
 #[tokio::test]
-async fn without_the_bearer_layer_outside_nothing_gets_through() {
+async fn tool_layer_without_bearer_layer_refuses_all() {
     let site = Site::open().await;
     let request =
         site.request("POST", "/unguarded").header("authorization", format!("Bearer {}", site.login().await.access));

@@ -62,7 +62,7 @@ fn bodies() -> Vec<(&'static str, String, u16)> {
 }
 
 #[tokio::test]
-async fn tools_check_takes_next_to_nothing_beside_a_body_in_one_piece() {
+async fn tools_check_adds_little_memory_to_a_body_in_one_piece() {
     let site = Site::open().await;
     let token = site.login_for("notes:read").await.access;
     for (what, text, expected) in bodies() {

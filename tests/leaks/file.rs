@@ -10,7 +10,7 @@ use crate::story::{Story, THUMBPRINT, words};
 use crate::support::{REDIRECT, VERIFIER};
 
 #[test]
-fn the_file_tells_no_subject_client_scope_or_token() {
+fn redb_file_shows_no_subject_client_scope_or_token() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("tokens.redb");
     let mut story = Story::tell(Arc::new(RedbStore::open(&path).unwrap()), NoAudit);

@@ -35,7 +35,7 @@ fn after_drop<T>(value: T, address: *const u8, length: usize) -> Vec<u8> {
 }
 
 #[test]
-fn a_dropped_token_leaves_zeros() {
+fn token_memory_is_zero_after_drop() {
     let bench = bench(mcp_token_lifecycle::RotationPolicy::standard());
     let request = AuthorizeRequest::new(grant(), CodeChallenge::of_verifier(VERIFIER), REDIRECT);
     let code = block_on(bench.issuer.authorize(request)).unwrap();
@@ -56,7 +56,7 @@ fn a_dropped_token_leaves_zeros() {
 }
 
 #[test]
-fn a_dropped_key_leaves_zeros() {
+fn master_key_memory_is_zero_after_drop() {
     let key = Box::new(MasterKey::from_bytes(master_key(1)));
     let address: *const MasterKey = &*key;
     assert_eq!(after_drop(key, address.cast(), 32), [0; 32 - ALLOCATOR]);
@@ -166,7 +166,7 @@ fn heap_of_child(keys: &Path, plant: bool) -> Vec<u8> {
 }
 
 #[test]
-fn no_key_and_no_token_is_left_on_the_heap_once_all_is_dropped() {
+fn heap_holds_no_key_or_token_after_drop() {
     let dir = tempfile::tempdir().unwrap();
     let keys = dir.path().join("keys");
     let text: String = (1..=KEYS).map(|n| format!("{n}:{}\n", Base64::encode_string(&master_key(n)))).collect();

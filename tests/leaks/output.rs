@@ -22,7 +22,7 @@ fn tell(audit: impl AuditSink + 'static) -> Story<MemoryStore> {
 }
 
 #[test]
-fn no_error_tells_a_token_a_key_or_who_it_is_about() {
+fn errors_show_no_token_key_or_subject() {
     let mut story = tell(NoAudit);
     story.rekey();
     configuration_errors(&mut story);
@@ -53,7 +53,7 @@ fn configuration_errors(story: &mut Story<MemoryStore>) {
 }
 
 #[test]
-fn no_debug_tells_a_token_or_a_key() {
+fn debug_shows_no_token_or_key() {
     let mut story = tell(NoAudit);
     let login = story.login();
     let code = story.bench.code();
@@ -114,7 +114,7 @@ fn no_debug_tells_a_token_or_a_key() {
 }
 
 #[test]
-fn no_audit_event_tells_a_token_or_a_key() {
+fn audit_events_show_no_token_or_key() {
     let mut story = tell(NoAudit);
     story.rekey();
     let events = story.bench.audit.events();
@@ -128,7 +128,7 @@ fn no_audit_event_tells_a_token_or_a_key() {
 
 #[cfg(feature = "tracing")]
 #[test]
-fn a_traced_event_tells_neither_a_token_nor_the_subject() {
+fn tracing_events_show_no_token_or_subject() {
     let lines = Lines::default();
     let story = tracing::subscriber::with_default(lines.clone(), || {
         let mut story = tell(mcp_token_lifecycle::TracingAudit);

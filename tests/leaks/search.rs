@@ -86,7 +86,7 @@ fn spellings(secret: &[u8]) -> Vec<String> {
 }
 
 #[test]
-fn what_is_there_is_found() {
+fn find_in_texts_and_bytes_find_secrets_and_nothing_else() {
     let token = format!("mcprt_{}", "A".repeat(50) + &"abcdefghij".repeat(6)[..54]);
     let secret = master_key(1).to_vec();
     let found =

@@ -33,7 +33,7 @@ fn opens(left_behind: &Record, keyring: Keyring) -> Result<usize, ErrorKind> {
 }
 
 #[test]
-fn what_is_left_in_the_file_after_a_purge_and_a_change_of_keys_opens_with_no_key_in_use() {
+fn redb_remnants_after_purge_and_rekey_open_with_no_key() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("tokens.redb");
     let store = Arc::new(RedbStore::open(&path).unwrap());

@@ -24,17 +24,17 @@ fn with(flaw: Flaw, setup: Setup) -> Setup {
 }
 
 #[test]
-fn a_blind_commit_undoes_a_logout() {
+fn blind_commit_undoes_a_revocation() {
     breaks(DEAD_STAYS_DEAD, with(Flaw::BlindCommit, logout(standard())));
 }
 
 #[test]
-fn a_blind_commit_undoes_the_detection_of_a_reuse() {
+fn blind_commit_undoes_a_reuse_detection() {
     breaks(DEAD_STAYS_DEAD, with(Flaw::BlindCommit, theft(standard())));
 }
 
 #[test]
-fn a_blind_commit_logs_the_client_out() {
+fn blind_commit_logs_the_client_out() {
     breaks(HONEST_STAYS_IN, with(Flaw::BlindCommit, alone(standard())));
 }
 
@@ -44,46 +44,46 @@ fn answer_without_a_second_look_outlives_a_logout() {
 }
 
 #[test]
-fn without_a_leeway_a_lost_response_logs_the_client_out() {
+fn strict_policy_logs_client_out_on_a_lost_response() {
     breaks(HONEST_STAYS_IN, alone(strict()));
 }
 
 #[test]
-fn a_retry_that_rotates_leaves_two_successors() {
+fn retry_with_fresh_successor_leaves_two_successors() {
     breaks(ONE_SUCCESSOR, with(Flaw::FreshSuccessor, alone(standard())));
 }
 
 #[test]
-fn a_blind_commit_and_faith_in_tokens_ahead_leave_two_successors() {
+fn blind_commit_with_fast_forward_leaves_two_successors() {
     breaks(ONE_SUCCESSOR, with(Flaw::BlindCommit, alone(standard().on_ahead(OnAhead::FastForward))));
 }
 
 #[test]
-fn a_reuse_that_is_only_rejected_lets_the_theft_go_on() {
+fn reject_only_on_reuse_lets_a_theft_go_on() {
     for property in [THEFT_ENDS, REFUSAL_KILLS] {
         breaks(property, theft(standard().on_reuse(OnReuse::RejectOnly)));
     }
 }
 
 #[test]
-fn a_decision_that_ignores_the_client_lets_another_one_in() {
+fn decision_ignoring_client_lets_another_client_in() {
     breaks(NO_INTRUSION, with(Flaw::Ignores(Lack::Client), alone(standard())));
 }
 
 #[test]
-fn a_decision_that_ignores_the_code_verifier_lets_a_thief_of_codes_in() {
+fn decision_ignoring_code_verifier_lets_code_thief_in() {
     breaks(NO_INTRUSION, with(Flaw::Ignores(Lack::Verifier), alone(standard())));
 }
 
 #[test]
-fn a_decision_that_ignores_the_binding_lets_a_thief_of_tokens_in() {
+fn decision_ignoring_binding_lets_token_thief_in() {
     for lack in [Lack::Proof, Lack::Key] {
         breaks(NO_INTRUSION, with(Flaw::Ignores(lack), Setup { bound: true, ..logout(standard()) }));
     }
 }
 
 #[test]
-fn a_decision_that_ignores_guard_or_mac_lets_a_forger_in() {
+fn decision_ignoring_guard_or_mac_lets_forger_in() {
     for lack in [Lack::Guard, Lack::Mac] {
         breaks(NO_INTRUSION, with(Flaw::Ignores(lack), alone(standard())));
     }

@@ -16,49 +16,49 @@ fn check(name: &str, setup: Setup) {
 }
 
 #[test]
-fn a_client_alone_with_the_network() {
+fn properties_hold_for_client_alone() {
     check("a client alone", alone(standard()));
 }
 
 #[test]
-fn a_client_alone_whose_requests_overtake_one_another() {
+fn properties_hold_for_client_alone_with_stragglers() {
     check("a client alone, stragglers", Setup { stragglers: true, horizon: 4, ..alone(standard()) });
 }
 
 #[test]
-fn a_client_alone_with_a_lost_response_window() {
+fn properties_hold_for_client_alone_with_lost_response_window() {
     let setup = Setup { window: Some(3 * LEEWAY), code_retries: 3 * LEEWAY, versions: 5, ..alone(standard()) };
     check("a client alone, lost-response window", setup);
 }
 
 #[test]
-fn a_client_alone_whose_retries_are_counted() {
+fn properties_hold_for_client_alone_with_retry_limit() {
     let setup = Setup { versions: 5, ..alone(standard().retry_limit(Some(100))) };
     check("a client alone, retries counted", setup);
 }
 
 #[test]
-fn a_client_that_logs_out() {
+fn properties_hold_for_logout() {
     check("a logout", logout(standard()));
 }
 
 #[test]
-fn a_client_with_a_key_that_logs_out() {
+fn properties_hold_for_logout_of_bound_family() {
     check("a logout, bound family", Setup { bound: true, versions: 4, ..logout(standard()) });
 }
 
 #[test]
-fn a_theft() {
+fn properties_hold_for_theft() {
     check("a theft", theft(standard()));
 }
 
 #[test]
-fn a_theft_without_leeway() {
+fn properties_hold_for_theft_without_leeway() {
     check("a theft, no leeway", theft(strict()));
 }
 
 #[test]
-fn a_theft_with_a_lost_response_window() {
+fn properties_hold_for_theft_with_lost_response_window() {
     check(
         "a theft, lost-response window",
         Setup { window: Some(LEEWAY + 1), code_retries: LEEWAY + 1, ..theft(standard()) },
@@ -66,6 +66,6 @@ fn a_theft_with_a_lost_response_window() {
 }
 
 #[test]
-fn a_theft_and_a_logout() {
+fn properties_hold_for_theft_and_logout() {
     check("a theft and a logout", Setup { logout: true, versions: 3, ..theft(standard()) });
 }

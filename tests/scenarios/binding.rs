@@ -48,7 +48,7 @@ pub fn bench_with_check(check: &Withdrawn) -> Bench<FlakyStore<MemoryStore>> {
 
 /// spec: OAuth 2.1 §4.3 c
 #[test]
-fn s37_another_client_gets_invalid_grant_and_the_family_is_untouched_even_by_a_stale_token() {
+fn s37_other_client_gets_invalid_grant_and_changes_nothing() {
     let bench = bench_on(FlakyStore::new(MemoryStore::new()), keyring(), RotationPolicy::standard());
     let first = bench.login();
     bench.pass(60);
@@ -101,7 +101,7 @@ fn s38_a_token_with_any_byte_turned_is_refused_without_a_write() {
 
 /// spec: OAuth 2.1 §4.3 e
 #[test]
-fn s38_a_token_forged_with_the_key_but_without_the_familys_secret_is_refused() {
+fn s38_token_forged_without_the_familys_secret_is_refused() {
     let bench = bench_on(FlakyStore::new(MemoryStore::new()), keyring(), RotationPolicy::standard());
     let first = bench.login();
     let forge = |secret| Forge {
@@ -189,7 +189,7 @@ fn wrong_bindings() -> [Option<Binding>; 4] {
 /// spec: OAuth 2.1 §4.3 d
 /// spec: RFC 9700 §4.14.2 e
 #[test]
-fn s40_a_bound_refresh_token_needs_its_proof_each_time_and_is_not_consumed_without() {
+fn s40_bound_token_without_its_proof_is_refused_and_not_spent() {
     let bench = bench_on(FlakyStore::new(MemoryStore::new()), keyring(), RotationPolicy::standard());
     let client = client();
     let first = block_on(bench.issuer.issue(grant(), Some(KEY))).unwrap();
@@ -235,7 +235,7 @@ fn s40_a_bound_access_token_is_refused_without_its_key() {
 }
 
 #[test]
-fn s40_the_first_proof_at_the_redemption_binds_the_family_for_good() {
+fn s40_first_proof_at_redemption_binds_the_family() {
     let bench = bench(RotationPolicy::standard());
     let (code, client) = (bench.code(), client());
     let redeem = RedeemRequest::new(&client, &code, REDIRECT, VERIFIER);
@@ -260,7 +260,7 @@ fn s40_a_code_bound_to_a_key_is_redeemed_with_that_key_alone() {
 }
 
 #[test]
-fn s40_a_family_without_a_binding_is_not_bound_by_a_later_proof() {
+fn s40_unbound_family_is_not_bound_by_a_later_proof() {
     let bench = bench(RotationPolicy::standard());
     let (first, client) = (bench.login(), client());
     let second = bench.ask(RefreshRequest::new(&client, rt(&first)).binding(KEY)).unwrap();
@@ -269,7 +269,7 @@ fn s40_a_family_without_a_binding_is_not_bound_by_a_later_proof() {
 }
 
 #[test]
-fn s42_a_client_that_may_no_longer_refresh_is_refused_and_its_token_not_consumed() {
+fn s42_withdrawn_client_is_refused_and_its_token_not_spent() {
     let check = Withdrawn::default();
     let bench = bench_with_check(&check);
     let first = bench.login();

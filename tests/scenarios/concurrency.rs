@@ -25,7 +25,7 @@ fn twenty_refreshes<S: TokenStore + 'static>(store: S) {
 }
 
 #[test]
-fn s08_twenty_simultaneous_refreshes_rotate_once_and_all_get_the_same_successor() {
+fn s08_parallel_refreshes_rotate_once_with_one_successor() {
     for _ in 0..20 {
         twenty_refreshes(MemoryStore::new());
     }
@@ -41,7 +41,7 @@ fn two_refreshes_without_leeway<S: TokenStore + 'static>(store: S) {
 }
 
 #[test]
-fn s09_of_two_simultaneous_refreshes_without_leeway_exactly_one_succeeds() {
+fn s09_parallel_refreshes_without_leeway_succeed_once() {
     for _ in 0..100 {
         two_refreshes_without_leeway(MemoryStore::new());
     }
@@ -63,7 +63,7 @@ fn s10_the_winners_child_rotates_again() {
 }
 
 #[test]
-fn s10_with_the_strict_policy_the_loser_counts_as_reuse_and_takes_the_winner_with_it() {
+fn s10_strict_loser_counts_as_reuse_and_revokes_the_winner() {
     let outcome = the_winner_of_a_race(MemoryStore::new(), RotationPolicy::strict());
     assert_eq!(outcome, Err(ErrorCode::InvalidGrant));
 }
@@ -109,7 +109,7 @@ fn s11_a_revocation_between_a_refreshs_read_and_its_write_wins() {
 }
 
 #[test]
-fn s11_a_refresh_between_a_revocations_read_and_its_write_is_revoked_too() {
+fn s11_refresh_within_a_revocation_is_revoked_too() {
     let store = Arc::new(MemoryStore::new());
     let bench = bench_on(FlakyStore::new(Arc::clone(&store)), keyring(), RotationPolicy::standard());
     let other = bench.twin(store, keyring(), RotationPolicy::standard());
@@ -172,7 +172,7 @@ fn many_refreshes<S: TokenStore + 'static>(store: S) {
 }
 
 #[test]
-fn s13_many_simultaneous_refreshes_never_make_two_live_successors() {
+fn s13_parallel_refreshes_never_make_two_successors() {
     many_refreshes(MemoryStore::new());
 }
 
@@ -193,7 +193,7 @@ fn stolen_token_from_all_sides<S: TokenStore + 'static>(store: S) {
 
 /// spec: RFC 9700 §4.14.2 d
 #[test]
-fn s29_a_stolen_token_presented_from_all_sides_revokes_the_family_once_with_one_event() {
+fn s29_parallel_reuse_revokes_the_family_once_with_one_event() {
     for _ in 0..10 {
         stolen_token_from_all_sides(MemoryStore::new());
     }
@@ -209,7 +209,7 @@ fn code_from_all_sides<S: TokenStore + 'static>(store: S) {
 }
 
 #[test]
-fn s08_sixteen_simultaneous_redemptions_of_a_code_leave_nothing_alive() {
+fn s08_parallel_redemptions_of_a_code_leave_nothing_alive() {
     for _ in 0..20 {
         code_from_all_sides(MemoryStore::new());
     }

@@ -32,7 +32,7 @@ fn id(name: &str) -> Option<u32> {
 }
 
 #[test]
-fn every_scenario_is_listed_and_held_by_a_test_or_has_a_reason() {
+fn scenarios_are_all_listed_with_a_test_or_a_reason() {
     let table = table();
     let elsewhere: BTreeSet<String> = ["tests", "examples"].into_iter().flat_map(rows::tests).collect();
     assert_eq!(table.keys().copied().collect::<Vec<_>>(), (1..=84).collect::<Vec<_>>());
@@ -54,7 +54,7 @@ fn every_scenario_is_listed_and_held_by_a_test_or_has_a_reason() {
 }
 
 #[test]
-fn every_test_with_an_id_is_listed() {
+fn tests_with_a_scenario_id_are_all_listed() {
     let listed: BTreeSet<String> = table()
         .into_values()
         .flat_map(|held| match held {

@@ -17,7 +17,7 @@ fn flaky(policies: impl Into<PolicySet>) -> Flaky {
 }
 
 #[test]
-fn s59_when_no_access_token_can_be_sealed_the_refresh_token_stays_usable() {
+fn s59_seal_failure_spends_neither_token_nor_code() {
     let entropy = TestRng::default();
     let mut bench = flaky(RotationPolicy::standard());
     bench.issuer = bench.issuer.with_rng(FillRng(entropy.clone()));
@@ -52,7 +52,7 @@ impl GrantCheck for Broken {
 }
 
 #[test]
-fn s59_when_the_grant_cannot_be_checked_the_refresh_token_stays_usable() {
+fn s59_grant_check_failure_spends_no_token() {
     let broken = Arc::new(AtomicBool::new(false));
     let mut bench = flaky(RotationPolicy::standard());
     bench.issuer = bench.issuer.with_grant_check(Broken(Arc::clone(&broken)));
@@ -67,7 +67,7 @@ fn s59_when_the_grant_cannot_be_checked_the_refresh_token_stays_usable() {
 }
 
 #[test]
-fn s60_a_refresh_whose_commit_failed_has_not_consumed_the_token() {
+fn s60_refresh_whose_commit_failed_spends_no_token() {
     for (fault, kind) in
         [(Fault::Unavailable, ErrorKind::StoreUnavailable), (Fault::UncertainUndone, ErrorKind::StoreUncertain)]
     {
@@ -85,7 +85,7 @@ fn s60_a_refresh_whose_commit_failed_has_not_consumed_the_token() {
 }
 
 #[test]
-fn s60_a_refresh_that_was_committed_without_the_server_knowing_is_answered_by_the_retry() {
+fn s60_refresh_committed_unconfirmed_is_answered_by_the_retry() {
     let bench = flaky(RotationPolicy::standard());
     let first = bench.login();
     bench.issuer.store().fail_after(1, Fault::UncertainDone);
@@ -166,7 +166,7 @@ fn restored(policies: RotationPolicy) -> (Bench<MemoryStore>, Vec<String>) {
 }
 
 #[test]
-fn s62_after_a_restore_a_token_ahead_of_the_store_is_refused_with_its_own_event_and_revokes_nothing() {
+fn s62_token_ahead_of_the_store_is_refused_and_revokes_nothing() {
     let (bench, tokens) = restored(RotationPolicy::standard());
     for ahead in [3, 2] {
         assert_eq!(bench.refresh(&tokens[ahead]).unwrap_err(), ErrorCode::InvalidGrant);
@@ -178,7 +178,7 @@ fn s62_after_a_restore_a_token_ahead_of_the_store_is_refused_with_its_own_event_
 }
 
 #[test]
-fn s62_with_fast_forward_it_is_believed_and_the_family_goes_on_from_there() {
+fn s62_fast_forward_accepts_a_token_ahead_and_goes_on() {
     let (bench, tokens) = restored(policy(|p| p.on_ahead(OnAhead::FastForward)));
     let next = bench.refresh(&tokens[3]).unwrap();
     assert_eq!(bench.told(), [("fast_forward", Some(Reason::AheadOfStore))]);
@@ -193,7 +193,7 @@ fn s62_with_fast_forward_it_is_believed_and_the_family_goes_on_from_there() {
 }
 
 #[test]
-fn s62_with_fast_forward_a_token_whose_own_idle_life_is_over_is_not_believed() {
+fn s62_fast_forward_refuses_a_token_past_its_idle_lifetime() {
     let (bench, tokens) = restored(policy(|p| p.on_ahead(OnAhead::FastForward)));
     bench.pass(14 * 24 * 3600 - 60);
     assert_eq!(bench.refresh(&tokens[3]).unwrap_err(), ErrorCode::InvalidGrant);
@@ -201,7 +201,7 @@ fn s62_with_fast_forward_a_token_whose_own_idle_life_is_over_is_not_believed() {
 }
 
 #[test]
-fn s62_a_token_of_the_same_generation_from_a_forgotten_future_is_ahead_too() {
+fn s62_token_of_the_same_generation_before_a_restore_is_ahead() {
     let (bench, tokens) = restored(RotationPolicy::standard());
     let third = bench.refresh(&tokens[1]).unwrap();
     assert_eq!(bench.claims(&third).generation(), 3);
@@ -213,7 +213,7 @@ fn s62_a_token_of_the_same_generation_from_a_forgotten_future_is_ahead_too() {
 }
 
 #[test]
-fn s62_a_store_from_before_the_redemption_cannot_know_of_a_binding_and_believes_nothing() {
+fn s62_fast_forward_refuses_a_token_of_an_unredeemed_record() {
     let forward = policy(|p| p.on_ahead(OnAhead::FastForward));
     let (bench, client) = (flaky(forward), client());
     let code = bench.code();
@@ -276,7 +276,7 @@ fn s63_a_reusable_token_moves_to_the_new_key_as_well() {
 }
 
 #[test]
-fn s64_a_tightened_policy_holds_for_tokens_that_are_already_out() {
+fn s64_tightened_policy_holds_for_tokens_already_issued() {
     let store = Arc::new(MemoryStore::new());
     let lenient = bench_on(Arc::clone(&store), keyring(), RotationPolicy::reusable());
     let (first, aged) = (lenient.login(), lenient.login());
@@ -365,7 +365,7 @@ fn s65_revocation_that_fails_at_any_step_is_completed_next() {
 }
 
 #[test]
-fn s65_reuse_whose_revocation_failed_is_detected_again_by_the_next_presentation() {
+fn s65_reuse_whose_revocation_failed_is_detected_again() {
     for (fault, again) in [
         (Fault::Unavailable, "reuse_revoke_family"),
         (Fault::UncertainUndone, "reuse_revoke_family"),

@@ -6,7 +6,7 @@ use crate::support::*;
 /// spec: OAuth 2.1 §4.3.3 c
 /// spec: RFC 9700 §4.14.2 h
 #[test]
-fn s47_a_token_that_was_not_used_for_the_idle_lifetime_is_refused() {
+fn s47_token_unused_for_the_idle_lifetime_is_refused() {
     let bench = bench(policy(|p| p.idle_lifetime(seconds(3600))));
     let first = bench.login();
     bench.pass(3599);
@@ -53,7 +53,7 @@ fn s48_the_sliding_lifetime_is_capped_by_the_absolute_one() {
 }
 
 #[test]
-fn s48_after_the_familys_end_a_spent_token_is_expired_and_no_theft() {
+fn s48_spent_token_after_the_familys_end_is_no_reuse() {
     let bench = bench(short());
     let first = bench.login();
     bench.pass(500);
@@ -112,7 +112,7 @@ fn s50_with_too_little_left_the_answer_is_invalid_grant() {
 }
 
 #[test]
-fn s51_a_family_tied_to_a_session_ends_with_it_and_one_that_is_not_lives_on() {
+fn s51_family_tied_to_a_session_ends_with_it_and_no_other() {
     let check = Withdrawn::default();
     let bench = bench_with_check(&check);
     let tied = bench.begin(grant().with_claim("session", "s-1").unwrap());

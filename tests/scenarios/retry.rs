@@ -49,7 +49,7 @@ fn s16_a_retry_may_name_scopes_and_resources_in_another_order() {
 
 /// spec: RFC 8707 §2.2 a
 #[test]
-fn s17_a_retry_for_another_resource_gets_a_token_for_that_one_alone() {
+fn s17_retry_for_another_resource_gets_that_audience_alone() {
     let bench = bench(RotationPolicy::standard());
     let first = bench.begin(two_resources());
     let client = client();
@@ -81,7 +81,7 @@ fn s18_a_retry_does_not_extend_the_leeway() {
 }
 
 #[test]
-fn s19_without_leeway_a_spent_token_is_refused_in_the_same_second() {
+fn s19_spent_token_without_leeway_is_refused_at_once() {
     let bench = bench(RotationPolicy::strict());
     let first = bench.login();
     bench.refresh(rt(&first)).unwrap();
@@ -102,7 +102,7 @@ fn s20_the_leeway_does_not_reach_beyond_the_familys_end() {
 }
 
 #[test]
-fn s20_the_leeway_does_not_reach_beyond_the_successors_idle_life() {
+fn s20_leeway_ends_with_the_successors_idle_lifetime() {
     let limit = ScopeLimit::access(seconds(300)).with_idle(seconds(3600));
     let bench = bench(PolicySet::new(RotationPolicy::shared_credential()).with_scope("mcp:write", limit));
     let first = bench.login();
@@ -146,7 +146,7 @@ fn s21_without_the_window_a_lost_response_is_reuse() {
 }
 
 #[test]
-fn s22_once_the_successors_access_token_was_seen_the_window_is_shut() {
+fn s22_window_shuts_once_the_new_access_token_is_seen() {
     let bench = bench(with_window());
     let first = bench.login();
     let second = bench.refresh(rt(&first)).unwrap();
@@ -180,7 +180,7 @@ fn s22_lost_response_window_opens_with_each_rotation() {
 }
 
 #[test]
-fn s22_the_old_access_token_says_nothing_about_the_new_response() {
+fn s22_window_stays_open_when_the_old_access_token_is_seen() {
     let bench = bench(with_window());
     let first = bench.login();
     bench.refresh(rt(&first)).unwrap();
@@ -245,7 +245,7 @@ fn s25_the_state_for_a_retry_is_the_rotations_own_write() {
 }
 
 #[test]
-fn s25_a_retry_that_cannot_be_counted_is_a_fault_and_the_rotation_stands() {
+fn s25_retry_not_counted_is_a_fault_and_the_rotation_stands() {
     let policies = policy(|p| p.retry_limit(Some(1)));
     let bench = bench_on(FlakyStore::new(MemoryStore::new()), keyring(), policies);
     let first = bench.login();
@@ -258,7 +258,7 @@ fn s25_a_retry_that_cannot_be_counted_is_a_fault_and_the_rotation_stands() {
 }
 
 #[test]
-fn s26_the_policy_decides_whether_the_old_access_token_dies_with_the_rotation() {
+fn s26_on_superseded_decides_on_the_old_access_token() {
     for (act, outcome) in [(OnSuperseded::Accept, Ok(())), (OnSuperseded::Reject, Err(VerifyError::Revoked))] {
         let bench = bench(policy(|p| p.on_superseded(act)));
         let first = bench.login();
@@ -274,7 +274,7 @@ fn s26_the_policy_decides_whether_the_old_access_token_dies_with_the_rotation() 
 }
 
 #[test]
-fn s14_a_retry_by_another_client_is_refused_and_changes_nothing() {
+fn s14_retry_by_another_client_is_refused_and_changes_nothing() {
     let bench = bench(RotationPolicy::standard());
     let first = bench.login();
     let second = bench.refresh(rt(&first)).unwrap();

@@ -27,7 +27,7 @@ fn assert_dead(bench: &Bench<MemoryStore>, tokens: &[TokenResponse]) {
 
 /// spec: OAuth 2.1 §4.3.1 d
 #[test]
-fn s27_a_spent_token_after_the_leeway_kills_its_successor_and_all_access_tokens() {
+fn s27_spent_token_after_its_leeway_revokes_the_family() {
     let bench = bench(RotationPolicy::standard());
     let chain = chain(&bench, 2);
     bench.pass(30);
@@ -41,7 +41,7 @@ fn s27_a_spent_token_after_the_leeway_kills_its_successor_and_all_access_tokens(
 }
 
 #[test]
-fn s28_ancestor_after_its_own_leeway_is_reuse_within_that_of_its_successor() {
+fn s28_spent_ancestor_is_reuse_within_its_successors_leeway() {
     let bench = bench(RotationPolicy::standard());
     let first = bench.login();
     let second = bench.refresh(rt(&first)).unwrap();
@@ -54,7 +54,7 @@ fn s28_ancestor_after_its_own_leeway_is_reuse_within_that_of_its_successor() {
 }
 
 #[test]
-fn s29_a_token_from_many_generations_ago_kills_the_whole_family() {
+fn s29_token_of_many_generations_ago_revokes_the_family() {
     let bench = bench(RotationPolicy::standard());
     let chain = chain(&bench, 20);
     assert_eq!(bench.refresh(rt(&chain[2])).unwrap_err(), ErrorCode::InvalidGrant);
@@ -63,7 +63,7 @@ fn s29_a_token_from_many_generations_ago_kills_the_whole_family() {
 }
 
 #[test]
-fn s29_a_spent_token_whose_own_idle_life_is_over_is_refused_and_kills_nothing() {
+fn s29_spent_token_past_its_idle_lifetime_revokes_nothing() {
     let bench = bench(policy(|p| p.idle_lifetime(seconds(3600))));
     let first = bench.login();
     bench.pass(1800);
@@ -79,7 +79,7 @@ fn s29_a_spent_token_whose_own_idle_life_is_over_is_refused_and_kills_nothing() 
 }
 
 #[test]
-fn s30_the_other_login_of_the_same_user_at_the_same_client_survives() {
+fn s30_reuse_spares_another_login_of_the_same_user_and_client() {
     let bench = bench(RotationPolicy::standard());
     let other = bench.login();
     let stolen = chain(&bench, 2);
@@ -91,7 +91,7 @@ fn s30_the_other_login_of_the_same_user_at_the_same_client_survives() {
 }
 
 #[test]
-fn s31_with_reject_only_the_session_survives_and_the_reuse_is_reported() {
+fn s31_reject_only_keeps_the_family_and_reports_the_reuse() {
     let bench = bench(policy(|p| p.on_reuse(OnReuse::RejectOnly)));
     let chain = chain(&bench, 3);
     assert_eq!(bench.refresh(rt(&chain[0])).unwrap_err(), ErrorCode::InvalidGrant);
@@ -149,7 +149,7 @@ fn s35_a_revoked_family_is_not_brought_back_by_a_retry() {
 }
 
 #[test]
-fn s36_a_code_that_comes_back_after_a_refresh_kills_what_it_led_to() {
+fn s36_code_replayed_after_a_refresh_revokes_its_family() {
     let bench = bench(RotationPolicy::standard());
     let code = bench.code();
     let first = bench.redeem(&code).unwrap();
@@ -162,7 +162,7 @@ fn s36_a_code_that_comes_back_after_a_refresh_kills_what_it_led_to() {
 
 /// spec: OAuth 2.1 §4.1.3
 #[test]
-fn s36_a_code_that_comes_back_after_the_leeway_kills_what_it_led_to() {
+fn s36_code_replayed_after_the_leeway_revokes_its_family() {
     let bench = bench(RotationPolicy::standard());
     let code = bench.code();
     let first = bench.redeem(&code).unwrap();
@@ -174,7 +174,7 @@ fn s36_a_code_that_comes_back_after_the_leeway_kills_what_it_led_to() {
 }
 
 #[test]
-fn s36_a_replayed_code_without_its_verifier_or_with_another_redirect_changes_nothing() {
+fn s36_code_replayed_with_wrong_parameters_revokes_nothing() {
     let bench = bench(RotationPolicy::standard());
     let (code, client) = (bench.code(), client());
     let first = bench.redeem(&code).unwrap();
@@ -191,7 +191,7 @@ fn s36_a_replayed_code_without_its_verifier_or_with_another_redirect_changes_not
 }
 
 #[test]
-fn s36_a_client_that_leaves_the_redirect_out_is_held_to_its_verifier() {
+fn s36_code_redeemed_without_redirect_needs_its_verifier() {
     let bench = bench(RotationPolicy::standard());
     let (code, client) = (bench.code(), client());
     let redeem = |verifier| verdict(block_on(bench.issuer.redeem(&RedeemRequest::new(&client, &code, None, verifier))));

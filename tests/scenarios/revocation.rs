@@ -45,7 +45,7 @@ fn s53_another_client_revokes_nothing_and_is_told_nothing() {
 
 /// spec: RFC 7009 §2.1 f
 #[test]
-fn s54_a_revoked_refresh_token_takes_its_access_tokens_along_and_twice_is_once() {
+fn s54_revoke_ends_the_access_tokens_and_twice_is_once() {
     let bench = bench(RotationPolicy::standard());
     let first = bench.login();
     let second = bench.refresh(rt(&first)).unwrap();

@@ -10,7 +10,7 @@ use crate::support::*;
 
 /// spec: RFC 9700 §4.14.2 c
 #[test]
-fn s01_every_one_of_three_hundred_rotations_works_and_the_record_does_not_grow() {
+fn s01_rotation_works_300_times_and_keeps_the_record_size() {
     let bench = bench(RotationPolicy::standard());
     let mut current = bench.login();
     let (mut seen, mut sizes) = (HashSet::new(), HashSet::new());
@@ -52,7 +52,7 @@ fn forged(generation: u64) -> (Bench<MemoryStore>, TokenResponse, String) {
 }
 
 #[test]
-fn s02_a_genuine_token_with_the_last_counter_is_refused_and_changes_nothing() {
+fn s02_last_generation_is_refused_and_changes_nothing() {
     let (bench, first, last) = forged(u64::MAX);
     bench.told();
     assert_eq!(bench.refresh(&last).unwrap_err(), ErrorCode::InvalidGrant);
@@ -61,7 +61,7 @@ fn s02_a_genuine_token_with_the_last_counter_is_refused_and_changes_nothing() {
 }
 
 #[test]
-fn s02_a_counter_beyond_the_signed_range_is_a_counter_like_any_other() {
+fn s02_generation_beyond_the_signed_range_rotates() {
     let (bench, _, far) = forged(i64::MAX as u64);
     let next = bench.refresh(&far).unwrap();
     assert_eq!(bench.claims(&next).generation(), i64::MAX as u64 + 1);
@@ -87,7 +87,7 @@ fn s02_a_made_up_counter_is_malformed_and_no_overflow() {
 
 /// spec: OAuth 2.1 §4.3.3 a
 #[test]
-fn s03_the_new_refresh_token_keeps_the_whole_scope_when_the_access_token_is_narrowed() {
+fn s03_refresh_token_keeps_the_scope_its_access_token_narrows() {
     let bench = bench(RotationPolicy::standard());
     let first = bench.login();
     let client = client();
@@ -142,7 +142,7 @@ fn s06_subject_client_and_claims_persist_through_rotation() {
 }
 
 #[test]
-fn s07_without_rotation_the_same_refresh_token_comes_back_each_time() {
+fn s07_refresh_without_rotation_returns_the_same_token() {
     let bench = bench(RotationPolicy::reusable());
     let first = bench.login();
     let client = Client::confidential("client-1");

@@ -3,7 +3,7 @@ use mcp_token_lifecycle::{ErrorCode, MemoryStore, Reason, RedeemRequest, Refresh
 use crate::support::*;
 
 #[test]
-fn s44_a_subset_narrows_this_access_token_and_the_next_refresh_is_full_again() {
+fn s44_scope_subset_narrows_one_access_token_alone() {
     let bench = bench(RotationPolicy::standard());
     let (first, client) = (bench.login(), client());
     assert_eq!(bench.claims(&first).scope().as_str(), "mcp:read mcp:write");
@@ -18,7 +18,7 @@ fn s44_a_subset_narrows_this_access_token_and_the_next_refresh_is_full_again() {
 }
 
 #[test]
-fn s45_a_superset_is_invalid_scope_and_the_token_is_not_consumed() {
+fn s45_scope_superset_is_invalid_scope_and_spends_no_token() {
     let bench = bench_on(FlakyStore::new(MemoryStore::new()), keyring(), RotationPolicy::standard());
     let (first, client) = (bench.login(), client());
     bench.issuer.store().operations();
@@ -58,7 +58,7 @@ fn s45_a_wrong_scope_does_not_hide_reuse() {
 /// spec: RFC 9700 §4.14.2 b
 /// spec: RFC 8707 §2.2 b
 #[test]
-fn s46_a_resource_outside_the_grant_is_invalid_target_and_the_grant_is_as_before() {
+fn s46_resource_not_granted_is_invalid_target_and_spends_none() {
     let bench = bench_on(FlakyStore::new(MemoryStore::new()), keyring(), RotationPolicy::standard());
     let (first, client) = (bench.login(), client());
     bench.issuer.store().operations();
@@ -78,7 +78,7 @@ fn s46_a_resource_outside_the_grant_is_invalid_target_and_the_grant_is_as_before
 
 /// spec: MCP authorization §Canonical Server URI a
 #[test]
-fn s46_scheme_and_host_of_a_resource_may_be_spelled_in_capitals() {
+fn s46_resource_takes_scheme_and_host_in_capitals() {
     let bench = bench(RotationPolicy::standard());
     let (first, client) = (bench.login(), client());
     let request = RefreshRequest::new(&client, rt(&first)).resource("HTTPS://MCP.Example.com/mcp");

@@ -128,7 +128,7 @@ fn s77_no_burst_of_an_honest_client_ends_its_family() {
 }
 
 #[test]
-fn s67_retry_after_a_lost_confirmation_and_an_outage_gets_the_successor() {
+fn s67_unconfirmed_refresh_is_answered_after_an_outage() {
     for policy in PRESETS {
         let bench = flaky(policy);
         let first = bench.login();
@@ -151,7 +151,7 @@ fn s67_retry_after_a_lost_confirmation_and_an_outage_gets_the_successor() {
 }
 
 #[test]
-fn s67_lost_response_before_an_outage_is_still_a_retry_after_it() {
+fn s67_lost_response_is_still_a_retry_after_an_outage() {
     let bench = flaky(RotationPolicy::standard());
     let first = bench.login();
     let second = bench.refresh(rt(&first)).unwrap();
@@ -381,7 +381,7 @@ fn superseded_access_token_shows_no_rotation_within_the_leeway() {
 
 /// The refusal of an access token at one server says that no server answers the spent token any more.
 #[test]
-fn superseded_access_token_at_one_server_shows_no_leeway_of_another() {
+fn superseded_access_token_shows_no_leeway_of_another_server() {
     for spent_by_first in [true, false] {
         let store = Arc::new(MemoryStore::new());
         let policy = policy(|p| p.on_superseded(OnSuperseded::Reject));
@@ -412,7 +412,7 @@ fn superseded_access_token_shows_no_lost_response_window() {
 
 /// In the answer of an introspection nothing changes when the token is spent.
 #[test]
-fn introspection_of_a_spent_token_in_its_leeway_says_what_it_said_before() {
+fn introspection_of_a_spent_token_in_its_leeway_is_unchanged() {
     let bench = bench(RotationPolicy::standard());
     let first = bench.login();
     let said = |bench: &Bench<MemoryStore>| format!("{:?}", bench.introspect(rt(&first)));
@@ -455,7 +455,7 @@ fn kept_token_made_with_a_retired_key_stays_good() {
 }
 
 #[test]
-fn nodes_with_different_primary_keys_change_no_token_to_and_fro() {
+fn kept_token_changes_once_between_nodes_of_different_keys() {
     let store = Arc::new(MemoryStore::new());
     let one = bench_on(Arc::clone(&store), keys(1, 2), RotationPolicy::reusable());
     let mut token = one.login();
@@ -541,7 +541,7 @@ fn clock_far_behind_is_a_fault_and_opens_no_leeway() {
 }
 
 #[test]
-fn two_servers_tolerate_no_more_than_leeway_and_tolerance() {
+fn leeway_at_another_server_grows_by_the_tolerance_alone() {
     let spent_for = |after: u64| {
         let nodes = Apart::new(RotationPolicy::standard(), 0);
         let first = nodes.first.login();
@@ -599,7 +599,7 @@ fn s79_retry_issues_nothing_after_a_revocation() {
 }
 
 #[test]
-fn s79_second_use_in_one_second_issues_nothing_after_a_revocation() {
+fn s79_repeated_use_issues_nothing_after_a_revocation() {
     let reasons = revoked_meanwhile(RotationPolicy::reusable(), |bench| {
         let first = bench.login();
         rt(&confidential(bench, rt(&first)).unwrap()).to_owned()

@@ -30,7 +30,7 @@ fn bench_with_record(vector: &Vector) -> Bench<MemoryStore> {
 
 /// `tests/support/forge.rs` and `second.rs` make tokens from the descriptions of the formats, without the crate.
 #[test]
-fn a_second_implementation_makes_the_same_tokens() {
+fn second_implementation_makes_the_same_tokens() {
     let (code, refresh) = (Vector::read("authorization_code"), Vector::read("refresh_token"));
     assert_eq!(code.get("authorization_code"), Some(&*code.forge(0, "issued_at")));
     assert_eq!(refresh.get("refresh_token"), Some(&*refresh.forge(1, "issued_at")));
@@ -40,7 +40,7 @@ fn a_second_implementation_makes_the_same_tokens() {
 }
 
 #[test]
-fn an_access_token_still_verifies_and_says_what_went_in() {
+fn access_token_vector_verifies_with_all_its_claims() {
     for name in ["access_token", "access_token_bound"] {
         let (vector, grant) = (Vector::read(name), Vector::read(name).grant());
         let (verifier, binding) = (AccessVerifier::from(&vector.keyring()), vector.binding());
@@ -66,7 +66,7 @@ fn an_access_token_still_verifies_and_says_what_went_in() {
 }
 
 #[test]
-fn exported_access_keys_still_verify_a_token_made_with_their_keyring() {
+fn access_keys_vector_verifies_token_of_its_keyring() {
     let (keys, token) = (Vector::read("keyring"), Vector::read("access_token"));
     for name in ["access_key", "resource_key"] {
         let text: Vec<_> = keys.all(name).collect();
@@ -78,7 +78,7 @@ fn exported_access_keys_still_verify_a_token_made_with_their_keyring() {
 }
 
 #[test]
-fn a_code_is_still_redeemed_with_the_record_of_its_family() {
+fn code_vector_redeems_with_its_family_record() {
     let (record, code) = (Vector::read("record_code"), Vector::read("authorization_code"));
     let bench = bench_with_record(&record);
     let (client, code) = (client(), code.get("authorization_code").unwrap());
@@ -93,7 +93,7 @@ fn a_code_is_still_redeemed_with_the_record_of_its_family() {
 }
 
 #[test]
-fn a_refresh_token_still_rotates_with_the_record_of_its_family() {
+fn refresh_token_vector_rotates_with_its_family_record() {
     let (record, token) = (Vector::read("record_issued"), Vector::read("refresh_token"));
     let bench = bench_with_record(&record);
     let families = block_on(bench.issuer.list_families("user-1")).unwrap();
@@ -104,7 +104,7 @@ fn a_refresh_token_still_rotates_with_the_record_of_its_family() {
 }
 
 #[test]
-fn a_family_is_still_read_with_all_that_its_record_holds() {
+fn family_record_vector_is_read_in_full() {
     let (record, token) = (Vector::read("record_rotated"), Vector::read("refresh_token"));
     let bench = bench_with_record(&record);
     bench.clock.set(Timestamp::from_unix(record.number("retried_at")));
@@ -128,7 +128,7 @@ fn a_family_is_still_read_with_all_that_its_record_holds() {
 }
 
 #[test]
-fn a_tombstone_is_still_a_tombstone() {
+fn tombstone_vector_refuses_refresh_as_revoked() {
     let (record, token) = (Vector::read("record_revoked"), Vector::read("refresh_token"));
     let bench = bench_with_record(&record);
     assert!(bench.refresh(token.get("refresh_token").unwrap()).is_err());

@@ -8,7 +8,7 @@ fn run(arguments: &[&str]) -> Output {
 }
 
 #[test]
-fn ten_calls_at_expiry_are_one_refresh_an_offboarding_ends_all_and_no_token_passes_through() {
+fn github_proxy_refreshes_once_offboards_and_leaks_no_token() {
     let url = std::env::var("REDIS_URL").expect("REDIS_URL is not set: run .ci/redis, which starts the server");
     let output = run(&[&url]);
     let (printed, error) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
@@ -34,7 +34,7 @@ fn ten_calls_at_expiry_are_one_refresh_an_offboarding_ends_all_and_no_token_pass
 }
 
 #[test]
-fn without_the_address_of_a_store_it_says_what_it_takes() {
+fn github_proxy_without_store_url_names_redis_url() {
     let output = run(&[]);
     let error = String::from_utf8_lossy(&output.stderr);
     assert!(!output.status.success() && error.contains("REDIS_URL"), "{error}");

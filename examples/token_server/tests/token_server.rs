@@ -166,7 +166,7 @@ fn assert_invalid_grant(answer: Result<BasicTokenResponse, BasicRequestTokenErro
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_code_becomes_tokens_and_a_refresh_rotates_them() {
+async fn code_redeems_and_refresh_rotates_until_expiry() {
     let site = Site::open().await;
     let first = log_in(&site.client).await.unwrap();
     let (whoami, deleted) = site.use_token(&first).await;
@@ -187,7 +187,7 @@ async fn a_code_becomes_tokens_and_a_refresh_rotates_them() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn five_parallel_refreshes_get_one_successor() {
+async fn refresh_five_in_parallel_gets_one_successor() {
     let site = Arc::new(Site::open().await);
     let first = log_in(&site.client).await.unwrap();
     site.pass(600);
@@ -209,7 +209,7 @@ async fn five_parallel_refreshes_get_one_successor() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_lost_response_is_answered_again() {
+async fn refresh_retry_after_lost_response_gets_same_successor() {
     let site = Site::open().await;
     let first = log_in(&site.client).await.unwrap();
     site.pass(600);
@@ -227,7 +227,7 @@ async fn a_lost_response_is_answered_again() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_replay_after_the_leeway_ends_the_session() {
+async fn reuse_after_leeway_revokes_family() {
     let site = Site::open().await;
     let first = log_in(&site.client).await.unwrap();
     site.pass(600);
@@ -242,7 +242,7 @@ async fn a_replay_after_the_leeway_ends_the_session() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_revoked_session_is_over() {
+async fn revoke_by_either_token_ends_session() {
     let site = Site::open().await;
     let first = log_in(&site.client).await.unwrap();
     let revocable = StandardRevocableToken::RefreshToken(refresh_token(&first).clone());
@@ -260,7 +260,7 @@ async fn a_revoked_session_is_over() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_outage_is_no_refusal() {
+async fn store_outage_is_503_and_keeps_session() {
     let site = Site::open().await;
     let first = log_in(&site.client).await.unwrap();
     site.pass(600);
@@ -280,7 +280,7 @@ async fn an_outage_is_no_refusal() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_token_response_is_what_the_rfc_says() {
+async fn token_response_has_rfc_members_and_no_store_headers() {
     let site = Site::open().await;
     let first = log_in(&site.client).await.unwrap();
     let response = send(site.refresh_form(&first)).await.unwrap();
@@ -366,7 +366,7 @@ async fn authorize_redirects_to_registered_uris_only() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_protected_route_tells_how_to_get_in() {
+async fn protected_route_challenges_missing_token_and_scope() {
     let site = Site::open().await;
     let response = site.get("/whoami").await;
     assert_eq!((response.status(), header(&response, "www-authenticate")), (StatusCode::UNAUTHORIZED, "Bearer"));

@@ -39,14 +39,14 @@ fn at(address: &str, key: &str, token: &str) -> Transit {
 }
 
 #[tokio::test]
-async fn a_data_key_comes_back_in_its_context_alone() {
+async fn unwrap_in_another_context_is_corrupt() {
     let bench = Bench::new().await;
     assert_eq!(bench.unwrap(&bench.wrapped, b"here").await.unwrap(), [7; 32]);
     assert!(matches!(bench.unwrap(&bench.wrapped, b"there").await, Err(WrapError::Corrupt)));
 }
 
 #[tokio::test]
-async fn an_altered_wrapped_key_is_corrupt() {
+async fn unwrap_of_altered_wrapped_key_is_corrupt() {
     let bench = Bench::new().await;
     let text = String::from_utf8(bench.wrapped.as_bytes().to_vec()).unwrap();
     let flipped = if text.ends_with('A') { "B" } else { "A" };
@@ -60,7 +60,7 @@ async fn an_altered_wrapped_key_is_corrupt() {
 }
 
 #[tokio::test]
-async fn the_key_id_is_the_version_and_a_version_switched_off_is_unknown() {
+async fn key_id_is_vault_version_and_disabled_version_is_unknown() {
     let bench = Bench::new().await;
     let wrapper = at(&bench.address, KEY, TOKEN);
     assert_eq!((bench.wrapped.key_id(), &*wrapper.primary().await.unwrap()), ("1", "1"));
@@ -78,7 +78,7 @@ async fn the_key_id_is_the_version_and_a_version_switched_off_is_unknown() {
 
 /// None of these says anything about the data key, so none may end in its loss.
 #[tokio::test]
-async fn an_expired_token_a_sealed_vault_and_no_vault_are_outages() {
+async fn unwrap_with_expired_token_or_sealed_vault_is_unavailable() {
     let bench = Bench::new().await;
     let mut outages = vec![
         at(&bench.address, KEY, "expired").unwrap(&bench.wrapped, b"here").await,

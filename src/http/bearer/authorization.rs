@@ -91,7 +91,7 @@ mod tests {
 
     /// spec: RFC 6750 §2.1
     #[test]
-    fn one_header_of_the_one_scheme_presents_a_token() {
+    fn read_takes_one_bearer_header_with_its_scheme_in_any_case() {
         for value in ["Bearer abc", "bearer abc", "BEARER   abc"] {
             assert_eq!(Credentials::read(&headers(&[value]), None, false), bearer("abc"), "{value}");
         }
@@ -111,7 +111,7 @@ mod tests {
 
     /// spec: RFC 6750 §2.1
     #[test]
-    fn what_is_no_token_is_malformed() {
+    fn read_calls_what_is_no_token_malformed() {
         let long = format!("Bearer {}", "a".repeat(MAX_TOKEN + 1));
         for value in [
             "Bearer",
@@ -132,7 +132,7 @@ mod tests {
 
     /// spec: RFC 6750 §2.3
     #[test]
-    fn two_headers_or_a_second_token_in_the_query_are_misplaced() {
+    fn read_calls_a_second_header_or_a_query_token_misplaced() {
         assert_eq!(Credentials::read(&headers(&["Bearer a", "Bearer a"]), None, false), Credentials::Misplaced);
         assert_eq!(Credentials::read(&headers(&["Bearer a", "Basic b"]), None, false), Credentials::Misplaced);
         for query in ["access_token=a", "a=b&access_token=", "access%5Ftoken=a", "access_token"] {
@@ -147,7 +147,7 @@ mod tests {
     /// spec: RFC 6750 §3.1
     /// spec: RFC 6750 §2.3
     #[test]
-    fn a_token_in_the_query_alone_presents_nothing() {
+    fn read_finds_no_token_in_the_query_alone() {
         for values in [&[][..], &["Basic abc"], &[""]] {
             for query in ["access_token=a", "a=b&access_token=", "access%5Ftoken=a"] {
                 assert_eq!(

@@ -330,7 +330,7 @@ mod tests {
     }
 
     #[test]
-    fn read_without_a_runtime_is_given_up_with_the_task_that_began_it() {
+    fn read_without_a_runtime_ends_with_the_task_that_began_it() {
         let (shared, gate) = (shared(), Gate::default());
         let (mut first, mut second, mut third) = (Task::default(), Task::default(), Task::default());
         for task in [&mut first, &mut second, &mut third] {

@@ -122,7 +122,7 @@ mod tests {
     use super::CHECKS;
 
     #[test]
-    fn the_documentation_lists_every_check() {
+    fn checks_are_those_the_documentation_lists() {
         let rows: Vec<_> = include_str!("mod.rs")
             .lines()
             .filter_map(|line| line.strip_prefix("//! | `")?.strip_suffix(" |"))

@@ -92,7 +92,7 @@ mod tests {
     }
 
     #[test]
-    fn every_host_but_one_may_be_silent_within_the_time_limit() {
+    fn connect_timeout_of_all_hosts_fits_into_the_time_limit() {
         for (hosts, url) in [(1, "host=a"), (2, "postgres://a,b/auth"), (3, "hostaddr=127.0.0.1,127.0.0.2,127.0.0.3")] {
             let patience = *config(url).unwrap().get_connect_timeout().unwrap();
             assert!(patience * hosts < TIMEOUT, "{url}: {patience:?}");
@@ -100,7 +100,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_connection_string_says_stays() {
+    fn config_keeps_what_the_connection_string_says() {
         let said = config(
             "host=a connect_timeout=9 tcp_user_timeout=8 keepalives_idle=7 keepalives_interval=6 application_name=x",
         )

@@ -207,14 +207,14 @@ mod tests {
     }
 
     #[test]
-    fn job_behind_a_hanging_one_overtakes_it_without_another_caller() {
+    fn job_behind_a_hanging_one_overtakes_it_without_a_caller() {
         let (queue, runtime) = (Queue::new(), runtime());
         hang(&queue, &runtime, 1);
         assert!(runtime.block_on(ask(queue, false)).is_ok());
     }
 
     #[test]
-    fn what_waits_is_carried_out_here_when_the_runtime_of_the_worker_ends() {
+    fn job_that_waits_is_done_here_when_the_workers_runtime_ends() {
         let (queue, here, there) = (Queue::new(), runtime(), runtime());
         hang(&queue, &there, WORKERS);
         let waits = here.spawn(ask(queue.clone(), false));
@@ -224,7 +224,7 @@ mod tests {
     }
 
     #[test]
-    fn a_worker_gathers_for_a_moment_and_not_after_a_failure() {
+    fn patience_after_success_is_bounded_and_after_failure_zero() {
         let (short, long) = (Duration::from_micros(80), Duration::from_secs(5));
         assert_eq!(patience_after(short, true), Duration::from_micros(10));
         assert_eq!(patience_after(long, true), Duration::from_millis(1));

@@ -110,7 +110,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_name_is_plain_or_refused() {
+    fn table_name_is_plain_or_refused() {
         for (name, quoted) in [("tokens", "\"tokens\""), ("auth.tokens_2", "\"auth\".\"tokens_2\"")] {
             assert_eq!(TableName::parse(name).unwrap().quoted(), quoted);
         }
@@ -123,7 +123,7 @@ mod tests {
     }
 
     #[test]
-    fn a_table_of_another_layout_is_refused() {
+    fn check_layout_refuses_a_table_of_another_layout() {
         let table = TableName::default();
         assert!(table.check_layout("mcp-token-lifecycle, layout 1").is_ok());
         for comment in ["", "mcp-token-lifecycle, layout 2", "mcp-token-lifecycle, layout ", "customers"] {

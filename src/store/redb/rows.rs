@@ -283,7 +283,7 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn a_short_row_is_malformed() {
+    fn head_decode_calls_a_short_row_malformed() {
         let head =
             Head { version: 7, expires_at: Timestamp::from_unix(9), indexes: vec![IndexKey::from_bytes([1; 16])] };
         let row = head.encode(b"");

@@ -198,7 +198,7 @@ mod tests {
     }
 
     #[test]
-    fn a_refusal_from_within_a_script_is_one_as_every_version_says_it() {
+    fn is_refusal_knows_a_refusal_in_a_script_of_any_version() {
         let before_7 = "ERR Error running script (call to f_bd6f30): @user_script:1: @user_script: 1: -READONLY You can't write against a read only replica.";
         let since_7 = "READONLY You can't write against a read only replica. script: bd6f30, on @user_script:1.";
         for line in [before_7, since_7] {

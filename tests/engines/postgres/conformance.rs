@@ -17,11 +17,11 @@ fn conforms(url: String) {
 }
 
 #[test]
-fn the_store_conforms() {
+fn postgres_store_conforms() {
     conforms(direct());
 }
 
 #[test]
-fn the_store_conforms_through_pgbouncer_in_transaction_mode() {
+fn postgres_store_conforms_through_pgbouncer() {
     conforms(pooled());
 }

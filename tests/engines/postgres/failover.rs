@@ -119,7 +119,7 @@ async fn until_faults(counts: &Counts, more: u64) {
 }
 
 #[test]
-fn a_promoted_standby_has_all_that_was_acknowledged() {
+fn failover_to_standby_keeps_all_acknowledged_rotations() {
     RUNTIME.block_on(async {
         let pair = Pair::start("failover").await;
         under_load(&pair, "primary killed, standby promoted", async |counts: &Counts| {
@@ -132,7 +132,7 @@ fn a_promoted_standby_has_all_that_was_acknowledged() {
 }
 
 #[test]
-fn a_frozen_standby_stops_commits_and_loses_none() {
+fn frozen_standby_stops_commits_and_loses_none() {
     RUNTIME.block_on(async {
         let pair = Pair::start("frozen").await;
         under_load(&pair, "standby frozen", async |counts: &Counts| {

@@ -47,17 +47,17 @@ async fn a_cut(cut: Cut, happened: bool) {
 }
 
 #[test]
-fn a_connection_cut_after_the_commit_is_uncertain_and_the_retry_gets_the_successor() {
+fn cut_after_commit_is_uncertain_and_retry_gets_successor() {
     RUNTIME.block_on(a_cut(Cut::After, true));
 }
 
 #[test]
-fn a_connection_cut_before_the_commit_is_uncertain_and_the_retry_rotates() {
+fn cut_before_commit_is_uncertain_and_retry_rotates() {
     RUNTIME.block_on(a_cut(Cut::Before, false));
 }
 
 #[test]
-fn without_a_server_nothing_was_written() {
+fn operations_without_server_are_unavailable() {
     RUNTIME.block_on(async {
         let (proxy, url) = behind_a_proxy().await;
         let store = store(&url, &table()).await;
@@ -77,7 +77,7 @@ fn hasty(store: &PostgresStore) -> PostgresStore {
 }
 
 #[test]
-fn when_the_time_runs_out_here_the_write_may_have_happened() {
+fn commit_client_timeout_is_uncertain() {
     RUNTIME.block_on(async {
         let table = table();
         let store = store(&direct(), &table).await;
@@ -93,7 +93,7 @@ fn when_the_time_runs_out_here_the_write_may_have_happened() {
 }
 
 #[test]
-fn when_the_time_runs_out_on_the_server_nothing_was_written() {
+fn commit_statement_timeout_is_unavailable_and_unwritten() {
     RUNTIME.block_on(async {
         let table = table();
         let store = store(&direct(), &table).await;
@@ -112,7 +112,7 @@ fn when_the_time_runs_out_on_the_server_nothing_was_written() {
 }
 
 #[test]
-fn when_the_server_ends_the_session_the_write_may_have_happened() {
+fn commit_whose_session_is_terminated_is_uncertain() {
     RUNTIME.block_on(async {
         let table = table();
         let store = store(&direct(), &table).await;
@@ -134,7 +134,7 @@ fn when_the_server_ends_the_session_the_write_may_have_happened() {
 }
 
 #[test]
-fn a_serialization_failure_is_sent_again() {
+fn commit_serialization_failure_is_retried() {
     RUNTIME.block_on(async {
         // Under this isolation a statement that waited for another writer fails with SQLSTATE 40001.
         let url = format!("{}?options=-c%20default_transaction_isolation%3Dserializable", direct());
@@ -171,7 +171,7 @@ fn purge(store: &PostgresStore) -> JoinHandle<Result<usize, StoreError>> {
 }
 
 #[test]
-fn a_purge_waits_for_what_is_locked_and_spares_what_is_renewed() {
+fn purge_waits_for_locked_rows_and_spares_renewed_ones() {
     RUNTIME.block_on(async {
         let table = table();
         let store = store(&direct(), &table).await;
@@ -191,7 +191,7 @@ fn a_purge_waits_for_what_is_locked_and_spares_what_is_renewed() {
 
 /// Its rows are released one after the other: it takes longer than the limit in all, though never as long for one of them.
 #[test]
-fn a_purge_is_patient_as_long_as_it_makes_progress() {
+fn purge_with_progress_may_exceed_the_time_limit() {
     const LIMIT: Duration = Duration::from_secs(14);
     const ROWS: u8 = 4;
     RUNTIME.block_on(async {
@@ -217,7 +217,7 @@ fn a_purge_is_patient_as_long_as_it_makes_progress() {
 
 /// The limit is that of each statement too.
 #[test]
-fn a_purge_that_makes_none_ends() {
+fn purge_without_progress_ends_unavailable() {
     RUNTIME.block_on(async {
         let table = table();
         let store = store(&direct(), &table).await;
@@ -250,7 +250,7 @@ async fn past_a_locked_row(later: impl AsyncFnOnce(&str)) {
 }
 
 #[test]
-fn a_locked_row_does_not_stop_the_commits_of_others() {
+fn commit_is_not_blocked_by_locked_row_of_another() {
     RUNTIME.block_on(past_a_locked_row(async |table: &str| {
         until_blocked(&format!("UPDATE \"{table}")).await;
         tokio::time::sleep(Duration::from_millis(100)).await;
@@ -258,19 +258,19 @@ fn a_locked_row_does_not_stop_the_commits_of_others() {
 }
 
 #[test]
-fn a_locked_row_does_not_stop_a_commit_that_comes_before_anybody_knows() {
+fn commit_is_not_blocked_before_the_lock_is_noticed() {
     RUNTIME.block_on(past_a_locked_row(async |_: &str| tokio::time::sleep(Duration::from_millis(10)).await));
 }
 
 #[test]
-fn without_a_runtime_an_operation_fails() {
+fn operation_without_runtime_is_unavailable() {
     let store = RUNTIME.block_on(fresh(&direct()));
     assert!(matches!(block_on(store.commit(record(1))), Err(StoreError::Unavailable(_))));
     assert!(matches!(block_on(store.get(record(1).key)), Err(StoreError::Unavailable(_))));
 }
 
 #[test]
-fn a_record_beyond_the_limits_is_refused_before_it_is_sent() {
+fn commit_of_record_beyond_limits_is_unavailable() {
     RUNTIME.block_on(async {
         let store = fresh(&direct()).await;
         let (mut large, mut late) = (record(1), record(1));

@@ -75,6 +75,6 @@ fn two_processes_rotate_once_and_revoke_for_good() {
 }
 
 #[test]
-fn two_processes_rotate_once_and_revoke_for_good_through_pgbouncer() {
+fn two_processes_rotate_once_and_revoke_through_pgbouncer() {
     race(&pooled());
 }

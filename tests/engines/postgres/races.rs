@@ -35,7 +35,7 @@ async fn many_refreshes(url: &str) {
 }
 
 #[test]
-fn sixty_four_refreshes_at_once_rotate_once_and_all_get_the_same_successor() {
+fn sixty_four_refreshes_rotate_once_to_one_successor() {
     RUNTIME.block_on(many_refreshes(&direct()));
 }
 
@@ -73,12 +73,12 @@ async fn refreshes_against_revocations(url: &str) {
 }
 
 #[test]
-fn no_token_outlives_a_revocation_that_raced_refreshes() {
+fn revoke_racing_refreshes_leaves_no_survivor() {
     RUNTIME.block_on(refreshes_against_revocations(&direct()));
 }
 
 #[test]
-fn no_token_outlives_a_revocation_that_raced_refreshes_through_pgbouncer() {
+fn revoke_racing_refreshes_through_pgbouncer() {
     RUNTIME.block_on(refreshes_against_revocations(&pooled()));
 }
 

@@ -21,7 +21,7 @@ fn record() -> Record {
 }
 
 #[test]
-fn many_processes_may_create_the_table_at_once() {
+fn create_schema_from_eight_tasks_at_once_succeeds() {
     RUNTIME.block_on(async {
         let name = format!("schema_{0}.{0}", table());
         let mut tasks = JoinSet::new();
@@ -50,7 +50,7 @@ fn create_schema_gives_up_on_a_lock_that_hangs() {
 }
 
 #[test]
-fn a_table_made_by_hand_is_as_good_and_needs_no_right_to_create() {
+fn schema_sql_by_hand_works_without_create_right() {
     RUNTIME.block_on(async {
         let name = table();
         sql(&direct(), &at(&name).await.schema_sql()).await;
@@ -80,14 +80,14 @@ fn create_schema_refuses_a_foreign_table() {
 }
 
 #[test]
-fn a_malformed_connection_string_is_refused_without_telling_it() {
+fn connect_with_malformed_string_is_refused_and_not_echoed() {
     let error = RUNTIME.block_on(PostgresStore::connect("postgres://user:hunter2@host:port/db?hunter2=1")).unwrap_err();
     assert!(matches!(error, PostgresError::ConnectionString { .. }));
     assert!(!format!("{error:?} {error}").contains("hunter2"));
 }
 
 #[test]
-fn a_rotation_touches_no_index_and_the_table_does_not_grow_with_rotations() {
+fn rotation_is_hot_update_and_table_does_not_grow() {
     const FAMILIES: usize = 200;
     RUNTIME.block_on(async {
         let name = table();

@@ -8,7 +8,7 @@ use super::support::*;
 use super::{Issuer, RUNTIME, direct, refresh, sql, store, table, variable};
 
 #[test]
-fn no_token_and_no_subject_is_in_a_column_or_in_the_log_of_statements() {
+fn rows_and_statement_log_show_no_token_or_subject() {
     RUNTIME.block_on(async {
         let name = table();
         let url = format!("{}?options=-c%20log_min_duration_statement%3D0", direct());

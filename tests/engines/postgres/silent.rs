@@ -38,7 +38,7 @@ fn behind(silent: &[&Silent]) -> String {
 }
 
 #[test]
-fn the_third_host_is_tried_in_time_when_the_first_two_are_silent() {
+fn connect_gets_past_two_silent_hosts_in_time() {
     RUNTIME.block_on(async {
         let (first, second) = (Silent::start().await, Silent::start().await);
         // Of the five seconds that it has, half are left for the third.
@@ -47,7 +47,7 @@ fn the_third_host_is_tried_in_time_when_the_first_two_are_silent() {
 }
 
 #[test]
-fn a_host_is_reached_although_giving_up_the_one_before_takes_longer_than_anybody_waits() {
+fn connect_gets_past_silent_host_though_callers_time_out() {
     RUNTIME.block_on(async {
         let (silent, table) = (Silent::start().await, table());
         store(&direct(), &table).await;

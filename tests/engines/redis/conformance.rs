@@ -14,11 +14,11 @@ fn conforms(variable: &'static str) {
 }
 
 #[test]
-fn one_server_conforms() {
+fn redis_store_conforms_on_one_server() {
     conforms(SINGLE);
 }
 
 #[test]
-fn a_cluster_conforms() {
+fn redis_store_conforms_on_a_cluster() {
     conforms(CLUSTER);
 }

@@ -146,21 +146,21 @@ async fn lose_answers(store: RedisStore, proxy: &Proxy) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_commit_whose_answer_is_lost_is_uncertain_and_the_retry_gets_its_successor() {
+async fn commit_with_lost_answer_is_uncertain_retry_gets_successor() {
     let server = Server::start(&[]);
     let (proxy, url) = Proxy::before(&server);
     lose_answers(connected(|| RedisStore::connect(&url)).await, &proxy).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_commit_whose_answer_is_lost_is_uncertain_in_a_cluster_too() {
+async fn commit_with_lost_answer_on_a_cluster_is_uncertain() {
     let (_server, proxy, store) = cluster_behind_a_proxy(&fresh()).await;
     lose_answers(store, &proxy).await;
 }
 
 /// Sent again, the commit would meet the next and look as if it had lost to another.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_commit_that_was_carried_out_and_replaced_is_no_conflict() {
+async fn commit_done_then_replaced_is_uncertain_not_conflict() {
     let prefix = fresh();
     let (server, proxy, store) = cluster_behind_a_proxy(&prefix).await;
     let other = server.store(&prefix).await;
@@ -180,7 +180,7 @@ async fn a_commit_that_was_carried_out_and_replaced_is_no_conflict() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_server_that_is_not_there_is_unavailable() {
+async fn server_killed_is_unavailable() {
     let mut server = Server::start(&[]);
     let bench = bench_on(server.store(&fresh()).await, keyring(), RotationPolicy::standard());
     let first = bench.issuer.issue(grant(), None).await.unwrap();
@@ -195,7 +195,7 @@ async fn a_server_that_is_not_there_is_unavailable() {
 
 /// Such a connection does not break, and no caller waits for as long as the store would.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_silent_connection_is_given_up_though_every_caller_gives_up_first() {
+async fn silent_connection_is_given_up_though_callers_time_out() {
     let server = Server::start(&[]);
     let (proxy, url) = Proxy::before(&server);
     let store = connected(|| RedisStore::connect(&url)).await.with_timeout(Duration::from_secs(3600));

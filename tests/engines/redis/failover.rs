@@ -101,7 +101,7 @@ async fn cut_and_fail_over(protect: impl Fn(RedisStore, Duration) -> RedisStore)
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn with_min_replicas_a_failover_loses_nothing() {
+async fn failover_with_min_replicas_loses_nothing() {
     let outcome = cut_and_fail_over(|store, patience| store.with_min_replicas(1, patience)).await;
     println!("with_min_replicas(1): the above");
     assert!(outcome.faults > 0 && outcome.rotations > 0);
@@ -110,7 +110,7 @@ async fn with_min_replicas_a_failover_loses_nothing() {
 
 /// That there is something to lose.
 #[tokio::test(flavor = "multi_thread")]
-async fn without_min_replicas_a_failover_loses_acknowledged_rotations() {
+async fn failover_without_min_replicas_loses_rotations() {
     let outcome = cut_and_fail_over(|store, _| store).await;
     println!("without min replicas: the above");
     assert!(outcome.lost > 0, "nothing was lost, so the other test shows nothing");
@@ -124,7 +124,7 @@ fn record(number: u64, version: u64) -> Record {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn with_min_replicas_a_failover_hides_no_record_from_its_index() {
+async fn failover_with_min_replicas_hides_no_record_from_index() {
     let mut cluster = Cluster::start();
     let (primary, replica) = cluster.pair();
     let prefix = fresh();
@@ -160,7 +160,7 @@ async fn with_min_replicas_a_failover_hides_no_record_from_its_index() {
 
 /// Longer than any other command may take.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_commit_waits_for_its_replicas_as_long_as_it_is_told_to() {
+async fn commit_waits_for_replicas_beyond_its_timeout() {
     let cluster = Cluster::start();
     let (primary, replica) = cluster.pair();
     let store = cluster.store().await.with_min_replicas(1, LONG);
@@ -188,7 +188,7 @@ async fn a_commit_waits_for_its_replicas_as_long_as_it_is_told_to() {
 
 /// As if its machine were gone: no connection breaks.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_node_that_hangs_is_left_for_the_one_that_takes_over() {
+async fn hanging_primary_is_left_for_its_replica() {
     let cluster = Cluster::start();
     let (primary, replica) = cluster.pair();
     let prefix = fresh();

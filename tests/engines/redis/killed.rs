@@ -6,7 +6,7 @@ use crate::servers::{Server, fresh};
 const KILLS: usize = 8;
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_killed_server_with_a_synced_log_loses_nothing() {
+async fn kill_with_synced_log_loses_nothing() {
     let mut server = Server::start(&["--appendonly", "yes", "--appendfsync", "always"]);
     let prefix = fresh();
     let load = Load::start(server.store(&prefix).await, server.store(&prefix).await, 32).await;
@@ -25,7 +25,7 @@ async fn a_killed_server_with_a_synced_log_loses_nothing() {
 
 /// That the test above can see a loss.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_killed_server_without_a_log_loses_everything() {
+async fn kill_without_log_loses_every_family() {
     let mut server = Server::start(&[]);
     let prefix = fresh();
     let load = Load::start(server.store(&prefix).await, server.store(&prefix).await, 32).await;

@@ -79,12 +79,12 @@ async fn refresh_against_revoke(variable: &str, rounds: usize) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_revocation_wins_against_a_refresh() {
+async fn revoke_racing_refresh_leaves_no_survivor() {
     refresh_against_revoke(SINGLE, 300).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_revocation_wins_against_a_refresh_on_a_cluster() {
+async fn revoke_racing_refresh_on_a_cluster_leaves_no_survivor() {
     refresh_against_revoke(CLUSTER, 300).await;
 }
 

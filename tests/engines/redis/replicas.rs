@@ -77,7 +77,7 @@ impl Pair {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_retry_is_not_given_a_successor_that_a_failover_loses() {
+async fn retry_gets_no_successor_that_failover_would_lose() {
     let pair = Pair::start();
     let bench = bench_on(pair.store().await, keyring(), RotationPolicy::standard());
     let first = bench.issuer.issue(grant(), None).await.unwrap();
@@ -96,7 +96,7 @@ async fn a_retry_is_not_given_a_successor_that_a_failover_loses() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_repeated_revocation_is_not_acknowledged_while_a_failover_would_lose_it() {
+async fn revoke_repeated_fails_while_failover_would_lose_it() {
     let pair = Pair::start();
     let bench = bench_on(pair.store().await, keyring(), RotationPolicy::standard());
     let first = bench.issuer.issue(grant(), None).await.unwrap();
@@ -163,7 +163,7 @@ async fn read_of_what_the_replicas_have_does_not_wait() {
 
 /// With all that is done under them: commits, waits, listings, a purge.
 #[tokio::test(flavor = "multi_thread")]
-async fn the_rights_in_the_documentation_suffice() {
+async fn documented_acl_rights_suffice_for_all_operations() {
     let pair = Pair::start();
     let page = include_str!("../../../docs/stores.md");
     let rights = page.split("* **Rights** (ACL)").nth(1).and_then(|rest| rest.split("Not `").next()).unwrap();

@@ -43,7 +43,7 @@ async fn rotate<S: TokenStore>(bench: &Bench<S>, token: &mut String, times: usiz
 }
 
 #[tokio::test]
-async fn a_family_does_not_grow() {
+async fn family_memory_is_constant_over_rotations() {
     let server = Server::start(&[]);
     let bench = bench_on(open(&server).await, keyring(), RotationPolicy::strict());
     let mut token = rt(&bench.issuer.issue(grant(), None).await.unwrap()).to_owned();
@@ -63,7 +63,7 @@ async fn a_family_does_not_grow() {
 }
 
 #[tokio::test]
-async fn a_rotation_is_one_script() {
+async fn rotation_is_one_evalsha() {
     let server = Server::start(&[]);
     let bench = bench_on(open(&server).await, keyring(), RotationPolicy::strict());
     let mut token = rt(&bench.issuer.issue(grant(), None).await.unwrap()).to_owned();
@@ -73,7 +73,7 @@ async fn a_rotation_is_one_script() {
 }
 
 #[tokio::test]
-async fn a_server_that_forgot_the_scripts_is_told_them_again() {
+async fn commit_reloads_scripts_after_script_flush() {
     let server = Server::start(&[]);
     let store = open(&server).await;
     assert_eq!(store.commit(record(1, &[1])).await.unwrap(), Commit::Applied);
@@ -99,7 +99,7 @@ async fn everything_ends_by_itself_a_day_after_it_expired() {
 
 /// What the server's own expiry leaves behind goes with the records that come after.
 #[tokio::test]
-async fn what_ended_by_itself_leaves_no_traces() {
+async fn commit_cleans_shard_sets_of_records_ended_by_expiry() {
     let server = Server::start(&[]);
     let store = open(&server).await;
     // In one shard, expired already, and removed as the server would do it.
@@ -124,7 +124,7 @@ async fn what_ended_by_itself_leaves_no_traces() {
 }
 
 #[tokio::test]
-async fn a_purge_leaves_nothing_of_what_has_expired() {
+async fn purge_leaves_nothing_of_expired_families() {
     let server = Server::start(&[]);
     let bench = bench_on(open(&server).await, keyring(), RotationPolicy::standard());
     for _ in 0..300 {
@@ -144,7 +144,7 @@ async fn a_purge_leaves_nothing_of_what_has_expired() {
 
 /// As a credential that is put again long after it was revoked: its key is always the same.
 #[tokio::test]
-async fn a_purge_leaves_what_has_taken_the_place_of_what_ended_by_itself() {
+async fn purge_spares_record_put_again_after_expiry() {
     let server = Server::start(&[]);
     let store = open(&server).await;
     let record = |expires_at| Record::new(RecordKey::from_bytes([9; 16]), 1, expires_at, vec![], vec![]);
@@ -162,7 +162,7 @@ async fn a_purge_leaves_what_has_taken_the_place_of_what_ended_by_itself() {
 
 /// Those that are kept for long although they have expired stand first.
 #[tokio::test]
-async fn what_ended_by_itself_is_found_behind_what_is_kept() {
+async fn cleanup_finds_ended_records_behind_kept_ones() {
     let server = Server::start(&[]);
     let store = open(&server).await;
     let record = |n: u8, expires_at| {
@@ -203,7 +203,7 @@ async fn record_whose_expiry_moves_forward_ends_with_it() {
 }
 
 #[tokio::test]
-async fn an_entry_whose_record_is_gone_is_removed_by_who_reads_it() {
+async fn list_removes_index_entry_of_missing_record() {
     let server = Server::start(&[]);
     let store = open(&server).await;
     assert_eq!(store.commit(record(1, &[1])).await.unwrap(), Commit::Applied);
@@ -216,7 +216,7 @@ async fn an_entry_whose_record_is_gone_is_removed_by_who_reads_it() {
 }
 
 #[tokio::test]
-async fn an_entry_of_a_commit_that_failed_is_removed_by_who_reads_it() {
+async fn list_removes_index_entry_of_conflicting_commit() {
     let server = Server::start(&[]);
     let store = open(&server).await;
     let second = IndexKey::from_bytes([2; 16]);
@@ -232,7 +232,7 @@ async fn an_entry_of_a_commit_that_failed_is_removed_by_who_reads_it() {
 }
 
 #[tokio::test]
-async fn a_refusal_is_unavailable_and_nothing_is_written() {
+async fn commit_refused_by_server_is_unavailable_and_unwritten() {
     let server = Server::start(&[]);
     let store = open(&server).await;
     assert_eq!(store.commit(record(1, &[])).await.unwrap(), Commit::Applied);
@@ -257,7 +257,7 @@ async fn a_refusal_is_unavailable_and_nothing_is_written() {
 
 /// Reads that went on there would be stale.
 #[tokio::test]
-async fn a_server_that_follows_another_now_is_left_by_reads_too() {
+async fn reads_leave_server_demoted_to_replica() {
     let server = Server::start(&[]);
     let store = open(&server).await;
     let reader = async || {
@@ -279,7 +279,7 @@ async fn a_server_that_follows_another_now_is_left_by_reads_too() {
 }
 
 #[tokio::test]
-async fn a_write_that_no_replica_has_is_uncertain() {
+async fn commit_without_replica_is_uncertain() {
     let server = Server::start(&[]);
     let store = open(&server).await.with_min_replicas(1, Duration::from_millis(20));
     let answer = store.commit(record(1, &[])).await;
@@ -290,7 +290,7 @@ async fn a_write_that_no_replica_has_is_uncertain() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_purge_that_is_refused_half_way_is_uncertain() {
+async fn purge_refused_half_way_is_uncertain() {
     let server = Server::start(&[]);
     let store = open(&server).await;
     for n in 0..1000_u64 {
@@ -312,7 +312,7 @@ async fn a_purge_that_is_refused_half_way_is_uncertain() {
 
 /// Names, values, members, and every command as the server got it.
 #[tokio::test]
-async fn the_server_learns_no_subject_and_no_token() {
+async fn server_sees_no_subject_client_scope_or_token() {
     let server = Server::start(&["--slowlog-log-slower-than", "0", "--slowlog-max-len", "10000"]);
     let bench = bench_on(open(&server).await, keyring(), RotationPolicy::standard());
     let mut token = rt(&bench.issuer.issue(grant(), None).await.unwrap()).to_owned();

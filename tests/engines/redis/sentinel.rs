@@ -60,7 +60,7 @@ impl Drop for Sentinel {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_store_follows_a_failover_of_sentinel() {
+async fn sentinel_failover_is_followed_and_loses_nothing() {
     let mut primary = Server::start(&[]);
     let replica =
         Server::start(&["--replicaof", "127.0.0.1", &primary.port.to_string(), "--repl-diskless-sync-delay", "0"]);
@@ -94,7 +94,7 @@ async fn the_store_follows_a_failover_of_sentinel() {
 
 /// The driver waits for it longer than an operation of this store may take.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_first_sentinel_that_hangs_is_got_past() {
+async fn sentinel_that_hangs_first_is_passed_over() {
     let primary = Server::start(&[]);
     let sentinel = Sentinel::watch(primary.port);
     let silent = TcpListener::bind("127.0.0.1:0").unwrap();

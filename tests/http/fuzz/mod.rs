@@ -155,7 +155,7 @@ proptest! {
     }
 
     #[test]
-    fn a_store_in_trouble_makes_503_at_most(
+    fn random_requests_during_store_faults_get_at_most_503(
         draft in draft(),
         skip in 0..4_usize,
         fault in select(vec![Fault::Unavailable, Fault::UncertainDone, Fault::UncertainUndone, Fault::Conflict]),
@@ -174,7 +174,7 @@ proptest! {
 }
 
 #[test]
-fn the_requests_that_the_others_are_made_from_are_good() {
+fn good_requests_get_their_expected_status() {
     for (draft, status) in good() {
         let answers = Fixture::new().answers(&draft).unwrap();
         assert_eq!(answers[0].status, status, "{draft:?}");
@@ -182,7 +182,7 @@ fn the_requests_that_the_others_are_made_from_are_good() {
 }
 
 #[test]
-fn a_leak_would_be_seen() {
+fn leak_check_finds_every_planted_secret() {
     let fixture = Fixture::new();
     for (name, secret) in &fixture.secrets {
         for part in [&secret[16..24], &secret[secret.len() - 8..]] {

@@ -22,7 +22,7 @@ fn refuses(bench: &Bench<FlakyStore<MemoryStore>>, verifier: &AccessVerifier, te
 }
 
 #[test]
-fn no_other_spelling_of_an_access_token_is_accepted() {
+fn access_token_in_another_spelling_is_refused() {
     let bench = bench_on(FlakyStore::new(MemoryStore::new()), keyring(), RotationPolicy::standard());
     let binding = Binding::DpopKey([1; 32]);
     // One of each length modulo three, since the last character differs.

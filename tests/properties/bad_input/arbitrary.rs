@@ -20,7 +20,7 @@ pub fn text() -> impl Strategy<Value = String> {
 }
 
 #[test]
-fn no_arbitrary_text_is_a_token() {
+fn token_of_arbitrary_text_is_refused() {
     let issued = Issued::new();
     let here = resource();
     let verify = |text: &str| {
@@ -37,7 +37,7 @@ fn no_arbitrary_text_is_a_token() {
 }
 
 #[test]
-fn no_splice_of_two_tokens_is_a_token() {
+fn token_spliced_from_two_tokens_is_refused() {
     let issued = Issued::new();
     let splice = (any::<[Index; 4]>(), "[A-Za-z0-9_-]{0,3}").prop_map(|([one, from, other, to], between)| {
         let (one, other) = (one.get(&issued.tokens), other.get(&issued.tokens));
@@ -55,7 +55,7 @@ fn no_splice_of_two_tokens_is_a_token() {
 
 /// Everything else that comes with a token.
 #[test]
-fn no_arbitrary_parameter_grants_more_than_was_granted() {
+fn parameter_of_arbitrary_text_grants_nothing_more() {
     let parameter = || prop_oneof![any::<String>(), "[ -~]{0,60}", "[A-Za-z0-9._~-]{43}", "[a-z]{1,5}://[ -~]{1,40}"];
     let parameters = (parameter(), parameter(), parameter());
     let run = |(one, two, three): (String, String, String)| {

@@ -91,7 +91,7 @@ fn verify_live_refuses_a_token_that_contradicts_the_record() {
 }
 
 #[test]
-fn introspect_calls_a_token_that_contradicts_the_record_inactive() {
+fn introspect_calls_a_token_against_the_record_inactive() {
     let (bench, response, _) = session(RotationPolicy::standard());
     for (number, (claim, tell)) in lies(&bench).into_iter().enumerate() {
         let mut forged = genuine(&bench, &response);

@@ -12,7 +12,7 @@ use crate::support::*;
 const CHALLENGE: &str = "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM";
 
 #[test]
-fn what_a_parser_takes_it_takes_in_one_form() {
+fn parse_of_arbitrary_text_yields_one_canonical_form() {
     let run = |text: String| {
         if let Ok(scope) = Scope::parse(&text) {
             let again = Scope::parse(scope.as_str());
@@ -51,7 +51,7 @@ fn what_a_parser_takes_it_takes_in_one_form() {
 }
 
 #[test]
-fn no_other_spelling_of_a_code_challenge_is_the_same_challenge() {
+fn code_challenge_in_another_spelling_is_not_the_same() {
     let challenge = CodeChallenge::parse(CHALLENGE, "S256").unwrap();
     for text in altered::text(CHALLENGE) {
         assert!(CodeChallenge::parse(&text, "S256") != Ok(challenge), "{text:?}");
@@ -63,7 +63,7 @@ fn no_other_spelling_of_a_code_challenge_is_the_same_challenge() {
 
 /// But for blanks, and a sign in front of its id.
 #[test]
-fn no_other_spelling_of_a_key_is_the_same_key() {
+fn key_in_another_spelling_is_not_the_same() {
     let key = "7:BwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwc=";
     let export = |text: &str| Keyring::parse(text).map(|keyring| keyring.access_keys().export()).ok();
     let genuine = export(key).unwrap();
@@ -76,7 +76,7 @@ fn no_other_spelling_of_a_key_is_the_same_key() {
 }
 
 #[test]
-fn a_scope_or_resource_with_a_foreign_character_is_refused() {
+fn scope_or_resource_with_a_foreign_character_is_refused() {
     for byte in 0..=255u8 {
         let character = char::from(byte);
         let in_scope = Scope::parse(&format!("mcp:{character}read")).is_ok();

@@ -126,7 +126,7 @@ fn altered_records(record: &Record) -> Vec<Record> {
 }
 
 #[test]
-fn a_record_with_any_bit_turned_is_a_fault_and_never_a_grant() {
+fn record_with_any_bit_flipped_is_a_fault_and_never_a_grant() {
     let family = Family::new();
     for record in altered_records(&family.record()) {
         family.is_at_fault_with(record.clone());
@@ -135,13 +135,13 @@ fn a_record_with_any_bit_turned_is_a_fault_and_never_a_grant() {
 }
 
 #[test]
-fn an_intact_record_of_another_family_is_a_fault_too() {
+fn record_of_another_family_is_a_fault_though_intact() {
     let (family, other) = (Family::new(), Family::new());
     family.is_at_fault_with(other.record());
 }
 
 #[test]
-fn the_record_as_it_was_is_no_fault() {
+fn record_left_unaltered_is_no_fault() {
     let family = Family::new();
     let bench = family.bench.twin(Sole(family.record()), keyring(), RotationPolicy::standard());
     assert!(bench.introspect(&family.refresh_token).is_active());

@@ -75,7 +75,7 @@ impl Issued {
 }
 
 #[test]
-fn no_other_spelling_of_a_refresh_token_or_code_is_accepted() {
+fn refresh_token_or_code_in_another_spelling_is_refused() {
     let issued = Issued::new();
     for token in &issued.tokens[..3] {
         altered::token(token).iter().for_each(|text| issued.refuses(text));
@@ -85,7 +85,7 @@ fn no_other_spelling_of_a_refresh_token_or_code_is_accepted() {
 
 /// Parts of several tokens put together make no token.
 #[test]
-fn the_front_of_one_token_with_the_back_of_another_is_refused() {
+fn token_with_the_front_of_one_and_back_of_another_is_refused() {
     let issued = Issued::new();
     for (one, other) in issued.tokens.iter().flat_map(|one| issued.tokens.iter().map(move |other| (one, other))) {
         for cut in 0..=one.len().min(other.len()) {

@@ -20,7 +20,7 @@ use crate::property::runner;
 use crate::world::World;
 
 #[test]
-fn in_memory_every_answer_is_that_of_the_reference() {
+fn issuer_in_memory_answers_as_the_reference() {
     let run = |(rules, sequence): (_, Vec<_>)| {
         let store = Arc::new(MemoryStore::new());
         World::new(rules, || Arc::clone(&store)).run(&sequence);
@@ -31,7 +31,7 @@ fn in_memory_every_answer_is_that_of_the_reference() {
 
 /// The file is closed and opened again with every restart.
 #[test]
-fn in_a_file_every_answer_is_that_of_the_reference() {
+fn issuer_in_a_redb_file_answers_as_the_reference() {
     let run = |(rules, sequence): (_, Vec<_>)| {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("tokens.redb");

@@ -70,7 +70,7 @@ async fn login_drops_the_user_name_of_a_forged_form() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_consent_page_says_who_asks_for_what_and_where_it_goes() {
+async fn consent_page_names_client_user_scopes_and_redirect() {
     let (site, alice) = (Site::open().await, Browser::alice());
     let page = alice.log_in(&site.authorization("notes:read").0).await.text().await.unwrap();
     assert!(page.contains("Notes &lt;b&gt;for&lt;/b&gt; you"), "the client's words are words: {page}");
@@ -84,7 +84,7 @@ async fn the_consent_page_says_who_asks_for_what_and_where_it_goes() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_form_without_the_token_of_its_page_does_nothing() {
+async fn csrf_token_missing_or_foreign_is_403_and_changes_nothing() {
     let (site, alice, bob) = (Site::open().await, Browser::alice(), Browser::of("bob", "builder"));
     let tokens = site.tokens(&alice, "notes:read").await;
     let (url, sessions) = (site.authorization("notes:read").0, site.url("/sessions"));
@@ -119,7 +119,7 @@ async fn authorize_returns_access_denied_on_refusal() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_cookie_is_out_of_reach_and_changes_at_login() {
+async fn session_cookie_is_http_only_and_changes_at_login() {
     let (site, alice) = (Site::open().await, Browser::alice());
     let (url, _) = site.authorization("notes:read");
     let first = header(alice.get(&url).await.headers(), SET_COOKIE).to_owned();
@@ -147,7 +147,7 @@ async fn over_https_the_cookie_belongs_to_its_host() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn every_page_is_kept_to_itself() {
+async fn page_headers_forbid_framing_caching_and_sniffing() {
     let (site, alice) = (Site::open().await, Browser::alice());
     let (url, _) = site.authorization("notes:read");
     let (login, consent) = (alice.get(&url).await, alice.log_in(&url).await);
@@ -187,7 +187,7 @@ async fn web_page_reaches_the_mcp_server_past_its_preflight() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_user_sees_and_revokes_what_has_access() {
+async fn sessions_page_lists_grants_and_revokes_one_alone() {
     let (site, alice) = (Site::open().await, Browser::alice());
     let sessions = site.url("/sessions");
     alice.log_in(&sessions).await;
@@ -231,7 +231,7 @@ async fn sessions_page_has_no_internal_id() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_session_of_another_user_is_out_of_reach() {
+async fn sessions_page_neither_shows_nor_revokes_those_of_others() {
     let (site, alice, bob) = (Site::open().await, Browser::alice(), Browser::of("bob", "builder"));
     let sessions = site.url("/sessions");
     let tokens = site.tokens(&alice, "notes:read").await;
@@ -253,7 +253,7 @@ async fn logout_ends_the_login_and_keeps_the_clients() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_tool_that_needs_more_says_all_that_it_needs() {
+async fn tool_call_without_scope_is_403_naming_all_scopes() {
     let (site, alice) = (Site::open().await, Browser::alice());
     let tokens = site.tokens(&alice, "notes:read").await;
     let refused = site.call(&tokens, "add_note", json!({ "text": "Buy milk" })).await;
@@ -270,7 +270,7 @@ async fn a_tool_that_needs_more_says_all_that_it_needs() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_restart_logs_out_no_client() {
+async fn restart_keeps_client_keys_and_family() {
     let (site, alice) = (Site::open().await, Browser::alice());
     let tokens = site.tokens(&alice, "notes:read").await;
     let site = site.restart().await;
@@ -284,7 +284,7 @@ async fn a_restart_logs_out_no_client() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_demo_goes_as_told() {
+async fn demo_runs_without_error() {
     demo::demo().await.unwrap();
 }
 
@@ -310,7 +310,7 @@ fn relative_time_is_rounded_in_the_largest_unit() {
 
 #[cfg(unix)]
 #[test]
-fn the_key_file_is_for_its_owner_alone_and_stays_the_same() {
+fn keyring_file_is_0600_and_is_reused() {
     use std::os::unix::fs::PermissionsExt;
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("keys");

@@ -16,7 +16,7 @@ fn commit(store: &RedbStore, record: Record) -> Commit {
 }
 
 #[test]
-fn only_the_next_version_is_written() {
+fn commit_applies_only_the_next_version() {
     let (_dir, store) = open();
     assert_eq!(get(&store, 1), None);
     for version in [0, 2, u64::MAX] {
@@ -32,7 +32,7 @@ fn only_the_next_version_is_written() {
 }
 
 #[test]
-fn no_version_follows_the_last() {
+fn commit_conflicts_after_the_last_version() {
     let (_dir, path) = temporary();
     let database = engine::create_missing(&path).and_then(|()| engine::open_file(&path)).unwrap();
     rows::tests::plant(&database, &record(1, u64::MAX, 10));
@@ -109,7 +109,7 @@ fn purge_deletes_what_expired_and_nothing_else() {
 }
 
 #[test]
-fn one_of_64_wins() {
+fn commit_of_one_version_by_64_threads_applies_once() {
     let (_dir, store) = open();
     for version in 1..=20 {
         let start = Barrier::new(64);
@@ -133,7 +133,7 @@ fn one_of_64_wins() {
 }
 
 #[test]
-fn a_read_sees_what_was_acknowledged_before_it() {
+fn get_sees_what_was_acknowledged_before_it() {
     let (_dir, store) = open();
     thread::scope(|scope| {
         for n in 0..8 {
@@ -149,7 +149,7 @@ fn a_read_sees_what_was_acknowledged_before_it() {
 }
 
 #[test]
-fn a_dropped_commit_leaves_all_or_nothing() {
+fn commit_that_is_dropped_leaves_all_or_nothing() {
     let (_dir, store) = open();
     let (mut written, mut waker) = (0, Context::from_waker(Waker::noop()));
     for n in 0..200 {

@@ -152,7 +152,7 @@ fn explore(start: &[u8], log: &[Op], history: &History, (step, phase): (usize, u
 }
 
 #[test]
-fn no_crash_loses_what_was_acknowledged() {
+fn crash_loses_nothing_that_was_acknowledged() {
     let disk = Disk::default();
     drop(disk.store().unwrap());
     // A file is linked in place only when it is complete: see `create_missing`.

@@ -29,7 +29,7 @@ fn disk_with(records: u64) -> (Disk, RedbStore) {
 }
 
 #[test]
-fn a_full_disk_that_is_emptied_is_used_again() {
+fn full_disk_is_used_again_once_it_has_room() {
     let (disk, store) = disk_with(100);
     disk.state().failing = Some(|access| (access == Access::Write).then_some(StorageFull));
     assert!(matches!(block_on(store.commit(record(1, 2, 10))), Err(StoreError::Uncertain(_))));
@@ -51,7 +51,7 @@ fn a_full_disk_that_is_emptied_is_used_again() {
 }
 
 #[test]
-fn a_read_error_passes() {
+fn read_error_is_unavailable_until_the_disk_reads_again() {
     let (disk, store) = disk_with(100);
     drop(store);
     let store = disk.store().unwrap();
@@ -68,7 +68,7 @@ fn a_read_error_passes() {
 }
 
 #[test]
-fn a_failed_sync_is_final() {
+fn failed_sync_is_final_until_the_store_is_reopened() {
     let (disk, store) = disk_with(100);
     disk.state().failing = Some(|access| (access == Access::Sync).then_some(Other));
     assert!(matches!(block_on(store.commit(record(1, 2, 10))), Err(StoreError::Uncertain(_))));
@@ -84,7 +84,7 @@ fn a_failed_sync_is_final() {
 }
 
 #[test]
-fn a_purge_that_fails_halfway_is_uncertain() {
+fn purge_that_fails_halfway_is_uncertain() {
     use std::sync::atomic::{AtomicUsize, Ordering};
     static SYNCS: AtomicUsize = AtomicUsize::new(0);
     let (disk, store) = disk_with(600);

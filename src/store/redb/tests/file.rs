@@ -30,7 +30,7 @@ fn open_error_names_the_file_and_its_mode() {
 }
 
 #[test]
-fn the_second_to_open_is_told_so() {
+fn open_refuses_a_file_that_is_already_open() {
     let (_dir, path) = temporary();
     let store = RedbStore::open(&path).unwrap();
     assert!(matches!(RedbStore::open(&path), Err(RedbOpenError::AlreadyOpen { .. })));
@@ -39,7 +39,7 @@ fn the_second_to_open_is_told_so() {
 }
 
 #[test]
-fn of_many_that_create_the_file_one_opens_it() {
+fn open_by_many_that_create_the_file_succeeds_once() {
     for _ in 0..10 {
         let (_dir, path) = temporary();
         let opened = thread::scope(|scope| {
@@ -53,7 +53,7 @@ fn of_many_that_create_the_file_one_opens_it() {
 
 #[cfg(unix)]
 #[test]
-fn a_new_file_is_private_and_alone() {
+fn open_makes_a_private_file_alone_and_keeps_a_changed_mode() {
     use std::os::unix::fs::PermissionsExt;
     let (dir, path) = temporary();
     let store = RedbStore::open(&path).unwrap();
@@ -73,7 +73,7 @@ fn debug_shows_no_content() {
 }
 
 #[test]
-fn an_empty_file_becomes_a_store() {
+fn open_makes_an_empty_file_a_store() {
     let (_dir, path) = temporary();
     fs::write(&path, []).unwrap();
     apply(&RedbStore::open(&path).unwrap(), record(1, 1, 1));
@@ -101,7 +101,7 @@ fn other_files_are_refused_and_left_alone() {
 
 /// Any altered byte gives an error or the original record: never a panic of this crate, never another record.
 #[test]
-fn a_damaged_file_is_refused_or_reads_true() {
+fn damaged_file_is_refused_or_reads_no_other_record() {
     let (dir, path) = temporary();
     let store = RedbStore::open(&path).unwrap();
     for n in 0..200 {
@@ -141,7 +141,7 @@ fn a_damaged_file_is_refused_or_reads_true() {
 }
 
 #[test]
-fn a_record_weighs_little() {
+fn record_takes_at_most_400_stored_bytes() {
     let (_dir, path) = temporary();
     let store = RedbStore::open(&path).unwrap();
     const RECORDS: u64 = 20_000;
