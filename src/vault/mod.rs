@@ -45,3 +45,14 @@ pub use self::slot::{
     LeasedSecret, RevocationListener, VaultError, VaultErrorKind,
 };
 pub use crate::audit::{UpstreamAct, UpstreamReason};
+
+/// The decision of the vault, for the model check of this repository. It is no part of the public API.
+#[doc(hidden)]
+pub mod decision {
+    pub use super::slot::decision::{
+        Answer, Ask, Context, Decision, Effect, Event, Fresh, Refusal, Report, Told, Verdict, Whom, decide,
+    };
+    pub use super::slot::state::{
+        BackOff, Claim, Ending, Failure, Held, Live, MAX_ENDING, OperationId, Phase, SecretId, Slot, Step,
+    };
+}

@@ -107,9 +107,9 @@ impl RefreshPolicy {
         self.has_begun(from, now) && now < until.saturating_add(self.clock_skew).saturating_add(away)
     }
 
-    /// Whether `from` is at most `clock_skew` ahead of `now`. A process with a wrong clock wrote a later one, so it
-    /// does not count.
-    fn has_begun(&self, from: Timestamp, now: Timestamp) -> bool {
+    /// Whether `from` is at most `clock_skew` ahead of `now`. A process with a wrong clock wrote a later one, or the
+    /// clock was set back since.
+    pub(crate) fn has_begun(&self, from: Timestamp, now: Timestamp) -> bool {
         from.since(now) <= self.clock_skew
     }
 

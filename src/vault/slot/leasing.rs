@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use super::CredentialVault;
-use super::decision::{Act, Refusal, decide, decide_refused};
 use super::error::{VaultError, VaultErrorKind};
 use super::held::{Held, State};
 use super::lease::{Lease, LeaseRequest};
+use super::lease_decision::{Act, Refusal, decide, decide_refused};
 use super::lease_error::LeaseError;
 use crate::grant::AccessClaims;
 use crate::issuer::MAX_ATTEMPTS;

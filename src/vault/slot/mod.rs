@@ -17,12 +17,13 @@
 mod aside;
 mod bound_to;
 mod content;
-mod decision;
+pub(crate) mod decision;
 mod error;
 mod held;
 mod info;
 mod keeping;
 mod lease;
+mod lease_decision;
 mod lease_error;
 mod leasing;
 mod outage;
@@ -34,6 +35,7 @@ mod revocation_progress;
 mod revoke;
 mod root;
 mod settle;
+pub(crate) mod state;
 mod storage;
 mod upkeep;
 
