@@ -49,6 +49,18 @@ fn audit_set_has_under_4150_lines() {
     assert!(lines < 4_150, "{lines} lines");
 }
 
+fn lines_of(part: &str) -> usize {
+    rust_files(&src().join(part)).iter().map(|file| code_lines(file)).sum()
+}
+
+/// What holds the credentials for other services, and what decides about them.
+#[test]
+fn vault_slot_has_at_most_1700_lines_and_its_decision_500() {
+    let (slot, decision) = (lines_of("vault/slot"), lines_of("vault/slot/decision"));
+    println!("{slot} code lines, {decision} of them decide");
+    assert!(slot <= 1_700 && decision <= 500, "{slot} and {decision} lines");
+}
+
 #[test]
 fn no_file_is_longer_than_400_lines() {
     for file in rust_files(&src()) {

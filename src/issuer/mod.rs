@@ -16,6 +16,8 @@ pub use self::grant_check::{GrantCheck, GrantStatus};
 pub(crate) use self::maintenance::purge_all;
 pub use self::request::{AuthorizeRequest, RedeemRequest, RefreshRequest};
 pub use self::response::{Answer, ErrorResponse, IntrospectionResponse, TokenResponse, TokenType};
+#[cfg(feature = "vault")]
+pub(crate) use self::store_watch::StoreWatch;
 #[cfg(any(feature = "http", feature = "vault"))]
 pub(crate) use self::token_issuer::MAX_ATTEMPTS;
 #[cfg(feature = "vault")]

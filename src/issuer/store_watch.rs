@@ -30,6 +30,8 @@ pub(crate) struct StoreWatch {
     is_failing: AtomicBool,
     /// Whether an outage has been recorded. Nearly always none has, and then no decision takes the lock.
     has_failed: AtomicBool,
+    /// Whether an outage lasts up to the next success, however late that is.
+    is_patient: bool,
     state: Mutex<State>,
 }
 
@@ -54,6 +56,12 @@ struct Owed {
 }
 
 impl StoreWatch {
+    /// Creates a watch whose outages do not end by [`SILENCE`].
+    #[cfg(feature = "vault")]
+    pub(crate) fn patient() -> Self {
+        Self { is_patient: true, ..Self::default() }
+    }
+
     /// Carries out `operation` and records whether the store answered.
     pub(crate) async fn observe<T>(
         &self,
@@ -84,7 +92,8 @@ impl StoreWatch {
             let now = clock.now();
             let mut state = self.state();
             if let Some((since, last)) = state.failing.take() {
-                state.outages = state.outages.with(since, now.min(last.saturating_add(SILENCE)));
+                let end = if self.is_patient { now } else { now.min(last.saturating_add(SILENCE)) };
+                state.outages = state.outages.with(since, end);
             }
             self.last_success.fetch_max(now.as_unix(), Ordering::Relaxed);
             self.is_failing.store(false, Ordering::Release);

@@ -1,12 +1,13 @@
 //! The slot: everything that the vault knows about one account, in one record.
+#![allow(clippy::exhaustive_enums, reason = "these types are public for the model check alone")]
 
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::bound_to::BoundTo;
 use crate::audit::UpstreamReason;
 use crate::time::Timestamp;
+use crate::vault::bound_to::BoundTo;
 use crate::vault::{Credential, RefreshPolicy, TokenSet};
 
 /// The largest number of secrets of one account that wait for their revocation.
@@ -125,6 +126,11 @@ pub struct Slot {
 }
 
 impl Slot {
+    /// Whether nothing is left of the account but its numbers.
+    pub fn is_empty(&self) -> bool {
+        self.current.is_none() && self.ending.is_empty()
+    }
+
     /// Whether a secret with this id is anywhere in the slot.
     pub fn has(&self, id: SecretId) -> bool {
         self.current.iter().any(|live| live.held.id == id) || self.ending.iter().any(|ending| ending.held.id == id)

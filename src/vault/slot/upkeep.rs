@@ -4,13 +4,12 @@ use std::future::Future;
 use std::time::Duration;
 
 use super::CredentialVault;
-use super::error::{VaultError, VaultErrorKind};
-use super::record::{self, context};
 use crate::audit::{Action, AuditEvent};
 use crate::issuer::{MAX_ATTEMPTS, PAGE, purge_all};
 use crate::record::sealed;
 use crate::store::{Commit, Record, Select, TokenStore};
-use crate::vault::{UpstreamAct, WrappedKey};
+use crate::vault::record::{self, context};
+use crate::vault::{UpstreamAct, VaultError, VaultErrorKind, WrappedKey};
 
 impl<S: TokenStore + 'static> CredentialVault<S> {
     /// Wraps each data key that is wrapped with another key with the primary key. Returns how many were rewrapped.
@@ -27,7 +26,7 @@ impl<S: TokenStore + 'static> CredentialVault<S> {
         let primary = self.keys.primary().await?;
         let (mut count, mut after, mut fault) = (0, None, None);
         loop {
-            let page = self.noted(self.store.list(Select::All, after, PAGE).await)?;
+            let page = self.watch.observe(&*self.clock, self.store.list(Select::All, after, PAGE)).await?;
             for record in page.records.into_iter().filter(sealed::is_upstream) {
                 match self.rewrap_record(record, &primary).await {
                     Ok(wrapped) => count += usize::from(wrapped),
@@ -55,10 +54,10 @@ impl<S: TokenStore + 'static> CredentialVault<S> {
             }
             let wrapped = WrappedKey::new(key_id, bytes.to_vec());
             let next = record::rewrap(&record, &*self.keys.rewrap(&wrapped, &context(key)).await?)?;
-            if self.noted(self.store.commit(next).await)? == Commit::Applied {
+            if self.watch.observe(&*self.clock, self.store.commit(next)).await? == Commit::Applied {
                 return Ok(true);
             }
-            current = self.noted(self.store.get(key).await)?.filter(|record| record.key == key);
+            current = self.watch.observe(&*self.clock, self.store.get(key)).await?.filter(|record| record.key == key);
         }
         Err(VaultError::new(VaultErrorKind::Contention))
     }

@@ -1,77 +1,75 @@
 //! The answer to a refresh, of a lease or of a revocation.
 
 use super::draft::{Draft, lost};
-use super::event::{Answer, Fresh};
-use super::outcome::Verdict;
 use crate::audit::{UpstreamAct, UpstreamReason};
 use crate::vault::policy::Age;
+use crate::vault::slot::event::Answer;
+use crate::vault::slot::outcome::Verdict;
 use crate::vault::slot::state::{Claim, Ending, Failure, Held, Live, Phase, Step};
 
 impl Draft<'_> {
     pub(super) fn answered(&mut self, from: &Held, claim: Claim, answer: &Answer) -> Verdict {
+        let current = self.slot.current.clone().filter(|live| live.held.id == from.id);
         let ending = self.slot.ending.iter().position(|ending| ending.held.id == from.id);
-        match (answer, self.slot.current.clone()) {
-            (Answer::Fresh(fresh), current) => self.fresh(from, claim, fresh, current, ending),
-            (answer, Some(live)) if live.held.id == from.id && live.is_refreshing(claim) => {
-                self.without_tokens(live, answer);
+        match (answer, current, ending) {
+            (Answer::Fresh { held, .. }, ..) if self.slot.has(held.id) => self.resume(held, claim),
+            (Answer::Fresh { held, is_usable }, Some(live), _) => self.renewed(live, held, *is_usable, claim),
+            (Answer::Fresh { held, .. }, None, Some(at)) => self.renewed_ending(at, held, claim),
+            (Answer::Fresh { held, .. }, None, None) => self.late(held, claim),
+            (_, Some(live), _) if live.is_refreshing(claim) => self.without_tokens(live, answer, claim),
+            (_, _, Some(at)) if self.slot.ending[at].is_refreshing(claim) => {
+                self.ending_without_tokens(at, answer, claim);
             }
-            (answer, _) => match ending {
-                Some(at) if self.slot.ending[at].is_refreshing(claim) => self.ending_without_tokens(at, answer),
-                _ => self.report_failure(from, answer),
-            },
+            (Answer::Dead, ..) => self.report(UpstreamAct::RefreshFailed, Some(UpstreamReason::InvalidGrant), from),
+            (Answer::Failed(failure), ..) => self.report(UpstreamAct::RefreshFailed, Some(failure.reason), from),
+            (Answer::NotSent, ..) => {}
         }
         Verdict::Done
     }
 
+    /// The new tokens are there, because an earlier write was not confirmed.
+    fn resume(&mut self, held: &Held, claim: Claim) {
+        if let Some(at) = self.slot.ending.iter().position(|ending| ending.held == *held && ending.is_telling(claim)) {
+            self.effect = self.slot.ending[at].effect();
+        }
+    }
+
     /// New tokens replace what they came from, and nothing else. The service may accept nothing else any more, so they
     /// are stored under the claim of another operation too, and after another one has found the old tokens dead.
-    fn fresh(&mut self, from: &Held, claim: Claim, fresh: &Fresh, current: Option<Live>, ending: Option<usize>) {
-        let next = |generation| Held {
-            id: fresh.id,
-            generation,
-            obtained_at: fresh.obtained_at,
-            bound_to: from.bound_to.clone(),
-            credential: fresh.credential.clone(),
-        };
-        if self.slot.has(fresh.id) {
-            return;
+    fn renewed(&mut self, old: Live, held: &Held, is_usable: bool, claim: Claim) {
+        let mut next = Live::ready(self.numbered(held));
+        if is_usable && self.age(&next.held) != Age::Over {
+            self.report(UpstreamAct::Refresh, None, &next.held);
+        } else {
+            // The next lease must not refresh again at once.
+            let reason = UpstreamReason::UnusableToken;
+            next.back_off = self.failed(old.back_off, reason.into(), claim.by);
+            self.report(UpstreamAct::RefreshFailed, Some(reason), &next.held);
         }
-        match (current, ending) {
-            (Some(live), _) if live.held.id == from.id => {
-                let mut next = Live::ready(self.numbered(next(0)));
-                let usable = fresh.is_usable && !self.is_over(&next.held);
-                if !usable {
-                    next.back_off = self.failed(live.back_off, UpstreamReason::UnusableToken.into());
-                    self.report(UpstreamAct::RefreshFailed, Some(UpstreamReason::UnusableToken), &next.held);
-                } else {
-                    self.report(UpstreamAct::Refresh, None, &next.held);
-                }
-                self.slot.current = Some(next);
-            }
-            (_, Some(at)) => {
-                let held = self.numbered(next(0));
-                self.report(UpstreamAct::Refresh, None, &held);
-                let ending = Ending { held, in_doubt: false, is_renewed: true, ..self.slot.ending[at].clone() };
-                self.slot.ending[at] = ending;
-                self.tell(at, claim.by);
-            }
-            (Some(_), None) => self.report(UpstreamAct::Superseded, None, &next(from.generation)),
-            (None, None) => {
-                let held = self.numbered(next(0));
-                self.report(UpstreamAct::Revoke, None, &held);
-                let ending = Ending { is_renewed: true, ..Ending::due(held, self.context.now) };
-                let at = self.push(ending);
-                self.tell(at, claim.by);
-            }
-        }
+        self.slot.current = Some(next);
     }
 
-    fn is_over(&self, held: &Held) -> bool {
-        let ([jitter, ..], at) = (held.id.0, held.obtained_at);
-        held.tokens().is_some_and(|tokens| self.context.policy.age(tokens, at, jitter, self.context.now) == Age::Over)
+    fn renewed_ending(&mut self, at: usize, held: &Held, claim: Claim) {
+        let held = self.numbered(held);
+        self.report(UpstreamAct::Refresh, None, &held);
+        let old = self.slot.ending[at].clone();
+        self.slot.ending[at] = Ending { held, in_doubt: false, is_renewed: true, ..old };
+        self.tell(at, claim.by);
     }
 
-    fn without_tokens(&mut self, mut live: Live, answer: &Answer) {
+    /// What they came from is gone.
+    fn late(&mut self, held: &Held, claim: Claim) {
+        if self.slot.current.is_some() {
+            return self.report(UpstreamAct::Superseded, None, held);
+        }
+        let held = self.numbered(held);
+        self.report(UpstreamAct::Revoke, None, &held);
+        let ending = Ending { is_renewed: true, ..Ending::due(held, self.context.now) };
+        let at = self.push(ending);
+        self.tell(at, claim.by);
+    }
+
+    fn without_tokens(&mut self, mut live: Live, answer: &Answer, claim: Claim) {
         live.phase = Phase::Ready;
         match answer {
             Answer::Dead => {
@@ -81,46 +79,33 @@ impl Draft<'_> {
             }
             Answer::Failed(failure) => {
                 // Reported once, when the limit is passed.
-                let (policy, before) = (self.context.policy, live.back_off.failed_at);
-                live.back_off = self.failed(live.back_off, *failure);
+                let before = live.back_off.failed_at;
+                live.back_off = self.failed(live.back_off, *failure, claim.by);
                 live.in_doubt |= failure.is_lost();
-                let gives_up = |at| policy.gives_up(live.back_off.refused_since, at);
-                match gives_up(self.context.now) && !gives_up(before) {
-                    true => {
-                        self.report(UpstreamAct::NeedsAuthorization, Some(UpstreamReason::Refused), &live.held);
-                    }
-                    false => self.report(UpstreamAct::RefreshFailed, Some(failure.reason), &live.held),
+                let gives_up = |at| self.context.policy.gives_up(live.back_off.refused_since, at);
+                if gives_up(self.context.now) && !gives_up(before) {
+                    self.report(UpstreamAct::NeedsAuthorization, Some(UpstreamReason::Refused), &live.held);
+                } else {
+                    self.report(UpstreamAct::RefreshFailed, Some(failure.reason), &live.held);
                 }
             }
-            Answer::NotSent | Answer::Fresh(_) => {}
+            Answer::NotSent | Answer::Fresh { .. } => {}
         }
         self.slot.current = Some(live);
     }
 
-    fn ending_without_tokens(&mut self, at: usize, answer: &Answer) {
+    fn ending_without_tokens(&mut self, at: usize, answer: &Answer, claim: Claim) {
+        let ending = &mut self.slot.ending[at];
         match answer {
-            Answer::Dead => {
-                let Ending { held, in_doubt, .. } = self.slot.ending.remove(at);
-                // Access and refresh token are invalid. Without doubt, the service never issued others for them.
-                let act = if in_doubt { UpstreamAct::Abandoned } else { UpstreamAct::Revoked };
-                self.report(act, lost(in_doubt), &held);
-            }
+            // Access and refresh token are invalid. Without doubt, the service never issued others for them.
+            Answer::Dead if ending.in_doubt => self.end(at, UpstreamAct::Abandoned),
+            Answer::Dead => self.end(at, UpstreamAct::Revoked),
             Answer::Failed(failure) => {
-                self.slot.ending[at].in_doubt |= failure.is_lost();
-                self.postpone(at, *failure);
+                ending.in_doubt |= failure.is_lost();
+                self.postpone(at, *failure, claim.by);
             }
-            Answer::NotSent | Answer::Fresh(_) => self.slot.ending[at].step = Step::Due,
+            Answer::NotSent | Answer::Fresh { .. } => ending.step = Step::Due,
         }
-    }
-
-    /// The secret is gone, or another operation holds the claim.
-    fn report_failure(&mut self, from: &Held, answer: &Answer) {
-        let reason = match answer {
-            Answer::Dead => UpstreamReason::InvalidGrant,
-            Answer::Failed(failure) => failure.reason,
-            Answer::NotSent | Answer::Fresh(_) => return,
-        };
-        self.report(UpstreamAct::RefreshFailed, Some(reason), from);
     }
 }
 

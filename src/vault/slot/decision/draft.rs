@@ -1,8 +1,9 @@
 //! A decision in the making.
 
-use super::event::Context;
-use super::outcome::{Effect, Report};
 use crate::audit::{UpstreamAct, UpstreamReason};
+use crate::vault::policy::Age;
+use crate::vault::slot::event::Context;
+use crate::vault::slot::outcome::{Effect, Report};
 use crate::vault::slot::state::{BackOff, Claim, Failure, Held, Live, OperationId, Phase, Slot};
 
 /// A decision in the making.
@@ -17,7 +18,7 @@ pub(super) struct Draft<'a> {
 pub(super) enum Holding {
     Ours,
     Held,
-    /// Dated anew.
+    /// With new dates.
     Ahead(Claim),
     Over,
 }
@@ -28,9 +29,14 @@ impl<'a> Draft<'a> {
     }
 
     /// Gives the next number of the account to `held`.
-    pub(super) fn numbered(&mut self, held: Held) -> Held {
+    pub(super) fn numbered(&mut self, held: &Held) -> Held {
         self.slot.generation = self.slot.generation.saturating_add(1);
-        Held { generation: self.slot.generation, ..held }
+        Held { generation: self.slot.generation, ..held.clone() }
+    }
+
+    pub(super) fn age(&self, held: &Held) -> Age {
+        let ([jitter, ..], policy, now) = (held.id.0, self.context.policy, self.context.now);
+        held.tokens().map_or(Age::Fresh, |tokens| policy.age(tokens, held.obtained_at, jitter, now))
     }
 
     pub(super) fn report(&mut self, act: UpstreamAct, reason: Option<UpstreamReason>, held: &Held) {
@@ -54,8 +60,10 @@ impl<'a> Draft<'a> {
         }
     }
 
-    pub(super) fn failed(&self, back_off: BackOff, failure: Failure) -> BackOff {
-        back_off.failed(failure, self.context.policy, self.context.random, self.context.now)
+    /// The pause after one more failure. The id of the operation, which is random, spreads the retries.
+    pub(super) fn failed(&self, back_off: BackOff, failure: Failure, by: OperationId) -> BackOff {
+        let [random, ..] = by.0;
+        back_off.failed(failure, self.context.policy, random, self.context.now)
     }
 }
 
@@ -70,7 +78,7 @@ impl Live {
         self.in_doubt || matches!(self.phase, Phase::Refreshing(_))
     }
 
-    /// Whether the operation of `claim` refreshes. The claim may have been dated anew.
+    /// Whether the operation of `claim` refreshes. The claim may have new dates.
     pub(super) fn is_refreshing(&self, claim: Claim) -> bool {
         matches!(self.phase, Phase::Refreshing(held) if held.by == claim.by)
     }

@@ -1,10 +1,10 @@
 //! A revocation: in the vault at once, then at the service.
 
 use super::draft::{Draft, Holding, lost};
-use super::event::{Told, Whom};
-use super::outcome::{Effect, Verdict};
 use crate::audit::{UpstreamAct, UpstreamReason};
 use crate::time::Timestamp;
+use crate::vault::slot::event::{Told, Whom};
+use crate::vault::slot::outcome::{Effect, Verdict};
 use crate::vault::slot::state::{
     BackOff, Claim, Ending, Failure, Held, Live, MAX_ENDING, OperationId, Phase, SecretId, Step,
 };
@@ -31,14 +31,14 @@ impl Draft<'_> {
             let ending = self.slot.ending[at].clone();
             match ending.step.claim().map(|claim| (claim, self.holding(claim, by))) {
                 Some((_, Holding::Held)) => {}
-                Some((claim, Holding::Ours)) => self.effect = Some(ending.step.effect(ending.held, claim)),
+                Some((_, Holding::Ours)) => self.effect = ending.effect(),
                 Some((_, Holding::Ahead(claim))) => {
                     self.report(UpstreamAct::ClockStepped, None, &ending.held);
                     self.slot.ending[at].step = ending.step.under(claim);
                 }
                 Some((_, Holding::Over)) | None if self.has_ended(&ending) => {
-                    self.slot.ending.remove(at);
-                    self.report(UpstreamAct::Abandoned, lost(ending.may_have_successors()), &ending.held);
+                    self.slot.ending[at].in_doubt = ending.may_have_successors();
+                    self.end(at, UpstreamAct::Abandoned);
                     continue;
                 }
                 None if ending.back_off.holds_off(self.context.policy, self.context.now) => {}
@@ -60,9 +60,8 @@ impl Draft<'_> {
 
     /// Claims the request to revoke the secret at `at`.
     pub(super) fn tell(&mut self, at: usize, by: OperationId) {
-        let claim = self.new_claim(by);
-        self.slot.ending[at].step = Step::Telling(claim);
-        self.effect = Some(Effect::Tell { held: self.slot.ending[at].held.clone(), claim });
+        self.slot.ending[at].step = Step::Telling(self.new_claim(by));
+        self.effect = self.slot.ending[at].effect();
     }
 
     /// Adds `ending`, and abandons the oldest if there are too many. Returns its place.
@@ -77,42 +76,40 @@ impl Draft<'_> {
 
     pub(super) fn told(&mut self, id: SecretId, claim: Claim, told: Told) -> Verdict {
         let Some(at) = self.slot.ending.iter().position(|ending| ending.held.id == id) else { return Verdict::Done };
-        let Ending { held, step, is_renewed, .. } = self.slot.ending[at].clone();
-        let is_telling = matches!(step, Step::Telling(held) if held.by == claim.by);
+        let ending = self.slot.ending[at].clone();
+        let is_telling = ending.is_telling(claim);
         match told {
             // It is revoked, also if another operation asks by now.
-            Told::Done if !matches!(step, Step::Refreshing(_)) => self.end(at, UpstreamAct::Revoked),
-            Told::Unsupported if !matches!(step, Step::Refreshing(_)) => self.end(at, UpstreamAct::Forgotten),
-            Told::NeedsRefresh if self.slot.ending[at].is_refreshing(claim) => {
-                self.effect = Some(step.effect(held, claim));
-            }
-            Told::NeedsRefresh if is_telling && is_renewed => {
+            Told::Done if !matches!(ending.step, Step::Refreshing(_)) => self.end(at, UpstreamAct::Revoked),
+            Told::Unsupported if !matches!(ending.step, Step::Refreshing(_)) => self.end(at, UpstreamAct::Forgotten),
+            Told::NeedsRefresh if ending.is_refreshing(claim) => self.effect = ending.effect(),
+            Told::NeedsRefresh if is_telling && ending.is_renewed => {
                 self.slot.ending[at].is_renewed = false;
-                self.postpone(at, UpstreamReason::Uncertain.into());
+                self.postpone(at, UpstreamReason::Uncertain.into(), claim.by);
             }
-            Told::NeedsRefresh if is_telling && held.can_refresh(self.context.now) => {
-                let claim = self.new_claim(claim.by);
-                self.slot.ending[at].step = Step::Refreshing(claim);
-                self.effect = Some(Effect::Refresh { held, claim });
+            Told::NeedsRefresh if is_telling && ending.held.can_refresh(self.context.now) => {
+                self.slot.ending[at].step = Step::Refreshing(self.new_claim(claim.by));
+                self.effect = self.slot.ending[at].effect();
             }
             Told::NeedsRefresh if is_telling => self.end(at, UpstreamAct::Revoked),
-            Told::Failed(failure) if is_telling => self.postpone(at, failure),
+            Told::Failed(failure) if is_telling => self.postpone(at, failure, claim.by),
             Told::NotSent if is_telling => self.slot.ending[at].step = Step::Due,
             _ => {}
         }
         Verdict::Done
     }
 
-    fn end(&mut self, at: usize, act: UpstreamAct) {
+    /// The secret at `at` needs no more.
+    pub(super) fn end(&mut self, at: usize, act: UpstreamAct) {
         let Ending { held, in_doubt, .. } = self.slot.ending.remove(at);
         self.report(act, lost(in_doubt), &held);
     }
 
     /// Tells the service of the secret at `at` later.
-    pub(super) fn postpone(&mut self, at: usize, failure: Failure) {
+    pub(super) fn postpone(&mut self, at: usize, failure: Failure, by: OperationId) {
         let held = self.slot.ending[at].held.clone();
         self.report(UpstreamAct::RevokeFailed, Some(failure.reason), &held);
-        self.slot.ending[at].back_off = self.failed(self.slot.ending[at].back_off, failure);
+        self.slot.ending[at].back_off = self.failed(self.slot.ending[at].back_off, failure, by);
         self.slot.ending[at].step = Step::Due;
     }
 }
@@ -127,6 +124,21 @@ impl Ending {
     /// Whether the operation of `claim` refreshes.
     pub(super) fn is_refreshing(&self, claim: Claim) -> bool {
         matches!(self.step, Step::Refreshing(held) if held.by == claim.by)
+    }
+
+    /// Whether the operation of `claim` tells the service.
+    pub(super) fn is_telling(&self, claim: Claim) -> bool {
+        matches!(self.step, Step::Telling(held) if held.by == claim.by)
+    }
+
+    /// The request of its step.
+    pub(super) fn effect(&self) -> Option<Effect> {
+        let held = self.held.clone();
+        match self.step {
+            Step::Due => None,
+            Step::Refreshing(claim) => Some(Effect::Refresh { held, claim }),
+            Step::Telling(claim) => Some(Effect::Tell { held, claim }),
+        }
     }
 
     /// Whether the service may have issued tokens for it that the vault does not know: also while a refresh runs.
@@ -149,14 +161,6 @@ impl Step {
             Self::Due => Self::Due,
             Self::Refreshing(_) => Self::Refreshing(claim),
             Self::Telling(_) => Self::Telling(claim),
-        }
-    }
-
-    /// The request of this step.
-    fn effect(self, held: Held, claim: Claim) -> Effect {
-        match self {
-            Self::Refreshing(_) => Effect::Refresh { held, claim },
-            _ => Effect::Tell { held, claim },
         }
     }
 }

@@ -1,13 +1,13 @@
 //! A lease: serve, refresh, wait or refuse.
 
 use super::draft::{Draft, Holding};
-use super::event::Ask;
-use super::outcome::{Effect, Refusal, Verdict};
 use crate::audit::{UpstreamAct, UpstreamReason};
 use crate::grant::Scope;
 use crate::vault::Credential;
+use crate::vault::bound_to::BoundTo;
 use crate::vault::policy::Age;
-use crate::vault::slot::bound_to::BoundTo;
+use crate::vault::slot::event::Ask;
+use crate::vault::slot::outcome::{Effect, Refusal, Verdict};
 use crate::vault::slot::state::{Live, Phase};
 
 impl Draft<'_> {
@@ -41,13 +41,13 @@ impl Draft<'_> {
                 }
                 Verdict::Serve { held: live.held, overdue }
             }
-            Credential::OAuth(_) if self.age(&live) == Age::Over => Verdict::Refused(Refusal::NeedsAuthorization),
+            Credential::OAuth(_) if self.age(&live.held) == Age::Over => Verdict::Refused(Refusal::NeedsAuthorization),
             Credential::OAuth(_) => Verdict::Serve { held: live.held, overdue: false },
         }
     }
 
     fn lease_refreshable(&mut self, ask: &Ask, live: Live, is_refused: bool) -> Verdict {
-        let age = if is_refused { Age::Over } else { self.age(&live) };
+        let age = if is_refused { Age::Over } else { self.age(&live.held) };
         let (is_good, held) = (age != Age::Over, live.held.clone());
         let serve = Verdict::Serve { held: held.clone(), overdue: false };
         if age == Age::Fresh {
@@ -79,12 +79,6 @@ impl Draft<'_> {
         self.slot.current = Some(Live { in_doubt, phase: Phase::Refreshing(claim), ..live });
         self.effect = Some(Effect::Refresh { held, claim });
         if is_good { serve } else { Verdict::Refresh }
-    }
-
-    fn age(&self, live: &Live) -> Age {
-        let ([jitter, ..], at) = (live.held.id.0, live.held.obtained_at);
-        let age = |tokens| self.context.policy.age(tokens, at, jitter, self.context.now);
-        live.held.tokens().map_or(Age::Fresh, age)
     }
 
     /// `verdict`, or "needs authorization" if the service has refused for too long.

@@ -7,8 +7,8 @@
 //!
 //! **A claim** is *ours* if this operation made it. It is *held* until its end, plus the clock difference that the
 //! policy allows, plus the outages of the store since it began. It is *ahead* if it began in the future: then a clock was
-//! stepped, the claim is dated anew and held, and `upstream_clock_stepped` is reported. Otherwise it is *over*: the service may
-//! have answered and nobody knows, so the secret is in doubt until new tokens are stored.
+//! stepped, the claim gets new dates and is held, and `upstream_clock_stepped` is reported. Otherwise it is *over*: the service may
+//! have issued tokens that were lost, so the secret is in doubt until new tokens are stored.
 //!
 //! | event | state | written | answer | request |
 //! |---|---|---|---|---|
@@ -35,7 +35,7 @@
 //! | | over or refused; ready with a pause | | unavailable | |
 //! | | over or refused; the claim is ours | | refresh | refresh |
 //! | | over or refused; the claim is held | | wait | |
-//! | | over or refused; the claim is ahead | refreshing, dated anew | wait | |
+//! | | over or refused; the claim is ahead | refreshing, with new dates | wait | |
 //! | | over or refused; the claim is over | refreshing, in doubt | refresh | refresh |
 //! | | *unavailable* and *wait*, after refusals for longer than the policy's limit | as above | needs authorization | |
 //! | `Revoke` | current, and it is meant | moved to those that wait, with its claim; then as `Tick` | done | as `Tick` |
@@ -45,13 +45,14 @@
 //! | | due with a pause | | done | |
 //! | | refreshing or telling; the claim is ours | | done | as before |
 //! | | refreshing or telling; the claim is held | | done | |
-//! | | refreshing or telling; the claim is ahead | dated anew | done | |
+//! | | refreshing or telling; the claim is ahead | the claim with new dates | done | |
 //! | | refreshing; the claim is over | telling, in doubt | done | tell |
 //! | | telling; the claim is over | telling | done | tell |
 //! | `Answered` new tokens | current is what they came from | current: ready | done | |
 //! | | the same; no usable access token | current: ready, with a pause | done | |
 //! | | what they came from waits for its revocation | the new tokens, telling | done | tell |
-//! | | they are there already | | done | |
+//! | | they are there already; telling, claim ours | | done | tell |
+//! | | they are there already, otherwise | | done | |
 //! | | neither is there; no current | the new tokens wait, telling | done | tell |
 //! | | neither is there; another current | nothing (`upstream_superseded`) | done | |
 //! | `Answered` the grant has ended | current, claim ours | dead | done | |
@@ -72,21 +73,18 @@
 //!
 //! At most [`MAX_ENDING`](super::state::MAX_ENDING) secrets wait. One more abandons the oldest (`upstream_abandoned`,
 //! `upstream_too_many`).
-#![allow(clippy::exhaustive_enums, reason = "these types are public for the model check alone")]
 
 mod answered;
 mod draft;
 mod ending;
-mod event;
 mod lease;
-mod outcome;
 mod put;
 #[cfg(test)]
 mod tests;
 
 use self::draft::Draft;
-pub use self::event::{Answer, Ask, Context, Event, Fresh, Told, Whom};
-pub use self::outcome::{Decision, Effect, Refusal, Report, Verdict};
+use super::event::{Context, Event};
+use super::outcome::Decision;
 use super::state::Slot;
 
 /// Decides what `event` does to `slot`.

@@ -1,9 +1,9 @@
 //! A secret that the application puts into the vault, or rotates.
 
 use super::draft::{Draft, lost};
-use super::outcome::Verdict;
 use crate::audit::UpstreamAct;
 use crate::vault::Credential;
+use crate::vault::slot::outcome::Verdict;
 use crate::vault::slot::state::{Held, Live, Phase};
 
 impl Draft<'_> {
@@ -19,7 +19,7 @@ impl Draft<'_> {
                 self.report(UpstreamAct::RevokeCancelled, None, &ending.held);
             }
         }
-        self.begin(held.clone(), UpstreamAct::Put);
+        self.begin(held, UpstreamAct::Put);
         Verdict::Done
     }
 
@@ -28,7 +28,7 @@ impl Draft<'_> {
             Some(old) if old.held.id == held.id => Verdict::Done,
             Some(old) if matches!(*old.held.credential, Credential::Static(_)) => {
                 let bound_to = old.held.bound_to.clone();
-                self.begin(Held { bound_to, ..held.clone() }, UpstreamAct::Rotate);
+                self.begin(&Held { bound_to, ..held.clone() }, UpstreamAct::Rotate);
                 Verdict::Done
             }
             _ => Verdict::Absent,
@@ -36,7 +36,7 @@ impl Draft<'_> {
     }
 
     /// Makes `held` the current secret.
-    fn begin(&mut self, held: Held, act: UpstreamAct) {
+    fn begin(&mut self, held: &Held, act: UpstreamAct) {
         let held = self.numbered(held);
         self.report(act, None, &held);
         self.slot.current = Some(Live::ready(held));

@@ -9,7 +9,9 @@ use crate::decision::Outages;
 use crate::grant::Scope;
 use crate::id::FamilyId;
 use crate::time::Timestamp;
-use crate::vault::slot::bound_to::BoundTo;
+use crate::vault::bound_to::BoundTo;
+use crate::vault::slot::event::{Answer, Ask, Context, Event, Told, Whom};
+use crate::vault::slot::outcome::{Decision, Effect, Refusal, Verdict};
 use crate::vault::slot::state::{
     BackOff, Claim, Ending, Failure, Held, Live, MAX_ENDING, OperationId, Phase, SecretId, Step,
 };
@@ -97,7 +99,7 @@ fn policy() -> RefreshPolicy {
 }
 
 fn decided(slot: &Slot, event: &Event, now: u64) -> Decision {
-    decide(slot, event, &Context { policy: &policy(), outages: Outages::default(), now: at(now), random: 0 })
+    decide(slot, event, &Context { policy: &policy(), outages: Outages::default(), now: at(now) })
 }
 
 fn ask() -> Ask {
@@ -133,7 +135,7 @@ fn told(slot: &Slot, told: Told, now: u64) -> Decision {
 fn fresh(is_usable: bool, now: u64) -> Answer {
     let tokens = TokenSet::new(SecretText::new("b"), scope()).expires_at(at(now + 1_000));
     let credential = Arc::new(Credential::OAuth(tokens.refresh_token(SecretText::new("s"))));
-    Answer::Fresh(Fresh { id: NEW, obtained_at: at(now), credential, is_usable })
+    Answer::Fresh { held: Held { obtained_at: at(now), credential, ..held(NEW) }, is_usable }
 }
 
 fn failed(reason: UpstreamReason) -> Failure {
@@ -358,7 +360,7 @@ fn lease_waits_as_long_as_the_store_was_away_in_addition() {
     let outages = Outages::default().with(at(OVER + 1), at(OVER + 601));
     let policy = policy();
     let decided = |now| {
-        let context = Context { policy: &policy, outages, now: at(now), random: 0 };
+        let context = Context { policy: &policy, outages, now: at(now) };
         decide(&slot, &Event::Lease(ask()), &context).verdict
     };
     assert_eq!(decided(OVER + CLAIM + SKEW + 599), Verdict::Wait { until: at(OVER + CLAIM) });
@@ -366,7 +368,7 @@ fn lease_waits_as_long_as_the_store_was_away_in_addition() {
 }
 
 #[test]
-fn lease_dates_a_claim_from_the_future_anew_and_waits() {
+fn lease_gives_new_dates_to_a_claim_ahead_and_waits() {
     let decision = leased(&slot(refreshing(OTHER, OVER + 600), []), OVER);
     assert_eq!((&decision.verdict, &decision.effect), (&Verdict::Wait { until: at(OVER + CLAIM) }, &None));
     assert_written(&decision, refreshing(OTHER, OVER), []);
@@ -483,7 +485,7 @@ fn tick_leaves_a_claim_that_is_held() {
 }
 
 #[test]
-fn tick_dates_a_claim_from_the_future_anew() {
+fn tick_gives_new_dates_to_a_claim_ahead() {
     for step in [Step::Refreshing, Step::Telling] {
         let decision = ticked(&slot(None, [ending(OLD, step(claim(OTHER, OVER + 600)))]), OVER);
         assert_written(&decision, None, [ending(OLD, step(claim(OTHER, OVER)))]);
@@ -651,6 +653,13 @@ fn late_answer_without_tokens_changes_nothing() {
             assert_only(&answered(&slot, answer, OVER + 1), Verdict::Done);
         }
     }
+}
+
+#[test]
+fn new_tokens_that_are_stored_already_are_revoked_under_the_same_claim() {
+    let telling = claim(ME, OVER + 1);
+    let decision = answered(&slot(None, [ending(NEW, Step::Telling(telling))]), fresh(true, OVER), OVER + 2);
+    assert_eq!((decision.write, decision.effect), (None, tell(NEW, OVER + 1)));
 }
 
 // ---- Told

@@ -1,14 +1,15 @@
 //! What the decision is given: events, and the values that they are decided with.
+#![allow(clippy::exhaustive_enums, reason = "these types are public for the model check alone")]
 
 use std::sync::Arc;
 
+use super::state::{Claim, Failure, Held, OperationId, SecretId};
 use crate::decision::Outages;
 use crate::grant::Scope;
 use crate::id::FamilyId;
 use crate::time::Timestamp;
-use crate::vault::slot::bound_to::BoundTo;
-use crate::vault::slot::state::{Claim, Failure, Held, OperationId, SecretId};
-use crate::vault::{Credential, RefreshPolicy};
+use crate::vault::RefreshPolicy;
+use crate::vault::bound_to::BoundTo;
 
 /// The values that an event is decided with.
 #[derive(Clone, Copy, Debug)]
@@ -19,8 +20,6 @@ pub struct Context<'a> {
     pub outages: Outages,
     /// The time.
     pub now: Timestamp,
-    /// A random value that spreads retries.
-    pub random: u8,
 }
 
 /// What has happened, or what a caller wants.
@@ -94,7 +93,7 @@ pub struct Ask {
 /// Which secret a revocation means.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Whom {
-    /// That of the account, to whatever it is bound.
+    /// That of the account, without regard to its binding.
     Account,
     /// The one that is bound to this session.
     Session(FamilyId),
@@ -117,7 +116,12 @@ impl Whom {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Answer {
     /// New tokens.
-    Fresh(Fresh),
+    Fresh {
+        /// The tokens, with the binding of those that they came from. Their number is assigned here.
+        held: Held,
+        /// Whether the service sent a usable access token.
+        is_usable: bool,
+    },
     /// The grant has ended.
     Dead,
     /// A failure. With the reason `Uncertain`, the service may have issued new tokens.
@@ -125,27 +129,6 @@ pub enum Answer {
     /// The request was not sent.
     NotSent,
 }
-
-/// New tokens.
-#[derive(Clone, Debug)]
-pub struct Fresh {
-    /// The name of the new secret.
-    pub id: SecretId,
-    /// When its access token was obtained.
-    pub obtained_at: Timestamp,
-    /// The tokens.
-    pub credential: Arc<Credential>,
-    /// Whether the service sent a usable access token.
-    pub is_usable: bool,
-}
-
-impl PartialEq for Fresh {
-    fn eq(&self, other: &Self) -> bool {
-        self.id == other.id
-    }
-}
-
-impl Eq for Fresh {}
 
 /// The answer to a revocation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

@@ -1,8 +1,9 @@
 //! What an event leads to.
+#![allow(clippy::exhaustive_enums, reason = "these types are public for the model check alone")]
 
+use super::state::{Claim, Held, Slot};
 use crate::audit::{UpstreamAct, UpstreamReason};
 use crate::time::Timestamp;
-use crate::vault::slot::state::{Claim, Held, Slot};
 
 /// What to do about an event.
 #[derive(Clone, Debug, PartialEq, Eq)]
