@@ -37,10 +37,12 @@ impl InFlight {
 
 impl Drop for Flight {
     fn drop(&mut self) {
-        let mut state = self.0.state();
-        state.0 -= 1;
-        if state.0 == 0 {
-            state.1.drain(..).for_each(Waker::wake);
-        }
+        let waiting = {
+            let mut state = self.0.state();
+            state.0 -= 1;
+            if state.0 == 0 { std::mem::take(&mut state.1) } else { Vec::new() }
+        };
+        // Without the lock, because a waker may look at once.
+        waiting.into_iter().for_each(Waker::wake);
     }
 }

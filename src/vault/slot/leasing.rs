@@ -106,11 +106,14 @@ impl<S: TokenStore + 'static> CredentialVault<S> {
                     return Err(LeaseError::Unavailable { retry_after: self.policy.first_pause });
                 }
                 _ if write.is_some() => {
-                    has_refreshed = true;
                     let until = now.saturating_add(self.policy.claim);
                     let refresh = self.lease_in_background(entry, &look);
                     entry = match patience.wait(&self.runtime, refresh).await {
-                        Some(Ok(entry)) => entry?,
+                        Some(Ok(refreshed)) => {
+                            let (entry, is_ours) = refreshed?;
+                            has_refreshed = is_ours;
+                            entry
+                        }
                         // The runtime dropped the task, or the task continues without this caller.
                         _ => return Err(LeaseError::Unavailable { retry_after: until.since(self.now()) }),
                     };
@@ -133,16 +136,18 @@ impl<S: TokenStore + 'static> CredentialVault<S> {
         Err(VaultError::new(VaultErrorKind::Contention).into())
     }
 
-    /// Writes what `look` found necessary, and refreshes if that was a claim. Returns a receiver of the entry after it.
-    fn lease_in_background(&self, mut entry: Entry, look: &Event) -> Receiver<Result<Entry, VaultError>> {
+    /// Writes what `look` found necessary, and refreshes if that was a claim. Returns a receiver of the entry after it, and
+    /// whether this call has refreshed.
+    fn lease_in_background(&self, mut entry: Entry, look: &Event) -> Receiver<Result<(Entry, bool), VaultError>> {
         let (vault, mut event) = (self.clone(), look.clone());
         self.in_background(async move {
             if let Event::Lease(ask) = &mut event {
                 ask.by = vault.operation()?;
             }
             let effect = vault.apply(&mut entry, &event).await?.effect;
+            let has_refreshed = effect.is_some();
             vault.advance(&mut entry, effect).await?;
-            Ok(entry)
+            Ok((entry, has_refreshed))
         })
     }
 }

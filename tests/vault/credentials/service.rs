@@ -34,6 +34,8 @@ pub enum Step {
     AnswerLate(Duration, Duration),
     /// It is answered with this scope.
     Scope(&'static str),
+    /// The service has no revocation for it.
+    Unsupported,
     /// It is answered with a new refresh token and no access token that can be used.
     RotateOnly,
 }
@@ -185,6 +187,7 @@ impl Service {
                 gate.pass().await;
                 Err(error())
             }
+            Some(Step::Unsupported) => unreachable!("every service refreshes"),
             Some(Step::LoseAnswer) => {
                 self.rotate(presented)?;
                 Err(UpstreamError::uncertain("timeout"))
@@ -250,6 +253,7 @@ impl UpstreamProvider for Service {
                     return Err(error());
                 }
                 Some(Step::HoldRequest(gate)) => gate.pass().await,
+                Some(Step::Unsupported) => return Ok(Revocation::Unsupported),
                 _ => {}
             }
             let secret = match credential {

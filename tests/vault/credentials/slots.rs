@@ -35,6 +35,17 @@ fn authorizing_again_cancels_revocations_where_grants_end_whole() {
 }
 
 #[test]
+fn credential_that_the_service_cannot_revoke_is_forgotten() {
+    let world = world();
+    world.put();
+    world.service.then_at_revocation(Step::Unsupported);
+    world.told();
+    assert!(revoke(&world));
+    assert_eq!(world.told(), [("upstream_revoke", None), ("upstream_forgotten", None)]);
+    assert!(matches!(world.lease(), Err(LeaseError::NotFound { .. })));
+}
+
+#[test]
 fn fifth_pending_revocation_abandons_the_oldest() {
     let world = world();
     for number in 0..5 {
