@@ -196,9 +196,9 @@ setters! {
     claim: Duration;
     /// Sets by how much the clocks of two processes on one store may differ: at most 1 hour. The default is 1 minute.
     ///
-    /// A claim whose holder crashed keeps other processes from refreshing for this much longer. A claim that begins further
-    /// ahead than this comes from a wrong clock: it is respected for its length, counted from when it is found. A pause that
-    /// begins further ahead is ignored.
+    /// A claim whose holder crashed keeps other processes from refreshing for this much longer. A claim that begins
+    /// further ahead than this comes from a wrong clock: it is respected for its length, counted from when it is found.
+    /// A pause that begins further ahead is ignored.
     clock_skew: Duration;
     /// Sets how long a lease waits for a refresh, its own or that of another caller: at most 1 minute. The default is
     /// 15 seconds.

@@ -12,8 +12,8 @@ use crate::store::BoxFuture;
 ///
 /// A provider needs no clock: it returns lifetimes, and the vault computes the dates. The vault runs at most one
 /// refresh at a time for one credential, and no revocation beside it. It drops a request that has no answer when the
-/// policy's [`claim`](crate::vault::RefreshPolicyBuilder::claim) ends, and takes its answer for lost. An implementation may
-/// set a shorter limit, and returns [`UpstreamError::Uncertain`] if it runs out after the request was sent.
+/// policy's [`claim`](crate::vault::RefreshPolicyBuilder::claim) ends, and takes its answer for lost. An implementation
+/// may set a shorter limit, and returns [`UpstreamError::Uncertain`] if it runs out after the request was sent.
 pub trait UpstreamProvider: Send + Sync {
     /// Requests new tokens with the refresh token (RFC 6749 §6).
     ///
@@ -32,10 +32,11 @@ pub trait UpstreamProvider: Send + Sync {
     /// other error it retries.
     fn revoke<'a>(&'a self, credential: &'a Credential) -> BoxFuture<'a, Result<Revocation, UpstreamError>>;
 
-    /// Whether a revocation ends all grants that the user has given this client, also later ones. The default is `false`.
+    /// Whether a revocation ends all grants that the user has given this client, also later ones. The default is
+    /// `false`.
     ///
-    /// If it does, putting a new credential of an account into the vault cancels the pending revocations of the account:
-    /// a late one would end the new grant.
+    /// If it does, putting a new credential of an account into the vault cancels the pending revocations of the
+    /// account: a late one would end the new grant.
     fn revokes_whole_grants(&self) -> bool {
         false
     }

@@ -131,8 +131,8 @@ pub struct RevocationListener<S> {
     cascades: Arc<Mutex<HashMap<End, Cascade>>>,
 }
 
-/// The revocations that follow one end, and the sessions that ended with it. An end that is reported again is revoked once
-/// more and not once for each report: otherwise the work would grow with the square of the number of sessions.
+/// The revocations that follow one end, and the sessions that ended with it. An end that is reported again is revoked
+/// once more and not once for each report: otherwise the work would grow with the square of the number of sessions.
 #[derive(Default)]
 struct Cascade {
     is_repeated: bool,

@@ -15,8 +15,8 @@ use crate::vault::stored_tokens::StoredTokens;
 use crate::vault::vault_error::{VaultError, corrupt};
 use crate::vault::{Account, Credential, Secret, SecretText, StaticSecret};
 
-/// The largest secret with its metadata. A record of 64 KiB has room for five of them, for the seal, and for the longest
-/// wrapped key: the secret that is leased and four that wait for their revocation. So each can be revoked.
+/// The largest secret with its metadata. A record of 64 KiB has room for five of them, for the seal, and for the
+/// longest wrapped key: the secret that is leased and four that wait for their revocation. So each can be revoked.
 const MAX_LEN: usize = 12 * 1024;
 
 /// The version of this format. Postcard encodes variants by position: append variants only, and raise the version to

@@ -15,9 +15,9 @@ use crate::vault::record::{self, Root};
 use crate::vault::vault_error::corrupt;
 use crate::vault::{Account, VaultError, VaultErrorKind, WrapError};
 
-/// The record of an account is never deleted, so that its version never starts again. Otherwise a write that was meant for
-/// an earlier record could replace a later one of the same version, however long the process slept in between. An empty
-/// slot has no account in it, and no index keys.
+/// The record of an account is never deleted, so that its version never starts again. Otherwise a write that was meant
+/// for an earlier record could replace a later one of the same version, however long the process slept in between. An
+/// empty slot has no account in it, and no index keys.
 const NEVER_EXPIRES: Timestamp = Timestamp::from_unix(i64::MAX as u64);
 
 /// The slot of one account as it was read.
@@ -89,11 +89,11 @@ impl<S: TokenStore> CredentialVault<S> {
         Ok((envelope, content))
     }
 
-    /// Replaces the slot of `entry` with `next`, under a new data key if `has_new_key`. Returns `false` if another process
-    /// has written; `entry` is then what was found.
+    /// Replaces the slot of `entry` with `next`, under a new data key if `has_new_key`. Returns `false` if another
+    /// process has written; `entry` is then what was found.
     ///
-    /// If the store does not confirm the write, reads the record to find out. The error `StoreUncertain` remains if that is
-    /// not certain either.
+    /// If the store does not confirm the write, reads the record to find out. The error `StoreUncertain` remains if
+    /// that is not certain either.
     pub(crate) async fn swap(&self, entry: &mut Entry, next: Slot, has_new_key: bool) -> Result<bool, VaultError> {
         let envelope = match &entry.envelope {
             Some(envelope) if !has_new_key => envelope.clone(),

@@ -23,7 +23,7 @@ pub struct Context<'a> {
 }
 
 /// What has happened, or what a caller wants.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Event {
     /// The application puts a secret into the vault. Its number is assigned here.
     Put {
@@ -72,7 +72,7 @@ pub enum Event {
 }
 
 /// A request for a lease.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Ask {
     /// The operation; [`OperationId::NONE`] for a look.
     pub by: OperationId,
@@ -113,7 +113,7 @@ impl Whom {
 }
 
 /// The answer to a refresh.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Answer {
     /// New tokens.
     Fresh {

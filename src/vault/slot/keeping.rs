@@ -17,26 +17,27 @@ impl<S: TokenStore> CredentialVault<S> {
     /// Puts `credential` into the vault, bound to `bound_to`, and replaces what `account` has there.
     ///
     /// The replaced credential is not revoked at the service, and reported as `upstream_replaced`: most services end it
-    /// themselves when the user authorizes again. To revoke it, call [`revoke`](Self::revoke) first. Pending revocations
-    /// of `account` continue, unless the service would [end the new grant](crate::vault::UpstreamProvider::revokes_whole_grants)
-    /// with the old one: then they are cancelled and reported as `upstream_revoke_cancelled`.
+    /// themselves when the user authorizes again. To revoke it, call [`revoke`](Self::revoke) first. Pending
+    /// revocations of `account` continue, unless the service would [end the new
+    /// grant](crate::vault::UpstreamProvider::revokes_whole_grants) with the old one: then they are cancelled and
+    /// reported as `upstream_revoke_cancelled`.
     ///
     /// A record that does not open is replaced too, and reported as `upstream_unreadable`.
     ///
     /// # Errors
     ///
-    /// [`VaultErrorKind::TooLarge`](crate::vault::VaultErrorKind::TooLarge) if the credential with its metadata is longer
-    /// than 12 KiB. A fault of the store, the keys or the random source. After an error the old credential is still there,
-    /// except after [`VaultErrorKind::StoreUncertain`](crate::vault::VaultErrorKind::StoreUncertain): then the vault holds
-    /// the old one or the new one.
+    /// [`VaultErrorKind::TooLarge`](crate::vault::VaultErrorKind::TooLarge) if the credential with its metadata is
+    /// longer than 12 KiB. A fault of the store, the keys or the random source. After an error the old credential is
+    /// still there, except after [`VaultErrorKind::StoreUncertain`](crate::vault::VaultErrorKind::StoreUncertain): then
+    /// the vault holds the old one or the new one.
     pub async fn put(&self, account: &Account, credential: Credential, bound_to: BoundTo) -> Result<(), VaultError> {
         let held = self.held(credential, bound_to)?;
         check_length(account, &held)?;
         let ends_grants = self.provider(account.service()).is_some_and(|provider| provider.revokes_whole_grants());
         let (mut entry, is_unreadable) = self.find_or_replace(account).await?;
-        self.apply(&mut entry, &Event::Put { held: held.clone(), ends_grants }).await?;
-        if is_unreadable {
-            self.report(UpstreamAct::Unreadable, None, account, &held);
+        self.apply(&mut entry, &Event::Put { held, ends_grants }).await?;
+        if let Some(live) = entry.slot.current.filter(|_| is_unreadable) {
+            self.report(UpstreamAct::Unreadable, None, account, &live.held);
         }
         Ok(())
     }
@@ -63,8 +64,8 @@ impl<S: TokenStore> CredentialVault<S> {
     /// Asks the service whether the credential of `account` still works, for a page where users see their connections.
     /// The vault does not change.
     ///
-    /// Returns `None` if the account has no credential, or it is being revoked. Returns [`CredentialStatus::Unknown`] if
-    /// the service cannot say, does not answer within the policy's `claim`, or has no provider.
+    /// Returns `None` if the account has no credential, or it is being revoked. Returns [`CredentialStatus::Unknown`]
+    /// if the service cannot say, does not answer within the policy's `claim`, or has no provider.
     ///
     /// # Errors
     ///

@@ -136,8 +136,8 @@ impl<S: TokenStore + 'static> CredentialVault<S> {
         Err(VaultError::new(VaultErrorKind::Contention).into())
     }
 
-    /// Writes what `look` found necessary, and refreshes if that was a claim. Returns a receiver of the entry after it, and
-    /// whether this call has refreshed.
+    /// Writes what `look` found necessary, and refreshes if that was a claim. Returns a receiver of the entry after it,
+    /// and whether this call has refreshed.
     fn lease_in_background(&self, mut entry: Entry, look: &Event) -> Receiver<Result<(Entry, bool), VaultError>> {
         let (vault, mut event) = (self.clone(), look.clone());
         self.in_background(async move {

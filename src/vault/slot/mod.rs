@@ -136,13 +136,13 @@ impl<S: TokenStore> CredentialVault<S> {
         Self { clock: Arc::new(clock), ..self }
     }
 
-    /// Draws data keys and nonces from `rng` instead of the operating system's generator (`getrandom::SysRng`). A key wrapper has a
-    /// source of its own: [`Keyring`](crate::Keyring) uses the operating system's.
+    /// Draws data keys and nonces from `rng` instead of the operating system's generator (`getrandom::SysRng`). A key
+    /// wrapper has a source of its own: [`Keyring`](crate::Keyring) uses the operating system's.
     ///
     /// # Security
     ///
-    /// A generator that repeats itself repeats nonces, which exposes what was sealed under them. A userspace generator does
-    /// that when `fork` or a snapshot of a virtual machine copies its state. Use another generator in tests only.
+    /// A generator that repeats itself repeats nonces, which exposes what was sealed under them. A userspace generator
+    /// does that when `fork` or a snapshot of a virtual machine copies its state. Use another generator in tests only.
     #[must_use]
     pub fn with_rng(self, rng: impl TryCryptoRng + Send + 'static) -> Self {
         Self { rng: RandomSource::new(rng), ..self }

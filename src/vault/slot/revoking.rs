@@ -39,8 +39,8 @@ impl<S: TokenStore + 'static> CredentialVault<S> {
     /// Revokes the credential of `account`: in the vault at once, then at the service. If the service fails,
     /// [`retry_revocations`](Self::retry_revocations) asks it again. Returns whether there was a credential to revoke.
     ///
-    /// While a refresh of the credential is under way, the service is not asked: the tokens that the refresh returns are
-    /// revoked when they arrive.
+    /// While a refresh of the credential is under way, the service is not asked: the tokens that the refresh returns
+    /// are revoked when they arrive.
     ///
     /// # Errors
     ///
@@ -60,10 +60,11 @@ impl<S: TokenStore + 'static> CredentialVault<S> {
 
     /// Revokes all credentials of `subject`. Returns how many were active until now.
     ///
-    /// When a user leaves, call this in addition to [`TokenIssuer::revoke_subject`](crate::TokenIssuer::revoke_subject):
-    /// the [`RevocationListener`](crate::vault::RevocationListener) is notified only about subjects that had a live
-    /// session. Calling it again does no harm. A credential that is put into the vault during the call may be missed, so
-    /// lock the user out first.
+    /// When a user leaves, call this in addition to
+    /// [`TokenIssuer::revoke_subject`](crate::TokenIssuer::revoke_subject): the
+    /// [`RevocationListener`](crate::vault::RevocationListener) is notified only about subjects that had a live
+    /// session. Calling it again does no harm. A credential that is put into the vault during the call may be missed,
+    /// so lock the user out first.
     ///
     /// # Errors
     ///

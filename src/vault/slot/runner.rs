@@ -1,8 +1,8 @@
 //! The runner: it decides an event on what it has read, writes, reports, and carries out what follows.
 //!
-//! It is the one compare-and-swap loop of the vault. After a conflict it reads and decides again. A write that the store did
-//! not confirm is looked at, and decided again unless deciding twice would do harm. Each request to a provider is sent
-//! under a claim in the record, before that claim ends or not at all, and is dropped at its end.
+//! It is the one compare-and-swap loop of the vault. After a conflict it reads and decides again. A write that the
+//! store did not confirm is looked at, and decided again unless deciding twice would do harm. Each request to a
+//! provider is sent under a claim in the record, before that claim ends or not at all, and is dropped at its end.
 
 use std::pin::pin;
 use std::sync::Arc;
@@ -181,8 +181,9 @@ impl<S: TokenStore> CredentialVault<S> {
         }
     }
 
-    /// Sends `request` under `claim` and waits for the answer until the claim ends. Returns `None` without sending it if the
-    /// claim has ended, as when the write of the claim took too long: two requests would spend one refresh token.
+    /// Sends `request` under `claim` and waits for the answer until the claim ends. Returns `None` without sending it
+    /// if the claim has ended, as when the write of the claim took too long: two requests would spend one refresh
+    /// token.
     async fn within<T>(
         &self,
         claim: Claim,

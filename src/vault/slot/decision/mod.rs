@@ -1,14 +1,14 @@
 //! The decision of the vault: a pure function from a slot, an event, the policy and the time to a write, an answer, a
 //! request to the service and audit events.
 //!
-//! It uses no clock, no randomness and no I/O. Each event has the id of its operation or of its secret, so that an event
-//! whose write was not confirmed can be decided again. `put` and `revoke` are the exception: deciding them again would
-//! also change what another caller has put meanwhile, so the runner reports them as uncertain.
+//! It uses no clock, no randomness and no I/O. Each event has the id of its operation or of its secret, so that an
+//! event whose write was not confirmed can be decided again. `put` and `revoke` are the exception: deciding them again
+//! would also change what another caller has put meanwhile, so the runner reports them as uncertain.
 //!
 //! **A claim** is *ours* if this operation made it. It is *held* until its end, plus the clock difference that the
-//! policy allows, plus the outages of the store since it began. It is *ahead* if it began in the future: then a clock was
-//! stepped, the claim gets new dates and is held, and `upstream_clock_stepped` is reported. Otherwise it is *over*: the service may
-//! have issued tokens that were lost, so the secret is in doubt until new tokens are stored.
+//! policy allows, plus the outages of the store since it began. It is *ahead* if it began in the future: then a clock
+//! was stepped, the claim gets new dates and is held, and `upstream_clock_stepped` is reported. Otherwise it is *over*:
+//! the service may have issued tokens that were lost, so the secret is in doubt until new tokens are stored.
 //!
 //! | event | state | written | answer | request |
 //! |---|---|---|---|---|
