@@ -52,6 +52,18 @@ fn audit_set_is_within_its_limit() {
     assert!(lines <= LIMIT, "{lines} lines, at most {LIMIT}");
 }
 
+fn lines_of(part: &str) -> usize {
+    rust_files(&src().join(part)).iter().map(|file| code_lines(file)).sum()
+}
+
+/// What holds the credentials for other services, and what decides about them.
+#[test]
+fn vault_slot_has_at_most_1700_lines_and_its_decision_500() {
+    let (slot, decision) = (lines_of("vault/slot"), lines_of("vault/slot/decision"));
+    println!("{slot} code lines, {decision} of them decide");
+    assert!(slot <= 1_700 && decision <= 500, "{slot} and {decision} lines");
+}
+
 #[test]
 fn source_files_are_within_400_lines() {
     for file in rust_files(&src()) {

@@ -117,34 +117,30 @@ fn lease(table: &mut Table, rounds: usize) {
     table.figure("allocations in one `lease`", format!("{}", info.count_total));
 }
 
-/// A credential in the encoding of the vault, field by field. The version precedes it.
+/// A slot in the encoding of the vault, field by field. The version precedes it.
 #[derive(Serialize, Deserialize)]
 struct Stored<'a> {
-    subject: &'a str,
-    service: &'a str,
-    name: Option<&'a str>,
-    session: Option<[u8; 16]>,
-    client_id: Option<&'a str>,
-    generation: u64,
-    mark: [u8; 16],
-    obtained_at: u64,
-    state: Active,
-    scope: &'a str,
+    count: u64,
     #[serde(borrow)]
-    tokens: Tokens<'a>,
+    account: Option<(&'a str, &'a str, Option<&'a str>)>,
+    current: Option<Live<'a>>,
+    /// None is still to be revoked.
+    ending: Vec<()>,
 }
 
-/// The state of an active credential. The first field is the number of the enum variant.
+/// A credential that is leased. The last field is the number of the enum variant.
 #[derive(Serialize, Deserialize)]
-struct Active {
-    state: u8,
-    fence: u64,
-    claim: Option<(u64, [u8; 16], u64)>,
-    failures: u32,
-    failed_at: u64,
-    retry_at: u64,
-    refused_since: Option<u64>,
-    answer_lost: bool,
+struct Live<'a> {
+    id: [u8; 16],
+    generation: u64,
+    obtained_at: u64,
+    session: Option<[u8; 16]>,
+    client_id: Option<&'a str>,
+    #[serde(borrow)]
+    tokens: Tokens<'a>,
+    in_doubt: bool,
+    back_off: (u32, u64, u64, Option<u64>),
+    phase: u8,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -154,6 +150,7 @@ struct Tokens<'a> {
     refresh_token: Option<&'a str>,
     expires_at: Option<u64>,
     refresh_expires_at: Option<u64>,
+    scope: &'a str,
 }
 
 /// The primitives that one lease needs, on the same number of records of the same size. Each record has its own data key, which
@@ -168,7 +165,7 @@ struct Primitives {
 
 impl Primitives {
     fn new(template: &MemoryStore) -> Self {
-        let content = postcard::to_extend(&(2_u8, Some(stored())), Vec::new()).unwrap();
+        let content = postcard::to_extend(&(3_u8, stored()), Vec::new()).unwrap();
         let (store, mut keys, mut from) = (MemoryStore::new(), Vec::new(), 0);
         // Skip the root record, which has no index keys.
         for mut record in records(template).into_iter().filter(|record| !record.indexes.is_empty()) {
@@ -215,40 +212,33 @@ impl Primitives {
         black_box(mac.finalize().into_bytes());
         self.open(&mut record);
         let end = record.payload.len() - RECORD_TAG - TAG;
-        let content: (u8, Option<Stored<'_>>) = postcard::from_bytes(&record.payload[self.from + NONCE..end]).unwrap();
-        black_box(content.1.unwrap().tokens.access_token.len())
+        let content: (u8, Stored<'_>) = postcard::from_bytes(&record.payload[self.from + NONCE..end]).unwrap();
+        black_box(content.1.current.unwrap().tokens.access_token.len())
     }
 }
 
 fn stored() -> Stored<'static> {
-    Stored {
-        subject: "auth0|000000000000000000000001",
-        service: SERVICE,
-        name: None,
+    let tokens = Tokens {
+        kind: 0,
+        access_token: ACCESS_TOKEN,
+        refresh_token: Some(REFRESH_TOKEN),
+        expires_at: Some(1_800_028_800),
+        refresh_expires_at: None,
+        scope: ALLOWED,
+    };
+    let live = Live {
+        id: [4; 16],
+        generation: 1,
+        obtained_at: 1_800_000_000,
         session: None,
         client_id: None,
-        generation: 1,
-        mark: [4; 16],
-        obtained_at: 1_800_000_000,
-        state: Active {
-            state: 0,
-            fence: 0,
-            claim: None,
-            failures: 0,
-            failed_at: 0,
-            retry_at: 0,
-            refused_since: None,
-            answer_lost: false,
-        },
-        scope: ALLOWED,
-        tokens: Tokens {
-            kind: 0,
-            access_token: ACCESS_TOKEN,
-            refresh_token: Some(REFRESH_TOKEN),
-            expires_at: Some(1_800_028_800),
-            refresh_expires_at: None,
-        },
-    }
+        tokens,
+        in_doubt: false,
+        back_off: (0, 0, 0, None),
+        phase: 0,
+    };
+    let account = Some(("auth0|000000000000000000000001", SERVICE, None));
+    Stored { count: 1, account, current: Some(live), ending: Vec::new() }
 }
 
 /// Measures `rewrap` after a key rotation, and checks that only the wrapped data keys change.

@@ -8,6 +8,12 @@ use crate::time::Timestamp;
 pub enum UpstreamAct {
     /// A credential was put into the vault.
     Put,
+    /// A credential was replaced by another one without a revocation at the service, where it may still work.
+    ///
+    /// With the reason `answer_lost`, so may tokens that the vault never received.
+    Replaced,
+    /// A record that could not be opened was replaced by a new credential. What it held is lost.
+    Unreadable,
     /// A static secret was replaced.
     Rotate,
     /// A lease was refused.
@@ -29,16 +35,24 @@ pub enum UpstreamAct {
     Revoke,
     /// The revocation at the service failed and will be retried.
     RevokeFailed,
-    /// The service revoked the credential, or offers no revocation; the secret was deleted.
+    /// A pending revocation was cancelled: the user has authorized again at a service that would end the new grant with
+    /// the old one.
+    RevokeCancelled,
+    /// The service revoked the credential; the secret was deleted.
     ///
     /// With the reason `answer_lost`, the service may have replaced the refresh token before with one that the vault
     /// never received. Whether that one has ended too depends on the service.
     Revoked,
-    /// The secret was deleted without a revocation at the service, because the credential has expired or the time for
-    /// retries is over.
+    /// The secret was deleted without a revocation, because the service offers none for it or the vault has no provider.
+    /// It still works: a person has to revoke it at the service.
+    Forgotten,
+    /// The secret was deleted without a revocation at the service, because the credential has expired, the time for
+    /// retries is over, or too many revocations of the account were pending.
     ///
     /// With the reason `answer_lost`, tokens that the vault never received may still be valid.
     Abandoned,
+    /// A clock was stepped, or a process was suspended, for longer than the policy allows. Nothing was lost.
+    ClockStepped,
     /// Data keys were wrapped with the primary key.
     #[non_exhaustive]
     Rewrap {
@@ -52,6 +66,8 @@ impl UpstreamAct {
     pub fn as_str(&self) -> &'static str {
         match self {
             Self::Put => "upstream_put",
+            Self::Replaced => "upstream_replaced",
+            Self::Unreadable => "upstream_unreadable",
             Self::Rotate => "upstream_rotate",
             Self::Refuse => "upstream_refuse",
             Self::Overdue => "upstream_overdue",
@@ -62,8 +78,11 @@ impl UpstreamAct {
             Self::Lost => "upstream_lost",
             Self::Revoke => "upstream_revoke",
             Self::RevokeFailed => "upstream_revoke_failed",
+            Self::RevokeCancelled => "upstream_revoke_cancelled",
             Self::Revoked => "upstream_revoked",
+            Self::Forgotten => "upstream_forgotten",
             Self::Abandoned => "upstream_abandoned",
+            Self::ClockStepped => "upstream_clock_stepped",
             Self::Rewrap { .. } => "upstream_rewrap",
         }
     }
@@ -107,6 +126,8 @@ pub enum UpstreamReason {
     Uncertain,
     /// A refresh is in progress, and the tokens that it returns must be revoked too.
     Refreshing,
+    /// Too many revocations of the account were pending.
+    TooMany,
     /// The vault has no provider for the service.
     NoProvider,
     /// The vault has a fault: store, keys or randomness.
@@ -145,6 +166,7 @@ impl UpstreamReason {
             Self::Unavailable => "upstream_unavailable",
             Self::Uncertain => "upstream_uncertain",
             Self::Refreshing => "upstream_refreshing",
+            Self::TooMany => "upstream_too_many",
             Self::NoProvider => "no_provider",
             Self::Fault => "fault",
         }

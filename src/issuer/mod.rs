@@ -9,8 +9,6 @@ mod store_watch;
 mod token_issuer;
 
 pub use self::grant_check::{GrantCheck, GrantStatus};
+#[cfg(feature = "vault")]
+pub(crate) use self::store_watch::StoreWatch;
 pub use self::token_issuer::TokenIssuer;
-#[cfg(feature = "vault")]
-pub(crate) use crate::record::MAX_ATTEMPTS;
-#[cfg(feature = "vault")]
-pub(crate) use crate::store::{PAGE, purge_all};

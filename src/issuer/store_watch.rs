@@ -30,6 +30,8 @@ pub(crate) struct StoreWatch {
     /// Whether an operation has ever failed, or an answer was never given. Until then there is nothing to look up, and
     /// most requests take no lock.
     has_trouble: AtomicBool,
+    /// Whether an outage lasts up to the next success, however late that is.
+    is_patient: bool,
     state: Mutex<State>,
 }
 
@@ -55,6 +57,12 @@ struct Owed {
 }
 
 impl StoreWatch {
+    /// Creates a watch whose outages do not end by [`SILENCE`].
+    #[cfg(feature = "vault")]
+    pub(crate) fn patient() -> Self {
+        Self { is_patient: true, ..Self::default() }
+    }
+
     /// Carries out `operation` and records whether the store answered.
     pub(crate) async fn observe<T>(
         &self,
@@ -83,7 +91,8 @@ impl StoreWatch {
         let Some(mut state) = self.trouble() else { return };
         if let Some((since, last)) = state.failing.take() {
             let now = clock.now();
-            state.outages = state.outages.with(since, now.min(last.saturating_add(SILENCE)));
+            let end = if self.is_patient { now } else { now.min(last.saturating_add(SILENCE)) };
+            state.outages = state.outages.with(since, end);
             self.last_success.fetch_max(now.as_unix(), Ordering::Relaxed);
         }
     }

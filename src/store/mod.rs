@@ -16,8 +16,6 @@ mod redis;
 pub use self::contract::{Commit, Cursor, Page, Record, Select, StoreError, TokenStore};
 pub use self::dynamic::{BoxFuture, DynTokenStore};
 pub use self::memory::MemoryStore;
-#[cfg(feature = "vault")]
-pub(crate) use self::pages::PAGE;
 pub(crate) use self::pages::{Pages, purge_all};
 #[cfg(feature = "postgres")]
 pub use self::postgres::{PostgresError, PostgresStore};

@@ -146,6 +146,7 @@ impl TokenSet {
     }
 
     /// Copies the tokens. The type is not `Clone`, so that each copy is visible in the code.
+    #[cfg(feature = "client")]
     pub(crate) fn copy(&self) -> Self {
         let Self { access_token, refresh_token, expires_at, refresh_expires_at, scope } = self;
         Self {
@@ -212,6 +213,15 @@ impl Secret {
     /// Creates a user name and a password.
     pub fn password(username: impl Into<String>, password: SecretText) -> Self {
         Self::Password { username: username.into(), password }
+    }
+
+    /// Copies the secret. The type is not `Clone`, so that each copy is visible in the code.
+    pub(crate) fn copy(&self) -> Self {
+        match self {
+            Self::ApiKey(key) => Self::ApiKey(key.copy()),
+            Self::Password { username, password } => Self::password(username, password.copy()),
+            Self::KeyPair { id, secret } => Self::key_pair(id, secret.copy()),
+        }
     }
 
     /// Creates a key with an identifier: its public identifier and its secret part.

@@ -12,36 +12,60 @@
 //! | `successor` | the tokens after a refresh: a pure function |
 //! | `stored_tokens` | the stored form of tokens |
 //! | `policy`, `patience` | when to refresh, how long to wait, how often to retry |
-//! | `slot/` | the vault: store, lease, refresh and revoke credentials |
+//! | `lease`, `lease_error`, `bound_to`, `info`, `vault_error` | what the application gives to the vault and gets from it |
+//! | `slot/` | the vault: one slot for each account, one decision, one runner |
+//! | `record/` | a slot as bytes, as a sealed record, and where it is stored |
+//! | `revocation_listener` | revocations that follow the end of a subject, session or client |
 //! | `keys/` | data keys, and the keys that wrap them |
 //! | `runtime` | what the vault needs of the asynchronous runtime |
 
+mod bound_to;
 mod credential;
 mod error;
+mod info;
 pub(crate) mod keys;
+mod lease;
+mod lease_error;
 pub(crate) mod patience;
 pub(crate) mod policy;
 mod provider;
 mod providers;
+mod record;
+mod revocation_listener;
 mod runtime;
 mod slot;
 pub(crate) mod stored_tokens;
 mod successor;
+mod vault_error;
 
+pub use self::bound_to::BoundTo;
 pub use self::credential::{Account, Credential, Secret, SecretText, StaticSecret, TokenSet};
 pub use self::error::UpstreamError;
+pub use self::info::{CredentialInfo, CredentialKind, CredentialState};
 pub use self::keys::{DataKey, KeyWrapper, WrapError, WrappedKey};
 #[cfg(feature = "os-keyring")]
 pub use self::keys::{OsKeyring, OsKeyringError};
+pub use self::lease::{Lease, LeaseRequest, LeasedSecret};
+pub use self::lease_error::LeaseError;
 pub use self::policy::{RefreshPolicy, RefreshPolicyBuilder, RefreshPolicyError};
 pub use self::provider::{CredentialStatus, Refreshed, Revocation, UpstreamProvider};
 pub use self::providers::oauth::{
     ClientAuthentication, Endpoint, EndpointError, HttpClient, Meaning, OAuthProvider, Quirks, RequestBody, Service,
     TokenRequest,
 };
+pub use self::revocation_listener::RevocationListener;
 pub use self::runtime::Runtime;
-pub use self::slot::{
-    BoundTo, CredentialInfo, CredentialKind, CredentialState, CredentialVault, Lease, LeaseError, LeaseRequest,
-    LeasedSecret, RevocationListener, VaultError, VaultErrorKind,
-};
+pub use self::slot::CredentialVault;
+pub use self::vault_error::{VaultError, VaultErrorKind};
 pub use crate::audit::{UpstreamAct, UpstreamReason};
+
+/// The decision of the vault, for the model check of this repository. It is no part of the public API.
+#[doc(hidden)]
+pub mod decision {
+    pub use super::slot::decision::decide;
+    pub use super::slot::event::{Answer, Ask, Context, Event, Told, Whom};
+    pub use super::slot::outcome::{Decision, Effect, Refusal, Report, Verdict};
+    pub use super::slot::state::{
+        BackOff, Claim, Ending, Failure, Held, Live, MAX_ENDING, OperationId, Phase, SecretId, Slot, Step,
+    };
+}

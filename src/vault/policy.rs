@@ -107,9 +107,9 @@ impl RefreshPolicy {
         self.has_begun(from, now) && now < until.saturating_add(self.clock_skew).saturating_add(away)
     }
 
-    /// Whether `from` is at most `clock_skew` ahead of `now`. A process with a wrong clock wrote a later one, so it
-    /// does not count.
-    fn has_begun(&self, from: Timestamp, now: Timestamp) -> bool {
+    /// Whether `from` is at most `clock_skew` ahead of `now`. A process with a wrong clock wrote a later one, or the
+    /// clock was set back since.
+    pub(crate) fn has_begun(&self, from: Timestamp, now: Timestamp) -> bool {
         from.since(now) <= self.clock_skew
     }
 
@@ -190,14 +190,15 @@ setters! {
     /// Sets for how long a process that refreshes keeps the others from refreshing: from 1 second to 1 hour. The
     /// default is 30 seconds.
     ///
-    /// It must be longer than the time limits of a write to the store, a read of the store and a request to the
-    /// provider together. If it is shorter, two processes may present one refresh token, and a service that rotates
-    /// takes the second request for a theft.
+    /// The vault ends a request to the provider at the end of its claim. So it must be longer than the time limits of a
+    /// write to the store, a read of the store and the time that the service takes together. If it is shorter, two
+    /// processes may present one refresh token, and a service that rotates takes the second request for a theft.
     claim: Duration;
     /// Sets by how much the clocks of two processes on one store may differ: at most 1 hour. The default is 1 minute.
     ///
-    /// A claim whose holder crashed keeps other processes from refreshing for this much longer. A claim or a pause that
-    /// begins further ahead than this comes from a wrong clock and is ignored.
+    /// A claim whose holder crashed keeps other processes from refreshing for this much longer. A claim that begins
+    /// further ahead than this comes from a wrong clock: it is respected for its length, counted from when it is found.
+    /// A pause that begins further ahead is ignored.
     clock_skew: Duration;
     /// Sets how long a lease waits for a refresh, its own or that of another caller: at most 1 minute. The default is
     /// 15 seconds.

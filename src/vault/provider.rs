@@ -11,8 +11,9 @@ use crate::store::BoxFuture;
 /// A service that issues and revokes credentials.
 ///
 /// A provider needs no clock: it returns lifetimes, and the vault computes the dates. The vault runs at most one
-/// refresh at a time for one credential; a revocation does not wait for a refresh. The vault sets no time limit. The
-/// implementation sets one, and returns [`UpstreamError::Uncertain`] if it runs out after the request was sent.
+/// refresh at a time for one credential, and no revocation beside it. It drops a request that has no answer when the
+/// policy's [`claim`](crate::vault::RefreshPolicyBuilder::claim) ends, and takes its answer for lost. An implementation
+/// may set a shorter limit, and returns [`UpstreamError::Uncertain`] if it runs out after the request was sent.
 pub trait UpstreamProvider: Send + Sync {
     /// Requests new tokens with the refresh token (RFC 6749 §6).
     ///
@@ -30,6 +31,15 @@ pub trait UpstreamProvider: Send + Sync {
     /// [`UpstreamError`]. With [`UpstreamError::InvalidGrant`] the vault treats the credential as revoked; with any
     /// other error it retries.
     fn revoke<'a>(&'a self, credential: &'a Credential) -> BoxFuture<'a, Result<Revocation, UpstreamError>>;
+
+    /// Whether a revocation ends all grants that the user has given this client, also later ones. The default is
+    /// `false`.
+    ///
+    /// If it does, putting a new credential of an account into the vault cancels the pending revocations of the
+    /// account: a late one would end the new grant.
+    fn revokes_whole_grants(&self) -> bool {
+        false
+    }
 
     /// Asks the service whether `credential` still works (RFC 7662). The default implementation returns
     /// [`CredentialStatus::Unknown`].
@@ -49,6 +59,9 @@ pointers! {
         }
         fn revoke<'a>(&'a self, credential: &'a Credential) -> BoxFuture<'a, Result<Revocation, UpstreamError>> {
             T::revoke(self, credential)
+        }
+        fn revokes_whole_grants(&self) -> bool {
+            T::revokes_whole_grants(self)
         }
         fn introspect<'a>(&'a self, credential: &'a Credential) -> BoxFuture<'a, Result<CredentialStatus, UpstreamError>> {
             T::introspect(self, credential)

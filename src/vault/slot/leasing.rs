@@ -2,18 +2,19 @@
 
 use std::time::Duration;
 
+use futures_channel::oneshot::Receiver;
+
 use super::CredentialVault;
-use super::decision::{Act, Refusal, decide, decide_refused};
-use super::error::{VaultError, VaultErrorKind};
-use super::held::{Held, State};
-use super::lease::{Lease, LeaseRequest};
-use super::lease_error::LeaseError;
+use super::entry::Entry;
+use super::event::{Ask, Event};
+use super::outcome::{Decision, Refusal, Verdict};
+use super::state::{OperationId, SecretId};
 use crate::grant::AccessClaims;
-use crate::issuer::MAX_ATTEMPTS;
-use crate::store::{Commit, TokenStore};
+use crate::record::MAX_ATTEMPTS;
+use crate::store::TokenStore;
 use crate::time::Timestamp;
 use crate::vault::patience::Patience;
-use crate::vault::{Account, UpstreamAct, UpstreamReason};
+use crate::vault::{Account, Lease, LeaseError, LeaseRequest, VaultError, VaultErrorKind};
 
 /// The longest pause between two reads while another process refreshes.
 const LONGEST_LOOK: Duration = Duration::from_millis(500);
@@ -24,8 +25,9 @@ impl<S: TokenStore + 'static> CredentialVault<S> {
     /// `claims` must come from a verified token. They alone decide whose credential is leased. The token itself is
     /// never sent to the service. After it has expired nothing is leased for it, and earlier leases end with it.
     ///
-    /// Up to about 80 % of a token's lifetime a lease costs one read of the store. After that one caller refreshes, and
-    /// the others get the token that is still good. After the token has expired, all callers wait for the refresh.
+    /// While the token is good, a lease costs one read of the store and waits for nothing else: after about 80 % of the
+    /// token's lifetime one caller refreshes it in the background. After the token has expired, all callers wait for
+    /// the refresh.
     ///
     /// # Errors
     ///
@@ -51,14 +53,14 @@ impl<S: TokenStore + 'static> CredentialVault<S> {
         request: &LeaseRequest,
         refused: Lease,
     ) -> Result<Lease, LeaseError> {
-        self.lease_or_report(claims, request, Some(refused)).await
+        self.lease_or_report(claims, request, Some(refused.id)).await
     }
 
     async fn lease_or_report(
         &self,
         claims: &AccessClaims,
         request: &LeaseRequest,
-        refused: Option<Lease>,
+        refused: Option<SecretId>,
     ) -> Result<Lease, LeaseError> {
         self.try_lease(claims, request, refused)
             .await
@@ -69,64 +71,84 @@ impl<S: TokenStore + 'static> CredentialVault<S> {
         &self,
         claims: &AccessClaims,
         request: &LeaseRequest,
-        refused: Option<Lease>,
+        refused: Option<SecretId>,
     ) -> Result<Lease, LeaseError> {
         let account = request.of(claims);
-        let mut patience = Patience::new(self.policy.patience, LONGEST_LOOK);
-        // The failure of this call's refresh, after which it does not try again.
-        let mut gave_up = None;
+        // Most leases claim nothing, so the first look has no operation.
+        let look = Event::Lease(Ask {
+            by: OperationId::NONE,
+            session: claims.family(),
+            client_id: claims.client_id().into(),
+            scope: request.scope.clone(),
+            broader: request.broader,
+            refused,
+            has_provider: self.provider(account.service()).is_some(),
+        });
+        let (mut patience, mut has_refreshed) = (Patience::new(self.policy.patience, LONGEST_LOOK), false);
+        let mut entry = self.find(&account).await?;
         for _ in 0..MAX_ATTEMPTS {
-            let (place, held) = self.find(&account).await?;
             // Read in each round, because time passes while the store answers and others refresh.
             let now = self.now();
             if now >= claims.expires_at() {
                 return Err(LeaseError::Expired);
             }
-            let held = held.ok_or_else(|| LeaseError::NotFound { service: account.service.clone() })?;
-            request.check_binding(&held, claims)?;
-            let outage = self.reach.last_outage();
-            let act = match &refused {
-                Some(refused) if refused.is_of(&held) => decide_refused(&held, &self.policy, outage, now),
-                _ => decide(&held, &self.policy, outage, now),
-            };
-            let act = act.map_err(|refusal| refusal.of(&account, now))?;
-            request.check_scope(&held)?;
-            match act {
-                Act::Serve { overdue } => {
-                    if overdue {
-                        self.report(UpstreamAct::Overdue, None, &held);
+            let Decision { verdict, write, reports, .. } = self.decide(&entry.slot, &look);
+            match verdict {
+                Verdict::Serve { held, overdue } => {
+                    self.report_all(&reports, &entry.account);
+                    if write.is_some() {
+                        // The token is good, so the lease does not wait for the refresh, nor fail with it.
+                        drop(self.lease_in_background(entry, &look));
                     }
-                    return Ok(Lease::of(held, overdue, claims));
+                    return Ok(Lease::of(&held, overdue, claims));
                 }
-                Act::Refresh { is_good: true } if gave_up.is_some() => return Ok(Lease::of(held, false, claims)),
-                Act::Refresh { .. } => {
-                    if let Some(error) = gave_up {
-                        return Err(error);
-                    }
-                    // Time has passed and others may have written, so the next round reads the store again.
-                    gave_up = match self.refresh(place, held, &mut patience).await {
-                        Ok(true) => None,
-                        Ok(false) => Some(LeaseError::Unavailable { retry_after: self.policy.claim }),
-                        Err(error) => Some(error.into()),
+                _ if write.is_some() && has_refreshed => {
+                    return Err(LeaseError::Unavailable { retry_after: self.policy.first_pause });
+                }
+                _ if write.is_some() => {
+                    let until = now.saturating_add(self.policy.claim);
+                    let refresh = self.lease_in_background(entry, &look);
+                    entry = match patience.wait(&self.runtime, refresh).await {
+                        Some(Ok(refreshed)) => {
+                            let (entry, is_ours) = refreshed?;
+                            has_refreshed = is_ours;
+                            entry
+                        }
+                        // The runtime dropped the task, or the task continues without this caller.
+                        _ => return Err(LeaseError::Unavailable { retry_after: until.since(self.now()) }),
                     };
                 }
-                Act::Discard => {
-                    let answer_lost = held.state.may_have_successors();
-                    let held = Held { state: State::NeedsAuthorization { since: now, answer_lost }, ..held };
-                    if self.write(&place, Some(&held)).await? == Commit::Applied {
-                        self.report(UpstreamAct::NeedsAuthorization, Some(UpstreamReason::SecretRefused), &held);
-                    }
-                }
-                Act::Wait { until } => {
+                Verdict::Wait { until } => {
                     if !patience.pause(&self.runtime).await {
                         // The claim may hold beyond its own end, because of clock differences or an outage.
                         let retry_after = until.since(now).max(self.policy.first_pause);
                         return Err(LeaseError::Unavailable { retry_after });
                     }
+                    entry = self.find(&account).await?;
                 }
+                Verdict::Refused(refusal) => {
+                    self.report_all(&reports, &entry.account);
+                    return Err(refusal.of(&account, now));
+                }
+                Verdict::Refresh | Verdict::Done | Verdict::Absent => break,
             }
         }
         Err(VaultError::new(VaultErrorKind::Contention).into())
+    }
+
+    /// Writes what `look` found necessary, and refreshes if that was a claim. Returns a receiver of the entry after it,
+    /// and whether this call has refreshed.
+    fn lease_in_background(&self, mut entry: Entry, look: &Event) -> Receiver<Result<(Entry, bool), VaultError>> {
+        let (vault, mut event) = (self.clone(), look.clone());
+        self.in_background(async move {
+            if let Event::Lease(ask) = &mut event {
+                ask.by = vault.operation()?;
+            }
+            let effect = vault.apply(&mut entry, &event).await?.effect;
+            let has_refreshed = effect.is_some();
+            vault.advance(&mut entry, effect).await?;
+            Ok((entry, has_refreshed))
+        })
     }
 }
 
@@ -134,9 +156,15 @@ impl Refusal {
     fn of(self, account: &Account, now: Timestamp) -> LeaseError {
         let service = account.service.clone();
         match self {
-            Self::NeedsAuthorization => LeaseError::NeedsAuthorization { service },
+            Self::NotFound => LeaseError::NotFound { service },
             Self::Revoked => LeaseError::Revoked { service },
+            Self::NeedsAuthorization => LeaseError::NeedsAuthorization { service },
+            Self::OtherSession => LeaseError::OtherSession,
+            Self::OtherClient => LeaseError::OtherClient,
+            Self::InsufficientScope => LeaseError::InsufficientScope { service },
+            Self::BroaderThanNeeded => LeaseError::BroaderThanNeeded,
             Self::Unavailable { until } => LeaseError::Unavailable { retry_after: until.since(now) },
+            Self::NoProvider => VaultError::new(VaultErrorKind::NoProvider).about(&*service).into(),
         }
     }
 }

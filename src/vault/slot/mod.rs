@@ -2,39 +2,23 @@
 //!
 //! | file | what it holds |
 //! |---|---|
-//! | `lease`, `leasing`, `lease_error` | what a tool asks for, how it gets a lease, why it gets none |
-//! | `decision` | serve, refresh, wait or refuse: a pure function |
-//! | `refresh`, `settle` | one refresh for all callers, and what it writes to the record: a pure function |
-//! | `keeping`, `bound_to`, `info` | put, rotate, introspect and list credentials |
-//! | `revoke`, `revocation_progress`, `renewal` | a revocation: in the vault, at the service, and the refresh that it may need |
-//! | `aside` | where a pending revocation is stored when a new credential took its place |
-//! | `revocation_listener` | revocations that follow the end of a subject, session or client |
-//! | `upkeep` | retries of revocations, rewrapping of data keys, the purge |
-//! | `held`, `content`, `record`, `root`, `storage` | a credential and its state, as bytes, as a sealed record, and where it is stored |
-//! | `outage` | when the store was unreachable |
-//! | `error` | faults of the vault |
+//! | `state` | the slot of one account: the secret that is leased, and those that are still to be revoked |
+//! | `event`, `decision/`, `outcome` | what happens to a slot, and what that leads to: a pure function |
+//! | `runner` | reads, decides, writes, reports, and sends the requests that follow |
+//! | `entry` | a slot as it was read from the store |
+//! | `leasing`, `keeping`, `revoking`, `upkeep` | what the application does with the vault |
+//! | `in_flight` | what runs in the background |
 
-mod aside;
-mod bound_to;
-mod content;
-mod decision;
-mod error;
-mod held;
-mod info;
+pub(crate) mod decision;
+mod entry;
+pub(crate) mod event;
+mod in_flight;
 mod keeping;
-mod lease;
-mod lease_error;
 mod leasing;
-mod outage;
-mod record;
-mod refresh;
-mod renewal;
-mod revocation_listener;
-mod revocation_progress;
-mod revoke;
-mod root;
-mod settle;
-mod storage;
+pub(crate) mod outcome;
+pub(crate) mod revoking;
+mod runner;
+pub(crate) mod state;
 mod upkeep;
 
 use rand_core::TryCryptoRng;
@@ -42,20 +26,18 @@ use std::collections::HashMap;
 use std::fmt;
 use std::sync::{Arc, OnceLock};
 
-pub use self::bound_to::BoundTo;
-pub use self::error::{VaultError, VaultErrorKind};
-use self::held::Held;
-pub use self::info::{CredentialInfo, CredentialKind, CredentialState};
-pub use self::lease::{Lease, LeaseRequest, LeasedSecret};
-pub use self::lease_error::LeaseError;
-use self::outage::Reach;
-pub use self::revocation_listener::RevocationListener;
-use self::root::Root;
+use futures_channel::oneshot::Receiver;
+
+use self::in_flight::InFlight;
+use self::outcome::Report;
+use self::state::{Held, OperationId};
 use super::keys::DataKeys;
-use super::{Account, KeyWrapper, RefreshPolicy, Runtime, UpstreamAct, UpstreamProvider, UpstreamReason};
+use super::record::Root;
+use super::{Account, KeyWrapper, RefreshPolicy, Runtime, UpstreamAct, UpstreamProvider, UpstreamReason, VaultError};
 use crate::audit::{Action, AuditEvent, AuditSink, NoAudit, Reason};
 use crate::crypto::random::RandomSource;
 use crate::grant::AccessClaims;
+use crate::issuer::StoreWatch;
 use crate::store::TokenStore;
 use crate::time::{Clock, SystemClock, Timestamp};
 
@@ -66,7 +48,8 @@ use crate::time::{Clock, SystemClock, Timestamp};
 ///
 /// Each method may be cancelled at any point by dropping its future: the store then holds the old state or the new
 /// state. A refresh or a revocation that has begun continues in the background, because the service may have replaced
-/// the refresh token. If the process crashes, [`retry_revocations`](Self::retry_revocations) completes the revocation.
+/// the refresh token; [`drain`](Self::drain) waits for it at shutdown. If the process crashes,
+/// [`retry_revocations`](Self::retry_revocations) completes the revocation.
 ///
 /// ```
 /// use mcp_token_lifecycle::vault::*;
@@ -108,7 +91,8 @@ pub struct CredentialVault<S> {
     wrapper: Arc<dyn KeyWrapper>,
     providers: HashMap<Arc<str>, Arc<dyn UpstreamProvider>>,
     pub(crate) root: Arc<OnceLock<Root>>,
-    pub(crate) reach: Arc<Reach>,
+    pub(crate) watch: Arc<StoreWatch>,
+    in_flight: InFlight,
 }
 
 impl<S: TokenStore> CredentialVault<S> {
@@ -127,7 +111,8 @@ impl<S: TokenStore> CredentialVault<S> {
             wrapper,
             providers: HashMap::new(),
             root: Arc::default(),
-            reach: Arc::default(),
+            watch: Arc::new(StoreWatch::patient()),
+            in_flight: InFlight::default(),
         }
     }
 
@@ -151,13 +136,13 @@ impl<S: TokenStore> CredentialVault<S> {
         Self { clock: Arc::new(clock), ..self }
     }
 
-    /// Draws data keys and nonces from `rng` instead of the operating system's generator (`getrandom::SysRng`). A key wrapper has a
-    /// source of its own: [`Keyring`](crate::Keyring) uses the operating system's.
+    /// Draws data keys and nonces from `rng` instead of the operating system's generator (`getrandom::SysRng`). A key
+    /// wrapper has a source of its own: [`Keyring`](crate::Keyring) uses the operating system's.
     ///
     /// # Security
     ///
-    /// A generator that repeats itself repeats nonces, which exposes what was sealed under them. A userspace generator does
-    /// that when `fork` or a snapshot of a virtual machine copies its state. Use another generator in tests only.
+    /// A generator that repeats itself repeats nonces, which exposes what was sealed under them. A userspace generator
+    /// does that when `fork` or a snapshot of a virtual machine copies its state. Use another generator in tests only.
     #[must_use]
     pub fn with_rng(self, rng: impl TryCryptoRng + Send + 'static) -> Self {
         Self { rng: RandomSource::new(rng), ..self }
@@ -172,6 +157,14 @@ impl<S: TokenStore> CredentialVault<S> {
     /// Returns the store, for example to run its own maintenance.
     pub fn store(&self) -> &S {
         &self.store
+    }
+
+    /// Waits until no refresh and no revocation runs in the background. Call it at shutdown, after the last request.
+    ///
+    /// It takes at most the policy's [`claim`](crate::vault::RefreshPolicyBuilder::claim) while the store answers, and
+    /// five minutes more while it does not.
+    pub async fn drain(&self) {
+        self.in_flight.drained().await;
     }
 
     pub(crate) fn provider(&self, service: &str) -> Option<Arc<dyn UpstreamProvider>> {
@@ -195,14 +188,35 @@ impl<S: TokenStore> CredentialVault<S> {
         });
     }
 
-    /// Reports an act on `held`.
-    pub(crate) fn report(&self, act: UpstreamAct, reason: Option<UpstreamReason>, held: &Held) {
+    /// A name for a new operation.
+    pub(crate) fn operation(&self) -> Result<OperationId, VaultError> {
+        Ok(OperationId(self.random()?))
+    }
+
+    /// Runs `task` in the background, where it also ends if the receiver is dropped.
+    pub(crate) fn in_background<T: Send + 'static>(
+        &self,
+        task: impl Future<Output = T> + Send + 'static,
+    ) -> Receiver<T> {
+        let flight = self.in_flight.begin();
+        self.runtime.in_background(async move {
+            let _flight = flight;
+            task.await
+        })
+    }
+
+    /// Reports an act on a secret of `account`.
+    pub(crate) fn report(&self, act: UpstreamAct, reason: Option<UpstreamReason>, account: &Account, held: &Held) {
         self.audit.record(&AuditEvent {
             family: held.bound_to.session,
             generation: Some(held.generation),
             client_id: held.bound_to.client_id.clone(),
-            ..self.event(act, reason, &held.account)
+            ..self.event(act, reason, account)
         });
+    }
+
+    pub(crate) fn report_all(&self, reports: &[Report], account: &Account) {
+        reports.iter().for_each(|report| self.report(report.act, report.reason, account, &report.held));
     }
 
     fn event(&self, act: UpstreamAct, reason: Option<UpstreamReason>, account: &Account) -> AuditEvent {
@@ -230,7 +244,8 @@ impl<S> Clone for CredentialVault<S> {
             wrapper: self.wrapper.clone(),
             providers: self.providers.clone(),
             root: self.root.clone(),
-            reach: self.reach.clone(),
+            watch: self.watch.clone(),
+            in_flight: self.in_flight.clone(),
         }
     }
 }

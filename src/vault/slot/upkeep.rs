@@ -4,13 +4,11 @@ use std::future::Future;
 use std::time::Duration;
 
 use super::CredentialVault;
-use super::error::{VaultError, VaultErrorKind};
-use super::record::{self, context};
 use crate::audit::{Action, AuditEvent};
-use crate::issuer::{MAX_ATTEMPTS, PAGE, purge_all};
-use crate::record::sealed;
-use crate::store::{Commit, Record, Select, TokenStore};
-use crate::vault::{UpstreamAct, WrappedKey};
+use crate::record::{compare_and_swap, sealed};
+use crate::store::{Commit, Pages, Record, Select, TokenStore, purge_all};
+use crate::vault::record::{self, context};
+use crate::vault::{UpstreamAct, VaultError, WrappedKey};
 
 impl<S: TokenStore + 'static> CredentialVault<S> {
     /// Wraps each data key that is wrapped with another key with the primary key. Returns how many were rewrapped.
@@ -25,42 +23,39 @@ impl<S: TokenStore + 'static> CredentialVault<S> {
     /// the end.
     pub async fn rewrap(&self) -> Result<usize, VaultError> {
         let primary = self.keys.primary().await?;
-        let (mut count, mut after, mut fault) = (0, None, None);
-        loop {
-            let page = self.noted(self.store.list(Select::All, after, PAGE).await)?;
-            for record in page.records.into_iter().filter(sealed::is_upstream) {
-                match self.rewrap_record(record, &primary).await {
+        let (mut count, mut fault) = (0, None);
+        let mut pages = Pages::new(&*self.store, Select::All);
+        while let Some(records) = self.watch.observe(&*self.clock, pages.next()).await? {
+            for record in records.into_iter().filter(sealed::is_upstream) {
+                match self.rewrap_record(&record, &primary).await {
                     Ok(wrapped) => count += usize::from(wrapped),
                     Err(error) if error.is_about_one_record() => fault = Some(error),
                     Err(error) => return Err(error),
                 }
-            }
-            after = page.next;
-            if after.is_none() {
-                break;
             }
         }
         self.audit.record(&AuditEvent::new(self.now(), Action::Upstream(UpstreamAct::Rewrap { count })));
         fault.map_or(Ok(count), Err)
     }
 
-    async fn rewrap_record(&self, record: Record, primary: &str) -> Result<bool, VaultError> {
-        let key = record.key;
-        let mut current = Some(record);
-        for _ in 0..MAX_ATTEMPTS {
-            let Some(record) = current else { return Ok(false) };
+    async fn rewrap_record(&self, listed: &Record, primary: &str) -> Result<bool, VaultError> {
+        let key = listed.key;
+        if record::wrapped(listed)?.0 == primary {
+            return Ok(false);
+        }
+        compare_and_swap(async || {
+            let record = self.watch.observe(&*self.clock, self.store.get(key)).await?;
+            let Some(record) = record.filter(|record| record.key == key) else { return Ok(Some(false)) };
             let (key_id, bytes) = record::wrapped(&record)?;
             if key_id == primary {
-                return Ok(false);
+                return Ok(Some(false));
             }
             let wrapped = WrappedKey::new(key_id, bytes.to_vec());
             let next = record::rewrap(&record, &*self.keys.rewrap(&wrapped, &context(key)).await?)?;
-            if self.noted(self.store.commit(next).await)? == Commit::Applied {
-                return Ok(true);
-            }
-            current = self.noted(self.store.get(key).await)?.filter(|record| record.key == key);
-        }
-        Err(VaultError::new(VaultErrorKind::Contention))
+            let commit = self.watch.observe(&*self.clock, self.store.commit(next)).await?;
+            Ok((commit == Commit::Applied).then_some(true))
+        })
+        .await
     }
 
     /// Deletes expired records from the store, those of the vault and all others. Returns how many were deleted.

@@ -45,7 +45,10 @@ pub async fn work(vault: &Vault, world: &World, users: usize) -> Tally {
             }
         });
     }
-    tasks.join_all().await.into_iter().fold(Tally::default(), sum)
+    let tally = tasks.join_all().await.into_iter().fold(Tally::default(), sum);
+    // A refresh ahead of expiry goes on in the background.
+    vault.drain().await;
+    tally
 }
 
 fn sum(a: Tally, b: Tally) -> Tally {

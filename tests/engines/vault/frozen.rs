@@ -7,12 +7,17 @@ use crate::process::Process;
 use crate::service::{LIFETIME, Rotation, access_token};
 use crate::world::{World, put, subject};
 
-/// Freeze it, and lease in its stead once its claim has ended.
+const TWO_HOURS: u64 = 2 * 3_600;
+
+/// Freeze it for hours, and lease in its stead once its claim has ended.
 fn take_over(process: &Process, world: &World, left: Left) -> Next {
     process.freeze();
     let next = Next::after(world);
     if left.has_claim() {
         next.outlast_claim(world);
+    }
+    if left != Left::Stored {
+        world.clock.pass(TWO_HOURS);
     }
     assert_eq!(next.lease().unwrap(), access_token(0, 1));
     next
@@ -23,6 +28,10 @@ fn wake(mut process: Process) -> (Vec<String>, String) {
     process.thaw();
     process.tell("go on");
     process.outcome()
+}
+
+fn is_during_request(step: usize) -> bool {
+    ["before the request", "after the answer"].contains(&STEPS[step].0)
 }
 
 fn generation(next: &Next) -> u64 {
@@ -38,16 +47,17 @@ fn freeze(kind: Kind, step: usize) {
     let before = generation(&next);
 
     let (reports, outcome) = wake(process);
-    let is_last_read = step == STEPS.len() - 1;
-    let leased = if is_last_read { access_token(0, 1) } else { access_token(1, 0) };
+    let leased = if left == Left::Stored { access_token(0, 1) } else { access_token(1, 0) };
     assert_eq!(outcome, format!("leased {leased}"), "{step} {name}");
     let expected: &[&str] = match left {
         // Its claim has ended, so it does not even ask the service.
         Left::Claim if name == "after a write" => &[],
+        // It notices that it was suspended during the request.
+        Left::Claim | Left::Rotated if is_during_request(step) => &["upstream_clock_stepped", "upstream_superseded"],
         Left::Claim | Left::Rotated => &["upstream_superseded"],
-        // The first of these is between the write and the report of it.
-        Left::Stored if STEPS[step].0 == "after a write" => &["upstream_refresh"],
-        Left::Nothing | Left::Stored => &[],
+        // It is between the write and the report of it.
+        Left::Stored => &["upstream_refresh"],
+        Left::Nothing => &[],
     };
     assert_eq!(reports, expected, "{step} {name}");
     assert_eq!(next.lease().unwrap(), access_token(1, 0));
@@ -62,9 +72,11 @@ fn freeze_with_an_answer(kind: Kind, step: usize) {
     assert_eq!(next.lease().unwrap(), access_token(0, 2));
 
     let (reports, outcome) = wake(process);
+    let noticed = is_during_request(step).then_some("upstream_clock_stepped");
+    let expected: Vec<_> = noticed.into_iter().chain(["upstream_superseded"]).collect();
     assert_eq!(
-        (&*reports, outcome),
-        (&["upstream_superseded".to_owned()][..], format!("leased {}", access_token(0, 2)))
+        (reports, outcome),
+        (expected.into_iter().map(str::to_owned).collect(), format!("leased {}", access_token(0, 2)))
     );
     assert_eq!((generation(&next), service.rotations(), service.dead()), (3, 2, 0));
 }

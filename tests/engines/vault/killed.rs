@@ -33,7 +33,7 @@ impl Left {
 }
 
 /// What a lease does that meets an expired token: the root is read, the record, and so on.
-pub const STEPS: [(&str, Left); 14] = [
+pub const STEPS: [(&str, Left); 10] = [
     ("before a read", Left::Nothing),
     ("after a read", Left::Nothing),
     ("before a read", Left::Nothing),
@@ -42,12 +42,8 @@ pub const STEPS: [(&str, Left); 14] = [
     ("after a write", Left::Claim),
     ("before the request", Left::Claim),
     ("after the answer", Left::Rotated),
-    ("before a read", Left::Rotated),
-    ("after a read", Left::Rotated),
     ("before a write", Left::Rotated),
     ("after a write", Left::Stored),
-    ("before a read", Left::Stored),
-    ("after a read", Left::Stored),
 ];
 
 /// The credential of user 0 has expired, and another process that was about to refresh it has halted at `step`.

@@ -86,7 +86,7 @@ fn a_lifetime_counts_from_the_request_and_not_from_the_answer() {
     // And so does one that the service does not repeat: it does not shrink from token to token.
     for number in 2..4 {
         world.service.then(Step::ExpiresIn(None));
-        world.pass(979);
+        world.pass(1_000);
         let lease = world.sim.run(world.vault.lease(&user(), &need())).unwrap();
         assert_eq!(secret(&lease), access_token(number));
         assert_eq!(lease.expires_at().since(world.sim.now()), Duration::from_secs(1_000));
@@ -96,6 +96,7 @@ fn a_lifetime_counts_from_the_request_and_not_from_the_answer() {
 #[test]
 fn a_holder_that_wakes_late_does_not_overwrite_what_another_has_stored() {
     let (world, gate) = hanging(Service::with_leeway(), Step::HoldAnswer);
+    let holder = world.sim.freeze();
     world.pass(15);
     // Its answer, held back, has the tokens of number 1; the leeway gives the same to the second.
     assert_eq!(world.lease().unwrap(), access_token(1));
@@ -103,10 +104,11 @@ fn a_holder_that_wakes_late_does_not_overwrite_what_another_has_stored() {
     assert_eq!(world.lease().unwrap(), access_token(2));
     world.told();
     gate.open();
+    world.sim.thaw(holder);
     world.sim.settle();
-    assert_eq!(world.told(), [("upstream_superseded", None)]);
+    assert_eq!(world.told(), [("upstream_clock_stepped", None), ("upstream_superseded", None)]);
     assert_eq!(world.lease().unwrap(), access_token(2));
-    world.pass(800);
+    world.pass(1_000);
     assert_eq!(world.lease().unwrap(), access_token(3), "the refresh token is still the newest");
 }
 
@@ -114,27 +116,31 @@ fn a_holder_that_wakes_late_does_not_overwrite_what_another_has_stored() {
 #[test]
 fn a_late_success_rescues_what_another_attempt_has_given_up() {
     let (world, gate) = hanging(Service::default(), Step::HoldAnswer);
+    let holder = world.sim.freeze();
     world.pass(15);
     assert!(matches!(world.lease(), Err(LeaseError::NeedsAuthorization { .. })));
     // The first holder has not come back, so its answer counts as lost.
     let refused = ("upstream_refuse", Some("needs_authorization"));
     assert_eq!(world.told(), [("upstream_needs_authorization", Some("upstream_answer_lost")), refused]);
     gate.open();
+    world.sim.thaw(holder);
     world.sim.settle();
     assert_eq!(world.told(), [("upstream_refresh", None)]);
     assert_eq!(world.lease().unwrap(), access_token(1));
-    world.pass(800);
+    world.pass(1_000);
     assert_eq!(world.lease().unwrap(), access_token(2));
 }
 
 #[test]
 fn a_late_success_is_stored_while_another_holds_the_claim_and_that_ones_failure_changes_nothing() {
     let (world, first) = hanging(Service::default(), Step::HoldAnswer);
+    let holder = world.sim.freeze();
     let second = Gate::default();
     world.service.then(Step::HoldAnswer(second.clone()));
     world.pass(15);
     assert!(matches!(world.lease(), Err(LeaseError::Unavailable { .. })));
     first.open();
+    world.sim.thaw(holder);
     world.sim.run(async { world.sim.runtime_sleep(Duration::from_secs(1)).await });
     assert_eq!(world.lease().unwrap(), access_token(1));
     world.told();
@@ -147,12 +153,14 @@ fn a_late_success_is_stored_while_another_holds_the_claim_and_that_ones_failure_
 #[test]
 fn a_late_failure_does_not_end_the_claim_of_another() {
     let (world, first) = hanging(Service::default(), Step::HoldRequest);
+    let holder = world.sim.freeze();
     let second = Gate::default();
     world.service.then(Step::HoldAnswer(second.clone()));
     world.pass(15);
     assert!(matches!(world.lease(), Err(LeaseError::Unavailable { .. })));
     // The second has rotated, so the first fails, and must not say that all is over.
     first.open();
+    world.sim.thaw(holder);
     world.sim.run(async { world.sim.runtime_sleep(Duration::from_secs(1)).await });
     let [info] = &*world.sim.run(world.vault.list("user-1")).unwrap() else { panic!("one credential") };
     assert_eq!(info.state, CredentialState::Active);
@@ -172,42 +180,54 @@ fn a_new_authorization_is_not_overwritten_by_a_refresh_of_the_old_one() {
     assert_eq!(world.lease().unwrap(), access_token(0));
 }
 
-/// What the refresh of the old one brings is revoked like the old one, be that still to be revoked, gone or deleted.
+/// What the refresh of the old one brings is revoked like the old one.
 #[test]
 fn a_credential_put_after_a_revocation_is_not_overwritten_and_what_comes_late_is_revoked() {
-    for (is_down, retried, purged) in
-        [(true, false, false), (true, true, false), (false, false, false), (false, false, true)]
-    {
+    let (world, gate) = hanging(Service::default(), Step::HoldAnswer);
+    assert!(world.sim.run(world.vault.revoke(&account())).unwrap());
+    world.sim.run(world.vault.put(&account(), api_key("new"), BoundTo::subject())).unwrap();
+    world.told();
+    gate.open();
+    world.sim.settle();
+    assert_eq!(world.told(), [("upstream_refresh", None), ("upstream_revoked", None)]);
+    assert_eq!(world.service.revoked(), [access_token(1)]);
+    assert_eq!(world.lease().unwrap(), "new");
+}
+
+/// The old one is gone when its new tokens arrive: they are revoked if nothing is there, and otherwise dropped, for revoking
+/// them could end the grant of what is there.
+#[test]
+fn tokens_that_come_after_the_end_of_a_revocation_are_revoked_or_dropped() {
+    for is_replaced in [false, true] {
         let (world, gate) = hanging(Service::default(), Step::HoldAnswer);
-        if is_down {
-            world.service.then_at_revocation(DOWN);
-        }
+        let holder = world.sim.freeze();
         assert!(world.sim.run(world.vault.revoke(&account())).unwrap());
-        if purged {
-            world.pass(3_600);
-            assert_eq!(world.sim.run(world.vault.purge()).unwrap(), 1);
+        if is_replaced {
+            world.sim.run(world.vault.put(&account(), api_key("new"), BoundTo::subject())).unwrap();
         }
-        world.sim.run(world.vault.put(&account(), api_key("new"), BoundTo::subject())).unwrap();
-        if retried {
-            // Whatever makes room for another is left alone for the length of a claim.
-            world.pass(30);
-            assert_eq!(world.sim.run(world.vault.retry_revocations()).unwrap(), 1);
-        }
-        world.told();
+        world.pass(30);
+        assert_eq!(world.sim.run(world.twin().retry_revocations()).unwrap(), 1);
+        assert_eq!(world.told().last(), Some(&("upstream_revoked", Some("upstream_answer_lost"))));
         gate.open();
+        world.sim.thaw(holder);
         world.sim.settle();
-        assert_eq!(world.told(), [("upstream_revoke", None), ("upstream_revoked", None)]);
-        assert_eq!(world.service.revoked().last(), Some(&access_token(1)));
-        assert_eq!(world.lease().unwrap(), "new");
+        let told: Vec<_> = world.told().into_iter().filter(|(act, _)| *act != "upstream_clock_stepped").collect();
+        if is_replaced {
+            assert_eq!(told, [("upstream_superseded", None)]);
+            assert_eq!(world.lease().unwrap(), "new");
+        } else {
+            assert_eq!(told, [("upstream_revoke", None), ("upstream_revoked", None)]);
+            assert_eq!(world.service.revoked(), [access_token(0), access_token(1)]);
+        }
     }
 }
 
-/// The versions of a record begin anew when it has been deleted.
+/// The record stays, so its versions never begin anew.
 #[test]
 fn a_claim_on_what_was_revoked_and_purged_meanwhile_does_not_hit_what_was_put_in_its_place() {
     let world = Arc::new(world());
     world.put();
-    world.pass(800);
+    world.pass(1_000);
     let during = world.clone();
     world.store.before_next_commit(move || {
         let (sim, twin) = (&during.sim, during.twin());
@@ -328,9 +348,10 @@ fn clocks_that_differ_within_the_skew_do_not_refresh_twice() {
     }
 }
 
-/// A claim or a pause that was written by a clock that is ahead by more than the policy allows does not count.
+/// A pause that was written by a clock that is ahead by more than the policy allows does not count. A claim holds for its
+/// length, counted from when it is found: its holder may be at work.
 #[test]
-fn a_clock_that_is_far_ahead_blocks_no_other() {
+fn a_clock_that_is_far_ahead_blocks_others_for_one_claim_at_most() {
     for fails in [false, true] {
         let world = world();
         world.put();
@@ -344,6 +365,12 @@ fn a_clock_that_is_far_ahead_blocks_no_other() {
         world.sim.crash();
         let twin = world.twin().with_policy(policy);
         world.pass(1_000);
+        world.told();
+        if !fails {
+            assert!(matches!(world.sim.run(twin.lease(&user(), &need())), Err(LeaseError::Unavailable { .. })));
+            assert_eq!(world.told()[0], ("upstream_clock_stepped", None));
+            world.pass(90 - 15);
+        }
         assert_eq!(secret(&world.sim.run(twin.lease(&user(), &need())).unwrap()), access_token(1), "{fails}");
     }
 }

@@ -23,4 +23,6 @@ mod refused;
 mod renewals;
 mod revoking;
 mod secrets;
+mod slots;
+mod suspended;
 mod upkeep;

@@ -116,7 +116,7 @@ fn an_older_record_put_back_under_a_newer_version_does_not_open() {
     let world = world();
     world.put();
     let [old] = &*records(&world) else { panic!("one record") };
-    world.pass(800);
+    world.pass(1_000);
     assert_eq!(world.lease().unwrap(), access_token(1));
     let [new] = &*records(&world) else { panic!("one record") };
     assert_eq!(parts(old)[..2], parts(new)[..2], "the data key stays with the record");

@@ -89,11 +89,12 @@ fn a_good_token_is_leased_however_long_the_service_refuses() {
     let world = world();
     world.put();
     world.service.then(Step::ExpiresIn(Some(Duration::from_secs(100 * HOUR))));
-    world.pass(800);
+    world.pass(1_000);
     assert_eq!(world.lease().unwrap(), access_token(1));
     world.pass(80 * HOUR);
     for _ in 0..19 {
         assert_eq!(lease(&world, REFUSED).unwrap(), access_token(1));
+        world.sim.settle();
         world.pass(HOUR);
     }
     world.pass(HOUR);
@@ -157,7 +158,7 @@ fn rotation_without_an_access_token_is_kept_and_made_good() {
     assert_unavailable(lease(&world, Step::RotateOnly));
     world.pass(2);
     assert_eq!(world.lease().unwrap(), access_token(3));
-    world.pass(800);
+    world.pass(1_000);
     assert_eq!(world.lease().unwrap(), access_token(4));
 }
 
@@ -167,6 +168,7 @@ fn rotation_without_an_access_token_leaves_the_old_one_to_lease() {
     world.put();
     world.pass(800);
     assert_eq!(lease(&world, Step::RotateOnly).unwrap(), access_token(0));
+    world.sim.settle();
     world.pass(189);
-    assert_eq!(world.lease().unwrap(), access_token(2));
+    assert_eq!(world.renewed().unwrap(), access_token(2));
 }

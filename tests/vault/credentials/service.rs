@@ -11,6 +11,7 @@ use mcp_token_lifecycle::vault::{
     Credential, CredentialStatus, Refreshed, Revocation, Secret, SecretText, TokenSet, UpstreamError, UpstreamProvider,
 };
 
+use crate::sim::Sim;
 use crate::support::scope;
 
 pub const LIFETIME: u64 = 1_000;
@@ -29,8 +30,12 @@ pub enum Step {
     HoldAnswer(Gate),
     /// It is answered with this lifetime.
     ExpiresIn(Option<Duration>),
+    /// It is answered after the first duration, with the second as the lifetime.
+    AnswerLate(Duration, Duration),
     /// It is answered with this scope.
     Scope(&'static str),
+    /// The service has no revocation for it.
+    Unsupported,
     /// It is answered with a new refresh token and no access token that can be used.
     RotateOnly,
 }
@@ -71,6 +76,9 @@ struct State {
     current: usize,
     keeps_refresh_token: bool,
     leeway: bool,
+    whole_grants: bool,
+    hangs_at_introspection: bool,
+    sim: Sim,
     refreshes: usize,
     script: VecDeque<Step>,
     revocations: VecDeque<Step>,
@@ -95,6 +103,13 @@ impl Service {
         service
     }
 
+    /// A revocation ends all that the user has authorized, as at GitHub.
+    pub fn with_whole_grants() -> Self {
+        let service = Self::default();
+        service.0.lock().unwrap().whole_grants = true;
+        service
+    }
+
     /// Without rotation: the refresh token stays, and answers leave it out.
     pub fn without_rotation() -> Self {
         let service = Self::default();
@@ -116,6 +131,17 @@ impl Service {
     pub fn expire_all(&self) {
         let mut state = self.0.lock().unwrap();
         state.live_from = state.current + 1;
+    }
+
+    /// Introspections are not answered from now on.
+    pub fn hang_at_introspection(&self) {
+        self.0.lock().unwrap().hangs_at_introspection = true;
+    }
+
+    /// With the time in which it is late.
+    pub fn on(self, sim: &Sim) -> Self {
+        self.0.lock().unwrap().sim = sim.clone();
+        self
     }
 
     /// How often a refresh has arrived.
@@ -161,6 +187,7 @@ impl Service {
                 gate.pass().await;
                 Err(error())
             }
+            Some(Step::Unsupported) => unreachable!("every service refreshes"),
             Some(Step::LoseAnswer) => {
                 self.rotate(presented)?;
                 Err(UpstreamError::uncertain("timeout"))
@@ -176,6 +203,12 @@ impl Service {
             }
             Some(Step::ExpiresIn(None)) => self.rotate(presented),
             Some(Step::ExpiresIn(Some(lifetime))) => Ok(self.rotate(presented)?.expires_in(lifetime)),
+            Some(Step::AnswerLate(delay, lifetime)) => {
+                let answer = self.rotate(presented)?.expires_in(lifetime);
+                let sim = self.0.lock().unwrap().sim.clone();
+                sim.runtime_sleep(delay).await;
+                Ok(answer)
+            }
             Some(Step::RotateOnly) => {
                 Ok(Refreshed::rotated(self.rotate(presented)?.refresh_token.expect("it rotates")))
             }
@@ -220,6 +253,7 @@ impl UpstreamProvider for Service {
                     return Err(error());
                 }
                 Some(Step::HoldRequest(gate)) => gate.pass().await,
+                Some(Step::Unsupported) => return Ok(Revocation::Unsupported),
                 _ => {}
             }
             let secret = match credential {
@@ -236,9 +270,16 @@ impl UpstreamProvider for Service {
         })
     }
 
+    fn revokes_whole_grants(&self) -> bool {
+        self.0.lock().unwrap().whole_grants
+    }
+
     fn introspect<'a>(&'a self, credential: &'a Credential) -> BoxFuture<'a, Result<CredentialStatus, UpstreamError>> {
         let Credential::OAuth(tokens) = credential else { return Box::pin(async { Ok(CredentialStatus::Unknown) }) };
         let is_current = tokens.access_token.expose() == access_token(self.current());
+        if self.0.lock().unwrap().hangs_at_introspection {
+            return Box::pin(std::future::pending());
+        }
         Box::pin(async move { Ok(if is_current { CredentialStatus::Active } else { CredentialStatus::Inactive }) })
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::future::{Future, poll_fn};
 use std::pin::pin;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Wake, Waker};
 use std::time::Duration;
@@ -19,6 +19,8 @@ pub struct Sim(Arc<Inner>);
 #[derive(Default)]
 struct Inner {
     millis: AtomicU64,
+    /// By how much the clock is wrong, in seconds; no timer knows of it.
+    offset: AtomicI64,
     tasks: Mutex<Vec<BoxFuture<'static, ()>>>,
     timers: Mutex<BTreeMap<u64, Vec<Waker>>>,
     awake: Awake,
@@ -36,7 +38,8 @@ impl Wake for Awake {
 
 impl Clock for Sim {
     fn now(&self) -> Timestamp {
-        Timestamp::from_unix(START + self.0.millis.load(Ordering::SeqCst) / 1000)
+        let seconds = START + self.0.millis.load(Ordering::SeqCst) / 1000;
+        Timestamp::from_unix(seconds.saturating_add_signed(self.0.offset.load(Ordering::SeqCst)))
     }
 }
 
@@ -51,6 +54,11 @@ impl Sim {
 
     pub fn pass(&self, seconds: u64) {
         self.0.millis.fetch_add(seconds * 1000, Ordering::SeqCst);
+    }
+
+    /// Somebody sets the clock.
+    pub fn step(&self, seconds: i64) {
+        self.0.offset.fetch_add(seconds, Ordering::SeqCst);
     }
 
     /// How much time has passed.

@@ -45,6 +45,7 @@ pub fn world_with(service: Service) -> World<Flaky> {
 
 pub fn world_on<S: TokenStore + Clone + 'static>(store: S, service: Service) -> World<S> {
     let (sim, audit) = (Sim::default(), TestAudit::default());
+    let service = service.on(&sim);
     let vault = vault_on(&store, &service, &sim, &audit);
     World { sim, store, service, audit, vault }
 }
@@ -83,6 +84,13 @@ impl<S: TokenStore + Clone + 'static> World<S> {
     /// What user-1 is leased, as the secret in it.
     pub fn lease(&self) -> Result<String, LeaseError> {
         self.sim.run(self.vault.lease(&user(), &need())).map(|lease| secret(&lease))
+    }
+
+    /// A lease, what it sets off, and a second lease: a good token is leased at once, and refreshed in the background.
+    pub fn renewed(&self) -> Result<String, LeaseError> {
+        let _ = self.lease();
+        self.sim.settle();
+        self.lease()
     }
 
     /// What was reported since the last call, in short.

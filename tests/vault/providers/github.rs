@@ -99,3 +99,10 @@ fn introspection_knows_a_live_access_token_and_no_more() {
     let told = pollster::block_on(play(github(), &["github_token_unknown"]).provider.introspect(&unrefreshable));
     assert_eq!(told.unwrap(), CredentialStatus::Inactive);
 }
+
+/// The vault must not ask for it late: the user may have authorized again.
+#[test]
+fn github_alone_says_that_a_revocation_ends_whole_grants() {
+    assert!(play(github(), &[]).provider.revokes_whole_grants());
+    assert!(!play(Service::linear("id", SecretText::new(SECRET)).unwrap(), &[]).provider.revokes_whole_grants());
+}

@@ -141,6 +141,13 @@ impl World {
         Ok(lease.secret().expose().to_owned())
     }
 
+    /// A lease, what it sets off, and a second lease: a good token is leased at once, and refreshed in the background.
+    async fn renewed(&self) -> Result<String, LeaseError> {
+        let _ = self.lease().await;
+        self.vault.drain().await;
+        self.lease().await
+    }
+
     fn told(&self) -> Vec<(&'static str, Option<&'static str>)> {
         let events = self.audit.take();
         events.iter().map(|event| (event.action.as_str(), event.reason.map(|reason| reason.as_str()))).collect()
@@ -159,14 +166,13 @@ async fn refresh_ahead_that_fails_is_repeated_unseen() {
     for (fault, reason) in FAILURES {
         let world = world(true, &[fault]).await;
         world.pass(800);
-        assert_eq!(world.lease().await.unwrap(), "a0", "{fault:?}");
+        assert_eq!(world.renewed().await.unwrap(), "a0", "{fault:?}");
         assert_eq!(world.told(), [("upstream_refresh_failed", Some(reason))], "{fault:?}");
-        assert_eq!(world.lease().await.unwrap(), "a0", "{fault:?}");
         assert_eq!(world.service.asked(), 1, "{fault:?}: the service is left alone");
         world.pass(120);
-        assert_eq!(world.lease().await.unwrap(), "a1", "{fault:?}");
+        assert_eq!(world.renewed().await.unwrap(), "a1", "{fault:?}");
         assert_eq!(world.told(), [("upstream_refresh", None)], "{fault:?}");
-        world.pass(800);
+        world.pass(1_000);
         assert_eq!(world.lease().await.unwrap(), "a2", "{fault:?}: the new refresh token was kept");
     }
 }
@@ -192,7 +198,7 @@ async fn where_a_service_has_no_leeway_a_lost_answer_costs_an_authorization_and_
     for fault in [Fault::Silent, Fault::Truncated] {
         let world = world(false, &[fault]).await;
         world.pass(800);
-        assert_eq!(world.lease().await.unwrap(), "a0", "{fault:?}");
+        assert_eq!(world.renewed().await.unwrap(), "a0", "{fault:?}");
         world.pass(200);
         world.told();
         let refused = world.lease().await.unwrap_err();
@@ -214,7 +220,7 @@ async fn null_members_and_absurd_lifetimes_leave_the_refresh_token_and_a_token_t
         assert_eq!(world.lease().await.unwrap(), "odd", "{lifetime}");
         assert_eq!(world.service.asked(), 1, "{lifetime}");
         world.pass(1);
-        assert_eq!(world.lease().await.unwrap(), "a1", "{lifetime}: with the refresh token from before");
+        assert_eq!(world.renewed().await.unwrap(), "a1", "{lifetime}: with the refresh token from before");
     }
 }
 

@@ -126,6 +126,10 @@ impl<C: HttpClient> UpstreamProvider for OAuthProvider<C> {
         })
     }
 
+    fn revokes_whole_grants(&self) -> bool {
+        self.service.quirks.revokes_whole_grants
+    }
+
     fn introspect<'a>(&'a self, credential: &'a Credential) -> BoxFuture<'a, Result<CredentialStatus, UpstreamError>> {
         Box::pin(async move {
             let (Credential::OAuth(tokens), Some(at)) = (credential, &self.service.introspection) else {

@@ -47,6 +47,9 @@ pub struct Quirks {
     pub says_ok: bool,
     /// The member that holds the tokens, if they are not at the top level.
     pub tokens_in: Option<String>,
+    /// Whether a revocation ends all grants that the user has given the client, also later ones; see
+    /// [`UpstreamProvider::revokes_whole_grants`](crate::vault::UpstreamProvider::revokes_whole_grants).
+    pub revokes_whole_grants: bool,
     /// What the error codes of a refresh mean. These come before the list of [`Meaning`]. An answer with a status from
     /// 300 to 499 and no readable code has a code such as `http_404`.
     pub refresh_codes: BTreeMap<String, Meaning>,
@@ -67,6 +70,7 @@ impl Default for Quirks {
             scope_separator: ' ',
             says_ok: false,
             tokens_in: None,
+            revokes_whole_grants: false,
             refresh_codes: BTreeMap::new(),
             token_codes: BTreeMap::new(),
         }
@@ -86,6 +90,7 @@ impl Quirks {
     pub fn github() -> Self {
         Self {
             scope_separator: ',',
+            revokes_whole_grants: true,
             refresh_codes: codes([
                 ("bad_refresh_token", Meaning::InvalidGrant),
                 ("incorrect_client_credentials", Meaning::Configuration),

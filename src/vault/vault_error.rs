@@ -37,7 +37,7 @@ pub enum VaultErrorKind {
     Entropy,
     /// Other processes wrote the same record in each attempt.
     Contention,
-    /// The credential with its metadata is longer than 60 KiB, or its wrapped data key is longer than
+    /// The credential with its metadata is longer than 12 KiB, or its wrapped data key is longer than
     /// [`WrappedKey::MAX_LEN`](crate::vault::WrappedKey::MAX_LEN).
     TooLarge,
     /// The vault has no provider for the service: [`with_provider`](crate::vault::CredentialVault::with_provider) sets

@@ -10,13 +10,13 @@
 
 use zeroize::Zeroizing;
 
-use super::error::{VaultError, corrupt};
 use crate::crypto;
 use crate::id::RecordKey;
 use crate::record::sealed::Kind;
 use crate::store::Record;
 use crate::vault::WrappedKey;
 use crate::vault::keys::Envelope;
+use crate::vault::vault_error::{VaultError, corrupt};
 
 const TAG: usize = 32;
 

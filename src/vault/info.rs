@@ -3,10 +3,10 @@
 use std::sync::Arc;
 
 use super::bound_to::BoundTo;
-use super::held::{Held, State};
+use super::slot::state::{Held, Phase, Slot};
 use crate::grant::Scope;
 use crate::time::Timestamp;
-use crate::vault::{Credential, RefreshPolicy};
+use crate::vault::{Account, Credential, RefreshPolicy};
 
 /// A credential without its secret, for a page where users see their connections.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -24,7 +24,7 @@ pub struct CredentialInfo {
     pub scope: Scope,
     /// The state of the credential.
     pub state: CredentialState,
-    /// How many secrets the account has had, counting from 1. It starts at 1 again after a revocation.
+    /// The number of this secret among those that the account has had, from 1.
     pub generation: u64,
     /// When this secret was obtained.
     pub obtained_at: Timestamp,
@@ -57,25 +57,32 @@ pub enum CredentialState {
 }
 
 impl CredentialInfo {
-    pub(crate) fn of(held: Held, policy: &RefreshPolicy, now: Timestamp) -> Self {
-        let (kind, expires_at, rotate_by) = match &held.credential {
+    /// Views of all secrets of `account`, the one that is leased first.
+    pub(crate) fn all(account: &Account, slot: &Slot, policy: &RefreshPolicy, now: Timestamp) -> Vec<Self> {
+        let current = slot.current.iter().map(|live| {
+            let is_given_up = policy.gives_up(live.back_off.refused_since, now);
+            match live.phase {
+                Phase::Dead => (&live.held, CredentialState::NeedsAuthorization),
+                _ if is_given_up => (&live.held, CredentialState::NeedsAuthorization),
+                _ => (&live.held, CredentialState::Active),
+            }
+        });
+        let ending = slot.ending.iter().map(|ending| (&ending.held, CredentialState::Revoking));
+        current.chain(ending).map(|(held, state)| Self::of(account, held, state)).collect()
+    }
+
+    fn of(account: &Account, held: &Held, state: CredentialState) -> Self {
+        let (kind, expires_at, rotate_by) = match &*held.credential {
             Credential::OAuth(tokens) => (CredentialKind::OAuth, tokens.expires_at, None),
             Credential::Static(secret) => (CredentialKind::Static, None, secret.rotate_by),
         };
         Self {
-            service: held.account.service,
-            name: held.account.name,
-            bound_to: held.bound_to,
+            service: account.service.clone(),
+            name: account.name.clone(),
+            bound_to: held.bound_to.clone(),
             kind,
             scope: held.credential.scope().clone(),
-            state: match held.state {
-                State::Active(attempts) if policy.gives_up(attempts.refused_since, now) => {
-                    CredentialState::NeedsAuthorization
-                }
-                State::Active(_) => CredentialState::Active,
-                State::NeedsAuthorization { .. } => CredentialState::NeedsAuthorization,
-                State::Revoking(_) => CredentialState::Revoking,
-            },
+            state,
             generation: held.generation,
             obtained_at: held.obtained_at,
             expires_at,

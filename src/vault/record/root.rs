@@ -3,10 +3,10 @@
 //! The first vault that opens an empty store creates the secret, which lives as long as the store. It does not change
 //! with a key rotation, so a rewrap changes wrapped keys and nothing else.
 
-use super::held::{Held, State};
 use crate::crypto::{Mac, sha256, subkey};
 use crate::id::{FamilyId, IndexKey, RecordKey};
 use crate::vault::Account;
+use crate::vault::slot::state::Slot;
 
 /// Derives record keys and index keys.
 pub(crate) struct Root {
@@ -60,12 +60,15 @@ impl Root {
         self.index("pending", b"")
     }
 
-    /// The index keys of a record: at most four.
-    pub(crate) fn indexes(&self, held: &Held) -> Vec<IndexKey> {
-        let pending = matches!(held.state, State::Revoking(_)).then(|| self.pending());
+    /// The index keys of the slot of `account`: at most four, and none if it is empty. Without a current secret, the
+    /// slot is listed under what the newest of those is bound to that wait for their revocation.
+    pub(crate) fn indexes(&self, account: &Account, slot: &Slot) -> Vec<IndexKey> {
+        let current = slot.current.as_ref().map(|live| &live.held);
+        let Some(held) = current.or(slot.ending.last().map(|ending| &ending.held)) else { return Vec::new() };
+        let pending = (!slot.ending.is_empty()).then(|| self.pending());
         let session = held.bound_to.session.map(|family| self.session(family));
         let client = held.bound_to.client_id.as_deref().map(|client_id| self.client(client_id));
-        [Some(self.subject(held.account.subject())), session, client, pending].into_iter().flatten().collect()
+        [Some(self.subject(account.subject())), session, client, pending].into_iter().flatten().collect()
     }
 
     fn index(&self, name: &str, value: &[u8]) -> IndexKey {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::error::VaultError;
+use super::vault_error::VaultError;
 use crate::vault::UpstreamReason;
 
 /// Why a lease was refused. No variant carries a secret.
@@ -51,7 +51,7 @@ pub enum LeaseError {
         service: Arc<str>,
     },
     /// The credential allows more than the requested scope, and the request did not call
-    /// [`allow_broader`](super::LeaseRequest::allow_broader).
+    /// [`allow_broader`](crate::vault::LeaseRequest::allow_broader).
     #[error("the credential allows more than the requested scope")]
     BroaderThanNeeded,
     /// The token has expired and the service does not issue a new one at the moment. The credential is kept.

@@ -2,12 +2,11 @@
 
 use std::sync::Arc;
 
-use super::held::{Held, SecretVersion};
-use super::lease_error::LeaseError;
+use super::slot::state::{Held, SecretId};
 use crate::crypto::redacted::redacted;
 use crate::grant::{AccessClaims, Scope};
 use crate::time::Timestamp;
-use crate::vault::{Account, Credential, Secret, StaticSecret, TokenSet};
+use crate::vault::{Account, Credential, Secret};
 
 /// What a tool needs for one call: a service, an account there, and a scope.
 ///
@@ -17,8 +16,8 @@ use crate::vault::{Account, Credential, Secret, StaticSecret, TokenSet};
 pub struct LeaseRequest {
     service: Arc<str>,
     name: Option<Arc<str>>,
-    scope: Scope,
-    broader: bool,
+    pub(crate) scope: Scope,
+    pub(crate) broader: bool,
 }
 
 impl LeaseRequest {
@@ -41,30 +40,6 @@ impl LeaseRequest {
     pub(crate) fn of(&self, claims: &AccessClaims) -> Account {
         Account { subject: claims.subject().into(), service: self.service.clone(), name: self.name.clone() }
     }
-
-    /// Checks that `held` is bound to no other session or client than those of `claims`.
-    pub(crate) fn check_binding(&self, held: &Held, claims: &AccessClaims) -> Result<(), LeaseError> {
-        let is_other = |bound: Option<&str>| bound.is_some_and(|client_id| client_id != claims.client_id());
-        if held.bound_to.session.is_some_and(|session| session != claims.family()) {
-            Err(LeaseError::OtherSession)
-        } else if is_other(held.bound_to.client_id.as_deref()) {
-            Err(LeaseError::OtherClient)
-        } else {
-            Ok(())
-        }
-    }
-
-    /// Checks that `held` allows the requested scope, and no more unless the request accepts that.
-    pub(crate) fn check_scope(&self, held: &Held) -> Result<(), LeaseError> {
-        let scope = held.credential.scope();
-        if !scope.includes(&self.scope) {
-            Err(LeaseError::InsufficientScope { service: self.service.clone() })
-        } else if !self.broader && !self.scope.includes(scope) {
-            Err(LeaseError::BroaderThanNeeded)
-        } else {
-            Ok(())
-        }
-    }
 }
 
 /// A credential for one call.
@@ -78,28 +53,21 @@ pub struct Lease {
     scope: Scope,
     expires_at: Timestamp,
     overdue: bool,
-    version: SecretVersion,
+    pub(crate) id: SecretId,
 }
 
 redacted!(Lease);
 
 impl Lease {
-    /// Takes the secret out of `held`, without the refresh token.
-    pub(crate) fn of(held: Held, overdue: bool, claims: &AccessClaims) -> Self {
-        let (secret, is_token, scope, expires_at) = match held.credential {
-            Credential::OAuth(TokenSet { access_token, scope, expires_at, .. }) => {
-                (Secret::ApiKey(access_token), true, scope, expires_at)
-            }
-            Credential::Static(StaticSecret { secret, scope, .. }) => (secret, false, scope, None),
+    /// Copies the secret out of `held`, without the refresh token.
+    pub(crate) fn of(held: &Held, overdue: bool, claims: &AccessClaims) -> Self {
+        let (secret, is_token, expires_at) = match &*held.credential {
+            Credential::OAuth(tokens) => (Secret::ApiKey(tokens.access_token.copy()), true, tokens.expires_at),
+            Credential::Static(secret) => (secret.secret.copy(), false, None),
         };
         // A lease ends with the token that it was decided by.
         let expires_at = expires_at.map_or(claims.expires_at(), |end| end.min(claims.expires_at()));
-        Self { secret, is_token, scope, expires_at, overdue, version: held.version }
-    }
-
-    /// Whether the vault still holds the secret of this lease.
-    pub(crate) fn is_of(&self, held: &Held) -> bool {
-        self.version == held.version
+        Self { secret, is_token, scope: held.credential.scope().clone(), expires_at, overdue, id: held.id }
     }
 
     /// Returns the secret. Use it only in the request to the service.
