@@ -1,5 +1,7 @@
 //! The storage contract, and the stores of this crate.
 
+#[cfg(any(feature = "postgres", feature = "redb"))]
+mod batch;
 #[cfg(feature = "conformance")]
 pub mod conformance;
 mod contract;

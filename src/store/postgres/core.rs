@@ -1,9 +1,9 @@
 //! The parts that the workers share: the table, the sessions, and the waiting jobs.
 
-use super::queue::Queue;
 use super::session::Sessions;
 use super::statements::Statements;
 use super::table::TableName;
+use super::workers::Workers;
 use crate::id::RecordKey;
 use crate::store::contract::{Commit, Record, StoreError};
 use futures_channel::oneshot;
@@ -29,9 +29,9 @@ pub(super) struct Core {
     pub(super) table: TableName,
     pub(super) statements: Statements,
     pub(super) sessions: Sessions,
-    pub(super) reads: Arc<Queue<Read>>,
-    pub(super) inserts: Arc<Queue<Write>>,
-    pub(super) replacements: Arc<Queue<Write>>,
+    pub(super) reads: Arc<Workers<Read>>,
+    pub(super) inserts: Arc<Workers<Write>>,
+    pub(super) replacements: Arc<Workers<Write>>,
 }
 
 impl Core {

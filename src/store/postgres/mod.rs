@@ -6,7 +6,7 @@
 //! | `statements` | every statement, complete in itself |
 //! | `address` | the connection string, and the defaults for what it leaves open |
 //! | `session` | one statement on a connection of the pool, within its time limit |
-//! | `queue` | jobs that wait to share a statement |
+//! | `workers` | the tasks that take the waiting jobs |
 //! | `writer` | many commits, one statement; the purge |
 //! | `reader` | many reads, one statement; the listings |
 //! | `error` | the errors, and whether a write may have happened all the same |
@@ -14,10 +14,10 @@
 use self::core::{Read, Write};
 pub use self::error::PostgresError;
 use self::error::{Fault, TIMEOUT};
-use self::queue::Queue;
 use self::session::{Access, Sessions};
 use self::statements::Statements;
 use self::table::TableName;
+use self::workers::Workers;
 use super::{Commit, Cursor, Page, Record, Select, StoreError, TokenStore};
 use crate::id::RecordKey;
 use crate::store::postgres::core::Core;
@@ -25,11 +25,11 @@ use crate::time::Timestamp;
 mod address;
 mod core;
 mod error;
-mod queue;
 mod reader;
 mod session;
 mod statements;
 mod table;
+mod workers;
 mod writer;
 
 use std::fmt;
@@ -140,7 +140,7 @@ impl PostgresStore {
 
     fn new(table: TableName, sessions: Sessions) -> Self {
         let statements = Statements::of(&table);
-        let (reads, inserts, replacements) = (Queue::new(), Queue::new(), Queue::new());
+        let (reads, inserts, replacements) = (Workers::new(), Workers::new(), Workers::new());
         Self(Arc::new(Core { table, statements, sessions, reads, inserts, replacements }))
     }
 

@@ -2,10 +2,10 @@
 
 use super::core::{Core, Write};
 use super::error::Fault;
-use super::queue::Queue;
 use super::reader::record_key;
 use super::session::Access;
 use super::statements::Swap;
+use super::workers::Workers;
 use crate::id::RecordKey;
 use crate::store::{Commit, Record};
 use crate::time::Timestamp;
@@ -26,7 +26,7 @@ const LOCKED: Duration = Duration::from_millis(10);
 
 impl Core {
     /// Carries out `jobs` with one statement. Returns whether the server answered.
-    pub(super) async fn write(&self, swap: &Swap, queue: &Queue<Write>, mut jobs: Vec<Write>) -> bool {
+    pub(super) async fn write(&self, swap: &Swap, queue: &Workers<Write>, mut jobs: Vec<Write>) -> bool {
         jobs.retain(|job| !job.reply.is_canceled());
         // Every statement locks its rows in the same order. It contains each row once, because its order among equal
         // keys is not defined.

@@ -1,6 +1,7 @@
 //! The open database file: how it is created, and how it is reopened after a failure.
 
 use super::error::{Fault, OpenFault};
+use super::recent::Recent;
 use super::rows;
 use std::fs::{self, File, OpenOptions};
 use std::hash::{BuildHasher, RandomState};
@@ -25,6 +26,7 @@ pub(super) type Opened = Result<Database, OpenFault>;
 pub(super) struct Engine {
     open: Box<dyn Fn() -> Opened + Send + Sync>,
     state: RwLock<State>,
+    recent: Recent,
 }
 
 enum State {
@@ -41,7 +43,12 @@ enum State {
 impl Engine {
     pub(super) fn open(open: impl Fn() -> Opened + Send + Sync + 'static) -> Result<Self, OpenFault> {
         let state = RwLock::new(State::Open(open()?));
-        Ok(Self { open: Box::new(open), state })
+        Ok(Self { open: Box::new(open), state, recent: Recent::default() })
+    }
+
+    /// Returns the records that were written last. There are none while the file is closed.
+    pub(super) fn recent(&self) -> &Recent {
+        &self.recent
     }
 
     /// Does `work` on the database. If the engine fails, or panics over a damaged file, it is closed, and the next
@@ -87,6 +94,8 @@ impl Engine {
     /// Waits until no thread uses the database, because only then its lock on the file can be released.
     fn close(&self, fault: &Fault) {
         let mut state = self.state.write().unwrap_or_else(PoisonError::into_inner);
+        // Another process may change the file before it is opened again.
+        self.recent.clear();
         let next = if fault.may_be_failed_sync() {
             State::Halted(Arc::new(fault.clone()))
         } else if matches!(*state, State::Open(_)) {

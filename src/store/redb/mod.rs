@@ -6,10 +6,12 @@
 //! | `rows` | the layout of the tables, and every change to them |
 //! | `writer` | one thread: many commits, one sync |
 //! | `reader` | a few threads: many reads, one snapshot |
+//! | `recent` | the records that were written last, which are read without the file |
 
 mod engine;
 mod error;
 mod reader;
+mod recent;
 mod reply;
 mod rows;
 #[cfg(test)]
@@ -19,8 +21,7 @@ mod writer;
 use std::fmt;
 use std::num::NonZero;
 use std::path::{Path, PathBuf};
-use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 
 use futures_channel::oneshot;
@@ -31,6 +32,7 @@ use self::error::{Fault, OpenFault, QUEUE};
 use self::reader::Read;
 use self::reply::Reply;
 use self::writer::Write;
+use super::batch::{Batcher, Consumer, Refused};
 use super::{Commit, Cursor, Page, Record, Select, StoreError, TokenStore};
 use crate::id::RecordKey;
 use crate::time::Timestamp;
@@ -57,6 +59,9 @@ use crate::time::Timestamp;
 /// afterwards the file may be opened again. When more than 8,192 reads or writes wait, further ones return
 /// [`StoreError::Unavailable`].
 ///
+/// The records that were written last, up to 16 MiB of them, also stay in memory. Reading one of those needs no thread:
+/// a family that was refreshed lately is checked at the speed of a [`MemoryStore`](crate::MemoryStore).
+///
 /// # Failures
 ///
 /// The store returns [`StoreError::Unavailable`] if nothing was written, and [`StoreError::Uncertain`] if a commit
@@ -76,9 +81,9 @@ use crate::time::Timestamp;
 /// sealed them, re-key, and drop the old key.
 pub struct RedbStore {
     path: PathBuf,
-    /// Both are `None` only while the store is dropped.
-    writes: Option<SyncSender<Write>>,
-    reads: Option<SyncSender<Read>>,
+    engine: Arc<Engine>,
+    writes: Arc<Batcher<Write>>,
+    reads: Arc<Batcher<Read>>,
     threads: Vec<JoinHandle<()>>,
 }
 
@@ -104,59 +109,62 @@ impl RedbStore {
     fn start(path: PathBuf, open: impl Fn() -> engine::Opened + Send + Sync + 'static) -> Result<Self, RedbOpenError> {
         let failed = |fault: OpenFault| fault.at(&path);
         let engine = Arc::new(Engine::open(open).map_err(failed)?);
-        let (writes, queue) = sync_channel(QUEUE);
+        let (writes, reads) = (Arc::new(Batcher::new(QUEUE)), Arc::new(Batcher::new(QUEUE)));
         let mut threads = vec![{
-            let engine = engine.clone();
+            let (engine, queue) = (engine.clone(), Consumer::new(writes.clone()));
             let thread = thread::Builder::new().name("token-writer".into());
-            thread.spawn(move || writer::run(&engine, queue)).map_err(|error| failed(error.into()))?
+            thread.spawn(move || writer::run(&engine, &queue)).map_err(|error| failed(error.into()))?
         }];
-        let (reads, queue) = sync_channel(QUEUE);
-        let queue = Arc::new(Mutex::new(queue));
+        let queue = Arc::new(Consumer::new(reads.clone()));
         for _ in 0..thread::available_parallelism().map_or(2, NonZero::get).clamp(2, 4) {
             let (engine, queue) = (engine.clone(), queue.clone());
             let thread = thread::Builder::new().name("token-reader".into());
             let thread = thread.spawn(move || reader::run(&engine, &queue));
             threads.push(thread.map_err(|error| failed(error.into()))?);
         }
-        Ok(Self { path, writes: Some(writes), reads: Some(reads), threads })
+        Ok(Self { path, engine, writes, reads, threads })
     }
 }
 
 /// Passes a job to a thread and waits for the answer.
-async fn ask<J, T>(queue: Option<&SyncSender<J>>, job: impl FnOnce(Reply<T>) -> J) -> Result<T, StoreError> {
+async fn ask<J, T>(queue: &Batcher<J>, job: impl FnOnce(Reply<T>) -> J) -> Result<T, StoreError> {
     let (reply, answer) = oneshot::channel();
-    match queue.map(|queue| queue.try_send(job(reply))) {
-        Some(Ok(())) => answer.await.unwrap_or_else(|_| Err(StoreError::uncertain(Fault::Stopped))),
-        Some(Err(TrySendError::Full(_))) => Err(StoreError::unavailable(Fault::Overloaded)),
-        Some(Err(TrySendError::Disconnected(_))) | None => Err(StoreError::unavailable(Fault::Stopped)),
+    match queue.push(job(reply)) {
+        Ok(()) => answer.await.unwrap_or_else(|_| Err(StoreError::uncertain(Fault::Stopped))),
+        Err(Refused::Full) => Err(StoreError::unavailable(Fault::Overloaded)),
+        Err(Refused::Closed) => Err(StoreError::unavailable(Fault::Stopped)),
     }
 }
 
 impl TokenStore for RedbStore {
     async fn get(&self, key: RecordKey) -> Result<Option<Record>, StoreError> {
-        ask(self.reads.as_ref(), |reply| Read::Get { key, reply }).await
+        match self.engine.recent().get(key) {
+            Some(record) => Ok(Some(record)),
+            None => ask(&self.reads, |reply| Read::Get { key, reply }).await,
+        }
     }
 
     async fn commit(&self, record: Record) -> Result<Commit, StoreError> {
         if !record.is_within_limits() {
             return Err(StoreError::unavailable(Fault::TooLarge));
         }
-        ask(self.writes.as_ref(), |reply| Write::Commit { record, reply }).await
+        ask(&self.writes, |reply| Write::Commit { record, reply }).await
     }
 
     async fn list(&self, select: Select, after: Option<Cursor>, limit: usize) -> Result<Page, StoreError> {
-        ask(self.reads.as_ref(), |reply| Read::List { select, after, limit, reply }).await
+        ask(&self.reads, |reply| Read::List { select, after, limit, reply }).await
     }
 
     async fn purge(&self, now: Timestamp, limit: usize) -> Result<usize, StoreError> {
-        ask(self.writes.as_ref(), |reply| Write::Purge { now, limit, reply }).await
+        ask(&self.writes, |reply| Write::Purge { now, limit, reply }).await
     }
 }
 
 impl Drop for RedbStore {
     fn drop(&mut self) {
-        // Without senders the threads finish the waiting jobs and end.
-        (self.writes, self.reads) = (None, None);
+        // The threads finish the waiting jobs and end.
+        self.writes.close();
+        self.reads.close();
         for thread in self.threads.drain(..) {
             let _ = thread.join();
         }

@@ -1,13 +1,11 @@
 //! The threads that read. Each answers all waiting reads from one snapshot.
 
-use std::sync::mpsc::Receiver;
-use std::sync::{Mutex, PoisonError};
-
 use super::engine::Engine;
 use super::error::Fault;
 use super::reply::Reply;
 use super::rows::Snapshot;
 use crate::id::RecordKey;
+use crate::store::batch::Consumer;
 use crate::store::{Cursor, Page, Record, Select, StoreError};
 
 /// The most reads that one thread takes at once; it leaves the rest to the other threads.
@@ -20,12 +18,15 @@ pub(super) enum Read {
 }
 
 /// Works until the queue is closed and empty.
-pub(super) fn run(engine: &Engine, queue: &Mutex<Receiver<Read>>) {
-    let mut jobs = Vec::new();
-    while gather(queue, &mut jobs) {
+pub(super) fn run(engine: &Engine, queue: &Consumer<Read>) {
+    loop {
+        let jobs = queue.next(BATCH);
+        if jobs.is_empty() {
+            return;
+        }
         // The snapshot begins after the jobs were taken, so it contains everything that was acknowledged before they
         // arrived.
-        let mut waiting = jobs.drain(..);
+        let mut waiting = jobs.into_iter();
         let outcome = engine.run(|database| {
             let snapshot = Snapshot::of(database)?;
             for job in waiting.by_ref() {
@@ -37,15 +38,6 @@ pub(super) fn run(engine: &Engine, queue: &Mutex<Receiver<Read>>) {
             waiting.for_each(|job| job.refuse(fault.clone()));
         }
     }
-}
-
-/// Takes the waiting jobs, or sleeps until there is one. Returns `false` when the queue is closed and empty.
-fn gather(queue: &Mutex<Receiver<Read>>, jobs: &mut Vec<Read>) -> bool {
-    let queue = queue.lock().unwrap_or_else(PoisonError::into_inner);
-    let Ok(first) = queue.recv() else { return false };
-    jobs.push(first);
-    jobs.extend(queue.try_iter().take(BATCH - 1));
-    true
 }
 
 impl Read {

@@ -1,17 +1,21 @@
 //! The one thread that writes. All waiting commits go into one transaction and share one sync.
 
 use std::collections::VecDeque;
-use std::sync::mpsc::Receiver;
 use std::time::{Duration, Instant};
 
 use super::engine::Engine;
 use super::reply::Reply;
 use super::rows;
+use crate::store::batch::{Consumer, Pace};
 use crate::store::{Commit, Record, StoreError};
 use crate::time::Timestamp;
 
 /// The most commits in one transaction. It bounds the memory of a batch, and how long the commits behind it wait.
 const BATCH: usize = 1024;
+
+/// How many commits the thread waits for at once while it gathers. Waking it for each one takes the caller about as long
+/// as its commit; waking it for all at the end leaves the other processor idle until then.
+const AT_ONCE: usize = 16;
 
 /// The most records deleted in one transaction, which bounds how long commits wait for it.
 const PURGE: usize = 256;
@@ -31,20 +35,28 @@ struct Purge {
 
 struct Writer<'e> {
     engine: &'e Engine,
-    queue: Receiver<Write>,
+    queue: &'e Consumer<Write>,
+    /// The jobs that were taken from the queue and not yet begun.
+    taken: VecDeque<Write>,
     purges: VecDeque<Purge>,
-    /// How many commits shared the last transaction, and how long to wait for as many again.
-    last_batch_len: usize,
-    patience: Duration,
+    pace: Pace,
 }
 
 /// Works until the queue is closed and empty.
-pub(super) fn run(engine: &Engine, queue: Receiver<Write>) {
-    let mut writer = Writer { engine, queue, purges: VecDeque::new(), last_batch_len: 0, patience: Duration::ZERO };
+pub(super) fn run(engine: &Engine, queue: &Consumer<Write>) {
+    let (taken, purges) = (VecDeque::new(), VecDeque::new());
+    let mut writer = Writer { engine, queue, taken, purges, pace: Pace::default() };
     loop {
-        // Sleeps only if there is nothing to do.
-        let job = if writer.purges.is_empty() { writer.queue.recv().ok() } else { writer.queue.try_recv().ok() };
-        match job {
+        if writer.taken.is_empty() {
+            // Sleeps only if there is nothing to do.
+            let jobs = if writer.purges.is_empty() {
+                writer.queue.next(BATCH)
+            } else {
+                writer.queue.next_within(Duration::ZERO, 1, BATCH)
+            };
+            writer.taken.extend(jobs);
+        }
+        match writer.taken.pop_front() {
             Some(Write::Commit { record, reply }) => writer.commit(record, reply),
             Some(Write::Purge { now, limit, reply }) => writer.accept(now, limit, reply),
             None if writer.purges.is_empty() => return,
@@ -58,15 +70,18 @@ impl Writer<'_> {
     fn commit(&mut self, first: Record, reply: Reply<Commit>) {
         let begun = Instant::now();
         let mut replies = vec![reply];
-        let outcome = self.engine.run(|database| rows::swap_all(database, self.batch(first, &mut replies)));
-        (self.last_batch_len, self.patience) = (replies.len(), begun.elapsed() / 8);
+        let engine = self.engine;
+        let outcome =
+            engine.run(|database| rows::swap_all(database, engine.recent(), self.batch(first, &mut replies, begun)));
         match outcome {
             Ok(outcomes) => {
+                self.pace.learn(replies.len(), begun.elapsed(), Duration::MAX);
                 for (reply, outcome) in replies.into_iter().zip(outcomes) {
                     let _ = reply.send(outcome.map_err(StoreError::from));
                 }
             }
             Err(fault) => {
+                self.pace.forget();
                 for reply in replies {
                     let _ = reply.send(Err(fault.clone().into()));
                 }
@@ -75,17 +90,21 @@ impl Writer<'_> {
     }
 
     /// Yields `first` and the commits that arrive in time; the transaction takes them as they arrive.
-    fn batch(&mut self, first: Record, replies: &mut Vec<Reply<Commit>>) -> impl Iterator<Item = Record> {
-        // The callers that were just answered return within a moment. A sync without them would make them wait for two
-        // syncs.
-        let patient_until = Instant::now() + self.patience;
+    fn batch(
+        &mut self,
+        first: Record,
+        replies: &mut Vec<Reply<Commit>>,
+        begun: Instant,
+    ) -> impl Iterator<Item = Record> {
         let more = std::iter::from_fn(move || {
             while replies.len() < BATCH {
-                let wait = match replies.len() < self.last_batch_len {
-                    true => patient_until.saturating_duration_since(Instant::now()),
-                    false => Duration::ZERO,
-                };
-                match self.queue.recv_timeout(wait).ok()? {
+                if self.taken.is_empty() {
+                    let missing = self.pace.missing(replies.len(), begun.elapsed());
+                    let (wanted, patience) = missing.unwrap_or((0, Duration::ZERO));
+                    let jobs = self.queue.next_within(patience, wanted.min(AT_ONCE), BATCH - replies.len());
+                    self.taken.extend(jobs);
+                }
+                match self.taken.pop_front()? {
                     Write::Commit { record, reply } => {
                         replies.push(reply);
                         return Some(record);
@@ -106,7 +125,7 @@ impl Writer<'_> {
     fn purge(&mut self) {
         let Some(mut purge) = self.purges.pop_front() else { return };
         let step = (purge.limit - purge.removed).min(PURGE);
-        match self.engine.run(|database| rows::purge(database, purge.now, step)) {
+        match self.engine.run(|database| rows::purge(database, self.engine.recent(), purge.now, step)) {
             Ok(removed) => {
                 purge.removed += removed;
                 if removed < step || purge.removed == purge.limit {

@@ -87,6 +87,61 @@ fn listings_follow_the_index_keys_in_pages() {
 }
 
 #[test]
+fn listing_passes_over_index_keys_with_the_same_beginning() {
+    let (_dir, store) = open();
+    let similar = |last| {
+        let mut bytes = [7; 16];
+        bytes[15] = last;
+        IndexKey::from_bytes(bytes)
+    };
+    for n in 0..40 {
+        let indexes = vec![similar(n as u8 % 4), similar(4)];
+        apply(&store, Record { indexes, ..record(n, 1, 10) });
+    }
+    for limit in [1, 3, 10, 100] {
+        let third: BTreeSet<_> = (0..40).filter(|n| n % 4 == 2).map(key).collect();
+        assert!(keys(&store, Select::Index(similar(2)), limit).into_iter().eq(third));
+        assert_eq!(keys(&store, Select::Index(similar(4)), limit).len(), 40);
+        assert_eq!(keys(&store, Select::Index(similar(5)), limit), []);
+    }
+    apply(&store, Record { indexes: vec![similar(4)], ..record(2, 2, 10) });
+    assert!(!keys(&store, Select::Index(similar(2)), 10).contains(&key(2)));
+    assert!(keys(&store, Select::Index(similar(4)), 10).contains(&key(2)));
+}
+
+#[test]
+fn purge_of_far_expiries_deletes_only_what_expired() {
+    let (_dir, store) = open();
+    let far = [1 << 39, (1 << 40) - 1, 1 << 40, 1 << 50, u64::MAX];
+    for (n, expires_at) in (0..).zip(far) {
+        apply(&store, record(n, 1, expires_at));
+        assert_eq!(get(&store, n), Some(record(n, 1, expires_at)));
+    }
+    let purge = |now, limit| block_on(store.purge(at(now), limit)).unwrap();
+    assert_eq!(purge((1 << 39) - 1, 9), 0);
+    assert_eq!(purge(1 << 39, 9), 1);
+    assert_eq!((purge(1 << 45, 1), purge(1 << 45, 1), purge(1 << 45, 1)), (1, 1, 0));
+    assert_eq!(keys(&store, Select::All, 9).len(), 2);
+    assert_eq!((purge(u64::MAX, 1), purge(u64::MAX, 9)), (1, 1));
+}
+
+#[test]
+fn record_written_last_is_read_at_once_until_it_is_purged() {
+    let (_dir, store) = open();
+    apply(&store, record(1, 1, 10));
+    let mut waker = Context::from_waker(Waker::noop());
+    let mut read = Box::pin(store.get(key(1)));
+    let Poll::Ready(Ok(found)) = read.as_mut().poll(&mut waker) else { panic!("no thread is needed") };
+    assert_eq!(found, Some(record(1, 1, 10)));
+    assert_eq!(commit(&store, record(1, 3, 10)), Commit::Conflict);
+    assert_eq!(get(&store, 1), Some(record(1, 1, 10)));
+    assert_eq!(block_on(store.purge(at(10), 9)).unwrap(), 1);
+    assert_eq!(get(&store, 1), None);
+    apply(&store, record(1, 1, 20));
+    assert_eq!(get(&store, 1), Some(record(1, 1, 20)));
+}
+
+#[test]
 fn purge_deletes_what_expired_and_nothing_else() {
     let (_dir, store) = open();
     for n in 0..1000 {
