@@ -31,9 +31,17 @@ impl Lock {
     }
 }
 
-/// Wait until a statement that begins like this waits for a lock.
+/// Waits until a statement that begins like this waits for a lock.
 pub(crate) async fn until_blocked(statement: &str) {
-    let waiting =
-        format!("SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE '{statement}%' LIMIT 1");
-    until("a statement that waits", async || (!sql(&direct(), &waiting).await.is_empty()).then_some(())).await;
+    until_there(statement, "wait_event_type = 'Lock'").await;
+}
+
+/// Waits until the server carries out a statement that begins like this.
+pub(crate) async fn until_running(statement: &str) {
+    until_there(statement, "state = 'active'").await;
+}
+
+async fn until_there(statement: &str, condition: &str) {
+    let there = format!("SELECT 1 FROM pg_stat_activity WHERE {condition} AND query LIKE '{statement}%' LIMIT 1");
+    until("a statement", async || (!sql(&direct(), &there).await.is_empty()).then_some(())).await;
 }

@@ -8,7 +8,7 @@ use mcp_token_lifecycle::{
 };
 use tokio::task::JoinHandle;
 
-use super::lock::{Lock, until_blocked};
+use super::lock::{Lock, until_blocked, until_running};
 use super::proxy::{Cut, Proxy};
 use super::support::*;
 use super::{Issuer, RUNTIME, connected, direct, fresh, refresh, sql, store, table, try_refresh, until};
@@ -259,7 +259,7 @@ fn commit_is_not_blocked_by_locked_row_of_another() {
 
 #[test]
 fn commit_is_not_blocked_before_the_lock_is_noticed() {
-    RUNTIME.block_on(past_a_locked_row(async |_: &str| tokio::time::sleep(Duration::from_millis(10)).await));
+    RUNTIME.block_on(past_a_locked_row(async |table: &str| until_running(&format!("UPDATE \"{table}")).await));
 }
 
 #[test]
