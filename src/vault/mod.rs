@@ -46,6 +46,8 @@ mod vault_error;
 pub use self::bound_to::BoundTo;
 pub use self::connect::{AuthorizeUrl, BrowserUser, Callback, ConnectError, ConnectOutcome, ConnectRequest};
 pub use self::connect_link::ConnectLink;
+#[cfg(feature = "http")]
+pub(crate) use self::connect_link::segment;
 pub use self::connector::{AuthorizeParameters, CodeExchange, Connector, ExpectedIssuer};
 pub use self::credential::{Account, Credential, Secret, SecretText, StaticSecret, TokenSet};
 pub use self::error::UpstreamError;
@@ -57,6 +59,8 @@ pub use self::lease::{Lease, LeaseRequest, LeasedSecret};
 pub use self::lease_error::LeaseError;
 pub use self::policy::{RefreshPolicy, RefreshPolicyBuilder, RefreshPolicyError};
 pub use self::provider::{CredentialStatus, Revocation, UpstreamProvider};
+#[cfg(feature = "reqwest")]
+pub use self::providers::oauth::ReqwestClient;
 pub use self::providers::oauth::{
     Authorization, ClientAuthentication, Endpoint, EndpointError, HttpClient, Meaning, OAuthProvider, Quirks,
     RequestBody, Service, TokenRequest,

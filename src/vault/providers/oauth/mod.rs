@@ -8,6 +8,8 @@ mod http_client;
 mod quirks;
 mod reply;
 mod request;
+#[cfg(feature = "reqwest")]
+mod reqwest_client;
 mod retry_after;
 mod service;
 
@@ -22,6 +24,8 @@ pub use self::http_client::HttpClient;
 pub use self::quirks::{Meaning, Quirks, RequestBody};
 use self::reply::{Refusal, Reply};
 use self::request::Purpose;
+#[cfg(feature = "reqwest")]
+pub use self::reqwest_client::ReqwestClient;
 pub use self::service::{ClientAuthentication, Service, TokenRequest};
 use crate::store::BoxFuture;
 use crate::vault::{
