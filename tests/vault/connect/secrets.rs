@@ -94,3 +94,18 @@ fn pending_authorization_survives_a_rewrap() {
     let outcome = world.sim.run(newer.complete_connect(&Callback::new(&user, REDIRECT, &query))).unwrap();
     assert!(!outcome.is_connected());
 }
+
+#[test]
+fn restored_authorization_sends_a_code_that_was_redeemed() {
+    let world = world();
+    let state = world.begin();
+    world.script.will(Reply::Json(200, TOKENS));
+    world.complete(&good(&state)).unwrap();
+    // The store as it was before the callback.
+    let restored = world.on(world.store.backup(1));
+    world.script.will(Reply::Json(400, r#"{"error":"invalid_grant"}"#));
+    let (user, query) = (alice(), good(&state));
+    let again = world.sim.run(restored.complete_connect(&Callback::new(&user, REDIRECT, &query)));
+    assert!(matches!(again, Err(ConnectError::CodeRefused)), "{again:?}");
+    assert!(world.sim.run(restored.list("alice")).unwrap().is_empty());
+}

@@ -142,6 +142,12 @@ impl World {
         vault_on(&self.sim, &self.store, &self.audit, &self.script, service())
     }
 
+    /// The vault on a store with other content.
+    pub fn on(&self, store: MemoryStore) -> Vault {
+        let store = Arc::new(FlakyStore::new(store));
+        vault_on(&self.sim, &store, &self.audit, &self.script, service())
+    }
+
     /// The state of an authorization that alice begins.
     pub fn begin(&self) -> String {
         let (user, url);
