@@ -169,3 +169,65 @@ fn oversized_tokens_are_revoked_and_not_put() {
     assert!(matches!(&error, ConnectError::Fault(fault) if fault.kind() == VaultErrorKind::TooLarge), "{error:?}");
     assert_eq!(world.script.sent().len(), 2);
 }
+
+/// How often the code was sent to the service.
+fn exchanges(world: &World) -> usize {
+    world.script.sent().iter().filter(|(path, _)| path == "/token").count()
+}
+
+/// The service issues tokens, revokes them, and issues tokens again.
+fn ready(world: &World) {
+    world.script.will(Reply::Json(200, TOKENS));
+    world.script.will(Reply::Json(200, TOKENS));
+}
+
+/// After `state`, whose code was sent `sent` times, the user connects once more if necessary.
+fn ends_connected(world: &World, state: &str, was_connected: bool) {
+    world.store.heal();
+    let again = world.complete(&good(state));
+    match &again {
+        Ok(outcome) => assert!(outcome.is_connected() && !was_connected),
+        Err(error) => assert!(matches!(error, ConnectError::Replayed), "{error:?}"),
+    }
+    assert!(exchanges(world) <= 1, "the code was sent twice");
+    if world.lease(&need()).is_err() {
+        let state = world.begin();
+        world.script.will(Reply::Json(200, TOKENS));
+        assert!(world.complete(&good(&state)).unwrap().is_connected());
+    }
+    assert_eq!(world.lease(&need()).unwrap(), ACCESS);
+}
+
+#[test]
+fn complete_connect_with_a_fault_at_any_operation_sends_the_code_once() {
+    for fault in [Fault::Unavailable, Fault::UncertainDone, Fault::UncertainUndone, Fault::Conflict] {
+        for skip in 0..8 {
+            let world = world();
+            let state = world.begin();
+            ready(&world);
+            world.store.fail_after(skip, fault);
+            let outcome = world.complete(&good(&state));
+            ends_connected(&world, &state, outcome.is_ok());
+        }
+    }
+}
+
+#[test]
+fn complete_connect_that_is_dropped_or_killed_sends_the_code_once() {
+    for is_killed in [false, true] {
+        for rounds in 0..6 {
+            let world = world();
+            let state = world.begin();
+            ready(&world);
+            let (user, query) = (alice(), good(&state));
+            let callback = Callback::new(&user, REDIRECT, &query);
+            let outcome = world.sim.run_for(world.vault.complete_connect(&callback), rounds);
+            if is_killed {
+                world.sim.crash()
+            } else {
+                world.sim.settle()
+            }
+            ends_connected(&world, &state, matches!(outcome, Some(Ok(_))));
+        }
+    }
+}
