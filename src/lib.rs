@@ -138,6 +138,7 @@
 //! | `redis` | no | `RedisStore`: Redis or Valkey, one server, Sentinel or Cluster |
 //! | `http` | no | `http`: the OAuth endpoints and the bearer check, over the `http` types and the tower traits |
 //! | `vault` | no | `vault`: the credentials for other services that the server holds for its users |
+//! | `reqwest` | no | `vault::ReqwestClient`: the HTTP client towards other services |
 //! | `client` | no | `client`: the tokens of a program that is itself an MCP client |
 //! | `os-keyring` | no | `vault::OsKeyring` and `client::OsStorage`: keys and tokens in the operating system's credential store |
 //! | `ring` | no | ring instead of pure Rust for XChaCha20-Poly1305: the same bytes, faster |

@@ -23,6 +23,10 @@ pub enum HttpEndpoint {
     Register,
     /// A protected resource.
     Resource,
+    /// The page on which a user begins to connect an account.
+    Connect,
+    /// The redirect URI that a service sends the user back to.
+    Callback,
 }
 
 impl HttpEndpoint {
@@ -35,6 +39,8 @@ impl HttpEndpoint {
             Self::Introspect => "introspect",
             Self::Register => "register",
             Self::Resource => "resource",
+            Self::Connect => "connect",
+            Self::Callback => "callback",
         }
     }
 }

@@ -53,6 +53,15 @@ pub enum UpstreamAct {
     Abandoned,
     /// A clock was stepped, or a process was suspended, for longer than the policy allows. Nothing was lost.
     ClockStepped,
+    /// A user began to connect an account.
+    ConnectBegun,
+    /// A callback was refused. The account is the one that the authorization was begun for. Without a service, no
+    /// authorization is known, and the subject is the user that was logged in.
+    ConnectRefused,
+    /// The user or the service refused to connect the account.
+    ConnectDenied,
+    /// An account was not connected, because the service issued no tokens or the vault had a fault.
+    ConnectFailed,
     /// Data keys were wrapped with the primary key.
     #[non_exhaustive]
     Rewrap {
@@ -83,12 +92,16 @@ impl UpstreamAct {
             Self::Forgotten => "upstream_forgotten",
             Self::Abandoned => "upstream_abandoned",
             Self::ClockStepped => "upstream_clock_stepped",
+            Self::ConnectBegun => "upstream_connect_begun",
+            Self::ConnectRefused => "upstream_connect_refused",
+            Self::ConnectDenied => "upstream_connect_denied",
+            Self::ConnectFailed => "upstream_connect_failed",
             Self::Rewrap { .. } => "upstream_rewrap",
         }
     }
 }
 
-/// Why the vault refused a lease, or why a service did not carry out a request.
+/// Why the vault refused a lease or a callback, or why a service did not carry out a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum UpstreamReason {
@@ -132,6 +145,20 @@ pub enum UpstreamReason {
     NoProvider,
     /// The vault has a fault: store, keys or randomness.
     Fault,
+    /// A callback has no well-formed state, no answer, or a parameter twice.
+    Malformed,
+    /// No authorization with the state of a callback has begun, or it was long ago.
+    UnknownState,
+    /// A callback with the same state was accepted before.
+    Replayed,
+    /// A callback came from another user than the one who began the authorization.
+    OtherSubject,
+    /// A callback came from another browser session.
+    OtherBrowser,
+    /// A callback came more than ten minutes after the authorization was begun.
+    Late,
+    /// A callback was for another service than the one that the user was sent to (RFC 9207).
+    MixedUp,
 }
 
 impl UpstreamReason {
@@ -169,6 +196,13 @@ impl UpstreamReason {
             Self::TooMany => "upstream_too_many",
             Self::NoProvider => "no_provider",
             Self::Fault => "fault",
+            Self::Malformed => "connect_malformed",
+            Self::UnknownState => "connect_unknown_state",
+            Self::Replayed => "connect_replayed",
+            Self::OtherSubject => "connect_other_subject",
+            Self::OtherBrowser => "connect_other_browser",
+            Self::Late => "connect_late",
+            Self::MixedUp => "connect_mixed_up",
         }
     }
 }

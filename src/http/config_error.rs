@@ -34,6 +34,20 @@ pub enum ConfigError {
         /// The number of scopes.
         count: usize,
     },
+    /// The URL of a connect server is invalid.
+    #[cfg(feature = "vault")]
+    #[error("the base must be an https URL, or http on a loopback host, without query and fragment, got {found}")]
+    Base {
+        /// The value that was given, without what may be secret.
+        found: String,
+    },
+    /// The page that a browser returns to is not on this server.
+    #[cfg(feature = "vault")]
+    #[error("a return path must begin with one slash and have no other host, got {found}")]
+    ReturnPath {
+        /// The value that was given, without what may be secret.
+        found: String,
+    },
     /// A setting that needs a scope has none.
     #[error("{setting} must name at least one scope, got none")]
     NoScope {

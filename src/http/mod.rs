@@ -59,6 +59,8 @@ mod address;
 mod bearer;
 mod clients;
 mod config_error;
+#[cfg(feature = "vault")]
+mod connect;
 mod consent;
 mod endpoints;
 mod resource;
@@ -75,6 +77,8 @@ pub use self::clients::{
     MetadataError, RegisteredClient, StoredClients, WithDocuments,
 };
 pub use self::config_error::ConfigError;
+#[cfg(feature = "vault")]
+pub use self::connect::{ConnectLogin, ConnectPrompt, ConnectServer, ConnectService};
 pub use self::consent::{Approval, AuthorizationRequest, Consent, ConsentDecision};
 pub use self::resource::ProtectedResource;
 pub use self::server::AuthorizationServer;

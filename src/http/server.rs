@@ -28,7 +28,7 @@ use crate::store::TokenStore;
 /// The largest request body, in bytes.
 pub(super) const MAX_BODY: usize = 16 * 1024;
 /// The longest query, in bytes.
-const MAX_QUERY: usize = 8 * 1024;
+pub(super) const MAX_QUERY: usize = 8 * 1024;
 
 /// Decides whether a client may register.
 type Admit = dyn Fn(&Parts, &ClientMetadata) -> bool + Send + Sync;

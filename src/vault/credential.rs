@@ -146,7 +146,6 @@ impl TokenSet {
     }
 
     /// Copies the tokens. The type is not `Clone`, so that each copy is visible in the code.
-    #[cfg(feature = "client")]
     pub(crate) fn copy(&self) -> Self {
         let Self { access_token, refresh_token, expires_at, refresh_expires_at, scope } = self;
         Self {

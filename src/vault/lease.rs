@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::connect_link::ConnectLink;
 use super::slot::state::{Held, SecretId};
 use crate::crypto::redacted::redacted;
 use crate::grant::{AccessClaims, Scope};
@@ -34,6 +35,11 @@ impl LeaseRequest {
     /// Accepts a credential that allows more than the requested scope, for a service that has no finer one.
     pub fn allow_broader(self) -> Self {
         Self { broader: true, ..self }
+    }
+
+    /// The link with which the user connects the requested account.
+    pub(crate) fn connect_link(&self) -> ConnectLink {
+        ConnectLink::new(self.service.clone(), self.name.clone(), self.scope.clone())
     }
 
     /// The requested account of the subject of `claims`.

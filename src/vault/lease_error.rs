@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::connect_link::ConnectLink;
 use super::vault_error::VaultError;
 use crate::vault::UpstreamReason;
 
@@ -19,6 +20,8 @@ pub enum LeaseError {
     NotFound {
         /// The service.
         service: Arc<str>,
+        /// The link with which the user connects the account, if the provider can.
+        connect: Option<ConnectLink>,
     },
     /// The service no longer accepts the credential. Send the user there to authorize again.
     #[error("the user has to authorize again at {service}")]
@@ -26,6 +29,8 @@ pub enum LeaseError {
     NeedsAuthorization {
         /// The service.
         service: Arc<str>,
+        /// The link with which the user connects the account, if the provider can.
+        connect: Option<ConnectLink>,
     },
     /// The credential is being revoked.
     #[error("the credential for {service} is being revoked")]
@@ -49,6 +54,8 @@ pub enum LeaseError {
     InsufficientScope {
         /// The service.
         service: Arc<str>,
+        /// The link with which the user connects the account, if the provider can.
+        connect: Option<ConnectLink>,
     },
     /// The credential allows more than the requested scope, and the request did not call
     /// [`allow_broader`](crate::vault::LeaseRequest::allow_broader).
@@ -80,12 +87,40 @@ impl LeaseError {
     /// broader scope. `None` if that does not help.
     pub fn authorize_at(&self) -> Option<&str> {
         match self {
-            Self::NotFound { service }
-            | Self::NeedsAuthorization { service }
+            Self::NotFound { service, .. }
+            | Self::NeedsAuthorization { service, .. }
             | Self::Revoked { service }
-            | Self::InsufficientScope { service } => Some(service),
+            | Self::InsufficientScope { service, .. } => Some(service),
             _ => None,
         }
+    }
+
+    /// Returns the link with which the user connects the account that was requested. `None` if that does not help, or if the
+    /// provider of the service has no [connector](crate::vault::UpstreamProvider::connector).
+    pub fn connect_link(&self) -> Option<&ConnectLink> {
+        match self {
+            Self::NotFound { connect, .. }
+            | Self::NeedsAuthorization { connect, .. }
+            | Self::InsufficientScope { connect, .. } => connect.as_ref(),
+            _ => None,
+        }
+    }
+
+    /// Returns the URL of [`connect_link`](Self::connect_link) under `base`, the URL of the application's
+    /// `http::ConnectServer`. It contains no secret, so a tool can return it to the client.
+    pub fn connect_url(&self, base: &str) -> Option<String> {
+        Some(self.connect_link()?.url(base))
+    }
+
+    /// Adds the link to an error that it helps with.
+    pub(crate) fn linked(mut self, link: Option<ConnectLink>) -> Self {
+        if let Self::NotFound { connect, .. }
+        | Self::NeedsAuthorization { connect, .. }
+        | Self::InsufficientScope { connect, .. } = &mut self
+        {
+            *connect = link;
+        }
+        self
     }
 
     pub(crate) fn reason(&self) -> UpstreamReason {

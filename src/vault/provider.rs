@@ -1,11 +1,10 @@
 //! The interface to a service: the application implements it, or uses `OAuthProvider`.
 
-use crate::pointers::pointers;
-use std::time::Duration;
-
-use super::credential::{Credential, SecretText, TokenSet};
+use super::connector::Connector;
+use super::credential::{Credential, TokenSet};
 use super::error::UpstreamError;
-use crate::grant::Scope;
+use super::refreshed::Refreshed;
+use crate::pointers::pointers;
 use crate::store::BoxFuture;
 
 /// A service that issues and revokes credentials.
@@ -41,6 +40,12 @@ pub trait UpstreamProvider: Send + Sync {
         false
     }
 
+    /// Returns the part that connects an account, if users can authorize the application at this service with a browser.
+    /// The default is `None`.
+    fn connector(&self) -> Option<Box<dyn Connector + '_>> {
+        None
+    }
+
     /// Asks the service whether `credential` still works (RFC 7662). The default implementation returns
     /// [`CredentialStatus::Unknown`].
     ///
@@ -63,68 +68,12 @@ pointers! {
         fn revokes_whole_grants(&self) -> bool {
             T::revokes_whole_grants(self)
         }
+        fn connector(&self) -> Option<Box<dyn Connector + '_>> {
+            T::connector(self)
+        }
         fn introspect<'a>(&'a self, credential: &'a Credential) -> BoxFuture<'a, Result<CredentialStatus, UpstreamError>> {
             T::introspect(self, credential)
         }
-    }
-}
-
-/// The answer of a service to a refresh.
-#[derive(Debug)]
-#[non_exhaustive]
-pub struct Refreshed {
-    /// The new access token; `None` if the service returned none that can be used.
-    pub access_token: Option<SecretText>,
-    /// The new refresh token; `None` if the old one stays valid.
-    pub refresh_token: Option<SecretText>,
-    /// The lifetime of the access token. If it is `None`, the vault assumes the lifetime of the previous one.
-    pub expires_in: Option<Duration>,
-    /// The lifetime of the refresh token; `None` if the service does not say.
-    pub refresh_expires_in: Option<Duration>,
-    /// The scope; `None` if it is the same as before.
-    pub scope: Option<Scope>,
-}
-
-impl Refreshed {
-    /// Creates an answer with a new access token.
-    pub fn new(access_token: SecretText) -> Self {
-        Self { access_token: Some(access_token), ..Self::empty() }
-    }
-
-    /// Creates an answer with a new refresh token and without a usable access token.
-    ///
-    /// The vault stores the new refresh token, because losing it would lose the grant. It continues to lease the
-    /// previous access token while that is good.
-    pub fn rotated(refresh_token: SecretText) -> Self {
-        Self { refresh_token: Some(refresh_token), ..Self::empty() }
-    }
-
-    fn empty() -> Self {
-        Self { access_token: None, refresh_token: None, expires_in: None, refresh_expires_in: None, scope: None }
-    }
-
-    /// Sets the lifetime of the access token.
-    #[must_use]
-    pub fn expires_in(self, lifetime: Duration) -> Self {
-        Self { expires_in: Some(lifetime), ..self }
-    }
-
-    /// Sets the new refresh token.
-    #[must_use]
-    pub fn refresh_token(self, refresh_token: SecretText) -> Self {
-        Self { refresh_token: Some(refresh_token), ..self }
-    }
-
-    /// Sets the lifetime of the refresh token.
-    #[must_use]
-    pub fn refresh_expires_in(self, lifetime: Duration) -> Self {
-        Self { refresh_expires_in: Some(lifetime), ..self }
-    }
-
-    /// Sets the scope, if it differs from the previous one.
-    #[must_use]
-    pub fn scope(self, scope: Scope) -> Self {
-        Self { scope: Some(scope), ..self }
     }
 }
 

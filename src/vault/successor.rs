@@ -2,7 +2,7 @@
 
 use super::credential::TokenSet;
 use super::policy::RefreshPolicy;
-use super::provider::Refreshed;
+use super::refreshed::Refreshed;
 use crate::time::Timestamp;
 
 impl TokenSet {

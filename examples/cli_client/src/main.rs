@@ -8,9 +8,6 @@
 //!
 //! The program prints the number of refreshes, then logs out. It ends with an error if a check fails.
 
-#[path = "../../github_proxy/src/http_client.rs"]
-mod http_client;
-
 use std::error::Error;
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -23,10 +20,9 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
-use http_client::send;
 use mcp_token_lifecycle::client::{FileStorage, TokenManager};
 use mcp_token_lifecycle::vault::{
-    ClientAuthentication, Endpoint, OAuthProvider, Runtime, SecretText, Service, TokenSet,
+    ClientAuthentication, Endpoint, OAuthProvider, ReqwestClient, Runtime, SecretText, Service, TokenSet,
 };
 use mcp_token_lifecycle::{
     Answer, Client, Clock, ErrorResponse, Expectation, Grant, KeyId, Keyring, MasterKey, MemoryStore, RefreshRequest,
@@ -53,8 +49,7 @@ async fn main() -> Outcome {
 fn credentials(url: &str, file: &Path) -> Outcome<TokenManager> {
     let endpoint = |path| Endpoint::parse(&format!("{url}{path}"));
     let service = Service::new("cli", ClientAuthentication::None, endpoint("/token")?).revoked_at(endpoint("/revoke")?);
-    let http = http()?;
-    let provider = OAuthProvider::new(service, move |request| send(http.clone(), request));
+    let provider = OAuthProvider::new(service, ReqwestClient::new()?);
     let runtime = Runtime::new(tokio::time::sleep, |task| drop(tokio::spawn(task)));
     Ok(TokenManager::new(FileStorage::open(file)?, provider, runtime))
 }

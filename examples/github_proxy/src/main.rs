@@ -14,14 +14,12 @@
 //! | `server.rs` | the MCP server and its tools |
 //! | `setup.rs` | the configuration that all processes share, and the vault |
 //! | `process.rs` | the start of a server process |
-//! | `http_client.rs` | reqwest as the HTTP client for refreshes and revocations |
 //! | `services.rs`, `github.rs`, `tracker.rs` | the two simulated services, which record all requests |
 //! | `site.rs`, `client.rs`, `clock.rs` | the environment of the demonstration |
 
 mod client;
 mod clock;
 mod github;
-mod http_client;
 mod process;
 mod server;
 mod services;

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use mcp_token_lifecycle::http::ProtectedResource;
 use mcp_token_lifecycle::vault::{
-    CredentialVault, Endpoint, OAuthProvider, Runtime, SecretText, Service, TokenRequest,
+    CredentialVault, Endpoint, OAuthProvider, ReqwestClient, Runtime, SecretText, Service, TokenRequest,
 };
 use mcp_token_lifecycle::{Keyring, RedisStore};
 use reqwest::redirect::Policy;
@@ -15,7 +15,6 @@ use serde::{Deserialize, Serialize};
 
 use super::clock::AdjustableClock;
 use super::github::{CLIENT_ID, CLIENT_SECRET};
-use super::http_client::send;
 
 pub type Result<T> = std::result::Result<T, Box<dyn Error + Send + Sync>>;
 pub type Vault = CredentialVault<Arc<RedisStore>>;
@@ -47,8 +46,7 @@ impl Setup {
         let runtime = Runtime::new(tokio::time::sleep, |task| {
             tokio::spawn(task);
         });
-        let http = http()?;
-        let provider = OAuthProvider::new(self.github()?, move |request| send(http.clone(), request));
+        let provider = OAuthProvider::new(self.github()?, ReqwestClient::new()?);
         Ok(CredentialVault::new(store, self.keyring()?, runtime).with_provider(GITHUB, provider).with_clock(clock))
     }
 

@@ -61,6 +61,7 @@ fn prefers_html(headers: &HeaderMap) -> bool {
     html > 0.0 && html >= json
 }
 
-fn escaped(text: &str) -> String {
+/// Escapes `text` for the content of an element.
+pub(in crate::http) fn escaped(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
 }

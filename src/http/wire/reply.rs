@@ -30,6 +30,15 @@ pub(in crate::http) enum Refusal {
     Forbidden(&'static str),
     /// Another refusal, by its status and a description.
     Status(StatusCode, &'static str),
+    /// Another refusal, which was reported before.
+    #[cfg(feature = "vault")]
+    Reported(StatusCode, &'static str),
+    /// 502: another service did not do its part.
+    #[cfg(feature = "vault")]
+    Upstream(&'static str),
+    /// 503: a fault that was reported before.
+    #[cfg(feature = "vault")]
+    Unavailable,
     /// A fault of the server.
     Fault(Error),
     /// Another refusal, with its cause for the audit.
@@ -90,6 +99,8 @@ impl Refusal {
             Self::InvalidClient => Reason::UnknownClient,
             Self::Forbidden(_) => Reason::NotAllowed,
             Self::Denied(_) | Self::Method(_) | Self::Fault(_) => return None,
+            #[cfg(feature = "vault")]
+            Self::Reported(..) | Self::Upstream(_) | Self::Unavailable => return None,
         };
         Some(Cause { reason, client_id: None })
     }
@@ -113,6 +124,12 @@ impl Refusal {
             }
             Self::Forbidden(description) => error(StatusCode::FORBIDDEN, ErrorCode::AccessDenied, Some(description)),
             Self::Status(status, description) => error(status, ErrorCode::InvalidRequest, Some(description)),
+            #[cfg(feature = "vault")]
+            Self::Reported(status, description) => error(status, ErrorCode::InvalidRequest, Some(description)),
+            #[cfg(feature = "vault")]
+            Self::Upstream(description) => error(StatusCode::BAD_GATEWAY, ErrorCode::ServerError, Some(description)),
+            #[cfg(feature = "vault")]
+            Self::Unavailable => unavailable(),
             Self::Fault(_) => unavailable(),
         }
     }

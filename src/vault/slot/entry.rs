@@ -59,7 +59,7 @@ impl<S: TokenStore> CredentialVault<S> {
         Ok((Entry::emptied(key, account, record.version), true))
     }
 
-    async fn get(&self, key: RecordKey) -> Result<Option<Record>, VaultError> {
+    pub(crate) async fn get(&self, key: RecordKey) -> Result<Option<Record>, VaultError> {
         match self.watch.observe(&*self.clock, self.store.get(key)).await? {
             Some(record) if record.key != key => Err(corrupt()),
             found => Ok(found),
@@ -78,7 +78,7 @@ impl<S: TokenStore> CredentialVault<S> {
     }
 
     /// Unwraps the data key of `record` and decrypts its content.
-    async fn unseal(&self, record: &Record) -> Result<(Arc<Envelope>, Zeroizing<Vec<u8>>), VaultError> {
+    pub(crate) async fn unseal(&self, record: &Record) -> Result<(Arc<Envelope>, Zeroizing<Vec<u8>>), VaultError> {
         let (key_id, bytes) = record::wrapped(record)?;
         let envelope = self.keys.open(key_id, bytes, &record::context(record.key), self.now()).await;
         let envelope = envelope.map_err(|error| match error {

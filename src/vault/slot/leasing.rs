@@ -64,6 +64,7 @@ impl<S: TokenStore + 'static> CredentialVault<S> {
     ) -> Result<Lease, LeaseError> {
         self.try_lease(claims, request, refused)
             .await
+            .map_err(|error| error.linked(self.connect_link(request)))
             .inspect_err(|error| self.report_refusal(error.reason(), claims, &request.of(claims)))
     }
 
@@ -156,12 +157,12 @@ impl Refusal {
     fn of(self, account: &Account, now: Timestamp) -> LeaseError {
         let service = account.service.clone();
         match self {
-            Self::NotFound => LeaseError::NotFound { service },
+            Self::NotFound => LeaseError::NotFound { service, connect: None },
             Self::Revoked => LeaseError::Revoked { service },
-            Self::NeedsAuthorization => LeaseError::NeedsAuthorization { service },
+            Self::NeedsAuthorization => LeaseError::NeedsAuthorization { service, connect: None },
             Self::OtherSession => LeaseError::OtherSession,
             Self::OtherClient => LeaseError::OtherClient,
-            Self::InsufficientScope => LeaseError::InsufficientScope { service },
+            Self::InsufficientScope => LeaseError::InsufficientScope { service, connect: None },
             Self::BroaderThanNeeded => LeaseError::BroaderThanNeeded,
             Self::Unavailable { until } => LeaseError::Unavailable { retry_after: until.since(now) },
             Self::NoProvider => VaultError::new(VaultErrorKind::NoProvider).about(&*service).into(),

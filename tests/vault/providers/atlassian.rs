@@ -41,3 +41,24 @@ fn a_text_in_json_is_escaped() {
     pollster::block_on(played.provider.refresh(&tokens)).unwrap();
     assert!(played.sent()[0].contains(r#""refresh_token":"a\"b\\c\n\u0001ü""#), "{:?}", played.sent());
 }
+
+#[test]
+fn atlassian_authorize_url_names_the_audience_and_offline_access() {
+    let query = authorize("client", "&scope=read%3Ajira-work+offline_access");
+    assert_eq!(
+        play(atlassian(), &[]).authorize_url("read:jira-work"),
+        format!("https://auth.atlassian.com/authorize?{query}&audience=api.atlassian.com&prompt=consent")
+    );
+}
+
+#[test]
+fn atlassian_exchange_is_json_and_leaves_offline_access_out() {
+    let played = play(atlassian(), &["atlassian_exchanged"]);
+    let tokens = played.exchange().unwrap();
+    assert_eq!(tokens.access_token.unwrap().expose(), "eyJ.first");
+    assert_eq!(tokens.refresh_token.unwrap().expose(), "eyJ.rotating");
+    assert_eq!(tokens.scope, Some(scope("read:jira-work")));
+    let body = r#"{"grant_type":"authorization_code","code":"code-5d1e","redirect_uri":"https://mcp.example.com/cb","code_verifier":"verifier-8c07","client_id":"client","client_secret":"client-secret-77"}"#;
+    assert_eq!(played.sent(), [format!("POST https://auth.atlassian.com/oauth/token {body}")]);
+    assert!(matches!(play(atlassian(), &["atlassian_invalid_grant"]).exchange(), Err(UpstreamError::InvalidGrant)));
+}

@@ -107,3 +107,48 @@ fn a_configuration_that_is_wrong_is_refused_without_its_secrets() {
         assert!(error.contains(message) && !error.contains("424242"), "{error}");
     }
 }
+
+#[test]
+fn an_authorization_is_read_from_a_configuration() {
+    let service: Service = serde_json::from_str(
+        r#"{
+            "client_id": "client",
+            "authentication": "none",
+            "token_endpoint": "https://as.example/token",
+            "authorization": {
+                "endpoint": "https://as.example/authorize?tenant=7",
+                "parameters": { "audience": "api", "state": "fixed", "scope": "all", "code_challenge_method": "plain" },
+                "scope_parameter": "permissions",
+                "scope_separator": "+",
+                "exchange_parameters": { "audience": "api" },
+                "issuer": "https://as.example",
+                "requires_issuer": true
+            },
+            "quirks": { "added_scope": "offline" }
+        }"#,
+    )
+    .unwrap();
+    let played = give(service, vec![json(r#"{"access_token":"a","scope":"read offline"}"#)]);
+    assert_eq!(
+        played.authorize_url("read write"),
+        format!(
+            "https://as.example/authorize?tenant=7&{}&audience=api&scope=all",
+            authorize("client", "&permissions=read%2Bwrite%2Boffline")
+        )
+    );
+    let connector = played.provider.connector().unwrap();
+    assert_eq!(connector.issuer(), Some(ExpectedIssuer::new("https://as.example").required()));
+    assert_eq!(played.exchange().unwrap().scope, Some(scope("read")));
+    assert_eq!(played.sent(), [format!("POST https://as.example/token {EXCHANGE}&client_id=client&audience=api")]);
+    for bad in [r#""https://as.example/authorize""#, r#"{ "endpoint": "http://as.example/" }"#, r#"{ "url": "x" }"#] {
+        let text = format!(
+            r#"{{"client_id":"c","authentication":"none","token_endpoint":"https://a/t","authorization":{bad}}}"#
+        );
+        assert!(serde_json::from_str::<Service>(&text).is_err(), "{bad}");
+    }
+}
+
+#[test]
+fn a_service_without_an_authorization_has_no_connector() {
+    assert!(play(plain(), &[]).provider.connector().is_none());
+}

@@ -63,3 +63,26 @@ fn errors_that_need_the_operator_or_pass_do_not() {
 fn there_is_no_revocation_endpoint() {
     assert_eq!(play(entra(), &[]).revoke().unwrap(), Revocation::Unsupported);
 }
+
+#[test]
+fn entra_authorize_url_names_offline_access() {
+    let query = authorize("00001111-aaaa", "&scope=mail.read+offline_access");
+    assert_eq!(
+        play(entra(), &[]).authorize_url("mail.read"),
+        format!("https://login.microsoftonline.com/common/oauth2/v2.0/authorize?{query}&response_mode=query")
+    );
+}
+
+#[test]
+fn entra_exchange_returns_tokens_and_refuses_a_spent_code() {
+    let played = play(entra(), &["entra_exchanged"]);
+    let tokens = played.exchange().unwrap();
+    assert_eq!(tokens.access_token.unwrap().expose(), "eyJ0.first");
+    assert_eq!(tokens.refresh_token.unwrap().expose(), "AwABAAAA.first");
+    assert_eq!(tokens.scope, Some(scope("https://graph.microsoft.com/mail.read")));
+    let client = "&client_id=00001111-aaaa&client_secret=client-secret-77";
+    let token = "POST https://login.microsoftonline.com/common/oauth2/v2.0/token";
+    assert_eq!(played.sent(), [format!("{token} {EXCHANGE}{client}")]);
+    assert!(matches!(play(entra(), &["entra_code_redeemed"]).exchange(), Err(UpstreamError::InvalidGrant)));
+    assert!(matches!(play(entra(), &["entra_invalid_client"]).exchange(), Err(UpstreamError::Configuration { .. })));
+}

@@ -102,7 +102,45 @@ fn introspection_knows_a_live_access_token_and_no_more() {
 
 /// The vault must not ask for it late: the user may have authorized again.
 #[test]
-fn github_alone_says_that_a_revocation_ends_whole_grants() {
+fn github_says_that_a_revocation_ends_whole_grants() {
     assert!(play(github(), &[]).provider.revokes_whole_grants());
     assert!(!play(Service::linear("id", SecretText::new(SECRET)).unwrap(), &[]).provider.revokes_whole_grants());
+}
+
+#[test]
+fn github_authorize_url_is_the_standard_one() {
+    let query = authorize("Iv1.0123", "&scope=gist+repo");
+    assert_eq!(
+        play(github(), &[]).authorize_url("repo gist"),
+        format!("https://github.com/login/oauth/authorize?{query}")
+    );
+    assert!(!play(github(), &[]).authorize_url("").contains("scope"), "an app has permissions");
+}
+
+#[test]
+fn github_app_exchange_returns_tokens_that_expire() {
+    let played = play(github(), &["github_exchanged_app"]);
+    let tokens = played.exchange().unwrap();
+    assert_eq!(tokens.access_token.unwrap().expose(), "ghu_first");
+    assert_eq!(tokens.refresh_token.unwrap().expose(), "ghr_first");
+    assert_eq!(tokens.expires_in, Some(Duration::from_secs(28_800)));
+    assert_eq!(tokens.scope, None);
+    let client = "&client_id=Iv1.0123&client_secret=client-secret-77";
+    assert_eq!(played.sent(), [format!("POST https://github.com/login/oauth/access_token {EXCHANGE}{client}")]);
+}
+
+#[test]
+fn github_oauth_app_exchange_returns_a_lasting_token_with_scopes() {
+    let tokens = play(github(), &["github_exchanged_oauth_app"]).exchange().unwrap();
+    assert_eq!(tokens.access_token.unwrap().expose(), "gho_first");
+    assert!(tokens.refresh_token.is_none() && tokens.expires_in.is_none());
+    assert_eq!(tokens.scope, Some(scope("repo gist")));
+}
+
+#[test]
+fn github_exchange_errors_have_their_meaning() {
+    let error = |name| play(github(), &[name]).exchange().unwrap_err();
+    assert!(matches!(error("github_bad_verification_code"), UpstreamError::InvalidGrant));
+    assert!(matches!(error("github_redirect_uri_mismatch"), UpstreamError::Configuration { .. }));
+    assert!(matches!(error("github_incorrect_client_credentials"), UpstreamError::Configuration { .. }));
 }

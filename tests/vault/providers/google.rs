@@ -47,3 +47,28 @@ fn to_revoke_what_is_revoked_is_a_success() {
 fn introspection_without_an_endpoint_is_unknown() {
     assert_eq!(play(google(), &[]).introspect().unwrap(), CredentialStatus::Unknown);
 }
+
+#[test]
+fn google_authorize_url_asks_for_a_refresh_token_each_time() {
+    let query = authorize("1.apps.googleusercontent.com", "&scope=a");
+    assert_eq!(
+        play(google(), &[]).authorize_url("a"),
+        format!("https://accounts.google.com/o/oauth2/v2/auth?{query}&access_type=offline&prompt=consent")
+    );
+    let provider = play(google(), &[]).provider;
+    assert_eq!(provider.connector().unwrap().issuer(), Some(ExpectedIssuer::new("https://accounts.google.com")));
+}
+
+#[test]
+fn google_exchange_returns_a_refresh_token() {
+    let played = play(google(), &["google_exchanged"]);
+    let tokens = played.exchange().unwrap();
+    assert_eq!(tokens.access_token.unwrap().expose(), "ya29.first");
+    assert_eq!(tokens.refresh_token.unwrap().expose(), "1//first");
+    assert_eq!(tokens.refresh_expires_in, Some(Duration::from_secs(604_800)));
+    let client = "&client_id=1.apps.googleusercontent.com&client_secret=client-secret-77";
+    assert_eq!(played.sent(), [format!("POST https://oauth2.googleapis.com/token {EXCHANGE}{client}")]);
+    let error = |name| play(google(), &[name]).exchange().unwrap_err();
+    assert!(matches!(error("google_invalid_grant"), UpstreamError::InvalidGrant));
+    assert!(matches!(error("google_redirect_uri_mismatch"), UpstreamError::Configuration { .. }));
+}

@@ -44,3 +44,23 @@ fn a_refresh_that_is_a_400_without_a_word_is_not_the_end_of_the_grant() {
     let refused = play(linear(), &["linear_already_revoked"]).refresh();
     assert!(matches!(refused, Err(UpstreamError::Refused { code, .. }) if code == "http_400"));
 }
+
+#[test]
+fn linear_authorize_url_has_commas_and_lets_the_user_choose() {
+    let query = authorize("client", "&scope=read%2Cwrite");
+    assert_eq!(
+        play(linear(), &[]).authorize_url("read write"),
+        format!("https://linear.app/oauth/authorize?{query}&prompt=consent")
+    );
+}
+
+#[test]
+fn linear_exchange_returns_tokens() {
+    let played = play(linear(), &["linear_exchanged"]);
+    let tokens = played.exchange().unwrap();
+    assert_eq!(tokens.access_token.unwrap().expose(), "lin_oauth_first");
+    assert_eq!(tokens.refresh_token.unwrap().expose(), "lin_refresh_first");
+    assert_eq!(tokens.scope, Some(scope("read write")));
+    assert_eq!(played.sent(), [format!("POST https://api.linear.app/oauth/token {EXCHANGE}")]);
+    assert!(matches!(play(linear(), &["linear_invalid_grant"]).exchange(), Err(UpstreamError::InvalidGrant)));
+}

@@ -47,3 +47,24 @@ fn revocation_and_introspection_take_the_access_token() {
     assert_eq!(played.sent(), [sent("revoke"), sent("introspect"), sent("introspect")]);
     assert!(played.header("authorization").unwrap().is_sensitive());
 }
+
+#[test]
+fn notion_authorize_url_names_the_owner_and_no_challenge() {
+    assert_eq!(
+        play(notion(), &[]).authorize_url(""),
+        "https://api.notion.com/v1/oauth/authorize?response_type=code&client_id=client\
+         &redirect_uri=https%3A%2F%2Fmcp.example.com%2Fcb&state=state-1&owner=user"
+    );
+}
+
+#[test]
+fn notion_exchange_has_documented_members_alone() {
+    let played = play(notion(), &["notion_exchanged"]);
+    let tokens = played.exchange().unwrap();
+    assert_eq!(tokens.access_token.unwrap().expose(), "ntn_first");
+    assert_eq!(tokens.refresh_token.unwrap().expose(), "nrt_first");
+    let body = r#"{"grant_type":"authorization_code","code":"code-5d1e","redirect_uri":"https://mcp.example.com/cb"}"#;
+    assert_eq!(played.sent(), [format!("POST https://api.notion.com/v1/oauth/token {body}")]);
+    assert!(played.header("authorization").unwrap().is_sensitive());
+    assert!(matches!(play(notion(), &["notion_invalid_grant"]).exchange(), Err(UpstreamError::InvalidGrant)));
+}

@@ -1,7 +1,4 @@
-//! A real server and reqwest, wired as the documentation of `HttpClient` says.
-
-#[path = "../../../examples/github_proxy/src/http_client.rs"]
-mod http_client;
+//! A real server and `ReqwestClient`.
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -10,7 +7,6 @@ use axum::Router;
 use axum::body::Bytes;
 use axum::http::{HeaderMap, Method, StatusCode, Uri};
 use axum::response::IntoResponse;
-use http_client::send;
 use mcp_token_lifecycle::vault::*;
 use tokio::net::TcpListener;
 
@@ -52,8 +48,7 @@ pub fn provider(service: Service, token_url: &str) -> impl UpstreamProvider + us
 /// A provider that waits for so long.
 pub fn hasty_provider(mut service: Service, token_url: &str, timeout: Duration) -> impl UpstreamProvider + use<> {
     service.token_endpoint = Endpoint::parse(token_url).unwrap();
-    let http = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).timeout(timeout).build().unwrap();
-    OAuthProvider::new(service, move |request| send(http.clone(), request))
+    OAuthProvider::new(service, ReqwestClient::from_builder(reqwest::Client::builder(), timeout).unwrap())
 }
 
 #[tokio::test]

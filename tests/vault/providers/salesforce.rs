@@ -39,3 +39,25 @@ fn a_revocation_takes_the_refresh_token_alone() {
     let revoke = "POST https://example.my.salesforce.com/services/oauth2/revoke token=old-refresh-99ab";
     assert_eq!(played.sent(), [revoke; 3]);
 }
+
+#[test]
+fn salesforce_authorize_url_names_the_scope_refresh_token() {
+    let query = authorize("client", "&scope=api+refresh_token");
+    assert_eq!(
+        play(salesforce(), &[]).authorize_url("api"),
+        format!("https://example.my.salesforce.com/services/oauth2/authorize?{query}")
+    );
+}
+
+#[test]
+fn salesforce_exchange_returns_tokens_without_that_scope() {
+    let played = play(salesforce(), &["salesforce_exchanged"]);
+    let tokens = played.exchange().unwrap();
+    assert_eq!(tokens.access_token.unwrap().expose(), "00D.first");
+    assert_eq!(tokens.refresh_token.unwrap().expose(), "5Aep.first");
+    assert_eq!(tokens.scope, Some(scope("api")));
+    let client = "&client_id=client&client_secret=client-secret-77";
+    let token = "POST https://example.my.salesforce.com/services/oauth2/token";
+    assert_eq!(played.sent(), [format!("{token} {EXCHANGE}{client}")]);
+    assert!(matches!(play(salesforce(), &["salesforce_expired_code"]).exchange(), Err(UpstreamError::InvalidGrant)));
+}

@@ -50,6 +50,8 @@ fn debug_output_has_no_secret() {
     services.push(Service::linear("1", SecretText::new(SECRET)).unwrap());
     services.push(Service::notion("1", SecretText::new(SECRET)).unwrap());
     services.push(Service::salesforce("login.salesforce.com", "1", SecretText::new(SECRET)).unwrap());
+    services.push(Service::gitlab("gitlab.com", "1", SecretText::new(SECRET)).unwrap());
+    services.push(Service::discord("1", SecretText::new(SECRET)).unwrap());
     for service in services {
         let provider = OAuthProvider::new(service, |_| async { Err(UpstreamError::unavailable("")) });
         let shown = format!("{provider:?}");
@@ -58,4 +60,21 @@ fn debug_output_has_no_secret() {
     let played = play(plain(), &["rfc_refreshed"]);
     assert!(!format!("{:?}", played.refresh().unwrap()).contains("2Yot"));
     assert!(!format!("{:?}", played.header("authorization")).contains("Y2xp"), "the header is marked as sensitive");
+}
+
+#[test]
+fn exchange_finds_no_echo_of_its_secrets_in_an_error() {
+    for repeated in [CODE, VERIFIER, SECRET, "letters"] {
+        let service = plain().authorized_at(endpoint("/authorize"));
+        let mut answer = json(&format!(r#"{{"error":"{repeated}"}}"#));
+        *answer.status_mut() = http::StatusCode::BAD_REQUEST;
+        let played = give(service, vec![answer]);
+        let exchange = CodeExchange::new(SecretText::new("letters"), REDIRECT, SecretText::new(VERIFIER));
+        let error = match repeated {
+            "letters" => pollster::block_on(played.provider.connector().unwrap().exchange(&exchange)).unwrap_err(),
+            _ => played.exchange().unwrap_err(),
+        };
+        assert!(!spoken(&error).contains(repeated), "{}", spoken(&error));
+        assert!(!format!("{exchange:?}").contains("letters"));
+    }
 }

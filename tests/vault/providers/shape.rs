@@ -10,6 +10,9 @@ use mcp_token_lifecycle::vault::*;
 
 pub const OLD_ACCESS: &str = "old-access-4f1c";
 pub const OLD_REFRESH: &str = "old-refresh-99ab";
+pub const REDIRECT: &str = "https://mcp.example.com/cb";
+pub const CODE: &str = "code-5d1e";
+pub const VERIFIER: &str = "verifier-8c07";
 pub const SECRET: &str = "client-secret-77";
 
 type Sent = Arc<Mutex<Vec<Request<Vec<u8>>>>>;
@@ -42,6 +45,18 @@ impl Played {
         pollster::block_on(self.provider.refresh(&tokens()))
     }
 
+    /// The URL that a browser is sent to for this scope.
+    pub fn authorize_url(&self, asked: &str) -> String {
+        let (asked, state) = (scope(asked), SecretText::new("state-1"));
+        let parameters = AuthorizeParameters::new(REDIRECT, &asked, &state, "challenge-1");
+        self.provider.connector().unwrap().authorize_url(&parameters).expose().to_owned()
+    }
+
+    pub fn exchange(&self) -> Result<Refreshed, UpstreamError> {
+        let exchange = CodeExchange::new(SecretText::new(CODE), REDIRECT, SecretText::new(VERIFIER));
+        pollster::block_on(self.provider.connector().unwrap().exchange(&exchange))
+    }
+
     pub fn revoke(&self) -> Result<Revocation, UpstreamError> {
         pollster::block_on(self.provider.revoke(&Credential::OAuth(tokens())))
     }
@@ -72,6 +87,18 @@ pub fn scope(text: &str) -> Scope {
 
 pub fn endpoint(path: &str) -> Endpoint {
     Endpoint::parse(&format!("https://as.example{path}")).unwrap()
+}
+
+/// The form of an exchange, before the client's credentials.
+pub const EXCHANGE: &str = "grant_type=authorization_code&code=code-5d1e&redirect_uri=https%3A%2F%2Fmcp.example.com%2Fcb\
+                            &code_verifier=verifier-8c07";
+
+/// The parameters of an authorization request of `client`, with its scope parameter.
+pub fn authorize(client: &str, scope: &str) -> String {
+    format!(
+        "response_type=code&client_id={client}&redirect_uri=https%3A%2F%2Fmcp.example.com%2Fcb{scope}&state=state-1\
+         &code_challenge=challenge-1&code_challenge_method=S256"
+    )
 }
 
 /// A service without quirks.

@@ -108,3 +108,38 @@ fn introspection_is_a_call_with_the_access_token() {
     assert_eq!(play(slack(), &["slack_token_revoked"]).introspect().unwrap(), CredentialStatus::Inactive);
     assert_eq!(play(slack(), &["slack_token_expired"]).introspect().unwrap(), CredentialStatus::Unknown);
 }
+
+#[test]
+fn slack_authorize_url_asks_for_the_scope_of_a_user() {
+    let query = authorize("1.2", "&user_scope=channels%3Aread%2Cchat%3Awrite");
+    assert_eq!(
+        play(slack(), &[]).authorize_url("chat:write channels:read"),
+        format!("https://slack.com/oauth/v2/authorize?{query}")
+    );
+    let mut bot = bot();
+    bot.authorization.as_mut().unwrap().scope_parameter = "scope".to_owned();
+    let url = play(bot, &[]).authorize_url("commands");
+    assert!(url.contains("&scope=commands&") && !url.contains("user_scope"), "{url}");
+}
+
+#[test]
+fn slack_exchange_returns_the_tokens_of_the_user() {
+    let played = play(slack(), &["slack_exchanged_user"]);
+    let tokens = played.exchange().unwrap();
+    assert_eq!(tokens.access_token.unwrap().expose(), "xoxe.xoxp-first");
+    assert_eq!(tokens.refresh_token.unwrap().expose(), "xoxe-1-first");
+    assert_eq!(tokens.scope, Some(scope("channels:read chat:write")));
+    assert_eq!(played.sent(), [format!("POST https://slack.com/api/oauth.v2.access {EXCHANGE}")]);
+    let nested = play(slack(), &["slack_refreshed_nested"]).exchange().unwrap();
+    assert_eq!(nested.access_token.unwrap().expose(), "xoxe.xoxp-new");
+    let of_bot = play(bot(), &["slack_refreshed_nested"]).exchange().unwrap();
+    assert_eq!(of_bot.access_token.unwrap().expose(), "xoxe.xoxb-bot");
+}
+
+#[test]
+fn slack_exchange_errors_have_their_meaning() {
+    let error = |name| play(slack(), &[name]).exchange().unwrap_err();
+    assert!(matches!(error("slack_invalid_code"), UpstreamError::InvalidGrant));
+    assert!(matches!(error("slack_bad_redirect_uri"), UpstreamError::Configuration { .. }));
+    assert!(matches!(error("slack_bad_client_secret"), UpstreamError::Configuration { .. }));
+}

@@ -223,7 +223,7 @@ impl Fields {
             refresh_token,
             expires_in: lifetime(&self.expires_in),
             refresh_expires_in: refresh_lifetime.filter(|lifetime| !lifetime.is_zero()),
-            scope: scope(&self.scope, quirks.scope_separator),
+            scope: scope(&self.scope, quirks),
         })
     }
 }
@@ -278,11 +278,13 @@ fn lifetime(value: &Value) -> Option<Duration> {
 
 /// Parses a scope: a string with the service's separators, or a list of strings, which some services send. An empty or
 /// malformed scope gives `None`: a refresh grants no more than before (RFC 6749 §6).
-fn scope(value: &Value, separator: char) -> Option<Scope> {
+fn scope(value: &Value, quirks: &Quirks) -> Option<Scope> {
     let text = match value {
-        Value::String(text) => text.replace(separator, " "),
+        Value::String(text) => text.replace(quirks.scope_separator, " "),
         Value::Array(list) => list.iter().map(Value::as_str).collect::<Option<Vec<_>>>()?.join(" "),
         _ => return None,
     };
-    Scope::parse(&text).ok().filter(|scope| !scope.as_str().is_empty())
+    let is_added = |token: &&str| quirks.added_scope.split_ascii_whitespace().any(|added| added == *token);
+    let tokens = text.split_ascii_whitespace().filter(|token| !is_added(token)).collect::<Vec<_>>();
+    Scope::parse(&tokens.join(" ")).ok().filter(|scope| !scope.as_str().is_empty())
 }

@@ -21,40 +21,7 @@ use crate::vault::UpstreamError;
 /// The provider does not zeroize the request after it was handed over, nor the copies that the HTTP client makes of its
 /// body.
 ///
-/// With [reqwest](https://docs.rs/reqwest):
-///
-/// ```ignore
-/// # use std::time::Duration;
-/// use http::{Request, Response};
-/// use mcp_token_lifecycle::vault::UpstreamError;
-///
-/// async fn send(http: reqwest::Client, request: Request<Vec<u8>>) -> Result<Response<Vec<u8>>, UpstreamError> {
-///     let request = request.try_into().map_err(UpstreamError::unavailable)?;
-///     let sent = http.execute(request).await;
-///     let mut answer =
-///         sent.map_err(|error| if error.is_connect() { UpstreamError::unavailable(error) } else { UpstreamError::uncertain(error) })?;
-///     let mut response = Response::new(Vec::new());
-///     *response.status_mut() = answer.status();
-///     *response.headers_mut() = std::mem::take(answer.headers_mut());
-///     while let Some(chunk) = answer.chunk().await.map_err(UpstreamError::uncertain)? {
-///         response.body_mut().extend_from_slice(&chunk);
-///         if response.body().len() > 65_536 {
-///             return Err(UpstreamError::uncertain("the answer must be at most 65536 bytes"));
-///         }
-///     }
-///     Ok(response)
-/// }
-///
-/// # use mcp_token_lifecycle::vault::{OAuthProvider, SecretText, Service};
-/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-/// let http = reqwest::Client::builder()
-///     .redirect(reqwest::redirect::Policy::none())
-///     .timeout(Duration::from_secs(20))
-///     .build()?;
-/// let service = Service::github("Iv1.0123456789abcdef", SecretText::new("the client secret"))?;
-/// let provider = OAuthProvider::new(service, move |request| send(http.clone(), request));
-/// # Ok(()) }
-/// ```
+/// The feature `reqwest` has one that is ready: `ReqwestClient`.
 pub trait HttpClient: Send + Sync {
     /// Sends `request` and reads the complete answer, with any status.
     ///

@@ -1,11 +1,15 @@
-//! A provider for OAuth services: refresh, revocation and introspection over the types of the `http` crate. What a
+//! A provider for OAuth services: authorization, exchange, refresh, revocation and introspection over the types of the `http` crate. What a
 //! service does differently is data.
 
+mod authorization;
+mod endpoint;
 mod fields;
 mod http_client;
 mod quirks;
 mod reply;
 mod request;
+#[cfg(feature = "reqwest")]
+mod reqwest_client;
 mod retry_after;
 mod service;
 
@@ -13,19 +17,24 @@ use std::fmt;
 
 use http::Request;
 
+pub use self::authorization::Authorization;
+pub use self::endpoint::{Endpoint, EndpointError};
 use self::fields::Fields;
 pub use self::http_client::HttpClient;
 pub use self::quirks::{Meaning, Quirks, RequestBody};
 use self::reply::{Refusal, Reply};
 use self::request::Purpose;
-pub use self::service::{ClientAuthentication, Endpoint, EndpointError, Service, TokenRequest};
+#[cfg(feature = "reqwest")]
+pub use self::reqwest_client::ReqwestClient;
+pub use self::service::{ClientAuthentication, Service, TokenRequest};
 use crate::store::BoxFuture;
 use crate::vault::{
-    Credential, CredentialStatus, Refreshed, Revocation, SecretText, TokenSet, UpstreamError, UpstreamProvider,
+    AuthorizeParameters, CodeExchange, Connector, Credential, CredentialStatus, ExpectedIssuer, Refreshed, Revocation,
+    SecretText, TokenSet, UpstreamError, UpstreamProvider,
 };
 
-/// A provider for an authorization server, over the application's HTTP client: refresh (RFC 6749 §6), revocation (RFC
-/// 7009) and introspection (RFC 7662).
+/// A provider for an authorization server, over the application's HTTP client: authorization and the exchange of its code
+/// (RFC 6749 §4.1, RFC 7636), refresh (RFC 6749 §6), revocation (RFC 7009) and introspection (RFC 7662).
 ///
 /// # How answers map to errors
 ///
@@ -67,15 +76,25 @@ impl<C: HttpClient> OAuthProvider<C> {
         Self { service, client }
     }
 
-    /// Sends `request`, whose secrets include `token`, and reads the answer.
+    /// Sends `request`, whose secrets include `tokens`, and reads the answer.
     async fn ask(
         &self,
         request: Request<Vec<u8>>,
         purpose: Purpose,
-        token: &SecretText,
+        tokens: &[&SecretText],
     ) -> Result<Option<Fields>, Refusal> {
         let (quirks, secret) = (&self.service.quirks, self.service.authentication.secret());
-        Reply::read(self.client.send(request).await?, quirks).success(quirks, purpose, [token.expose(), secret])
+        let sent: Vec<_> = tokens.iter().map(|token| token.expose()).chain([secret]).collect();
+        Reply::read(self.client.send(request).await?, quirks).success(quirks, purpose, &sent)
+    }
+
+    /// Returns the tokens in `answer`.
+    fn tokens(&self, answer: Result<Option<Fields>, Refusal>) -> Result<Refreshed, UpstreamError> {
+        let fields = answer.map_err(|refusal| match refusal.meaning {
+            Meaning::InvalidGrant | Meaning::TokenInvalid => UpstreamError::InvalidGrant,
+            _ => refusal.error,
+        })?;
+        fields.ok_or_else(|| UpstreamError::uncertain("the answer cannot be read"))?.tokens(&self.service.quirks)
     }
 
     /// Sends a request about the token of `tokens` that the endpoint takes.
@@ -85,7 +104,7 @@ impl<C: HttpClient> OAuthProvider<C> {
         purpose: Purpose,
         tokens: &TokenSet,
     ) -> Result<Option<Fields>, Refusal> {
-        self.ask(request::about(&self.service, at, purpose, tokens)?, purpose, at.1.presents(tokens)).await
+        self.ask(request::about(&self.service, at, purpose, tokens)?, purpose, &[at.1.presents(tokens)]).await
     }
 }
 
@@ -94,12 +113,7 @@ impl<C: HttpClient> UpstreamProvider for OAuthProvider<C> {
         Box::pin(async move {
             let refresh_token = tokens.refresh_token.as_ref().ok_or(UpstreamError::InvalidGrant)?;
             let request = request::refresh(&self.service, tokens, refresh_token)?;
-            let answer = self.ask(request, Purpose::Refresh, refresh_token).await;
-            let fields = answer.map_err(|refusal| match refusal.meaning {
-                Meaning::InvalidGrant | Meaning::TokenInvalid => UpstreamError::InvalidGrant,
-                _ => refusal.error,
-            })?;
-            fields.ok_or_else(|| UpstreamError::uncertain("the answer cannot be read"))?.tokens(&self.service.quirks)
+            self.tokens(self.ask(request, Purpose::Refresh, &[refresh_token]).await)
         })
     }
 
@@ -130,6 +144,11 @@ impl<C: HttpClient> UpstreamProvider for OAuthProvider<C> {
         self.service.quirks.revokes_whole_grants
     }
 
+    fn connector(&self) -> Option<Box<dyn Connector + '_>> {
+        let how = self.service.authorization.as_ref()?;
+        Some(Box::new(OAuthConnector { provider: self, how }))
+    }
+
     fn introspect<'a>(&'a self, credential: &'a Credential) -> BoxFuture<'a, Result<CredentialStatus, UpstreamError>> {
         Box::pin(async move {
             let (Credential::OAuth(tokens), Some(at)) = (credential, &self.service.introspection) else {
@@ -150,6 +169,31 @@ impl<C: HttpClient> UpstreamProvider for OAuthProvider<C> {
             let active = is_active.ok_or_else(|| UpstreamError::uncertain("the answer cannot be read"))?;
             Ok(if active { CredentialStatus::Active } else { CredentialStatus::Inactive })
         })
+    }
+}
+
+/// A provider whose service has an authorization endpoint.
+struct OAuthConnector<'p, C> {
+    provider: &'p OAuthProvider<C>,
+    how: &'p Authorization,
+}
+
+impl<C: HttpClient> Connector for OAuthConnector<'_, C> {
+    fn authorize_url(&self, parameters: &AuthorizeParameters<'_>) -> SecretText {
+        let Service { client_id, quirks, .. } = &self.provider.service;
+        self.how.url(client_id, &quirks.added_scope, parameters)
+    }
+
+    fn exchange<'a>(&'a self, exchange: &'a CodeExchange) -> BoxFuture<'a, Result<Refreshed, UpstreamError>> {
+        Box::pin(async move {
+            let request = request::exchange(&self.provider.service, self.how, exchange)?;
+            let secrets = [&exchange.code, &exchange.code_verifier];
+            self.provider.tokens(self.provider.ask(request, Purpose::Exchange, &secrets).await)
+        })
+    }
+
+    fn issuer(&self) -> Option<ExpectedIssuer<'_>> {
+        self.how.expected_issuer()
     }
 }
 

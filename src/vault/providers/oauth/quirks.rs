@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
+use crate::grant::Scope;
+
 /// How a service deviates from RFC 6749, RFC 7009 and RFC 7662. The default does not deviate.
 ///
 /// All of it is plain data: change the fields of a preset, or read it from the application's configuration with serde.
@@ -30,8 +32,9 @@ pub struct Quirks {
     pub headers: BTreeMap<String, String>,
     /// Whether a refresh names the scope that was granted. RFC 6749 §6 leaves it out for an unchanged scope.
     pub sends_scope: bool,
-    /// Additional scope tokens that a refresh names, separated by spaces. Used only with
-    /// [`sends_scope`](Self::sends_scope).
+    /// Additional scope tokens that each authorization request names, and with [`sends_scope`](Self::sends_scope) each
+    /// refresh, separated by spaces: `offline_access` for example. They are no scope of a request to the service, so they
+    /// are left out of the scope of an answer.
     pub added_scope: String,
     /// Additional parameters of a refresh. One with the name of a standard parameter replaces it.
     pub refresh_parameters: BTreeMap<String, String>,
@@ -50,7 +53,7 @@ pub struct Quirks {
     /// Whether a revocation ends all grants that the user has given the client, also later ones; see
     /// [`UpstreamProvider::revokes_whole_grants`](crate::vault::UpstreamProvider::revokes_whole_grants).
     pub revokes_whole_grants: bool,
-    /// What the error codes of a refresh mean. These come before the list of [`Meaning`]. An answer with a status from
+    /// What the error codes of a refresh or of the exchange of a code mean. These come before the list of [`Meaning`]. An answer with a status from
     /// 300 to 499 and no readable code has a code such as `http_404`.
     pub refresh_codes: BTreeMap<String, Meaning>,
     /// What the error codes of a revocation or an introspection mean. These come before the list of [`Meaning`].
@@ -93,7 +96,9 @@ impl Quirks {
             revokes_whole_grants: true,
             refresh_codes: codes([
                 ("bad_refresh_token", Meaning::InvalidGrant),
+                ("bad_verification_code", Meaning::InvalidGrant),
                 ("incorrect_client_credentials", Meaning::Configuration),
+                ("redirect_uri_mismatch", Meaning::Configuration),
             ]),
             token_codes: codes([("http_404", Meaning::AccessTokenUnknown)]),
             ..Self::default()
@@ -118,6 +123,8 @@ impl Quirks {
             ("token_revoked", Meaning::InvalidGrant),
             ("invalid_auth", Meaning::InvalidGrant),
             ("account_inactive", Meaning::InvalidGrant),
+            ("invalid_code", Meaning::InvalidGrant),
+            ("bad_redirect_uri", Meaning::Configuration),
             ("bad_client_secret", Meaning::Configuration),
             ("invalid_client_id", Meaning::Configuration),
             ("invalid_grant_type", Meaning::Configuration),
@@ -146,10 +153,12 @@ impl Quirks {
         Self { token_types: vec!["bot".to_owned()], tokens_in: None, ..Self::slack_user() }
     }
 
-    /// Google: the code `deleted_client` in addition to the codes of the specifications ("Using OAuth 2.0 for Web
+    /// Google: the codes `deleted_client` and `redirect_uri_mismatch` in addition to the codes of the specifications ("Using OAuth 2.0 for Web
     /// Server Applications").
     pub fn google() -> Self {
-        Self { refresh_codes: codes([("deleted_client", Meaning::Configuration)]), ..Self::default() }
+        let refresh_codes =
+            codes([("deleted_client", Meaning::Configuration), ("redirect_uri_mismatch", Meaning::Configuration)]);
+        Self { refresh_codes, ..Self::default() }
     }
 
     /// Microsoft Entra: a refresh names its scope, and `offline_access` to get a new refresh token.
@@ -173,7 +182,8 @@ impl Quirks {
         }
     }
 
-    /// Atlassian: JSON bodies, and a 403 for a refresh token that is no longer valid. Answers have no `token_type`.
+    /// Atlassian: JSON bodies, the scope `offline_access`, and a 403 for a refresh token that is no longer valid. Answers
+    /// have no `token_type`.
     ///
     /// Sources: `invalid_grant` in "Implementing the Refresh Token Flow"
     /// (developer.atlassian.com/cloud/oauth/getting-started/refresh-tokens); `unauthorized_client` with "refresh_token
@@ -181,6 +191,7 @@ impl Quirks {
     pub fn atlassian() -> Self {
         Self {
             body: RequestBody::Json,
+            added_scope: "offline_access".to_owned(),
             refresh_codes: codes([("unauthorized_client", Meaning::InvalidGrant)]),
             ..Self::default()
         }
@@ -211,25 +222,34 @@ impl Quirks {
         }
     }
 
-    /// Salesforce: `inactive_user` and `inactive_org` for a locked user or organization, and `rate_limit_exceeded`.
-    /// Answers have no `expires_in`: the organization decides how long a session lives.
+    /// Salesforce: the scope `refresh_token`, `inactive_user` and `inactive_org` for a locked user or organization, and
+    /// `rate_limit_exceeded`. Answers have no `expires_in`: the organization decides how long a session lives.
     ///
     /// Sources: "Digging Deeper into OAuth 2.0 in Salesforce"; `invalid_grant` in "OAuth 2.0 Authorization Errors"
     /// (help.salesforce.com).
     pub fn salesforce() -> Self {
         Self {
+            added_scope: "refresh_token".to_owned(),
             refresh_codes: codes([
                 ("inactive_user", Meaning::InvalidGrant),
                 ("inactive_org", Meaning::InvalidGrant),
                 ("rate_limit_exceeded", Meaning::Unavailable),
                 ("invalid_client_id", Meaning::Configuration),
                 ("invalid_client_credentials", Meaning::Configuration),
+                ("redirect_uri_mismatch", Meaning::Configuration),
             ]),
             ..Self::default()
         }
     }
 
-    /// Returns what `code` means in the answer to a refresh, if it is known.
+    /// Discord: a revocation ends all tokens that the user has given the application.
+    ///
+    /// Source: "Revoking access tokens" of the Social SDK (docs.discord.com/developers/discord-social-sdk).
+    pub fn discord() -> Self {
+        Self { revokes_whole_grants: true, ..Self::default() }
+    }
+
+    /// Returns what `code` means in the answer to a refresh or an exchange, if it is known.
     pub(in crate::vault) fn at_refresh(&self, code: &str) -> Option<Meaning> {
         meaning(&self.refresh_codes, AT_REFRESH, code)
     }
@@ -238,6 +258,12 @@ impl Quirks {
     pub(in crate::vault) fn about_a_token(&self, code: &str) -> Option<Meaning> {
         meaning(&self.token_codes, ABOUT_A_TOKEN, code)
     }
+}
+
+/// Joins `scope` and the tokens of `added` that it does not have.
+pub(super) fn added_to(scope: &Scope, added: &str, separator: char) -> String {
+    let added = added.split_ascii_whitespace().filter(|token| !scope.contains(token));
+    scope.iter().chain(added).collect::<Vec<_>>().join(separator.encode_utf8(&mut [0; 4]))
 }
 
 fn codes<const N: usize>(known: [(&str, Meaning); N]) -> BTreeMap<String, Meaning> {

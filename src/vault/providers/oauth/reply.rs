@@ -44,10 +44,10 @@ impl Reply {
         self,
         quirks: &Quirks,
         purpose: Purpose,
-        sent: [&str; 2],
+        sent: &[&str],
     ) -> Result<Option<Fields>, Refusal> {
         let meaning_of = |code: &str| match purpose {
-            Purpose::Refresh => quirks.at_refresh(code),
+            Purpose::Exchange | Purpose::Refresh => quirks.at_refresh(code),
             Purpose::Revoke | Purpose::Introspect => quirks.about_a_token(code),
         };
         if self.is_success(quirks, purpose) {
@@ -65,12 +65,12 @@ impl Reply {
         Err(Refusal { meaning, error })
     }
 
-    /// Whether the answer is a success. A refresh that returns tokens is one, even if the answer also names an error.
+    /// Whether the answer is a success. A refresh or an exchange that returns tokens is one, even if the answer also names an error.
     fn is_success(&self, quirks: &Quirks, purpose: Purpose) -> bool {
         let fields = self.fields.as_ref();
         self.status.is_success()
             && match purpose {
-                Purpose::Refresh if fields.is_some_and(Fields::has_tokens) => true,
+                Purpose::Exchange | Purpose::Refresh if fields.is_some_and(Fields::has_tokens) => true,
                 _ if quirks.says_ok => fields.is_some_and(|fields| fields.says_ok() && !fields.has_error()),
                 _ => !fields.is_some_and(Fields::has_error),
             }
@@ -78,7 +78,7 @@ impl Reply {
 
     /// Returns the error code if it is known, or if it has the characters of a code and repeats nothing of what was
     /// sent. Otherwise returns the status.
-    fn code(&self, meaning_of: impl Fn(&str) -> Option<Meaning>, sent: [&str; 2]) -> String {
+    fn code(&self, meaning_of: impl Fn(&str) -> Option<Meaning>, sent: &[&str]) -> String {
         let plain = |code: &str| code.len() <= 64 && code.bytes().all(|b| b.is_ascii_alphabetic() || b == b'_');
         let echo = |code: &str| sent.iter().any(|s| !s.is_empty() && (s.contains(code) || code.contains(s)));
         let code = self.fields.as_ref().and_then(Fields::error_code).filter(|code| !code.is_empty());

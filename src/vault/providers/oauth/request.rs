@@ -10,14 +10,16 @@ use http::{Method, Request};
 use serde::ser::{SerializeMap, Serializer};
 use zeroize::Zeroizing;
 
-use super::quirks::RequestBody;
-use super::service::{ClientAuthentication, Endpoint, Service, TokenRequest};
-use crate::grant::Scope;
-use crate::vault::{SecretText, TokenSet, UpstreamError};
+use super::authorization::Authorization;
+use super::endpoint::Endpoint;
+use super::quirks::{RequestBody, added_to};
+use super::service::{ClientAuthentication, Service, TokenRequest};
+use crate::vault::{CodeExchange, SecretText, TokenSet, UpstreamError};
 
 /// The purpose of a request.
 #[derive(Clone, Copy)]
 pub(in crate::vault) enum Purpose {
+    Exchange,
     Refresh,
     Revoke,
     Introspect,
@@ -25,10 +27,25 @@ pub(in crate::vault) enum Purpose {
 
 type Made = Result<Request<Vec<u8>>, UpstreamError>;
 
+/// Builds a request for the tokens of an authorization code (RFC 6749 §4.1.3, RFC 7636 §4.5).
+pub(in crate::vault) fn exchange(service: &Service, how: &Authorization, exchange: &CodeExchange) -> Made {
+    let mut parameters = Parameters(vec![
+        ("grant_type", "authorization_code"),
+        ("code", exchange.code.expose()),
+        ("redirect_uri", &exchange.redirect_uri),
+    ]);
+    if how.pkce {
+        parameters.set("code_verifier", exchange.code_verifier.expose());
+    }
+    let request = parameters.authenticate(service, to(service, &service.token_endpoint, Method::POST))?;
+    parameters.extend(&how.exchange_parameters);
+    parameters.send(request, service.quirks.body)
+}
+
 /// Builds a request for new tokens (RFC 6749 §6), for the scope that was granted.
 pub(in crate::vault) fn refresh(service: &Service, tokens: &TokenSet, refresh_token: &SecretText) -> Made {
     let quirks = &service.quirks;
-    let scope = if quirks.sends_scope { asked_scope(&tokens.scope, &quirks.added_scope) } else { String::new() };
+    let scope = if quirks.sends_scope { added_to(&tokens.scope, &quirks.added_scope, ' ') } else { String::new() };
     let mut parameters = Parameters(vec![("grant_type", "refresh_token"), ("refresh_token", refresh_token.expose())]);
     if !scope.is_empty() {
         parameters.set("scope", &scope);
@@ -36,12 +53,6 @@ pub(in crate::vault) fn refresh(service: &Service, tokens: &TokenSet, refresh_to
     let request = parameters.authenticate(service, to(service, &service.token_endpoint, Method::POST))?;
     parameters.extend(&quirks.refresh_parameters);
     parameters.send(request, quirks.body)
-}
-
-/// Joins the scope that was granted and the additional scope tokens.
-fn asked_scope(granted: &Scope, added: &str) -> String {
-    let added = added.split_ascii_whitespace().filter(|token| !granted.contains(token));
-    granted.iter().chain(added).collect::<Vec<_>>().join(" ")
 }
 
 /// Builds a request about the token that [`TokenRequest::presents`] selects.

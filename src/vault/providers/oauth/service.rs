@@ -1,17 +1,17 @@
 //! An authorization server: its endpoints, how the client authenticates, and how it deviates from the specifications.
 
-use http::Uri;
 use serde::Deserialize;
 
+use super::authorization::Authorization;
+use super::endpoint::{Endpoint, EndpointError};
 use super::quirks::Quirks;
-use crate::net::address;
 use crate::vault::SecretText;
 
 /// An authorization server, as data.
 ///
-/// There are presets for GitHub, Slack, Google, Microsoft Entra, Atlassian, Linear, Notion and Salesforce. Each names
-/// the documentation that it follows. The fields of a preset can be changed, for example for a GitHub Enterprise
-/// server:
+/// There are presets for GitHub, GitLab, Slack, Discord, Google, Microsoft Entra, Atlassian, Linear, Notion and
+/// Salesforce. Each names the documentation that it follows. The fields of a preset can be changed, for example for a
+/// GitHub Enterprise server:
 ///
 /// ```
 /// use mcp_token_lifecycle::vault::{Endpoint, SecretText, Service};
@@ -32,6 +32,7 @@ use crate::vault::SecretText;
 ///         "client_id": "my-client",
 ///         "authentication": { "basic": "the client secret" },
 ///         "token_endpoint": "https://as.example/token",
+///         "authorization": { "endpoint": "https://as.example/authorize", "parameters": { "prompt": "consent" } },
 ///         "revocation": ["https://as.example/revoke", "standard"],
 ///         "quirks": { "body": "json", "refresh_codes": { "session_gone": "invalid_grant" } }
 ///     }"#,
@@ -46,8 +47,12 @@ pub struct Service {
     pub client_id: String,
     /// How the client authenticates.
     pub authentication: ClientAuthentication,
-    /// The token endpoint, which refreshes tokens (RFC 6749 §3.2).
+    /// The token endpoint, which issues and refreshes tokens (RFC 6749 §3.2).
     pub token_endpoint: Endpoint,
+    /// The authorization endpoint, where a user connects an account. Without it
+    /// [`begin_connect`](crate::vault::CredentialVault::begin_connect) refuses the service.
+    #[serde(default)]
+    pub authorization: Option<Authorization>,
     /// The revocation endpoint (RFC 7009 §2), if the service has one, and the kind of request that it takes.
     #[serde(default)]
     pub revocation: Option<(Endpoint, TokenRequest)>,
@@ -60,16 +65,23 @@ pub struct Service {
 }
 
 impl Service {
-    /// Creates a service that follows the specifications, without revocation and introspection.
+    /// Creates a service that follows the specifications, without authorization, revocation and introspection.
     pub fn new(client_id: impl Into<String>, authentication: ClientAuthentication, token_endpoint: Endpoint) -> Self {
         Self {
             client_id: client_id.into(),
             authentication,
             token_endpoint,
+            authorization: None,
             revocation: None,
             introspection: None,
             quirks: Quirks::default(),
         }
+    }
+
+    /// Sets an authorization endpoint that follows RFC 6749 and RFC 7636.
+    #[must_use]
+    pub fn authorized_at(self, endpoint: Endpoint) -> Self {
+        Self { authorization: Some(Authorization::new(endpoint)), ..self }
     }
 
     /// Sets a revocation endpoint that follows RFC 7009.
@@ -84,9 +96,12 @@ impl Service {
         Self { introspection: Some((endpoint, TokenRequest::Standard)), ..self }
     }
 
-    /// GitHub, with [`Quirks::github`].
+    /// GitHub, with [`Quirks::github`]: a GitHub App or an OAuth App.
     ///
-    /// Refresh tokens rotate. A revocation removes the user's whole authorization of the app, because GitHub has no
+    /// The tokens of an OAuth App have scopes and do not expire. Those of a GitHub App have the permissions of the app
+    /// instead of a scope, so connect it with an empty scope: "Authorizing OAuth apps"
+    /// (docs.github.com/en/apps/oauth-apps/building-oauth-apps/authorizing-oauth-apps) and "Generating a user access token
+    /// for a GitHub App". Refresh tokens rotate. A revocation removes the user's whole authorization of the app, because GitHub has no
     /// other way to end a refresh token: "Delete an app authorization"
     /// (docs.github.com/en/rest/apps/oauth-applications).
     ///
@@ -98,6 +113,7 @@ impl Service {
         let application = format!("https://api.github.com/applications/{}", segment(&client_id)?);
         let token_endpoint = Endpoint::parse("https://github.com/login/oauth/access_token")?;
         Ok(Self {
+            authorization: Some(at("https://github.com/login/oauth/authorize")?),
             revocation: Some((Endpoint::parse(&format!("{application}/grant"))?, TokenRequest::GitHub)),
             introspection: Some((Endpoint::parse(&format!("{application}/token"))?, TokenRequest::GitHub)),
             quirks: Quirks::github(),
@@ -105,7 +121,11 @@ impl Service {
         })
     }
 
-    /// Slack user tokens, with [`Quirks::slack_user`]. For bot tokens set [`Quirks::slack_bot`].
+    /// Slack user tokens, with [`Quirks::slack_user`]. For bot tokens set [`Quirks::slack_bot`] and the `scope_parameter`
+    /// of [`authorization`](Self::authorization) to `scope`.
+    ///
+    /// The scope of a user token is requested as `user_scope`: "Installing with OAuth"
+    /// (docs.slack.dev/authentication/installing-with-oauth).
     ///
     /// Refresh tokens rotate. A revocation ends the access token ("auth.revoke", docs.slack.dev). Slack does not
     /// document what it does to the refresh token.
@@ -115,7 +135,11 @@ impl Service {
     /// None at present.
     pub fn slack(client_id: impl Into<String>, secret: SecretText) -> Result<Self, EndpointError> {
         let token_endpoint = Endpoint::parse("https://slack.com/api/oauth.v2.access")?;
+        let mut authorization = at("https://slack.com/oauth/v2/authorize")?;
+        authorization.scope_parameter = "user_scope".to_owned();
+        authorization.scope_separator = ',';
         Ok(Self {
+            authorization: Some(authorization),
             revocation: Some((Endpoint::parse("https://slack.com/api/auth.revoke")?, TokenRequest::Bearer)),
             introspection: Some((Endpoint::parse("https://slack.com/api/auth.test")?, TokenRequest::Bearer)),
             quirks: Quirks::slack_user(),
@@ -125,8 +149,9 @@ impl Service {
 
     /// Google, with [`Quirks::google`].
     ///
-    /// A refresh returns no refresh token, and the old one stays: "Using OAuth 2.0 for Web Server Applications"
-    /// (developers.google.com/identity/protocols/oauth2/web-server). A revocation takes the token alone. The
+    /// The first authorization of a user returns a refresh token if it has `access_type=offline`, and each later one if
+    /// it has `prompt=consent` too. A refresh returns no refresh token, and the old one stays: "Using OAuth 2.0 for Web
+    /// Server Applications" (developers.google.com/identity/protocols/oauth2/web-server). A revocation takes the token alone. The
     /// documentation shows the token in the URL; this preset sends it in the body.
     ///
     /// # Errors
@@ -134,7 +159,11 @@ impl Service {
     /// None at present.
     pub fn google(client_id: impl Into<String>, secret: SecretText) -> Result<Self, EndpointError> {
         let token_endpoint = Endpoint::parse("https://oauth2.googleapis.com/token")?;
+        let mut authorization = at("https://accounts.google.com/o/oauth2/v2/auth")?;
+        authorization = authorization.with("access_type", "offline").with("prompt", "consent");
+        authorization.issuer = Some("https://accounts.google.com".to_owned());
         Ok(Self {
+            authorization: Some(authorization),
             revocation: Some((Endpoint::parse("https://oauth2.googleapis.com/revoke")?, TokenRequest::TokenAlone)),
             quirks: Quirks::google(),
             ..Self::new(client_id, ClientAuthentication::Body(secret), token_endpoint)
@@ -154,14 +183,17 @@ impl Service {
     /// [`EndpointError`] if the tenant does not fit into a URL.
     pub fn entra(tenant: &str, client_id: impl Into<String>, secret: SecretText) -> Result<Self, EndpointError> {
         let tenant = segment(tenant)?;
-        let token_endpoint = Endpoint::parse(&format!("https://login.microsoftonline.com/{tenant}/oauth2/v2.0/token"))?;
+        let base = format!("https://login.microsoftonline.com/{tenant}/oauth2/v2.0");
+        let token_endpoint = Endpoint::parse(&format!("{base}/token"))?;
+        let authorization = at(&format!("{base}/authorize"))?.with("response_mode", "query");
         let service = Self::new(client_id, ClientAuthentication::Body(secret), token_endpoint);
-        Ok(Self { quirks: Quirks::entra(), ..service })
+        Ok(Self { authorization: Some(authorization), quirks: Quirks::entra(), ..service })
     }
 
     /// Atlassian (Jira, Confluence), with [`Quirks::atlassian`]: OAuth 2.0 (3LO).
     ///
-    /// Refresh tokens rotate, and a spent one is invalid. The documentation names no revocation endpoint: the user ends
+    /// The authorization request names the API as `audience`, and `offline_access` for a refresh token
+    /// (developer.atlassian.com/cloud/jira/platform/oauth-2-3lo-apps). Refresh tokens rotate, and a spent one is invalid. The documentation names no revocation endpoint: the user ends
     /// the grant in the account settings.
     ///
     /// # Errors
@@ -169,13 +201,16 @@ impl Service {
     /// None at present.
     pub fn atlassian(client_id: impl Into<String>, secret: SecretText) -> Result<Self, EndpointError> {
         let token_endpoint = Endpoint::parse("https://auth.atlassian.com/oauth/token")?;
+        let authorization = at("https://auth.atlassian.com/authorize")?;
+        let authorization = authorization.with("audience", "api.atlassian.com").with("prompt", "consent");
         let service = Self::new(client_id, ClientAuthentication::Body(secret), token_endpoint);
-        Ok(Self { quirks: Quirks::atlassian(), ..service })
+        Ok(Self { authorization: Some(authorization), quirks: Quirks::atlassian(), ..service })
     }
 
     /// Linear, with [`Quirks::linear`].
     ///
-    /// Refresh tokens rotate. For 30 minutes a spent refresh token gets the same successor. A revocation takes the
+    /// An authorization request has its scopes separated by commas, and `prompt=consent`, with which the user can choose
+    /// another workspace (linear.app/developers/oauth-2-0-authentication). Refresh tokens rotate. For 30 minutes a spent refresh token gets the same successor. A revocation takes the
     /// token alone.
     ///
     /// # Errors
@@ -183,7 +218,10 @@ impl Service {
     /// None at present.
     pub fn linear(client_id: impl Into<String>, secret: SecretText) -> Result<Self, EndpointError> {
         let token_endpoint = Endpoint::parse("https://api.linear.app/oauth/token")?;
+        let mut authorization = at("https://linear.app/oauth/authorize")?.with("prompt", "consent");
+        authorization.scope_separator = ',';
         Ok(Self {
+            authorization: Some(authorization),
             revocation: Some((Endpoint::parse("https://api.linear.app/oauth/revoke")?, TokenRequest::TokenAlone)),
             quirks: Quirks::linear(),
             ..Self::new(client_id, ClientAuthentication::Basic(secret), token_endpoint)
@@ -192,7 +230,10 @@ impl Service {
 
     /// Notion, with [`Quirks::notion`].
     ///
-    /// Refresh tokens rotate. An answer does not say how long its access token lives, so the vault refreshes when
+    /// An authorization request has `owner=user` and no scope: connect it with an empty scope. It has no code challenge,
+    /// because Notion documents no PKCE and its API refuses members of a body that it does not know: "Authorization"
+    /// (developers.notion.com/docs/authorization) and "Create a token"
+    /// (developers.notion.com/reference/create-a-token). Refresh tokens rotate. An answer does not say how long its access token lives, so the vault refreshes when
     /// [`lease_after`](crate::vault::CredentialVault::lease_after) reports a refused one. Revocation and introspection
     /// take the access token.
     ///
@@ -200,12 +241,15 @@ impl Service {
     ///
     /// None at present.
     pub fn notion(client_id: impl Into<String>, secret: SecretText) -> Result<Self, EndpointError> {
-        let at = |path| Endpoint::parse(&format!("https://api.notion.com/v1/oauth/{path}"));
+        let endpoint = |path| Endpoint::parse(&format!("https://api.notion.com/v1/oauth/{path}"));
+        let mut authorization = Authorization::new(endpoint("authorize")?).with("owner", "user");
+        authorization.pkce = false;
         Ok(Self {
-            revocation: Some((at("revoke")?, TokenRequest::AccessToken)),
-            introspection: Some((at("introspect")?, TokenRequest::AccessToken)),
+            authorization: Some(authorization),
+            revocation: Some((endpoint("revoke")?, TokenRequest::AccessToken)),
+            introspection: Some((endpoint("introspect")?, TokenRequest::AccessToken)),
             quirks: Quirks::notion(),
-            ..Self::new(client_id, ClientAuthentication::Basic(secret), at("token")?)
+            ..Self::new(client_id, ClientAuthentication::Basic(secret), endpoint("token")?)
         })
     }
 
@@ -221,13 +265,51 @@ impl Service {
     ///
     /// [`EndpointError`] if `host` is not a host name.
     pub fn salesforce(host: &str, client_id: impl Into<String>, secret: SecretText) -> Result<Self, EndpointError> {
-        let at = |path| Endpoint::parse(&format!("https://{}/services/oauth2/{path}", segment(host)?));
+        let endpoint = |path| Endpoint::parse(&format!("https://{}/services/oauth2/{path}", segment(host)?));
         Ok(Self {
-            revocation: Some((at("revoke")?, TokenRequest::TokenAlone)),
+            authorization: Some(Authorization::new(endpoint("authorize")?)),
+            revocation: Some((endpoint("revoke")?, TokenRequest::TokenAlone)),
             quirks: Quirks::salesforce(),
-            ..Self::new(client_id, ClientAuthentication::Body(secret), at("token")?)
+            ..Self::new(client_id, ClientAuthentication::Body(secret), endpoint("token")?)
         })
     }
+
+    /// GitLab. `host` is `gitlab.com`, or the host of another instance.
+    ///
+    /// Access tokens live for two hours, and refresh tokens rotate. A revocation takes either token of a pair and ends
+    /// both: "OAuth 2.0 identity provider API" (docs.gitlab.com/api/oauth2).
+    ///
+    /// # Errors
+    ///
+    /// [`EndpointError`] if `host` is not a host name.
+    pub fn gitlab(host: &str, client_id: impl Into<String>, secret: SecretText) -> Result<Self, EndpointError> {
+        let endpoint = |path| Endpoint::parse(&format!("https://{}/oauth/{path}", segment(host)?));
+        let service = Self::new(client_id, ClientAuthentication::Body(secret), endpoint("token")?);
+        Ok(service.authorized_at(endpoint("authorize")?).revoked_at(endpoint("revoke")?))
+    }
+
+    /// Discord, with [`Quirks::discord`].
+    ///
+    /// Access tokens live for seven days, and refresh tokens rotate. A revocation of one token ends all tokens that the
+    /// user has given the application: "OAuth2" (docs.discord.com/developers/topics/oauth2).
+    ///
+    /// # Errors
+    ///
+    /// None at present.
+    pub fn discord(client_id: impl Into<String>, secret: SecretText) -> Result<Self, EndpointError> {
+        let token_endpoint = Endpoint::parse("https://discord.com/api/oauth2/token")?;
+        let service = Self::new(client_id, ClientAuthentication::Basic(secret), token_endpoint);
+        Ok(Self {
+            authorization: Some(at("https://discord.com/oauth2/authorize")?),
+            quirks: Quirks::discord(),
+            ..service.revoked_at(Endpoint::parse("https://discord.com/api/oauth2/token/revoke")?)
+        })
+    }
+}
+
+/// An authorization endpoint at `url` that follows the specifications.
+fn at(url: &str) -> Result<Authorization, EndpointError> {
+    Ok(Authorization::new(Endpoint::parse(url)?))
 }
 
 /// Checks that `text` can be one part of a URL and does not begin another.
@@ -277,58 +359,4 @@ pub enum TokenRequest {
     /// `DELETE` to revoke, `POST` to introspect, with the access token in a JSON body and the client in a `Basic` header: GitHub.
     #[serde(rename = "github")]
     GitHub,
-}
-
-/// The URL of an endpoint: `https`, or `http` on a loopback host.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
-#[serde(try_from = "String")]
-pub struct Endpoint(Uri);
-
-impl Endpoint {
-    /// Parses an absolute URL without a fragment and without user information.
-    ///
-    /// # Errors
-    ///
-    /// [`EndpointError`] for any other text.
-    pub fn parse(url: &str) -> Result<Self, EndpointError> {
-        address::parse(url).map(Self).ok_or_else(|| EndpointError::of(url))
-    }
-
-    pub(in crate::vault) fn uri(&self) -> &Uri {
-        &self.0
-    }
-}
-
-impl TryFrom<String> for Endpoint {
-    type Error = EndpointError;
-
-    fn try_from(url: String) -> Result<Self, EndpointError> {
-        Self::parse(&url)
-    }
-}
-
-/// A URL that is refused as an endpoint, or a client id, tenant or host that does not fit into one.
-///
-/// The text contains the URL without user information, query and fragment.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("an endpoint must be https, or http on a loopback host, without user information or fragment, got {shown:?}")]
-#[non_exhaustive]
-pub struct EndpointError {
-    shown: String,
-}
-
-impl EndpointError {
-    /// Creates the error from `url`, without the parts that may be secret: user information, query, fragment.
-    fn of(url: &str) -> Self {
-        const LONGEST: usize = 200;
-        let (public, rest) = url.split_at(url.find(['?', '#']).unwrap_or(url.len()));
-        let scheme = public.find("://").map_or("", |at| &public[..at + 3]);
-        let shown = match public.rsplit_once('@') {
-            // A password may contain `@`, so the user information may end further on.
-            _ if rest.contains('@') => format!("{scheme}.."),
-            Some((_, address)) => format!("{scheme}..@{address}"),
-            None => public.to_owned(),
-        };
-        Self { shown: shown.chars().take(LONGEST).collect() }
-    }
 }
