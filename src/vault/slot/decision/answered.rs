@@ -15,7 +15,7 @@ impl Draft<'_> {
             (Answer::Fresh { held, .. }, ..) if self.slot.has(held.id) => self.resume(held, claim),
             (Answer::Fresh { held, is_usable }, Some(live), _) => self.renewed(live, held, *is_usable, claim),
             (Answer::Fresh { held, .. }, None, Some(at)) => self.renewed_ending(at, held, claim),
-            (Answer::Fresh { held, .. }, None, None) => self.late(held, claim),
+            (Answer::Fresh { held, .. }, None, None) => self.late(from, held, claim),
             (_, Some(live), _) if live.is_refreshing(claim) => self.without_tokens(live, answer, claim),
             (_, _, Some(at)) if self.slot.ending[at].is_refreshing(claim) => {
                 self.ending_without_tokens(at, answer, claim);
@@ -57,14 +57,16 @@ impl Draft<'_> {
         self.tell(at, claim.by);
     }
 
-    /// What they came from is gone.
-    fn late(&mut self, held: &Held, claim: Claim) {
+    /// What they came from is gone. If the account has had another secret since, that may have been these tokens: a write
+    /// that was not confirmed stored them, and another operation has spent them.
+    fn late(&mut self, from: &Held, held: &Held, claim: Claim) {
         if self.slot.current.is_some() {
             return self.report(UpstreamAct::Superseded, None, held);
         }
+        let in_doubt = self.slot.generation != from.generation;
         let held = self.numbered(held);
         self.report(UpstreamAct::Revoke, None, &held);
-        let ending = Ending { is_renewed: true, ..Ending::due(held, self.context.now) };
+        let ending = Ending { in_doubt, is_renewed: true, ..Ending::due(held, self.context.now) };
         let at = self.push(ending);
         self.tell(at, claim.by);
     }

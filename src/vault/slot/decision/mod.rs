@@ -54,6 +54,7 @@
 //! | | they are there already; telling, claim ours | | done | tell |
 //! | | they are there already, otherwise | | done | |
 //! | | neither is there; no current | the new tokens wait, telling | done | tell |
+//! | | the same; the account has had another secret since | the new tokens wait in doubt, telling | done | tell |
 //! | | neither is there; another current | nothing (`upstream_superseded`) | done | |
 //! | `Answered` the grant has ended | current, claim ours | dead | done | |
 //! | | waits, claim ours, in doubt | gone (`upstream_abandoned`) | done | |
