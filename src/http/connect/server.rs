@@ -12,7 +12,6 @@ use super::login::{ConnectLogin, ConnectPrompt};
 use super::page::page;
 use super::return_path::{is_local, with_result};
 use crate::audit::{Action, AuditEvent, ErrorCode, HttpEndpoint, Reason};
-use crate::crypto::shown::{shown, shown_url};
 use crate::grant::Scope;
 use crate::http::address::Issuer;
 use crate::http::config_error::ConfigError;
@@ -21,6 +20,7 @@ use crate::http::wire::error_page;
 use crate::http::wire::params::Params;
 use crate::http::wire::reply::{Cause, Refusal, Reply, redirect, seal_page, without_content};
 use crate::http::wire::tls::TlsPolicy;
+use crate::shown::{shown, shown_url};
 use crate::store::TokenStore;
 use crate::vault::{BrowserUser, Callback, ConnectError, ConnectRequest, CredentialVault, VaultError, segment};
 

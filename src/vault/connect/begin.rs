@@ -6,8 +6,8 @@ use super::error::ConnectError;
 use super::one_time::{self, State};
 use super::pending::{Pending, Progress};
 use super::request::{AuthorizeUrl, ConnectRequest};
-use crate::crypto::shown::shown_url;
 use crate::net::address;
+use crate::shown::shown_url;
 use crate::store::{Commit, TokenStore};
 use crate::vault::{
     AuthorizeParameters, ConnectLink, CredentialVault, LeaseRequest, UpstreamAct, UpstreamReason, VaultError,

@@ -10,7 +10,7 @@ use super::outcome::ConnectOutcome;
 use super::pending::{Pending, Progress};
 use super::record::Found;
 use crate::audit::{Action, AuditEvent, Reason};
-use crate::issuer::MAX_ATTEMPTS;
+use crate::record::MAX_ATTEMPTS;
 use crate::store::{Commit, TokenStore};
 use crate::vault::patience::Patience;
 use crate::vault::{
