@@ -66,7 +66,7 @@ pub enum ConnectError {
 
 impl ConnectError {
     /// Returns the HTTP status to answer with: 503 for a fault of the vault, 502 for one of the service, 500 for a mistake
-    /// in the application's configuration, 403 for another user or browser, otherwise 400.
+    /// of the application, 404 for a service that cannot be connected, 403 for another user or browser, otherwise 400.
     pub fn status(&self) -> u16 {
         match self {
             Self::NotConnectable { .. } => 404,
