@@ -106,8 +106,8 @@ fn many_live_token_needed() {
 #[test]
 #[ignore = "takes minutes"]
 fn many_whole_grants() {
-    let left = Left { puts: 2, revokes: 2, leases: 1, ticks: 2, faults: 1, sleeps: 0 };
-    check("whole grants, two revocations", Setup { left, ..whole_grants() });
+    let left = Left { puts: 2, revokes: 2, leases: 1, ticks: 3, faults: 1, sleeps: 0 };
+    check("whole grants, two revocations", Setup { left, end: 4, ..whole_grants() });
     let left = Left { puts: 1, revokes: 1, leases: 1, ticks: 2, faults: 1, sleeps: 0 };
     check("whole grants, live token needed", Setup { left, needs_live_token: true, ..whole_grants() });
 }
