@@ -35,20 +35,17 @@ const TAG: usize = 16;
 /// A family in the encoding of the library, field by field.
 #[derive(Serialize, Deserialize)]
 struct Family<'a> {
-    #[serde(with = "postcard::fixint::le")]
-    generation: u64,
+    /// The generation, the secret, and three times of issue with their issuers.
+    #[serde(borrow)]
+    fixed: &'a [u8],
     created_at: u64,
-    /// The issue time (eight bytes) and the issuer (four bytes) of three generations.
-    issued: [[u8; 12]; 3],
     times: [u64; 2],
     revoked: Option<(u64, u8)>,
-    secret: [u8; 32],
     code: Option<([u8; 32], [u8; 32])>,
     binding: Option<(u8, [u8; 32])>,
     retries: u32,
     confirmed: bool,
     key_id: u32,
-    #[serde(borrow)]
     subject: &'a str,
     client_id: &'a str,
     scope: &'a str,
@@ -166,15 +163,13 @@ impl Primitives {
 }
 
 fn encoded_family(varying: [u8; 24]) -> Vec<u8> {
-    let mut secret = [6; 32];
-    secret[..24].copy_from_slice(&varying);
+    let mut fixed = [6; 8 + 32 + 3 * 8];
+    fixed[8..32].copy_from_slice(&varying);
     let family = Family {
-        generation: 7,
+        fixed: &fixed,
         created_at: 1_800_000_000,
-        issued: [[7; 12]; 3],
         times: [1_800_000_000; 2],
         revoked: None,
-        secret,
         code: None,
         binding: None,
         retries: 0,

@@ -51,7 +51,7 @@ fn compare(table: &mut Table, ours: &mut Deployment<MemoryStore>, rounds: usize,
     table.figure(format!("the primitives of one refresh, {among}"), times.shown("primitives"));
     let versus = |base| times.ratio("refresh", base);
     let case = format!("`refresh` ÷ the sum of its primitives, {among}");
-    table.ratio(case, times.shown("refresh"), versus("primitives"), Target::AtMost(1.5));
+    table.ratio(case, times.shown("refresh"), versus("primitives"), Target::AtMost(1.4));
     let fast = cfg!(feature = "ring");
     let most = if fast { 1.0 } else { 1.6 };
     let case = format!("`refresh` ÷ oauth-as 1.0, {among}");

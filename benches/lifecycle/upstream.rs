@@ -112,7 +112,7 @@ fn lease(table: &mut Table, rounds: usize) {
     let times = race.run(rounds, Duration::from_micros(200));
     let case = "a warm `lease` ÷ store get, tag, AEAD open and decoding of the same record";
     let ratio = |base| times.ratio("lease", base);
-    table.ratio(case, times.shown("lease"), ratio("get, tag, open, decode"), Target::AtMost(1.5));
+    table.ratio(case, times.shown("lease"), ratio("get, tag, open, decode"), Target::AtMost(1.3));
     table.ratio("the same ÷ store get and AEAD open alone", times.shown("get, open"), ratio("get, open"), Target::None);
     table.figure("allocations in one `lease`", format!("{}", info.count_total));
 }

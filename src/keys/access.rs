@@ -136,7 +136,7 @@ impl AccessKeys {
         Self { exported: derived.chain(exported).map(Box::new).collect(), ..Self::default() }
     }
 
-    /// Adds a key: the subkey for every audience, or a key of `resource`.
+    /// Adds a key: the subkey that serves each audience, or a key of `resource`.
     ///
     /// # Errors
     ///

@@ -160,7 +160,7 @@ impl<J> Consumer<J> {
 
 #[cfg(feature = "redb")]
 impl<J> Drop for Consumer<J> {
-    /// The callers of jobs that nobody takes must not wait for an answer.
+    /// The callers of jobs that no worker takes must not wait for an answer.
     fn drop(&mut self) {
         self.queue.close();
         let jobs = self.queue.lock().take(usize::MAX);

@@ -38,7 +38,7 @@ fn generation(next: &Next) -> u64 {
     RUNTIME.block_on(next.vault.list(&subject(0))).unwrap()[0].generation
 }
 
-/// While it is frozen another process takes over, and then the user authorizes anew.
+/// While it is frozen another process takes over, and then the user authorizes again.
 fn freeze(kind: Kind, step: usize) {
     let (world, service, process) = halted(kind, Rotation::Leeway, step);
     let (name, left) = STEPS[step];
@@ -86,7 +86,7 @@ fn freeze_everywhere(kind: Kind) {
     let with_answer: Vec<_> = (0..STEPS.len()).filter(|step| STEPS[*step].1 == Left::Rotated).collect();
     with_answer.iter().for_each(|step| freeze_with_an_answer(kind, *step));
     println!(
-        "{kind:?}: frozen at {} steps while the user authorized anew, and at {} while others refreshed twice: \
+        "{kind:?}: frozen at {} steps while the user authorized again, and at {} while others refreshed twice: \
          0 newer credentials overwritten",
         STEPS.len(),
         with_answer.len()

@@ -59,7 +59,7 @@ pub fn halted(kind: Kind, rotation: Rotation, step: usize) -> (World, Provider, 
     (world, service, process)
 }
 
-/// Whoever comes next.
+/// The next caller.
 pub struct Next {
     pub vault: Vault,
     /// The same without any patience.
@@ -78,7 +78,7 @@ impl Next {
         RUNTIME.block_on(lease_of(&self.vault, 0))
     }
 
-    /// Nobody refreshes as long as the claim lasts; let it end.
+    /// No process refreshes as long as the claim lasts; let it end.
     pub fn outlast_claim(&self, world: &World) {
         for _ in 0..2 {
             let refused = RUNTIME.block_on(lease_of(&self.hasty, 0)).unwrap_err();
@@ -107,7 +107,7 @@ fn kill(kind: Kind, rotation: Rotation, step: usize) -> &'static str {
         return "asks for a new authorization";
     }
     assert_eq!(second.unwrap(), access_token(0, 1));
-    assert_eq!((service.rotations(), service.dead()), (1, 0), "one refresh, whoever carried it out");
+    assert_eq!((service.rotations(), service.dead()), (1, 0), "one refresh, by either process");
     match told.iter().map(String::as_str).collect::<Vec<_>>()[..] {
         [] if left == Left::Stored => "finds the new token",
         ["upstream_refresh"] if left == Left::Nothing => "refreshes at once",

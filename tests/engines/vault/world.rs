@@ -28,7 +28,7 @@ pub struct World {
     pub clock: SharedClock,
     clock_path: PathBuf,
     pub url: String,
-    /// Whoever has made the world keeps it.
+    /// The maker of the world keeps it.
     _dir: Option<TempDir>,
 }
 
@@ -104,5 +104,5 @@ pub async fn put(vault: &Vault, user: usize, credential: Credential) {
 pub async fn lease_of(vault: &Vault, user: usize) -> Result<String, LeaseError> {
     let (claims, need) = (claims(user), need());
     let lease = tokio::time::timeout(Duration::from_secs(90), vault.lease(&claims, &need));
-    Ok(lease.await.expect("no lease waits for ever")?.secret().expose().to_owned())
+    Ok(lease.await.expect("each lease ends")?.secret().expose().to_owned())
 }
