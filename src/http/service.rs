@@ -1,54 +1,56 @@
-//! The authorization server as a tower service.
+//! A server of this crate as a tower service.
 
-use std::convert::Infallible;
-use std::task::{Context, Poll};
+use super::server::AuthorizationServer;
 
-use http::Request;
-use http_body::Body;
-use tower_service::Service;
+/// Defines `$service`, a tower service around `$server` that answers each request with its method `respond`.
+macro_rules! tower_service {
+    ($(#[$doc:meta])* $service:ident($server:ident)) => {
+        $(#[$doc])*
+        #[derive(Debug)]
+        pub struct $service<S>($server<S>);
 
-use super::server::{AuthorizationServer, MAX_BODY};
-use super::wire::body::read;
-use super::wire::reply::Reply;
-use crate::store::{BoxFuture, TokenStore};
+        impl<S> Clone for $service<S> {
+            fn clone(&self) -> Self {
+                Self(self.0.clone())
+            }
+        }
 
-/// A tower service that answers each request with [`AuthorizationServer::handle`]. Mount it where it sees the complete
-/// path, such as the fallback of a router.
-#[derive(Debug)]
-pub struct AuthorizationService<S>(AuthorizationServer<S>);
+        impl<S> $server<S> {
+            /// Returns this server as a tower service.
+            pub fn service(&self) -> $service<S> {
+                $service(self.clone())
+            }
+        }
 
-impl<S> Clone for AuthorizationService<S> {
-    fn clone(&self) -> Self {
-        Self(self.0.clone())
-    }
+        impl<S, B> tower_service::Service<http::Request<B>> for $service<S>
+        where
+            S: $crate::store::TokenStore + 'static,
+            B: http_body::Body<Data: Send> + Send + 'static,
+        {
+            type Response = $crate::http::wire::reply::Reply;
+            type Error = std::convert::Infallible;
+            type Future = $crate::store::BoxFuture<'static, Result<Self::Response, Self::Error>>;
+
+            fn poll_ready(&mut self, _: &mut std::task::Context<'_>) -> std::task::Poll<Result<(), Self::Error>> {
+                std::task::Poll::Ready(Ok(()))
+            }
+
+            fn call(&mut self, request: http::Request<B>) -> Self::Future {
+                let server = self.0.clone();
+                Box::pin(async move {
+                    let (parts, body) = request.into_parts();
+                    let body = $crate::http::wire::body::read(body, $crate::http::server::MAX_BODY).await;
+                    Ok(server.respond(&parts, body.as_deref().map_err(|unread| (*unread).into())).await)
+                })
+            }
+        }
+    };
 }
 
-impl<S> AuthorizationServer<S> {
-    /// Returns this server as a tower service.
-    pub fn service(&self) -> AuthorizationService<S> {
-        AuthorizationService(self.clone())
-    }
-}
+pub(super) use tower_service;
 
-impl<S, B> Service<Request<B>> for AuthorizationService<S>
-where
-    S: TokenStore + 'static,
-    B: Body<Data: Send> + Send + 'static,
-{
-    type Response = Reply;
-    type Error = Infallible;
-    type Future = BoxFuture<'static, Result<Reply, Infallible>>;
-
-    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
-        Poll::Ready(Ok(()))
-    }
-
-    fn call(&mut self, request: Request<B>) -> Self::Future {
-        let server = self.0.clone();
-        Box::pin(async move {
-            let (parts, body) = request.into_parts();
-            let body = read(body, MAX_BODY).await;
-            Ok(server.respond(&parts, body.as_deref().map_err(|unread| (*unread).into())).await)
-        })
-    }
+tower_service! {
+    /// A tower service that answers each request with [`AuthorizationServer::handle`]. Mount it where it sees the complete
+    /// path, such as the fallback of a router.
+    AuthorizationService(AuthorizationServer)
 }

@@ -218,17 +218,18 @@ impl<S> ConnectServer<S> {
 impl<S: TokenStore + 'static> ConnectServer<S> {
     /// Answers a request. Errors are HTML for a client that prefers HTML, and JSON otherwise.
     pub async fn handle(&self, parts: &Parts) -> Reply {
-        self.respond(parts, None).await
+        self.respond(parts, Ok(&[])).await
     }
 
-    /// Answers a request that is refused already if its body could not be read.
-    pub(super) async fn respond(&self, parts: &Parts, unread: Option<Refusal>) -> Reply {
+    /// Answers a request that is refused already if its body could not be read. No endpoint uses the body; it is read so
+    /// that the connection can be used again.
+    pub(super) async fn respond(&self, parts: &Parts, body: Result<&[u8], Refusal>) -> Reply {
         let endpoint = self.endpoint(parts.uri.path());
         let place = endpoint.as_ref().map(Endpoint::place);
-        let reply = match (endpoint, unread) {
+        let reply = match (endpoint, body) {
             (None, _) => Err(Refusal::Status(StatusCode::NOT_FOUND, "this server has no endpoint at this path")),
-            (Some(_), Some(refusal)) => Err(refusal),
-            (Some(endpoint), None) => self.dispatch(endpoint, parts).await,
+            (Some(_), Err(refusal)) => Err(refusal),
+            (Some(endpoint), Ok(_)) => self.dispatch(endpoint, parts).await,
         };
         let reply = reply.unwrap_or_else(|refusal| {
             if let (Some(place), Some(Cause { reason, .. })) = (place, refusal.cause()) {
