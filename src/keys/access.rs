@@ -165,8 +165,7 @@ impl AccessKeys {
 
     /// Calls `with` with the key of `tag` and id `id`. Returns `None` if there is no such key.
     pub(crate) fn find<T>(&self, id: KeyId, tag: AudienceTag, with: impl FnOnce(&AccessKey) -> Option<T>) -> Option<T> {
-        let kept = self.kept.iter().map_while(OnceLock::get);
-        match self.exported.iter().chain(kept).find(|key| key.is(id, tag)) {
+        match self.known().find(|key| key.is(id, tag)) {
             Some(key) => with(key),
             None => with(&self.root(id)?.derive(tag, None)),
         }
@@ -184,9 +183,13 @@ impl AccessKeys {
 
     /// Returns the tag of `audience`, which is computed only if no key of that audience is known.
     pub(crate) fn tag(&self, audience: &str) -> AudienceTag {
-        let known = self.exported.iter().chain(self.kept.iter().map_while(OnceLock::get));
-        let known = known.filter(|key| key.audience.as_deref() == Some(audience)).map(|key| key.tag).next();
-        known.unwrap_or_else(|| AudienceTag::of(audience))
+        let known = self.known().find(|key| key.audience.as_deref() == Some(audience));
+        known.map_or_else(|| AudienceTag::of(audience), |key| key.tag)
+    }
+
+    /// Returns the keys of single audiences that need not be derived.
+    fn known(&self) -> impl Iterator<Item = &AccessKey> {
+        self.exported.iter().chain(self.kept.iter().map_while(OnceLock::get)).map(|key| &**key)
     }
 
     fn root(&self, id: KeyId) -> Option<&AccessRoot> {

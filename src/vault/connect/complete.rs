@@ -206,15 +206,10 @@ impl<S: TokenStore + 'static> CredentialVault<S> {
 impl<S: TokenStore> CredentialVault<S> {
     /// Reports an act on an authorization.
     pub(super) fn report_connect(&self, act: UpstreamAct, reason: Option<UpstreamReason>, pending: &Pending) {
-        let account = &pending.account;
         self.audit.record(&AuditEvent {
-            reason: reason.map(Reason::Upstream),
             family: pending.bound_to.session_id(),
             client_id: pending.bound_to.client_id().map(Arc::from),
-            subject: Some(account.subject.clone()),
-            service: Some(account.service.clone()),
-            account: account.name.clone(),
-            ..AuditEvent::new(self.now(), Action::Upstream(act))
+            ..self.event(act, reason, &pending.account)
         });
     }
 

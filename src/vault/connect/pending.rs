@@ -15,7 +15,7 @@ use crate::vault::{Account, BoundTo, SecretText};
 
 /// The time in which a user has to authorize.
 pub(super) const LIFETIME: Duration = Duration::from_secs(10 * 60);
-/// For how long after that a late callback is still told from one that never began.
+/// How long after that the vault still distinguishes a late callback from one whose authorization never began.
 pub(super) const MEMORY: Duration = Duration::from_secs(60 * 60);
 
 /// The version of the stored form: raise it to add a field.

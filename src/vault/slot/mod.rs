@@ -219,7 +219,8 @@ impl<S: TokenStore> CredentialVault<S> {
         reports.iter().for_each(|report| self.report(report.act, report.reason, account, &report.held));
     }
 
-    fn event(&self, act: UpstreamAct, reason: Option<UpstreamReason>, account: &Account) -> AuditEvent {
+    /// An event about `account`.
+    pub(crate) fn event(&self, act: UpstreamAct, reason: Option<UpstreamReason>, account: &Account) -> AuditEvent {
         AuditEvent {
             reason: reason.map(Reason::Upstream),
             subject: Some(account.subject.clone()),
