@@ -138,7 +138,7 @@ impl<S: TokenStore> TokenIssuer<S> {
             Verdict::Deny(code) => Answer::Deny(ErrorResponse::new(code)),
         };
         let (id, issues) = (found.family.id, matches!(answer, Answer::Issue(_)));
-        let is_done = match write {
+        match write {
             Some(next) => {
                 let is_new = issues && next.generation > found.family.generation;
                 let owed = is_new.then(|| self.watch.expect_answer(id, next.generation));
@@ -150,20 +150,14 @@ impl<S: TokenStore> TokenIssuer<S> {
                     (Err(error), owed) if error.kind() == ErrorKind::StoreUncertain => drop(owed),
                     (_, owed) => owed.into_iter().for_each(Unanswered::not_committed),
                 }
-                commit?.is_some()
-            }
-            None if !issues => true,
-            // A revocation may have been written since the record was read, for instance while the grant was checked.
-            None => {
-                let is_unchanged = self.get(id.record_key()).await?.is_some_and(|now| now.version == found.version);
-                if is_unchanged {
-                    self.watch.answered(id);
+                if commit?.is_none() {
+                    return Ok(None);
                 }
-                is_unchanged
             }
-        };
-        if !is_done {
-            return Ok(None);
+            None if !issues => {}
+            // A revocation may have been written since the record was read, for instance while the grant was checked.
+            None if self.get(id.record_key()).await?.is_none_or(|now| now.version != found.version) => return Ok(None),
+            None => self.watch.answered(id),
         }
         event.into_iter().for_each(|event| self.report(event));
         fault.map_or(Ok(Some(answer)), Err)
