@@ -76,7 +76,7 @@ pub use crate::audit::{UpstreamAct, UpstreamReason};
 #[doc(hidden)]
 pub mod decision {
     pub use super::slot::decision::decide;
-    pub use super::slot::event::{Answer, Ask, Context, Event, Told, Whom};
+    pub use super::slot::event::{Answer, Ask, Context, Event, RevocationAnswer, Whom};
     pub use super::slot::outcome::{Decision, Effect, Refusal, Report, Verdict};
     pub use super::slot::state::{
         BackOff, Claim, Ending, Failure, Held, Live, MAX_ENDING, OperationId, Phase, SecretId, Slot, Step,

@@ -61,13 +61,13 @@ pub enum Event {
         answer: Answer,
     },
     /// The service has answered a revocation, or cannot answer any more.
-    Told {
+    RevocationAnswer {
         /// The secret to revoke.
         id: SecretId,
         /// The claim under which the service was told.
         claim: Claim,
         /// The answer.
-        told: Told,
+        answer: RevocationAnswer,
     },
 }
 
@@ -132,7 +132,7 @@ pub enum Answer {
 
 /// The answer to a revocation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Told {
+pub enum RevocationAnswer {
     /// The service has revoked the secret.
     Done,
     /// The service cannot revoke it.

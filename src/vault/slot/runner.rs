@@ -11,7 +11,7 @@ use std::time::Duration;
 use super::CredentialVault;
 use super::decision::decide;
 use super::entry::Entry;
-use super::event::{Answer, Context, Event, Told};
+use super::event::{Answer, Context, Event, RevocationAnswer};
 use super::outcome::{Decision, Effect, Verdict};
 use super::state::{Claim, Failure, Held, OperationId, SecretId, Slot};
 use crate::record::MAX_ATTEMPTS;
@@ -131,8 +131,8 @@ impl<S: TokenStore> CredentialVault<S> {
                 Event::Answered { from: held, claim, answer }
             }
             Effect::Tell { held, claim } => {
-                let told = self.request_revocation(account, &held, claim).await;
-                Event::Told { id: held.id, claim, told }
+                let answer = self.request_revocation(account, &held, claim).await;
+                Event::RevocationAnswer { id: held.id, claim, answer }
             }
         }
     }
@@ -163,21 +163,21 @@ impl<S: TokenStore> CredentialVault<S> {
         Answer::Fresh { held, is_usable }
     }
 
-    async fn request_revocation(&self, account: &Account, held: &Held, claim: Claim) -> Told {
+    async fn request_revocation(&self, account: &Account, held: &Held, claim: Claim) -> RevocationAnswer {
         let Some(provider) = self.provider(account.service()) else {
             return match *held.credential {
-                Credential::Static(_) => Told::Unsupported,
+                Credential::Static(_) => RevocationAnswer::Unsupported,
                 // Another process may have a provider for it.
-                Credential::OAuth(_) => Told::Failed(UpstreamReason::NoProvider.into()),
+                Credential::OAuth(_) => RevocationAnswer::Failed(UpstreamReason::NoProvider.into()),
             };
         };
         match self.within(claim, account, held, provider.revoke(&held.credential)).await {
-            None => Told::NotSent,
+            None => RevocationAnswer::NotSent,
             // A service that no longer accepts it has nothing left to revoke.
-            Some(Ok(Revocation::Done) | Err(UpstreamError::InvalidGrant)) => Told::Done,
-            Some(Ok(Revocation::Unsupported)) => Told::Unsupported,
-            Some(Ok(Revocation::NeedsRefresh)) => Told::NeedsRefresh,
-            Some(Err(error)) => Told::Failed(Failure::of(&error)),
+            Some(Ok(Revocation::Done) | Err(UpstreamError::InvalidGrant)) => RevocationAnswer::Done,
+            Some(Ok(Revocation::Unsupported)) => RevocationAnswer::Unsupported,
+            Some(Ok(Revocation::NeedsRefresh)) => RevocationAnswer::NeedsRefresh,
+            Some(Err(error)) => RevocationAnswer::Failed(Failure::of(&error)),
         }
     }
 

@@ -3,7 +3,9 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use mcp_token_lifecycle::vault::decision::{self, Context, Decision, Event, Held, Phase, Slot, Step, Told, Whom};
+use mcp_token_lifecycle::vault::decision::{
+    self, Context, Decision, Event, Held, Phase, RevocationAnswer, Slot, Step, Whom,
+};
 use mcp_token_lifecycle::vault::{
     Credential, RefreshPolicy, Secret as StaticText, SecretText, StaticSecret, TokenSet, UpstreamAct, UpstreamReason,
 };
@@ -101,9 +103,10 @@ impl Account {
                 decide(&Event::Put { held: held.clone(), ends_grants: false })
             }
             (Flaw::TakesAny, Event::Revoke { by, .. }) => decide(&Event::Revoke { by: *by, whom: Whom::Account }),
-            (Flaw::KeyCountsAsRevoked, Event::Told { id, claim, told: Told::Unsupported }) => {
-                decide(&Event::Told { id: *id, claim: *claim, told: Told::Done })
-            }
+            (
+                Flaw::KeyCountsAsRevoked,
+                Event::RevocationAnswer { id, claim, answer: RevocationAnswer::Unsupported },
+            ) => decide(&Event::RevocationAnswer { id: *id, claim: *claim, answer: RevocationAnswer::Done }),
             _ => spoil(flaw, slot, event, decide(event)),
         }
     }
@@ -138,7 +141,7 @@ fn spoil(flaw: Flaw, slot: &Slot, event: &Event, mut decision: Decision) -> Deci
             next.current.iter_mut().for_each(|live| live.held = held.clone());
             *write = Some(next);
         }
-        (Flaw::ForgetsFailure, Event::Told { id, told: Told::Failed(_), .. }) => {
+        (Flaw::ForgetsFailure, Event::RevocationAnswer { id, answer: RevocationAnswer::Failed(_), .. }) => {
             write.iter_mut().for_each(|next| next.ending.retain(|ending| ending.held.id != *id));
         }
         (Flaw::TrustsLateTokens, Event::Answered { from, answer: decision::Answer::Fresh { held, .. }, .. })

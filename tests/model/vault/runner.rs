@@ -85,15 +85,15 @@ impl Account {
                 Event::Answered { from: held(from), claim: claim(by), answer }
             }
             Intent::Told { secret, told, by } => {
-                let told = match told {
-                    Told::Done => decision::Told::Done,
-                    Told::Unsupported => decision::Told::Unsupported,
-                    Told::NeedsRefresh => decision::Told::NeedsRefresh,
-                    Told::Lost => decision::Told::Failed(UpstreamReason::Uncertain.into()),
-                    Told::Unavailable => decision::Told::Failed(UpstreamReason::Unavailable.into()),
-                    Told::NotSent => decision::Told::NotSent,
+                let answer = match told {
+                    Told::Done => decision::RevocationAnswer::Done,
+                    Told::Unsupported => decision::RevocationAnswer::Unsupported,
+                    Told::NeedsRefresh => decision::RevocationAnswer::NeedsRefresh,
+                    Told::Lost => decision::RevocationAnswer::Failed(UpstreamReason::Uncertain.into()),
+                    Told::Unavailable => decision::RevocationAnswer::Failed(UpstreamReason::Unavailable.into()),
+                    Told::NotSent => decision::RevocationAnswer::NotSent,
                 };
-                Event::Told { id: secret.id(), claim: claim(by), told }
+                Event::RevocationAnswer { id: secret.id(), claim: claim(by), answer }
             }
         }
     }

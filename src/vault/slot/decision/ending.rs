@@ -3,7 +3,7 @@
 use super::draft::{Draft, Holding, lost};
 use crate::audit::{UpstreamAct, UpstreamReason};
 use crate::time::Timestamp;
-use crate::vault::slot::event::{Told, Whom};
+use crate::vault::slot::event::{RevocationAnswer, Whom};
 use crate::vault::slot::outcome::{Effect, Verdict};
 use crate::vault::slot::state::{
     BackOff, Claim, Ending, Failure, Held, Live, MAX_ENDING, OperationId, Phase, SecretId, Step,
@@ -74,26 +74,28 @@ impl Draft<'_> {
         self.slot.ending.len() - 1
     }
 
-    pub(super) fn told(&mut self, id: SecretId, claim: Claim, told: Told) -> Verdict {
+    pub(super) fn revocation_answered(&mut self, id: SecretId, claim: Claim, answer: RevocationAnswer) -> Verdict {
         let Some(at) = self.slot.ending.iter().position(|ending| ending.held.id == id) else { return Verdict::Done };
         let ending = self.slot.ending[at].clone();
         let is_telling = ending.is_telling(claim);
-        match told {
+        match answer {
             // It is revoked, also if another operation asks by now.
-            Told::Done if !matches!(ending.step, Step::Refreshing(_)) => self.end(at, UpstreamAct::Revoked),
-            Told::Unsupported if !matches!(ending.step, Step::Refreshing(_)) => self.end(at, UpstreamAct::Forgotten),
-            Told::NeedsRefresh if ending.is_refreshing(claim) => self.effect = ending.effect(),
-            Told::NeedsRefresh if is_telling && ending.is_renewed => {
+            RevocationAnswer::Done if !matches!(ending.step, Step::Refreshing(_)) => self.end(at, UpstreamAct::Revoked),
+            RevocationAnswer::Unsupported if !matches!(ending.step, Step::Refreshing(_)) => {
+                self.end(at, UpstreamAct::Forgotten)
+            }
+            RevocationAnswer::NeedsRefresh if ending.is_refreshing(claim) => self.effect = ending.effect(),
+            RevocationAnswer::NeedsRefresh if is_telling && ending.is_renewed => {
                 self.slot.ending[at].is_renewed = false;
                 self.postpone(at, UpstreamReason::Uncertain.into(), claim.by);
             }
-            Told::NeedsRefresh if is_telling && ending.held.can_refresh(self.context.now) => {
+            RevocationAnswer::NeedsRefresh if is_telling && ending.held.can_refresh(self.context.now) => {
                 self.slot.ending[at].step = Step::Refreshing(self.new_claim(claim.by));
                 self.effect = self.slot.ending[at].effect();
             }
-            Told::NeedsRefresh if is_telling => self.end(at, UpstreamAct::Revoked),
-            Told::Failed(failure) if is_telling => self.postpone(at, failure, claim.by),
-            Told::NotSent if is_telling => self.slot.ending[at].step = Step::Due,
+            RevocationAnswer::NeedsRefresh if is_telling => self.end(at, UpstreamAct::Revoked),
+            RevocationAnswer::Failed(failure) if is_telling => self.postpone(at, failure, claim.by),
+            RevocationAnswer::NotSent if is_telling => self.slot.ending[at].step = Step::Due,
             _ => {}
         }
         Verdict::Done

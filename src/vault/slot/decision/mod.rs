@@ -62,15 +62,15 @@
 //! | `Answered` a failure | current or waits, claim ours | ready or due, with a pause; in doubt if the answer was lost | done | |
 //! | `Answered` nothing was sent | current or waits, claim ours | ready or due | done | |
 //! | `Answered` without new tokens | anything else | | done | |
-//! | `Told` revoked | telling or due | gone (`upstream_revoked`) | done | |
-//! | `Told` not supported | telling or due | gone (`upstream_forgotten`) | done | |
-//! | `Told` needs a live token | telling, claim ours; can be refreshed | refreshing | done | refresh |
+//! | `RevocationAnswer` revoked | telling or due | gone (`upstream_revoked`) | done | |
+//! | `RevocationAnswer` not supported | telling or due | gone (`upstream_forgotten`) | done | |
+//! | `RevocationAnswer` needs a live token | telling, claim ours; can be refreshed | refreshing | done | refresh |
 //! | | the same, already renewed | due, with a pause | done | |
 //! | | telling, claim ours; cannot be refreshed | gone (`upstream_revoked`) | done | |
 //! | | refreshing, claim ours | | done | refresh |
-//! | `Told` a failure | telling, claim ours | due, with a pause | done | |
-//! | `Told` nothing was sent | telling, claim ours | due | done | |
-//! | `Told` | anything else | | done | |
+//! | `RevocationAnswer` a failure | telling, claim ours | due, with a pause | done | |
+//! | `RevocationAnswer` nothing was sent | telling, claim ours | due | done | |
+//! | `RevocationAnswer` | anything else | | done | |
 //!
 //! At most [`MAX_ENDING`](super::state::MAX_ENDING) secrets wait. One more abandons the oldest (`upstream_abandoned`,
 //! `upstream_too_many`).
@@ -98,7 +98,7 @@ pub fn decide(slot: &Slot, event: &Event, context: &Context<'_>) -> Decision {
         Event::Revoke { by, whom } => draft.revoke(*by, whom),
         Event::Tick { by } => draft.tick(*by),
         Event::Answered { from, claim, answer } => draft.answered(from, *claim, answer),
-        Event::Told { id, claim, told } => draft.told(*id, *claim, *told),
+        Event::RevocationAnswer { id, claim, answer } => draft.revocation_answered(*id, *claim, *answer),
     };
     let Draft { slot: next, effect, reports, .. } = draft;
     Decision { write: (next != *slot).then_some(next), verdict, effect, reports }

@@ -10,7 +10,7 @@ use crate::grant::Scope;
 use crate::id::FamilyId;
 use crate::time::Timestamp;
 use crate::vault::bound_to::BoundTo;
-use crate::vault::slot::event::{Answer, Ask, Context, Event, Told, Whom};
+use crate::vault::slot::event::{Answer, Ask, Context, Event, RevocationAnswer, Whom};
 use crate::vault::slot::outcome::{Decision, Effect, Refusal, Verdict};
 use crate::vault::slot::state::{
     BackOff, Claim, Ending, Failure, Held, Live, MAX_ENDING, OperationId, Phase, SecretId, Step,
@@ -128,8 +128,8 @@ fn answered(slot: &Slot, answer: Answer, now: u64) -> Decision {
     decided(slot, &Event::Answered { from: held(OLD), claim: claim(ME, OVER), answer }, now)
 }
 
-fn told(slot: &Slot, told: Told, now: u64) -> Decision {
-    decided(slot, &Event::Told { id: OLD, claim: claim(ME, OVER), told }, now)
+fn revocation_answered(slot: &Slot, answer: RevocationAnswer, now: u64) -> Decision {
+    decided(slot, &Event::RevocationAnswer { id: OLD, claim: claim(ME, OVER), answer }, now)
 }
 
 fn fresh(is_usable: bool, now: u64) -> Answer {
@@ -666,14 +666,14 @@ fn new_tokens_that_are_stored_already_are_revoked_under_the_same_claim() {
     assert_eq!((decision.write, decision.effect), (None, tell(NEW, OVER + 1)));
 }
 
-// ---- Told
+// ---- RevocationAnswer
 
 #[test]
 fn revoked_secret_is_gone() {
     for step in [Step::Telling(claim(ME, OVER)), Step::Telling(claim(OTHER, OVER)), Step::Due] {
         for (in_doubt, reason) in [(false, None), (true, Some("upstream_answer_lost"))] {
             let entry = Ending { in_doubt, ..ending(OLD, step) };
-            let decision = told(&slot(ready(), [entry]), Told::Done, OVER);
+            let decision = revocation_answered(&slot(ready(), [entry]), RevocationAnswer::Done, OVER);
             assert_written(&decision, ready(), []);
             assert_eq!(reports(&decision), [("upstream_revoked", reason)]);
         }
@@ -682,14 +682,22 @@ fn revoked_secret_is_gone() {
 
 #[test]
 fn secret_that_cannot_be_revoked_is_forgotten() {
-    let decision = told(&slot(None, [ending(OLD, Step::Telling(claim(ME, OVER)))]), Told::Unsupported, OVER);
+    let decision = revocation_answered(
+        &slot(None, [ending(OLD, Step::Telling(claim(ME, OVER)))]),
+        RevocationAnswer::Unsupported,
+        OVER,
+    );
     assert_written(&decision, None, []);
     assert_eq!(reports(&decision), [("upstream_forgotten", None)]);
 }
 
 #[test]
 fn service_that_needs_a_live_token_gets_a_refresh() {
-    let decision = told(&slot(None, [ending(OLD, Step::Telling(claim(ME, OVER)))]), Told::NeedsRefresh, OVER + 1);
+    let decision = revocation_answered(
+        &slot(None, [ending(OLD, Step::Telling(claim(ME, OVER)))]),
+        RevocationAnswer::NeedsRefresh,
+        OVER + 1,
+    );
     assert_written(&decision, None, [ending(OLD, Step::Refreshing(claim(ME, OVER + 1)))]);
     assert_eq!(decision.effect, refresh(ME, OVER + 1));
 }
@@ -698,7 +706,7 @@ fn service_that_needs_a_live_token_gets_a_refresh() {
 #[test]
 fn service_that_refuses_renewed_tokens_is_told_later() {
     let renewed = Ending { is_renewed: true, ..ending(OLD, Step::Telling(claim(ME, OVER))) };
-    let decision = told(&slot(None, [renewed]), Told::NeedsRefresh, OVER);
+    let decision = revocation_answered(&slot(None, [renewed]), RevocationAnswer::NeedsRefresh, OVER);
     let back_off = BackOff { failures: 1, failed_at: at(OVER), retry_at: at(OVER + 1), refused_since: None };
     assert_written(&decision, None, [Ending { back_off, ..ending(OLD, Step::Due) }]);
     assert_eq!(reports(&decision), [("upstream_revoke_failed", Some("upstream_uncertain"))]);
@@ -707,14 +715,18 @@ fn service_that_refuses_renewed_tokens_is_told_later() {
 #[test]
 fn expired_token_without_refresh_counts_as_revoked() {
     let entry = Ending { held: mortal(OLD), ..ending(OLD, Step::Telling(claim(ME, OVER))) };
-    let decision = told(&slot(None, [entry]), Told::NeedsRefresh, OVER);
+    let decision = revocation_answered(&slot(None, [entry]), RevocationAnswer::NeedsRefresh, OVER);
     assert_written(&decision, None, []);
     assert_eq!(reports(&decision), [("upstream_revoked", None)]);
 }
 
 #[test]
 fn need_for_a_refresh_that_is_decided_again_refreshes() {
-    let decision = told(&slot(None, [ending(OLD, Step::Refreshing(claim(ME, OVER)))]), Told::NeedsRefresh, OVER + 1);
+    let decision = revocation_answered(
+        &slot(None, [ending(OLD, Step::Refreshing(claim(ME, OVER)))]),
+        RevocationAnswer::NeedsRefresh,
+        OVER + 1,
+    );
     assert_eq!((decision.write, decision.effect), (None, refresh(ME, OVER)));
 }
 
@@ -722,7 +734,11 @@ fn need_for_a_refresh_that_is_decided_again_refreshes() {
 fn failed_revocation_pauses() {
     let entry = Ending { back_off: BackOff { failures: 1, ..BackOff::default() }, ..ending(OLD, Step::Due) };
     let telling = Ending { step: Step::Telling(claim(ME, OVER)), ..entry.clone() };
-    let decision = told(&slot(None, [telling]), Told::Failed(failed(UpstreamReason::Unavailable)), OVER);
+    let decision = revocation_answered(
+        &slot(None, [telling]),
+        RevocationAnswer::Failed(failed(UpstreamReason::Unavailable)),
+        OVER,
+    );
     let back_off = BackOff { failures: 2, failed_at: at(OVER), retry_at: at(OVER + 2), refused_since: None };
     assert_written(&decision, None, [Ending { back_off, ..entry }]);
     assert_eq!(reports(&decision), [("upstream_revoke_failed", Some("upstream_unavailable"))]);
@@ -730,7 +746,11 @@ fn failed_revocation_pauses() {
 
 #[test]
 fn revocation_that_was_not_sent_ends_its_claim_alone() {
-    let decision = told(&slot(None, [ending(OLD, Step::Telling(claim(ME, OVER)))]), Told::NotSent, OVER + CLAIM);
+    let decision = revocation_answered(
+        &slot(None, [ending(OLD, Step::Telling(claim(ME, OVER)))]),
+        RevocationAnswer::NotSent,
+        OVER + CLAIM,
+    );
     assert_written(&decision, None, [ending(OLD, Step::Due)]);
 }
 
@@ -742,9 +762,13 @@ fn late_answer_to_a_revocation_changes_nothing() {
         slot(None, [ending(OLD, Step::Refreshing(claim(OTHER, OVER)))]),
     ];
     for slot in &slots {
-        for answer in [Told::NeedsRefresh, Told::NotSent, Told::Failed(failed(UpstreamReason::Unavailable))] {
-            assert_only(&told(slot, answer, OVER + 1), Verdict::Done);
+        for answer in [
+            RevocationAnswer::NeedsRefresh,
+            RevocationAnswer::NotSent,
+            RevocationAnswer::Failed(failed(UpstreamReason::Unavailable)),
+        ] {
+            assert_only(&revocation_answered(slot, answer, OVER + 1), Verdict::Done);
         }
     }
-    assert_only(&told(&slots[2], Told::Done, OVER + 1), Verdict::Done);
+    assert_only(&revocation_answered(&slots[2], RevocationAnswer::Done, OVER + 1), Verdict::Done);
 }
